@@ -1,0 +1,1 @@
+"""Tasks: where they come from, how they are split, and how they reach a Trainer."""

@@ -1,0 +1,1 @@
+"""Policy losses over flat tokens: surrogates, reductions, KL to a reference. Tensors only, no model, no Lightning."""

@@ -1,0 +1,1 @@
+"""LightningModules: supervised fine-tuning and GRPO."""

@@ -1,0 +1,1 @@
+"""Episodes of a language model: engines that sample tokens, and the loop that plays them against the environment."""

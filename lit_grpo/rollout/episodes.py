@@ -1,0 +1,49 @@
+"""What a rollout yields: turns of token ids, episodes with their verified score and reward, groups of one task.
+
+Made by collect.py; consumed by experience.py, the metrics, and the transcript log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lit_grpo.data.task import Task
+from lit_grpo.environment.episode import StepOutcome, StopReason
+from lit_grpo.environment.scoring import RepairScore
+from lit_grpo.rewards import RewardBreakdown
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn as tokens. The context of a turn is the prompt, then every earlier turn's two parts, then its own first."""
+
+    observation_ids: tuple[int, ...]
+    """Tokens the environment appended before this turn (closing the last one); empty in the first turn."""
+    completion_ids: tuple[int, ...]
+    """Tokens the policy sampled: those, and only those, have a log-prob and are trained on."""
+    sampler_logprobs: tuple[float, ...]
+    policy_version: int
+    text: str
+    """The completion decoded, without special tokens: what the environment parsed."""
+    outcome: StepOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One attempt at a task."""
+
+    turns: tuple[Turn, ...]
+    stop_reason: StopReason
+    score: RepairScore
+    reward: RewardBreakdown
+    truncated: bool
+    """Whether a turn or the context hit a token limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeGroup:
+    """All attempts at one task, from one prompt."""
+
+    task: Task
+    prompt_ids: tuple[int, ...]
+    episodes: tuple[Episode, ...]
