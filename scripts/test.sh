@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Set up, then every check this project has: style, types, tests, and the quickstart in small.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+bash scripts/setup.sh
+export OMP_NUM_THREADS=1
+echo "test: ruff"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+echo "test: pyright"
+.venv/bin/pyright
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+echo "test: pytest"
+.venv/bin/python -m pytest -n 2 --dist worksteal --durations=10 | tee "$scratch/pytest.txt"
+echo "test: quickstart --smoke"
+bash scripts/quickstart.sh --smoke --output "$scratch/quickstart"
+tail -n 1 "$scratch/pytest.txt"
