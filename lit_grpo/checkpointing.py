@@ -1,0 +1,223 @@
+"""Checkpoints that are whole or absent, hold every random state, and run no code when they are read.
+
+Installed by cli.py: `AtomicCheckpointIO` on one device and under DDP, `AtomicModelParallelStrategy` where weights are
+sharded (FSDP2), `RandomStates` and `StopAndSave` as callbacks of every fit.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning_utilities.core.rank_zero import rank_zero_info
+from typing_extensions import override
+
+PARTIAL_SUFFIX = ".partial"
+"""What a checkpoint is called until it is complete; nothing ever reads such a path."""
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """One file: written aside, flushed to disk, then renamed. A kill at any moment leaves the old one or the new."""
+
+    @override
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write the checkpoint; the directory is made if there is none."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(target)
+        with partial.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+        _flush_directory(target.parent)
+
+    @override
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint onto the CPU, as data only: a pickled object in it is refused, never run.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        return torch.load(_existing(Path(path)), map_location=map_location or "cpu", weights_only=True)
+
+    @override
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Delete the file or the directory, if it is there."""
+        target = Path(path)
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+
+
+class AtomicModelParallelStrategy(ModelParallelStrategy):
+    """FSDP2 whose sharded checkpoint, a directory, appears under its name only when every rank has written its part.
+
+    Args:
+        data_parallel_size: Ranks over which the weights are sharded; all of them.
+        save_distributed_checkpoint: Each rank writes its shard, or rank 0 gathers and writes one file.
+    """
+
+    def __init__(self, data_parallel_size: int, save_distributed_checkpoint: bool = True) -> None:
+        super().__init__(data_parallel_size, 1, save_distributed_checkpoint)
+
+    @override
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write aside, wait for all ranks, rename on rank 0."""
+        target = Path(self.broadcast(filepath))
+        partial = _partial(target)
+        if self.is_global_zero:
+            shutil.rmtree(partial, ignore_errors=True)
+        self.barrier("leftovers removed")
+        super().save_checkpoint(checkpoint, partial, storage_options)
+        self.barrier("checkpoint written")
+        if self.is_global_zero:
+            _flush(partial)
+            retired = target.with_name(target.name + ".retired")
+            if target.is_dir():
+                target.rename(retired)
+            partial.rename(target)
+            _flush_directory(target.parent)
+            shutil.rmtree(retired, ignore_errors=True)
+        self.barrier("checkpoint committed")
+
+    @override
+    def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read every rank's part, as data only; FileNotFoundError if there is no such checkpoint."""
+        return super().load_checkpoint(_existing(Path(checkpoint_path)), weights_only=True)
+
+
+class RandomStates(Callback):
+    """Keeps every rank's random states (python, numpy, torch, CUDA) in the checkpoint and puts them back."""
+
+    def __init__(self) -> None:
+        self._restored: list[dict[str, Any]] | None = None
+
+    @override
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Gather the states of all ranks; called on every rank."""
+        states: list[dict[str, Any]] = [random_state()]
+        if trainer.world_size > 1:
+            states = [{} for _ in range(trainer.world_size)]
+            torch.distributed.all_gather_object(states, random_state())
+        checkpoint["random_states"] = states
+
+    @override
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the states until training starts: building the rest of the run draws random numbers, too."""
+        self._restored = checkpoint.get("random_states")
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put this rank's states back; a run on another number of ranks starts with those of its own seed."""
+        if self._restored is not None and len(self._restored) == trainer.world_size:
+            restore_random_state(self._restored[trainer.global_rank])
+        self._restored = None
+
+
+class StopAndSave(Callback):
+    """Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly.
+
+    A second Ctrl-C stops at once; the last complete checkpoint stays.
+    """
+
+    def __init__(self, filename: str = "interrupted.ckpt") -> None:
+        self.filename = filename
+        self._asked = False
+        self._previous: dict[int, Any] = {}
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen for the signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._ask)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save and stop if any rank was asked to."""
+        if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
+            return
+        path = Path(trainer.default_root_dir if trainer.log_dir is None else trainer.log_dir) / self.filename
+        trainer.save_checkpoint(path)
+        rank_zero_info(f"Stopped. Resume with --ckpt_path {path}")
+        trainer.should_stop = True
+
+    @override
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        rank_zero_info("\nFinishing this batch, then saving a checkpoint; once more stops at once.")
+
+
+def random_state() -> dict[str, Any]:
+    """This process's random states as plain numbers and tensors, readable without running code."""
+    name, keys, position, has_gauss, cached = cast(tuple[str, np.ndarray, int, int, float], np.random.get_state())
+    return {
+        "python": random.getstate(),
+        "numpy": (name, keys.tolist(), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),
+    }
+
+
+def restore_random_state(state: Mapping[str, Any]) -> None:
+    """Set this process's random states to what `random_state` returned."""
+    version, internal, gauss_next = state["python"]
+    random.setstate((version, tuple(internal), gauss_next))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise FileNotFoundError(f"expected a checkpoint at {path}, got nothing there; check --ckpt_path")
+    return path
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + PARTIAL_SUFFIX)
+
+
+def _flush(path: Path) -> None:
+    for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
+        with file.open("rb+") as opened:
+            os.fsync(opened.fileno())
+
+
+def _flush_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)

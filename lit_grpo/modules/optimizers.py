@@ -1,0 +1,177 @@
+"""The optimizer of both modules: AdamW, or Muon on the decoder's matrices with AdamW on the rest, and its schedule.
+
+Called by `configure_optimizers` of SFTModule and GRPOModule, which also clip with `clip_gradients`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.optim import AdamW, Muon, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from typing_extensions import override
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerSettings:
+    """How the weights are updated. Learning rates are those after the warm-up; both groups share the schedule."""
+
+    learning_rate: float = 1e-5
+    """AdamW's: of every weight, or of embeddings, norms and the head when the matrices have Muon."""
+    matrix_learning_rate: float | None = None
+    """Muon's, of the decoder's matrices; None trains everything with AdamW."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.0
+    warmup_batches: int = 0
+    """Batches over which the learning rate rises linearly from 0 (exclusive)."""
+    final_fraction: float = 1.0
+    """The learning rate falls linearly to this fraction of itself at the last batch; 1 keeps it constant."""
+    decay_batches: int | None = None
+    """Batches after which the final fraction is reached; None: at the end of the fit."""
+    gradient_clip: float | None = 1.0
+    """Largest L2 norm of the whole gradient; None never clips."""
+
+    def __post_init__(self) -> None:
+        if self.learning_rate < 0.0 or (self.matrix_learning_rate or 0.0) < 0.0:
+            raise ValueError(
+                f"expected learning rates of at least 0, got learning_rate={self.learning_rate} and "
+                f"matrix_learning_rate={self.matrix_learning_rate}"
+            )
+        if not 0.0 <= self.final_fraction <= 1.0:
+            raise ValueError(f"expected final_fraction between 0 and 1, got {self.final_fraction}")
+        if self.gradient_clip is not None and self.gradient_clip <= 0.0:
+            raise ValueError(f"expected gradient_clip above 0, got {self.gradient_clip}; null never clips")
+
+
+class MuonWithAdamW(Optimizer):
+    """Muon on one group of matrices and AdamW on everything else, as one optimizer with one state.
+
+    One optimizer means that Lightning's ``global_step`` counts an update once, and that a checkpoint holds one state.
+    """
+
+    def __init__(
+        self,
+        matrices: Iterable[nn.Parameter],
+        others: Iterable[nn.Parameter],
+        matrix_learning_rate: float,
+        learning_rate: float,
+        betas: tuple[float, float],
+        weight_decay: float,
+    ) -> None:
+        self._muon = Muon(matrices, lr=matrix_learning_rate, weight_decay=weight_decay)
+        self._adamw = AdamW(others, lr=learning_rate, betas=betas, weight_decay=weight_decay)
+        super().__init__([*self._muon.param_groups, *self._adamw.param_groups], {})
+        self._share_state()
+
+    def _share_state(self) -> None:
+        self._muon.state = self._adamw.state = self.state
+        self._muon.param_groups, self._adamw.param_groups = self.param_groups[:1], self.param_groups[1:]
+
+    @override
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._share_state()
+
+    @override
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """One update of both groups."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self._muon.step()
+        self._adamw.step()
+        return loss
+
+
+def build_optimizer(policy: nn.Module, settings: OptimizerSettings) -> Optimizer:
+    """The optimizer over the policy's trainable weights.
+
+    Args:
+        policy: The network; frozen weights (the base of a LoRA) take no part.
+        settings: Learning rates and the choice between AdamW and Muon.
+
+    Raises:
+        ValueError: Nothing is trainable, or Muon was asked for and there is no matrix outside embeddings and head.
+    """
+    trainable = [(name, parameter) for name, parameter in policy.named_parameters() if parameter.requires_grad]
+    if not trainable:
+        raise ValueError("expected trainable weights in the policy, got none; check the policy's lora settings")
+    if settings.matrix_learning_rate is None:
+        parameters = [parameter for _, parameter in trainable]
+        return AdamW(parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay)
+    matrices = [parameter for name, parameter in trainable if _is_decoder_matrix(name, parameter)]
+    if not matrices:
+        raise ValueError("expected decoder matrices for Muon, got none; leave matrix_learning_rate out")
+    others = [parameter for name, parameter in trainable if not _is_decoder_matrix(name, parameter)]
+    return MuonWithAdamW(
+        matrices,
+        others,
+        matrix_learning_rate=settings.matrix_learning_rate,
+        learning_rate=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def build_schedule(optimizer: Optimizer, settings: OptimizerSettings, fit_batches: float) -> LambdaLR:
+    """The schedule, stepped once per batch.
+
+    Args:
+        optimizer: From `build_optimizer`.
+        settings: Warm-up and decay.
+        fit_batches: Batches of the whole fit; ``inf`` where no limit is known.
+
+    Raises:
+        ValueError: A decay was asked for and its end is unknown.
+    """
+    horizon = settings.decay_batches if settings.decay_batches is not None else fit_batches
+    if settings.final_fraction < 1.0 and not math.isfinite(horizon):
+        raise ValueError(
+            "expected the number of batches after which the learning rate has decayed, got a fit without an end; "
+            "set optimizer.decay_batches"
+        )
+    return LambdaLR(optimizer, lambda batch: learning_rate_factor(batch, settings, horizon))
+
+
+def learning_rate_factor(batch: int, settings: OptimizerSettings, horizon: float) -> float:
+    """What the learning rates are multiplied by in one batch.
+
+    Args:
+        batch: 0-based, over the whole fit.
+        settings: Warm-up and decay.
+        horizon: Batches after which the final fraction is reached.
+    """
+    if batch < settings.warmup_batches:
+        return (batch + 1) / (settings.warmup_batches + 1)
+    if settings.final_fraction == 1.0:
+        return 1.0
+    decaying = max(1.0, horizon - 1 - settings.warmup_batches)
+    progress = min(1.0, (batch - settings.warmup_batches) / decaying)
+    return 1.0 - (1.0 - settings.final_fraction) * progress
+
+
+def clip_gradients(optimizer: Optimizer, max_norm: float | None) -> Tensor:
+    """Scale the gradients down to a largest L2 norm, and return the norm before, a float32 scalar.
+
+    Sharded gradients (DTensor) count as the whole tensors they stand for, so every rank gets the same norm.
+    """
+    parameters = list(_parameters(optimizer))
+    norm = nn.utils.clip_grad_norm_(parameters, math.inf if max_norm is None else max_norm)
+    return (norm.full_tensor() if isinstance(norm, DTensor) else norm).detach().float()
+
+
+def _parameters(optimizer: Optimizer) -> Iterator[nn.Parameter]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
+def _is_decoder_matrix(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim == 2 and ".layers." in name
