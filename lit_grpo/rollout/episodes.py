@@ -15,7 +15,7 @@ from lit_grpo.rewards import RewardBreakdown
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn as tokens. The context of a turn is the prompt, then every earlier turn's two parts, then its own first."""
+    """One turn as tokens. Its context: the prompt, every earlier turn's two parts, and its own ``observation_ids``."""
 
     observation_ids: tuple[int, ...]
     """Tokens the environment appended before this turn (closing the last one); empty in the first turn."""

@@ -1,0 +1,176 @@
+"""Plays tasks: many multi-turn episodes at once, over one engine and one solver.
+
+Called by the rollout callback (training: several attempts per task) and by the evaluation (one greedy attempt each); a
+plain function, as usable from a script. There is no barrier between turns: whichever completion comes back, its episode
+takes its step and asks for its next turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from lit_grpo.data.task import Task
+from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode, StopReason
+from lit_grpo.environment.observation import instructions
+from lit_grpo.environment.scoring import score_episode
+from lit_grpo.environment.solver import Solver
+from lit_grpo.rewards import RewardWeights, composite_reward
+from lit_grpo.rollout.conversation import ConversationFormat
+from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
+from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSettings:
+    """How tasks are played. Validation is the same with ``group_size`` 1 and temperature 0."""
+
+    group_size: int = 8
+    """Attempts per task."""
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    episode: EpisodeSettings = field(default_factory=EpisodeSettings)
+    reward: RewardWeights = field(default_factory=RewardWeights)
+
+    def __post_init__(self) -> None:
+        """ValueError for a number without a meaning."""
+        if self.group_size < 1:
+            raise ValueError(f"expected group_size >= 1, got {self.group_size}; it is the number of attempts per task")
+        if self.sampling.temperature < 0:
+            raise ValueError(f"expected temperature >= 0, got {self.sampling.temperature}; 0 decodes greedily")
+        if self.sampling.max_completion_tokens < 1:
+            raise ValueError(f"expected max_completion_tokens >= 1, got {self.sampling.max_completion_tokens}")
+
+
+def collect_groups(
+    tasks: Sequence[Task],
+    engine: RolloutEngine,
+    solver: Solver,
+    conversation: ConversationFormat,
+    settings: RolloutSettings,
+    run_seed: int,
+    step: int,
+) -> list[EpisodeGroup]:
+    """Play every task ``group_size`` times, to the end.
+
+    Args:
+        tasks: what is to be repaired.
+        engine: samples the turns; its conversations are released at the end.
+        solver: judges every step.
+        conversation: the policy's chat format.
+        settings: attempts, sampling, rules, reward.
+        run_seed: of the run.
+        step: of the run; together with run_seed, task id, attempt and turn it seeds each draw.
+
+    Returns:
+        One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
+
+    Raises:
+        ValueError: a prompt that does not fit into the engine's context together with a completion.
+    """
+    attempts: list[_Attempt] = []
+    for task in tasks:
+        attempts += _first_turns(task, solver, conversation, settings)
+    seeds = _Seeds(run_seed, step)
+    for key, attempt in enumerate(attempts):
+        engine.submit(attempt.request(key, seeds), settings.sampling)
+    pending = len(attempts)
+    while pending:
+        for completion in engine.wait():
+            attempt = attempts[completion.conversation]
+            attempt.take(completion, conversation)
+            if attempt.continues(engine.max_context_tokens - settings.sampling.max_completion_tokens):
+                engine.submit(attempt.request(completion.conversation, seeds), settings.sampling)
+            else:
+                pending -= 1
+    engine.release()
+    return [_group(attempts[at : at + settings.group_size], settings) for at in _starts(attempts, settings)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seeds:
+    """Independent of the order in which turns are sampled."""
+
+    run_seed: int
+    step: int
+
+    def of(self, task_id: str, sample: int, turn: int) -> int:
+        """A 64-bit seed."""
+        key = f"{self.run_seed}/{self.step}/{task_id}/{sample}/{turn}".encode()
+        return int.from_bytes(blake2b(key, digest_size=8).digest(), "little")
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One episode while it is played."""
+
+    task: Task
+    sample: int
+    prompt_ids: tuple[int, ...]
+    episode: RepairEpisode
+    context: tuple[int, ...]
+    """Every token so far."""
+    observation_ids: tuple[int, ...] = ()
+    """The last tokens of the context, if the environment appended them and no turn has followed yet."""
+    turns: list[Turn] = field(default_factory=list)
+    truncated: bool = False
+
+    def request(self, key: int, seeds: _Seeds) -> GenerationRequest:
+        return GenerationRequest(key, self.context, seeds.of(self.task.id, self.sample, len(self.turns)))
+
+    def take(self, completion: Completion, conversation: ConversationFormat) -> None:
+        """Let the environment answer a turn, and append both to the context."""
+        text = conversation.decode(completion.token_ids)
+        cut_off = completion.finish_reason is FinishReason.LENGTH
+        outcome = self.episode.step(text, truncated=cut_off)
+        self.truncated |= cut_off
+        self.turns.append(
+            Turn(
+                observation_ids=self.observation_ids,
+                completion_ids=completion.token_ids,
+                sampler_logprobs=completion.logprobs,
+                policy_version=completion.policy_version,
+                text=text,
+                outcome=outcome,
+            )
+        )
+        self.observation_ids = ()
+        if self.episode.stop_reason is None:
+            self.observation_ids = conversation.continuation_ids(outcome.observation, closed=not cut_off)
+            self.context += completion.token_ids + self.observation_ids
+
+    def continues(self, context_limit: int) -> bool:
+        """Whether there is a next turn; the episode is ended if its context has no room for one."""
+        if self.episode.stop_reason is None and len(self.context) > context_limit:
+            self.episode.end(StopReason.TOKEN_LIMIT)
+            self.truncated = True
+        return self.episode.stop_reason is None
+
+
+def _first_turns(
+    task: Task, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
+) -> list[_Attempt]:
+    episodes = [RepairEpisode(task.problem, solver, settings.episode) for _ in range(settings.group_size)]
+    prompt_ids = conversation.prompt_ids(instructions(settings.episode.style), episodes[0].observation)
+    return [_Attempt(task, sample, prompt_ids, episode, prompt_ids) for sample, episode in enumerate(episodes)]
+
+
+def _starts(attempts: Sequence[_Attempt], settings: RolloutSettings) -> range:
+    return range(0, len(attempts), settings.group_size)
+
+
+def _group(attempts: Sequence[_Attempt], settings: RolloutSettings) -> EpisodeGroup:
+    episodes = tuple(_finished(attempt, settings) for attempt in attempts)
+    return EpisodeGroup(attempts[0].task, attempts[0].prompt_ids, episodes)
+
+
+def _finished(attempt: _Attempt, settings: RolloutSettings) -> Episode:
+    record = attempt.episode.record()
+    score = score_episode(record, attempt.task.fault, settings.episode.max_steps)
+    return Episode(
+        turns=tuple(attempt.turns),
+        stop_reason=record.stop_reason,
+        score=score,
+        reward=composite_reward(score, settings.reward, settings.episode.max_steps),
+        truncated=attempt.truncated,
+    )
