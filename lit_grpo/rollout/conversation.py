@@ -70,6 +70,10 @@ class ConversationFormat:
         ids = self._encode(self._before_observation + self._plain(observation) + self._after_observation)
         return ids[1:] if closed else ids
 
+    def completion_ids(self, text: str) -> tuple[int, ...]:
+        """A whole turn as the policy would have sampled it, closed by the end of turn (for demonstrations)."""
+        return (*self._encode(self._plain(text)), self._encode(self._before_observation)[0])
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of sampled tokens, without special tokens."""
         text = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
