@@ -1,1 +1,1 @@
-"""Metrics: pure functions, and thin torchmetrics over them."""
+"""Verified numbers: what a repair run scored, with intervals, and running means of the training numbers."""

@@ -1,0 +1,92 @@
+"""Running means of the training numbers: reward, components, groups with signal, clipped share, mismatch, entropy.
+
+Updated by the GRPO and SFT modules; each number is weighted by the count it is a mean of, over micro-batches and ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from typing_extensions import override
+
+SPREAD_TOLERANCE = 1e-8
+"""A group whose rewards lie within this has no signal: the advantage's own threshold."""
+
+
+class PolicyMetrics(Metric):
+    """Weighted running means of named numbers.
+
+    Every rank names the same numbers, so that the sums can be added up. Example: the loss statistic ``clipped`` is 0.1
+    over 300 tokens on one rank and 0.4 over 100 on the other; the mean is (0.1 * 300 + 0.4 * 100) / 400 = 0.175.
+    """
+
+    full_state_update = False
+    sums: Tensor
+    """[len(names)] float64."""
+    counts: Tensor
+    """[len(names)] float64."""
+
+    def __init__(self, names: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.names = tuple(names)
+        self.add_state("sums", default=torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("counts", default=torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
+
+    @override
+    def update(self, means: Mapping[str, Tensor | float], count: float) -> None:
+        """Add means over ``count`` tokens, episodes or groups.
+
+        Raises:
+            ValueError: A name was not announced at construction, or the count is negative.
+        """
+        unknown = sorted(set(means) - set(self.names))
+        if unknown:
+            raise ValueError(f"expected names among {list(self.names)}, got {unknown}; add them to `names`")
+        if count < 0:
+            raise ValueError(f"expected count >= 0, got {count}; pass how many tokens or episodes were averaged")
+        if count == 0:
+            return
+        for name, mean in means.items():
+            index = self.names.index(name)
+            self.sums[index] += torch.as_tensor(mean).detach().to(self.sums) * count
+            self.counts[index] += count
+
+    @override
+    def compute(self) -> dict[str, float]:
+        """Name to mean, in the order of the names; those that were never counted are absent."""
+        means = (self.sums / self.counts).tolist()
+        return {name: mean for name, mean, count in zip(self.names, means, self.counts.tolist(), strict=True) if count}
+
+
+@dataclass(frozen=True, slots=True)
+class RewardStatistics:
+    """What the rewards of one rollout tell about the signal in it."""
+
+    mean: float
+    """Over verified episodes; NaN if there is none."""
+    std_within_groups: float
+    """Mean over groups of the sample standard deviation; NaN if no group has two verified episodes."""
+    groups_with_signal: float
+    """Share of groups whose verified rewards differ: the others have zero advantage."""
+
+
+def reward_statistics(rewards_PG: Tensor, verified_PG: Tensor) -> RewardStatistics:
+    """Statistics of a rollout's rewards.
+
+    Args:
+        rewards_PG: [num_groups, group_size] total rewards.
+        verified_PG: [num_groups, group_size] bool; episodes without a verdict take no part.
+    """
+    rewards = [group[verified].double() for group, verified in zip(rewards_PG, verified_PG, strict=True)]
+    deviations = [group.std() for group in rewards if group.numel() > 1]
+    spread = [group.numel() > 1 and bool(group.max() - group.min() > SPREAD_TOLERANCE) for group in rewards]
+    return RewardStatistics(
+        mean=torch.cat(rewards).mean().item(),
+        std_within_groups=torch.stack(deviations).mean().item() if deviations else float("nan"),
+        groups_with_signal=sum(spread) / len(rewards),
+    )

@@ -1,0 +1,136 @@
+"""The result of an evaluation: every quantity with its interval, overall, per kind, per kind x difficulty.
+
+`write_run` is the one writer of a run folder's `results.json` and `scores.jsonl`: the evaluation callback and the
+trivial policies call it. The same scores give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lit_grpo.environment.faults import Difficulty, FaultKind
+from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates, resample_tasks
+from lit_grpo.metrics.functional import QUANTITIES, Quantity, RatioTerms, ratio_terms, weighted_values
+from lit_grpo.metrics.records import ScoredTask, write_scores
+from lit_grpo.metrics.table import DIFFICULTIES, KINDS, ScoreTable, score_table
+
+RESULTS_FILE = "results.json"
+SCORES_FILE = "scores.jsonl"
+DIGITS = 6
+"""Decimal places in files: below any interval's width, above the noise of summation order."""
+
+
+# Not frozen: torchmetrics rebuilds what `compute` returns, field by field.
+@dataclass(slots=True)
+class RepairSummary:
+    """The quantities of one set of tasks."""
+
+    num_tasks: int
+    estimates: Mapping[Quantity, Estimate]
+
+    def value(self, quantity: Quantity) -> float | None:
+        """A quantity's value; None where it is not defined."""
+        return self.estimates[quantity].value
+
+
+@dataclass(slots=True)
+class RepairResults:
+    """An evaluation's summary, whole and in parts. Kinds and cells without a task are absent."""
+
+    overall: RepairSummary
+    by_kind: Mapping[FaultKind, RepairSummary]
+    by_cell: Mapping[FaultKind, Mapping[Difficulty, RepairSummary]]
+
+
+def summarise(table: ScoreTable, settings: BootstrapSettings) -> RepairResults:
+    """All quantities of a table, with intervals.
+
+    Raises:
+        ValueError: The table is empty.
+    """
+    if len(table) == 0:
+        raise ValueError("expected at least one scored task, got none; evaluate before asking for results")
+    table = ScoreTable(table.rows.cpu()).canonical()
+    terms, weights = ratio_terms(table), resample_tasks(table.strata, settings)
+
+    def summary(chosen: Tensor) -> RepairSummary:
+        part = RatioTerms(terms.numerators[chosen], terms.denominators[chosen])
+        values = weighted_values(part, torch.ones(int(chosen.sum())))
+        replicates = weighted_values(part, weights[:, chosen])
+        return RepairSummary(
+            int(chosen.sum()), dict(zip(QUANTITIES, estimates(values, replicates, settings), strict=True))
+        )
+
+    kinds = [kind for kind in KINDS if bool(table.is_kind(kind).any())]
+    return RepairResults(
+        overall=summary(torch.ones(len(table), dtype=torch.bool)),
+        by_kind={kind: summary(table.is_kind(kind)) for kind in kinds},
+        by_cell={
+            kind: {
+                difficulty: summary(table.is_kind(kind) & table.is_difficulty(difficulty))
+                for difficulty in DIFFICULTIES
+                if bool((table.is_kind(kind) & table.is_difficulty(difficulty)).any())
+            }
+            for kind in kinds
+        },
+    )
+
+
+def write_results(path: Path, results: RepairResults, settings: BootstrapSettings) -> None:
+    """Write `results.json`: keys in a fixed order, numbers with `DIGITS` decimals, nothing that a rerun changes."""
+    document = {
+        "tasks": results.overall.num_tasks,
+        "bootstrap": {
+            "replicates": settings.num_replicates,
+            "confidence": settings.confidence,
+            "seed": settings.seed,
+            "strata": "kind x difficulty",
+        },
+        "metrics": _metrics_json(results.overall),
+        "by_kind": {kind.value: _summary_json(summary) for kind, summary in results.by_kind.items()},
+        "by_kind_and_difficulty": {
+            kind.value: {difficulty.value: _summary_json(summary) for difficulty, summary in cells.items()}
+            for kind, cells in results.by_cell.items()
+        },
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_run(
+    folder: Path, scored_tasks: Sequence[ScoredTask], settings: BootstrapSettings | None = None
+) -> RepairResults:
+    """Write `scores.jsonl` and `results.json` into a run folder, and return the results.
+
+    Under several ranks pass `gather_scored_tasks(local)` and call it on rank 0 only.
+    """
+    settings = settings or BootstrapSettings()
+    results = summarise(score_table(scored_tasks), settings)
+    write_scores(folder / SCORES_FILE, scored_tasks)
+    write_results(folder / RESULTS_FILE, results, settings)
+    return results
+
+
+def estimate_json(estimate: Estimate) -> dict[str, float | None]:
+    """``{"value": .., "low": .., "high": ..}`` with `DIGITS` decimals."""
+    return {name: rounded(number) for name, number in estimate._asdict().items()}
+
+
+def rounded(number: float | None) -> float | None:
+    """A number as files hold it; -0.0 becomes 0.0."""
+    return None if number is None else round(number, DIGITS) + 0.0
+
+
+def _metrics_json(summary: RepairSummary) -> dict[str, Any]:
+    return {quantity.value: estimate_json(estimate) for quantity, estimate in summary.estimates.items()}
+
+
+def _summary_json(summary: RepairSummary) -> dict[str, Any]:
+    return {"tasks": summary.num_tasks, "metrics": _metrics_json(summary)}
