@@ -5,13 +5,46 @@ Called by rollout/collect.py and baselines.py. Single use: `step(text)` until `s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lit_grpo.environment.actions import Malformed, Move
-from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.environment.program import Element, LinearProgram
-from lit_grpo.environment.solver import Conflict, SolverStatus
+from lit_grpo.environment.actions import (
+    Action,
+    AgentEdit,
+    GetConflict,
+    Inspect,
+    Malformed,
+    Move,
+    Relax,
+    Restore,
+    Submit,
+    parse,
+)
+from lit_grpo.environment.inspection import inspect
+from lit_grpo.environment.observation import (
+    ObservationStyle,
+    conflict_names,
+    conflict_text,
+    edit_observation,
+    initial_observation,
+    inspection_observation,
+    refusal_observation,
+)
+from lit_grpo.environment.program import (
+    NUMBER_LIMIT,
+    Element,
+    LinearProgram,
+    ProgramError,
+    Sense,
+    SetBounds,
+    SetCoefficient,
+    SetRhs,
+    apply,
+    edited_element,
+)
+from lit_grpo.environment.solver import Conflict, Solver, SolverFailure, SolverStatus
+from lit_grpo.environment.specification import RepairProblem
 
 
 class StopReason(StrEnum):
@@ -26,15 +59,17 @@ class StopReason(StrEnum):
 
 
 class TurnResult(StrEnum):
-    """What became of one turn."""
+    """What became of one turn. Members are all truthy: compare with ``is``."""
 
     APPLIED = "applied"
     """The edit was made and the program re-solved."""
     INFORMED = "informed"
-    """A question was answered, the program is as before (get_conflict, inspect, restore, submit)."""
+    """A question was answered, no edit was made (get_conflict, inspect, restore, submit)."""
     REFUSED = "refused"
     """Well-formed, but about an unknown name or with a refused number."""
     MALFORMED = "malformed"
+    FAILED = "failed"
+    """The solver broke: there is no verdict on this turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +81,13 @@ class EpisodeSettings:
     max_malformed: int = 5
     """The episode ends at this many malformed turns."""
     undo_if_still_infeasible: bool = False
-    """Take back an edit that left the program infeasible (apt for single faults)."""
+    """Take back an edit after which the program is not optimal (apt for single faults)."""
     style: ObservationStyle = ObservationStyle.FULL
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_steps", self.max_steps), ("max_malformed", self.max_malformed)):
+            if value < 1:
+                raise ValueError(f"expected {name} to be at least 1, got {value}; set it to 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +114,203 @@ class EpisodeRecord:
     final_objective: float | None
     stop_reason: StopReason
     first_conflict: Conflict | None
-    """The canonical conflict of the faulty program."""
+    """The canonical conflict of the faulty program; None if a limit stopped the search for it."""
     diagnosis: tuple[Element, ...]
     """The last one stated; empty if none was."""
     touched: tuple[Element, ...]
     """Elements acted on by edits, each once (for DA_iis)."""
+
+
+class RepairEpisode:
+    """One attempt at a problem.
+
+    ``episode.step('{"diagnosis":["row:ra"],"action":"set_rhs","row":"ra","value":194}').result is TurnResult.APPLIED``
+    """
+
+    def __init__(self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings) -> None:
+        """Find the first conflict; ValueError if the program is not infeasible, SolverFailure if the solver breaks."""
+        self._begin(problem, solver, settings, _require_infeasible(problem.program, solver))
+        self.observation = initial_observation(problem, self.first_conflict, settings.style)
+
+    def another(self) -> RepairEpisode:
+        """A fresh episode on the same problem: the first conflict and observation are computed once per group."""
+        other = RepairEpisode.__new__(RepairEpisode)
+        other._begin(self._problem, self._solver, self._settings, self.first_conflict)
+        other.observation = self.observation
+        return other
+
+    def _begin(
+        self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings, first_conflict: Conflict | None
+    ) -> None:
+        self._problem, self._solver, self._settings = problem, solver, settings
+        self.first_conflict = first_conflict
+        self.stop_reason: StopReason | None = None
+        self.observation = ""
+        self._diagnosis: tuple[Element, ...] = ()
+        self._touched: dict[Element, None] = {}
+        self._steps: list[StepOutcome] = []
+        self._go_back()
+
+    def _go_back(self) -> None:
+        self.program = self._problem.program
+        self._status, self._objective = SolverStatus.INFEASIBLE, None
+        self._conflict: Conflict | None = self.first_conflict
+        self._conflict_is_current = True
+
+    # --- what a caller does ---------------------------------------------------------------------------------------
+
+    def step(self, text: str, truncated: bool = False) -> StepOutcome:
+        """Take one turn. ``truncated``: the text was cut off at a token limit, so it is malformed whatever it holds."""
+        assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
+        move = Malformed("expected a turn that ends, got one cut off at the token limit") if truncated else parse(text)
+        try:
+            outcome = self._take(move)
+        except SolverFailure as failure:
+            self.stop_reason = StopReason.SOLVER_FAILED
+            observation = refusal_observation("solver failed", str(failure), self._settings.style)
+            outcome = StepOutcome(move, TurnResult.FAILED, self._status, None, observation)
+        self._steps.append(outcome)
+        self._stop_if_due(outcome)
+        return outcome
+
+    def end(self, reason: StopReason) -> None:
+        """End the episode from outside, for a token limit."""
+        assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
+        self.stop_reason = reason
+
+    def record(self) -> EpisodeRecord:
+        """What happened, once the episode is over."""
+        assert self.stop_reason is not None, "the episode is not over"
+        return EpisodeRecord(
+            steps=tuple(self._steps),
+            final_program=self.program,
+            final_status=self._status,
+            final_objective=self._objective,
+            stop_reason=self.stop_reason,
+            first_conflict=self.first_conflict,
+            diagnosis=self._diagnosis,
+            touched=tuple(self._touched),
+        )
+
+    # --- one turn -------------------------------------------------------------------------------------------------
+
+    def _take(self, move: Move | Malformed) -> StepOutcome:
+        if isinstance(move, Malformed):
+            return self._unchanged(move, TurnResult.MALFORMED, self._refusal("malformed", move.reason))
+        if move.diagnosis is not None:
+            self._diagnosis = move.diagnosis
+        if (value := _refused_number(move.action)) is not None:
+            reason = f"expected numbers below {NUMBER_LIMIT:g} in magnitude, got {value:g}"
+            return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", reason))
+        return self._act(move)
+
+    def _act(self, move: Move) -> StepOutcome:
+        match move.action:
+            case GetConflict():
+                return self._unchanged(move, TurnResult.INFORMED, self._conflict_text())
+            case Inspect(name=name):
+                return self._inspect(move, name)
+            case Restore():
+                self._go_back()
+                return self._unchanged(move, TurnResult.INFORMED, self._restored_text())
+            case Submit():
+                return self._unchanged(move, TurnResult.INFORMED, "submitted")
+            case Relax(row=row, amount=amount):
+                return self._relax(move, row, amount)
+            case _ as edit:
+                return self._edit(move, edit)
+
+    def _relax(self, move: Move, name: str, amount: float) -> StepOutcome:
+        row = next((c for c in self.program.constraints if c.name == name), None)
+        if row is None:
+            return self._unknown_name(move, f"expected the name of a row, got {name!r}")
+        if amount < 0 and row.sense is not Sense.EQUAL:
+            reason = f"expected a non-negative amount for an inequality, got {amount:g}"
+            return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", reason))
+        value = row.rhs - amount if row.sense is Sense.GREATER_EQUAL else row.rhs + amount
+        return self._edit(move, SetRhs(name, value))
+
+    def _edit(self, move: Move, edit: AgentEdit) -> StepOutcome:
+        try:
+            edited = apply(self.program, edit)
+        except ProgramError as error:
+            return self._unknown_name(move, str(error))
+        solution = self._solver.solve(edited)
+        self._touched[edited_element(edit)] = None
+        was_undone = self._settings.undo_if_still_infeasible and solution.status is not SolverStatus.OPTIMAL
+        if not was_undone:
+            self.program, self._status, self._objective = edited, solution.status, solution.objective
+            self._conflict_is_current = False
+        shown = self._conflict_after_edit(solution.status, was_undone)
+        observation = edit_observation(solution.status, solution.objective, was_undone, shown, self._settings.style)
+        return StepOutcome(move, TurnResult.APPLIED, solution.status, solution.objective, observation)
+
+    def _inspect(self, move: Move, name: str) -> StepOutcome:
+        answers = inspect(self.program, name, self._solver)
+        if not answers:
+            return self._unknown_name(move, f"expected the name of a row or a variable, got {name!r}")
+        text = inspection_observation(answers, self.program, self._settings.style)
+        return self._unchanged(move, TurnResult.INFORMED, text)
+
+    def _unchanged(self, move: Move | Malformed, result: TurnResult, observation: str) -> StepOutcome:
+        return StepOutcome(move, result, self._status, self._objective, observation)
+
+    def _unknown_name(self, move: Move, reason: str) -> StepOutcome:
+        return self._unchanged(move, TurnResult.REFUSED, self._refusal("unknown name", reason))
+
+    # --- what is shown --------------------------------------------------------------------------------------------
+
+    def _refusal(self, word: str, reason: str) -> str:
+        return refusal_observation(word, reason, self._settings.style)
+
+    def _conflict_text(self) -> str:
+        if self._status is not SolverStatus.INFEASIBLE:
+            return edit_observation(self._status, self._objective, False, "", self._settings.style)
+        if not self._conflict_is_current:
+            self._conflict, self._conflict_is_current = self._solver.conflict(self.program), True
+        return conflict_text(self.program, self._conflict, self._settings.style)
+
+    def _conflict_after_edit(self, status: SolverStatus, was_undone: bool) -> str:
+        is_last = len(self._steps) + 1 >= self._settings.max_steps
+        if status is not SolverStatus.INFEASIBLE or is_last:
+            return ""
+        return conflict_names(self.first_conflict, self._settings.style) if was_undone else self._conflict_text()
+
+    def _restored_text(self) -> str:
+        names = conflict_names(self.first_conflict, self._settings.style)
+        return f"restored {names}" if self._settings.style is ObservationStyle.COMPACT else f"Restored. {names}"
+
+    # --- when it ends ---------------------------------------------------------------------------------------------
+
+    def _stop_if_due(self, outcome: StepOutcome) -> None:
+        num_malformed = sum(step.result is TurnResult.MALFORMED for step in self._steps)
+        if self.stop_reason is not None:
+            return
+        if outcome.result is TurnResult.APPLIED and outcome.status is SolverStatus.OPTIMAL:
+            self.stop_reason = StopReason.RECOVERED
+        elif isinstance(outcome.move, Move) and isinstance(outcome.move.action, Submit):
+            self.stop_reason = StopReason.SUBMITTED
+        elif num_malformed >= self._settings.max_malformed:
+            self.stop_reason = StopReason.MALFORMED_LIMIT
+        elif len(self._steps) >= self._settings.max_steps:
+            self.stop_reason = StopReason.STEP_LIMIT
+
+
+def _require_infeasible(program: LinearProgram, solver: Solver) -> Conflict | None:
+    """The canonical conflict (None if a limit stopped the search); ValueError for any other status."""
+    conflict = solver.conflict(program)
+    if conflict is None and (status := solver.solve(program).status) is not SolverStatus.INFEASIBLE:
+        raise ValueError(f"expected an infeasible program to repair, got one the solver calls {status}; nothing to do")
+    return conflict
+
+
+def _refused_number(action: Action) -> float | None:
+    """The first number of an action that is not below the limit; None if all are."""
+    match action:
+        case SetRhs(value=value) | SetCoefficient(value=value) | Relax(amount=value):
+            numbers = (value,)
+        case SetBounds(lower=lower, upper=upper):
+            numbers = tuple(bound for bound in (lower, upper) if not math.isinf(bound))
+        case _:
+            numbers = ()
+    return next((value for value in numbers if abs(value) >= NUMBER_LIMIT), None)
