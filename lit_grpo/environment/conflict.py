@@ -1,0 +1,120 @@
+"""The canonical conflict (IIS): a deletion filter in one frozen order, made fast by Farkas certificates.
+
+Called by highs.py. The filter tries to do without each requirement in turn: rows in the program's order, then bounds,
+then integralities; what cannot be spared is the conflict. That order fixes the answer, so it depends on the program
+alone. Certificates only save solves: a requirement outside the current proof of infeasibility can go unasked.
+Deletion filter: Chinneck and Dravnieks (1991), ORSA Journal on Computing 3(2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+
+from lit_grpo.environment.feasibility import FeasibilityLp, LimitReached
+from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict
+
+INTEGRALITY_TOLERANCE = 1e-6
+"""HiGHS calls a value integral if it is this close to an integer."""
+
+BRANCHING_LIMIT = 40
+"""Nodes of our own branching before HiGHS's branch-and-bound is asked: they cost about as much as its start-up."""
+
+Proof = Callable[[Set[int]], Set[int] | None]
+"""For a set of requirements: an infeasible subset of it, or None if they can be met together."""
+
+
+def deletion_filter(requirements: Sequence[int], proof: Proof) -> list[int] | None:
+    """The irreducible subset left after trying to delete each requirement in the order given; None if feasible."""
+    active = set(requirements)
+    witness = proof(active)
+    if witness is None:
+        return None
+    for requirement in requirements:
+        smaller = proof(active - {requirement}) if requirement in witness else witness
+        if smaller is not None:
+            active.remove(requirement)
+            witness = smaller
+    return [requirement for requirement in requirements if requirement in active]
+
+
+def canonical_conflict(arrays: ModelArrays, lp: HighsModel, mip: HighsModel) -> list[int] | None:
+    """The conflict as requirement numbers; None if the program is feasible.
+
+    If the LP relaxation is infeasible, integrality is no part of the conflict.
+
+    Raises:
+        LimitReached: A test of the filter ended in a limit, so nothing is known to be irreducible.
+    """
+    feasibility = FeasibilityLp(arrays, lp)
+    requirements = feasibility.numbering.all(arrays)
+    continuous = [requirement for requirement in requirements if not feasibility.numbering.is_integrality(requirement)]
+    conflict = deletion_filter(continuous, feasibility.proof)
+    if conflict is None and arrays.is_integer:
+        conflict = deletion_filter(requirements, IntegerProver(arrays, feasibility, mip).proof)
+    return conflict
+
+
+class IntegerProver:
+    """Proves integer infeasibility by branching on the live LP; a tree that grows too large goes to HiGHS instead."""
+
+    def __init__(self, arrays: ModelArrays, feasibility: FeasibilityLp, mip: HighsModel) -> None:
+        self._arrays = arrays
+        self._lp = feasibility
+        self._mip = mip
+        self._number = feasibility.numbering
+        self._num_nodes = 0
+
+    def proof(self, active: Set[int]) -> Set[int] | None:
+        """An infeasible subset of the active requirements; None if they can be met together.
+
+        Raises:
+            LimitReached: An iteration or node limit was reached.
+        """
+        self._num_nodes = 0
+        self._lp.restrict(active)
+        integral = [j for j in range(len(self._arrays.costs)) if self._number.integrality(j) in active]
+        try:
+            return self._refute(active, integral, frozenset())
+        except _TreeTooLarge:
+            return self._ask_branch_and_bound(active)
+
+    def _refute(self, active: Set[int], integral: list[int], branched: frozenset[int]) -> Set[int] | None:
+        """A proof for the loaded node: a branching bound in a leaf's certificate stands for its integrality."""
+        self._num_nodes += 1
+        if self._num_nodes > BRANCHING_LIMIT:
+            raise _TreeTooLarge
+        witness = self._lp.certificate(active)
+        if witness is not None:
+            return {self._number.integrality_of_bound(r) if r in branched else r for r in witness}
+        values = self._lp.values
+        column = max(integral, key=lambda j: abs(values[j] - round(values[j])), default=None)
+        if column is None or abs(values[column] - round(values[column])) <= INTEGRALITY_TOLERANCE:
+            return None
+        return self._branch(active, integral, branched, column, values[column])
+
+    def _branch(
+        self, active: Set[int], integral: list[int], branched: frozenset[int], column: int, value: float
+    ) -> Set[int] | None:
+        lower, upper = self._lp.bounds(column)
+        floor = float(value // 1)
+        self._lp.set_bounds(column, lower, floor)
+        below = self._refute(active, integral, branched | {self._number.upper(column)})
+        if below is None:
+            return None
+        self._lp.set_bounds(column, floor + 1.0, upper)
+        above = self._refute(active, integral, branched | {self._number.lower(column)})
+        self._lp.set_bounds(column, lower, upper)
+        return None if above is None else below | above
+
+    def _ask_branch_and_bound(self, active: Set[int]) -> Set[int] | None:
+        match self._mip.solve(self._number.restricted(self._arrays, active)):
+            case Verdict.OPTIMAL:
+                return None
+            case Verdict.LIMIT:
+                raise LimitReached
+            case _:
+                return active
+
+
+class _TreeTooLarge(Exception):
+    """Branching needs more nodes than it may take."""

@@ -1,0 +1,122 @@
+"""A program's LP feasibility under any subset of its requirements, with a Farkas certificate where there is none.
+
+Called by conflict.py. One LP is loaded once, without costs; requirements are freed and put back by live edits, and
+each run starts from the basis of the one before. What it says is a verdict with a proof, so the path does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Set
+
+from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict
+from lit_grpo.environment.requirements import Numbering
+
+FEASIBILITY_TOLERANCE = 1e-7
+"""HiGHS calls a point feasible if it violates no row and no bound by more."""
+
+NEGLIGIBLE_MULTIPLIER = 1e-9
+"""Multipliers below this share of the largest are rounding errors of the ray."""
+
+
+class LimitReached(Exception):
+    """A limit stopped a test, so it is not known whether the requirements can be met together."""
+
+
+class FeasibilityLp:
+    """The loaded LP relaxation of one program, of which any requirements can be left out."""
+
+    def __init__(self, arrays: ModelArrays, lp: HighsModel) -> None:
+        self.numbering = Numbering(len(arrays.row_lower), len(arrays.costs))
+        self._arrays = arrays
+        self._lp = lp
+        self._row_is_active = [True] * self.numbering.num_rows
+        self._lower = list(arrays.column_lower)
+        self._upper = list(arrays.column_upper)
+        lp.load(arrays.without_costs().relaxed())
+
+    def proof(self, active: Set[int]) -> Set[int] | None:
+        """An infeasible subset of the active requirements; None if they can be met together.
+
+        Raises:
+            LimitReached: The iteration limit was reached.
+        """
+        self.restrict(active)
+        return self.certificate(active)
+
+    def restrict(self, active: Set[int]) -> None:
+        """Leave in the loaded LP the active requirements and no other."""
+        arrays, infinity = self._arrays, math.inf
+        for i, was_active in enumerate(self._row_is_active):
+            is_active = i in active
+            if is_active is not was_active:
+                self._row_is_active[i] = is_active
+                if is_active:
+                    self._lp.set_row_bounds(i, arrays.row_lower[i], arrays.row_upper[i])
+                else:
+                    self._lp.set_row_bounds(i, -infinity, infinity)
+        for j in range(self.numbering.num_columns):
+            lower = arrays.column_lower[j] if self.numbering.lower(j) in active else -infinity
+            upper = arrays.column_upper[j] if self.numbering.upper(j) in active else infinity
+            if lower != self._lower[j] or upper != self._upper[j]:
+                self.set_bounds(j, lower, upper)
+
+    def bounds(self, column: int) -> tuple[float, float]:
+        """The variable's bounds as loaded."""
+        return self._lower[column], self._upper[column]
+
+    def set_bounds(self, column: int, lower: float, upper: float) -> None:
+        """Load other bounds, as branching does; the next `restrict` takes them back."""
+        self._lower[column], self._upper[column] = lower, upper
+        self._lp.set_column_bounds(column, lower, upper)
+
+    @property
+    def values(self) -> list[float]:
+        """The point that was found feasible."""
+        return self._lp.values
+
+    def certificate(self, active: Set[int]) -> Set[int] | None:
+        """What the loaded LP's proof of infeasibility rests on; ``active`` if HiGHS has none; None if feasible."""
+        match self._lp.run():
+            case Verdict.OPTIMAL:
+                return None
+            case Verdict.LIMIT:
+                raise LimitReached
+            case _:
+                pass
+        for column, (lower, upper) in enumerate(zip(self._lower, self._upper, strict=True)):
+            if lower > upper:
+                return {self.numbering.lower(column), self.numbering.upper(column)}
+        ray = self._lp.dual_ray or []
+        scale = max(map(abs, ray), default=0.0) * NEGLIGIBLE_MULTIPLIER
+        multipliers = [(i, y) for i, y in enumerate(ray) if abs(y) > scale]
+        for sign in (1.0, -1.0):
+            support = self._farkas_support([(i, sign * y) for i, y in multipliers])
+            if support is not None:
+                return support
+        return active
+
+    def _farkas_support(self, multipliers: list[tuple[int, float]]) -> Set[int] | None:
+        """The rows and bounds in the proof, or None if these multipliers prove nothing.
+
+        With d = A'y, every point within the rows has ``d x >= need``, and every point within the bounds has
+        ``d x <= most``: infeasible if most < need by more than the tolerance on every row and bound can make up for.
+        """
+        arrays = self._arrays
+        need, weight = 0.0, 0.0
+        combined: dict[int, float] = {}
+        for i, y in multipliers:
+            need += y * (arrays.row_lower[i] if y > 0.0 else arrays.row_upper[i])
+            weight += abs(y)
+            for k in range(arrays.starts[i], arrays.starts[i + 1]):
+                column = arrays.columns[k]
+                combined[column] = combined.get(column, 0.0) + y * arrays.values[k]
+        negligible = NEGLIGIBLE_MULTIPLIER * max(map(abs, combined.values()), default=0.0)
+        support = {i for i, _ in multipliers}
+        most = 0.0
+        for column, d in combined.items():
+            if abs(d) > negligible:
+                most += d * (self._upper[column] if d > 0.0 else self._lower[column])
+                weight += abs(d)
+                support.add(self.numbering.upper(column) if d > 0.0 else self.numbering.lower(column))
+        return support if need - most > 2.0 * FEASIBILITY_TOLERANCE * weight else None
