@@ -5,11 +5,29 @@ Made by `generate_task` (fresh, from a seed) or read from a benchmark; consumed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
+from random import Random
 
-from lit_grpo.environment.faults import FaultyProgram
+from lit_grpo.environment.difficulty import PROFILES, Difficulty
+from lit_grpo.environment.domains import build_base
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize
+from lit_grpo.environment.faults import FaultKind, FaultyProgram, Rejection, inject
+from lit_grpo.environment.program import LinearProgram
+from lit_grpo.environment.solver import Solver
 from lit_grpo.environment.specification import RepairProblem, Specification
+
+GENERATOR_VERSION = 1
+"""Of the tasks that a seed yields: a change of domains or faults that changes them raises it."""
+
+MAX_ATTEMPTS = 200
+"""Base programs tried for one task before its cell is called unfillable."""
+
+MAX_DRAWS = 2000
+"""Base programs drawn for one attempt until one falls into the split (1 in 10 does, in the rarer splits)."""
 
 
 class Split(StrEnum):
@@ -27,8 +45,8 @@ class Task:
     id: str
     """Hash of the content (specification, original and faulty program)."""
     split: Split
-    domain: str
-    """Name of the domain, e.g. ``transportation``."""
+    domain: Domain
+    """Where its original program comes from."""
     specification: Specification
     fault: FaultyProgram
 
@@ -36,3 +54,93 @@ class Task:
     def problem(self) -> RepairProblem:
         """What the agent sees of it."""
         return RepairProblem(self.fault.faulty, self.specification)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSettings:
+    """What tasks are drawn: domains alike, kinds and difficulties by weight."""
+
+    size: ProgramSize | None = None
+    """Of the base programs; None: what the difficulty says (difficulty.py)."""
+    kinds: dict[FaultKind, float] = field(default_factory=lambda: dict.fromkeys(FaultKind, 1.0))
+    """Weight of each kind; a kind left out does not occur."""
+    difficulties: dict[Difficulty, float] = field(default_factory=lambda: dict.fromkeys(Difficulty, 1.0))
+    """Weight of each difficulty; a difficulty left out does not occur."""
+    domains: tuple[Domain, ...] = tuple(Domain)
+
+    def __post_init__(self) -> None:
+        for name, weights in (("kinds", self.kinds), ("difficulties", self.difficulties)):
+            if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
+                raise ValueError(f"expected {name} with weights >= 0 and a positive sum, got {weights}")
+        if not self.domains:
+            raise ValueError("expected at least one domain, got none; name some in TaskSettings.domains")
+
+
+class UnfilledCellError(RuntimeError):
+    """No task of this domain, kind and difficulty could be made within the budget: says what came of the attempts."""
+
+    def __init__(self, domain: Domain, kind: FaultKind, difficulty: Difficulty, rejections: Counter[str]) -> None:
+        yields = ", ".join(f"{reason}: {count}" for reason, count in rejections.most_common())
+        super().__init__(
+            f"cell {domain}/{kind}/{difficulty}: expected a fault within {MAX_ATTEMPTS} base programs, "
+            f"got none ({yields}); leave the cell out of TaskSettings or choose another size"
+        )
+
+
+def generate_task(settings: TaskSettings, split: Split, seed: int, index: int, solver: Solver) -> Task:
+    """The task at a position of a split's endless stream: a function of (settings, split, seed, index) alone.
+
+    Its original program's hash falls into the split, so tasks of two splits never share one.
+    """
+    rng = _rng(seed, split, index)
+    domain = rng.choice(settings.domains)
+    kind = rng.choices(list(settings.kinds), list(settings.kinds.values()))[0]
+    difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
+    size = settings.size or PROFILES[difficulty].size
+    rejections: Counter[str] = Counter()
+    for attempt in range(MAX_ATTEMPTS):
+        rng = _rng(seed, split, index, attempt)
+        base = next(b for b in _draws(domain, size, difficulty, rng) if split_of(b.program) is split)
+        fault = inject(base.program, kind, difficulty, rng, solver, base.spare_row_names)
+        if isinstance(fault, FaultyProgram):
+            return make_task(domain, base.specification, fault)
+        rejections[_reason(fault)] += 1
+    raise UnfilledCellError(domain, kind, difficulty, rejections)
+
+
+def make_task(domain: Domain, specification: Specification, fault: FaultyProgram) -> Task:
+    """The task of this content, with the id and the split that follow from it."""
+    content = repr((specification, fault.original, fault.faulty))
+    return Task(_digest(content), split_of(fault.original), domain, specification, fault)
+
+
+def split_of(program: LinearProgram) -> Split:
+    """The split of an original program: 80 : 10 : 10 by a hash that is blind to names and to the order of rows."""
+    position = {v.name: i for i, v in enumerate(program.variables)}
+
+    def by_position(terms: tuple[tuple[str, float], ...]) -> list[tuple[int, float]]:
+        return [(position[name], value) for name, value in terms]
+
+    rows = sorted((by_position(c.terms), c.sense.value, c.rhs) for c in program.constraints)
+    variables = [(v.lower, v.upper, v.type.value) for v in program.variables]
+    content = repr((program.direction.value, by_position(program.objective), variables, rows))
+    bucket = int(_digest(content), 16) % 10
+    return Split.TEST if bucket == 9 else Split.VALIDATION if bucket == 8 else Split.TRAIN
+
+
+def _draws(domain: Domain, size: ProgramSize, difficulty: Difficulty, rng: Random) -> Iterator[BaseModel]:
+    for _ in range(MAX_DRAWS):
+        yield build_base(domain, size, PROFILES[difficulty].wording, rng)
+
+
+def _reason(rejection: Rejection) -> str:
+    return rejection.reason.value
+
+
+def _rng(*key: int | str) -> Random:
+    """A generator of its own for a key; unrelated for unrelated keys, the same in every process."""
+    return Random(int(_digest(repr(key)), 16))
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,14 +1,32 @@
 """Faults: inject one into a true program so that it becomes infeasible, and certify what kind of fault it is.
 
-Called by data/task.py. A fault is kept only with a certificate, checked by the solver.
+Called by data/task.py. A fault is kept only with a certificate, checked by the solver; what the candidates of each
+kind are is in fault_candidates.py, how hard a fault counts is in difficulty.py.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from random import Random
 
-from lit_grpo.environment.program import Edit, Element, LinearProgram
+from lit_grpo.environment.difficulty import PROFILES, Difficulty
+from lit_grpo.environment.fault_candidates import (
+    Candidate,
+    CandidateSource,
+    bound_and_type_candidates,
+    coefficient_candidates,
+    right_hand_side_candidates,
+    sense_candidates,
+)
+from lit_grpo.environment.program import Edit, Element, LinearProgram, apply, edited_element, inverse
+from lit_grpo.environment.relaxation import linear_relaxation, repair_amount
+from lit_grpo.environment.solver import Conflict, Solver, SolverStatus
+
+LEAST_VIOLATION = 1e-4
+"""A faulty program is infeasible by at least this much (elastic sum): solvers call less than 1e-6 feasible."""
 
 
 class FaultKind(StrEnum):
@@ -24,24 +42,39 @@ class FaultKind(StrEnum):
     """A right-hand side is wrong, or a contradicting row was added."""
 
 
-class Difficulty(StrEnum):
-    """How hard a fault is to find: size, conflict length, decoys, distance of the sentence from the row."""
+class RejectionReason(StrEnum):
+    """Why a base program gave no fault of the kind and difficulty asked for."""
 
-    EASY = "easy"
-    MEDIUM = "medium"
-    HARD = "hard"
+    ORIGINAL_NOT_OPTIMAL = "original not optimal"
+    NO_CANDIDATE = "no candidate of the kind"
+    FEASIBLE = "every candidate left it feasible"
+    TOO_SMALL_A_VIOLATION = "violation below 1e-4"
+    OTHER_DIFFICULTY = "faults found, all of another difficulty"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """No fault was injected."""
+
+    reason: RejectionReason
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the solver has confirmed of a fault."""
+    """What the solver has confirmed of a fault. That the inverse restores the original is checked by `inject` as well."""
 
     variant: str
     """Which form of the kind, e.g. ``wrong_rhs`` or ``added_row`` of D."""
     violation: float
-    """Smallest elastic sum (L1) of the faulty program; at least 1e-4. 0.0 where only integrality is infeasible."""
+    """Smallest elastic sum (L1) of the faulty program's LP relaxation; at least 1e-4. 0.0 where only integrality is
+    infeasible, which a completed branch-and-bound has shown."""
     property_margin: float
-    """The kind's own property, measured: A the row's redundancy margin, otherwise the violation."""
+    """The kind's own property, measured: A the row's redundancy margin in the original, otherwise the violation."""
+    conflict_size: int
+    """Elements in the canonical conflict of the faulty program."""
+    num_decoys: int
+    """Other elements of the conflict that, moved alone and no further than the faulty one would have to be, make the
+    program feasible; 0 where only integrality is infeasible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +90,77 @@ class FaultyProgram:
     faulty_elements: tuple[Element, ...]
     original_objective: float
     certificate: Certificate
+
+
+def inject(
+    program: LinearProgram,
+    kind: FaultKind,
+    difficulty: Difficulty,
+    rng: Random,
+    solver: Solver,
+    spare_row_names: Sequence[str],
+) -> FaultyProgram | Rejection:
+    """Break the program with one certified fault of the kind and difficulty, or say why it cannot be done.
+
+    ``spare_row_names``: names in the program's own style that it does not use, at least one; an added row takes one.
+    """
+    solution = solver.solve(program)
+    if solution.status is not SolverStatus.OPTIMAL or solution.objective is None or solution.values is None:
+        return Rejection(RejectionReason.ORIGINAL_NOT_OPTIMAL)
+    reason = RejectionReason.NO_CANDIDATE
+    for candidate in _CANDIDATES[kind](CandidateSource(program, solution.values, spare_row_names, rng, solver)):
+        faulty = apply(program, candidate.edit)
+        element = edited_element(candidate.edit)
+        certificate = _certify(faulty, element, candidate, solver)
+        if isinstance(certificate, RejectionReason):
+            reason = certificate
+        elif not PROFILES[difficulty].admits(len(program.variables), certificate.conflict_size, certificate.num_decoys):
+            reason = RejectionReason.OTHER_DIFFICULTY
+        else:
+            undo = inverse(program, candidate.edit)
+            assert apply(faulty, undo) == program
+            return FaultyProgram(
+                kind, difficulty, program, faulty, (undo,), (element,), solution.objective, certificate
+            )
+    return Rejection(reason)
+
+
+_CANDIDATES: dict[FaultKind, Callable[[CandidateSource], Iterator[Candidate]]] = {
+    FaultKind.SENSE: sense_candidates,
+    FaultKind.BOUND_OR_TYPE: bound_and_type_candidates,
+    FaultKind.COEFFICIENT: coefficient_candidates,
+    FaultKind.RIGHT_HAND_SIDE: right_hand_side_candidates,
+}
+
+
+def _certify(
+    faulty: LinearProgram, element: Element, candidate: Candidate, solver: Solver
+) -> Certificate | RejectionReason:
+    relaxed = linear_relaxation(faulty)
+    violations = solver.minimum_relaxation(relaxed)
+    if violations is None:
+        return RejectionReason.TOO_SMALL_A_VIOLATION
+    if not violations and not (faulty.is_integer and solver.solve(faulty).status is SolverStatus.INFEASIBLE):
+        return RejectionReason.FEASIBLE
+    total = sum(v.amount for v in violations)
+    if violations and total < LEAST_VIOLATION:
+        return RejectionReason.TOO_SMALL_A_VIOLATION
+    conflict = solver.conflict(faulty)
+    if conflict is None:
+        return RejectionReason.TOO_SMALL_A_VIOLATION
+    return Certificate(
+        variant=candidate.variant,
+        violation=total,
+        property_margin=total if candidate.margin is None else candidate.margin,
+        conflict_size=len(conflict.elements),
+        num_decoys=_count_decoys(relaxed, element, conflict, solver) if violations else 0,
+    )
+
+
+def _count_decoys(relaxed: LinearProgram, element: Element, conflict: Conflict, solver: Solver) -> int:
+    amounts: dict[Element, float] = {}
+    for member in conflict.members:
+        amount = repair_amount(solver, relaxed, member)
+        amounts[member.element] = min(amount, amounts.get(member.element, math.inf))
+    own = amounts[element]
+    return sum(amount <= own * (1 + 1e-9) for e, amount in amounts.items() if e != element)

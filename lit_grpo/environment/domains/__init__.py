@@ -1,0 +1,30 @@
+"""Base models with real semantics: a true program and the business text that determines it, one domain a file."""
+
+from __future__ import annotations
+
+from random import Random
+
+from lit_grpo.environment.domains import (
+    blending,
+    capital_budgeting,
+    lot_sizing,
+    production,
+    staffing,
+    transportation,
+)
+from lit_grpo.environment.domains.base import BaseModel, Domain, DomainBuilder, ProgramSize, Wording
+from lit_grpo.environment.domains.tiny import TinyTheme, build_tiny
+
+
+def build_base(domain: Domain, size: ProgramSize, wording: Wording, rng: Random) -> BaseModel:
+    """One base model of the domain; a pure function of the generator's state and the other arguments."""
+    if size is ProgramSize.TINY:
+        return build_tiny(rng, _TINY_THEMES[domain])
+    return _BUILDERS[domain](rng, size, wording)
+
+
+_TINY_THEMES: dict[Domain, TinyTheme] = {
+    module.TINY.domain: module.TINY
+    for module in (production, blending, transportation, lot_sizing, capital_budgeting, staffing)
+}
+_BUILDERS: dict[Domain, DomainBuilder] = {}

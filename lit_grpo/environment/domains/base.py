@@ -1,0 +1,104 @@
+"""What a domain is: a pure function of (rng, size, wording) that returns a true program and the text it must agree with.
+
+Implemented by the files beside this one; called by data/task.py through ``build_base``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Protocol
+
+from lit_grpo.environment.program import (
+    Constraint,
+    Direction,
+    LinearProgram,
+    Sense,
+    Variable,
+    ordered_terms,
+    validate,
+)
+from lit_grpo.environment.specification import Sentence, Specification
+
+
+class ProgramSize(StrEnum):
+    """How large a base program is."""
+
+    TINY = "tiny"
+    """Exactly 2 variables and 3 rows, short names, numbers of at most 3 digits, terse sentences."""
+    SMALL = "small"
+    """About 4 to 6 variables and rows."""
+    MEDIUM = "medium"
+    """About 8 to 12 variables and rows."""
+    LARGE = "large"
+    """About 15 to 25 variables and rows."""
+
+
+class Domain(StrEnum):
+    """Where a base program comes from."""
+
+    PRODUCTION = "production"
+    BLENDING = "blending"
+    TRANSPORTATION = "transportation"
+    LOT_SIZING = "lot_sizing"
+    CAPITAL_BUDGETING = "capital_budgeting"
+    STAFFING = "staffing"
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How the specification of a base program is written; TINY programs ignore it."""
+
+    shuffled: bool = False
+    """Sentences in random order instead of the order of the program."""
+    num_distractors: int = 0
+    """Sentences with numbers that determine nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A true program and its specification."""
+
+    domain: Domain
+    program: LinearProgram
+    """Optimal: feasible and bounded, by construction."""
+    specification: Specification
+    """Its sentences determine the program completely."""
+    spare_row_names: tuple[str, ...]
+    """Row names the domain could have used and did not: a fault that adds a row takes one of them."""
+
+
+class DomainBuilder(Protocol):
+    """Builds a base program of one domain; a pure function of the generator's state and its arguments."""
+
+    def __call__(self, rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
+        """One base model."""
+        ...
+
+
+def make_row(
+    variables: Sequence[Variable], name: str, coefficients: dict[str, int], sense: Sense, rhs: int
+) -> Constraint:
+    """A row from integers; terms in canonical order, zeros left out."""
+    terms = ordered_terms(variables, {k: float(v) for k, v in coefficients.items()})
+    return Constraint(name, terms, sense, float(rhs))
+
+
+def make_program(
+    direction: Direction, objective: dict[str, int], variables: Sequence[Variable], rows: Sequence[Constraint]
+) -> LinearProgram:
+    """A validated program from integer objective coefficients."""
+    terms = ordered_terms(variables, {k: float(v) for k, v in objective.items()})
+    return validate(LinearProgram(direction, terms, tuple(variables), tuple(rows)))
+
+
+def worded(rng: Random, wording: Wording, sentences: Sequence[Sentence], distractors: Sequence[str]) -> Specification:
+    """The specification: the sentences with distractors among them, in the order the wording asks for."""
+    chosen = [Sentence(text) for text in rng.sample(list(distractors), wording.num_distractors)]
+    if not wording.shuffled:
+        return Specification((*sentences, *chosen))
+    mixed = [*sentences, *chosen]
+    rng.shuffle(mixed)
+    return Specification(tuple(mixed))

@@ -1,0 +1,76 @@
+"""Right-hand sides that make a row bind, or leave it strictly slack, without solving anything.
+
+Called by the domains. A row that the others imply strictly is what a real model is full of (capacities that do not
+bind), and what a reversed sense needs: reversing a row that can bind leaves the program feasible.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from lit_grpo.environment.program import Constraint, Sense, Variable
+
+
+def largest_activity(
+    coefficients: Mapping[str, int], variables: Sequence[Variable], rows: Sequence[Constraint]
+) -> float:
+    """An upper bound on ``sum a_j x_j`` over the bounds and any single one of the ``<=`` rows: the least of these.
+
+    Exact for each row alone (continuous knapsack, solved greedily by the ratio of gain to use); coefficients of the
+    activity and of the rows are non-negative, lower bounds are finite. ``inf`` if nothing limits the activity.
+    """
+    best = _knapsack(coefficients, variables, {}, math.inf)
+    for row in rows:
+        if row.sense is not Sense.GREATER_EQUAL:
+            best = min(best, _knapsack(coefficients, variables, dict(row.terms), row.rhs))
+    return best
+
+
+def smallest_activity(
+    coefficients: Mapping[str, int], variables: Sequence[Variable], rows: Sequence[Constraint]
+) -> float:
+    """A lower bound on ``sum a_j x_j`` over the bounds and any single one of the ``>=`` rows: the largest of these."""
+    best = sum(coefficients.get(v.name, 0) * v.effective_bounds[0] for v in variables)
+    for row in rows:
+        if row.sense is not Sense.LESS_EQUAL:
+            best = max(best, _cover(coefficients, variables, dict(row.terms), row.rhs))
+    return best
+
+
+def _knapsack(
+    gain: Mapping[str, int], variables: Sequence[Variable], use: Mapping[str, float], capacity: float
+) -> float:
+    """Maximise the gain within bounds and ``use x <= capacity``."""
+    total = 0.0
+    choices: list[tuple[float, float, float]] = []
+    for v in variables:
+        lower, upper = v.effective_bounds
+        a, c = gain.get(v.name, 0), use.get(v.name, 0.0)
+        total += a * lower
+        capacity -= c * lower
+        if a > 0 and upper > lower:
+            choices.append((a / c if c > 0 else math.inf, a * (upper - lower), c * (upper - lower)))
+    for ratio, most, needed in sorted(choices, reverse=True):
+        taken = min(needed, max(capacity, 0.0))
+        total += most if ratio == math.inf else taken * ratio
+        capacity -= taken
+    return total
+
+
+def _cover(cost: Mapping[str, int], variables: Sequence[Variable], give: Mapping[str, float], need: float) -> float:
+    """Minimise the cost within bounds and ``give x >= need``; the bounds alone are assumed able to cover the need."""
+    total = 0.0
+    choices: list[tuple[float, float]] = []
+    for v in variables:
+        lower, upper = v.effective_bounds
+        a, c = cost.get(v.name, 0), give.get(v.name, 0.0)
+        total += a * lower
+        need -= c * lower
+        if c > 0 and upper > lower:
+            choices.append((a / c, c * (upper - lower)))
+    for ratio, most in sorted(choices):
+        taken = min(most, max(need, 0.0))
+        total += taken * ratio
+        need -= taken
+    return total

@@ -1,0 +1,124 @@
+"""The TINY program of any domain: 2 variables, 3 rows, short names, and sentences of a small shared vocabulary.
+
+Called by each domain with its theme. It exists for models of under a million parameters: every number has at most 3
+digits, a row's sentence is ``ra : wood 3 per x , 2 per y , at most 190 .``, and only nouns differ between the domains.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import Random
+
+from lit_grpo.environment.domains.base import BaseModel, Domain, make_program, make_row
+from lit_grpo.environment.domains.slack import largest_activity, smallest_activity
+from lit_grpo.environment.program import (
+    Constraint,
+    Direction,
+    LinearProgram,
+    Sense,
+    Variable,
+    VariableType,
+    row_element,
+    variable_element,
+)
+from lit_grpo.environment.specification import Sentence, Specification
+
+ROW_NAMES = ("ra", "rb", "rc", "rd", "re", "rf")
+LARGEST_NUMBER = 999
+
+
+@dataclass(frozen=True, slots=True)
+class TinyTheme:
+    """What a domain means at two variables and three rows."""
+
+    domain: Domain
+    direction: Direction
+    goal: str
+    """E.g. ``most profit``."""
+    nouns: tuple[str, ...]
+    """What is decided on; two of them are drawn."""
+    types: tuple[VariableType, VariableType]
+    """Of x and of y."""
+    limited: tuple[str, ...]
+    """Nouns of ``<=`` rows."""
+    required: tuple[str, ...]
+    """Nouns of ``>=`` rows."""
+    num_limits: int
+    """How many of the three rows are ``<=``: 1 or 2. The doubled side holds one row that does not bind."""
+
+
+def build_tiny(rng: Random, theme: TinyTheme) -> BaseModel:
+    """A tiny base model; feasible at an integer plan, and bounded because every variable is."""
+    plan = {"x": rng.randint(4, 30), "y": rng.randint(4, 30)}
+    variables = tuple(_variable(rng, name, plan[name], t) for name, t in zip("xy", theme.types, strict=True))
+    names = rng.sample(ROW_NAMES, 6)
+    senses = [Sense.LESS_EQUAL] * theme.num_limits + [Sense.GREATER_EQUAL] * (3 - theme.num_limits)
+    rows: list[Constraint] = []
+    doubled = Sense.LESS_EQUAL if theme.num_limits == 2 else Sense.GREATER_EQUAL
+    for name, sense in zip(names, senses, strict=False):
+        slack = sense is doubled and any(row.sense is doubled for row in rows)
+        rows.append(_slack_row(rng, name, sense, variables, rows) if slack else _row(rng, name, sense, variables, plan))
+    rng.shuffle(rows)
+    objective = {"x": rng.randint(1, 9), "y": rng.randint(1, 9)}
+    program = make_program(theme.direction, objective, variables, rows)
+    return BaseModel(theme.domain, program, _specification(rng, theme, program), tuple(names[3:]))
+
+
+def _variable(rng: Random, name: str, planned: int, type_: VariableType) -> Variable:
+    lower = rng.choice((0, 0, rng.randint(1, planned // 2)))
+    return Variable(name, float(lower), float(planned + rng.randint(2, 40)), type_)
+
+
+def _row(rng: Random, name: str, sense: Sense, variables: tuple[Variable, ...], plan: dict[str, int]) -> Constraint:
+    """A row that the plan satisfies with little to spare."""
+    coefficients = {v.name: rng.randint(1, 9) for v in variables}
+    activity = sum(coefficients[v.name] * plan[v.name] for v in variables)
+    spare = rng.randint(0, max(1, activity // 6))
+    return make_row(variables, name, coefficients, sense, activity + (spare if sense is Sense.LESS_EQUAL else -spare))
+
+
+def _slack_row(
+    rng: Random, name: str, sense: Sense, variables: tuple[Variable, ...], rows: list[Constraint]
+) -> Constraint:
+    """A row that the rows so far and the bounds imply strictly; drawn again until its number has 1 to 3 digits."""
+    rhs = 0
+    coefficients: dict[str, int] = {}
+    while not 1 <= rhs <= LARGEST_NUMBER:
+        coefficients = {v.name: rng.randint(1, 9) for v in variables}
+        if sense is Sense.LESS_EQUAL:
+            least = math.floor(largest_activity(coefficients, variables, rows)) + 1
+            rhs = least + rng.randint(0, max(1, least // 4))
+        else:
+            most = math.ceil(smallest_activity(coefficients, variables, rows)) - 1
+            rhs = most - rng.randint(0, max(0, most // 4))
+    return make_row(variables, name, coefficients, sense, rhs)
+
+
+def _specification(rng: Random, theme: TinyTheme, program: LinearProgram) -> Specification:
+    nouns = rng.sample(theme.nouns, 2)
+    limited = iter(rng.sample(theme.limited, len(theme.limited)))
+    required = iter(rng.sample(theme.required, len(theme.required)))
+    sentences = [_variable_sentence(v, noun) for v, noun in zip(program.variables, nouns, strict=True)]
+    sentences.append(Sentence(f"goal : {theme.goal} , {_terms(program.objective)} ."))
+    for row in program.constraints:
+        noun = next(limited if row.sense is Sense.LESS_EQUAL else required)
+        sentences.append(_row_sentence(rng, row, noun))
+    return Specification(tuple(sentences))
+
+
+def _variable_sentence(variable: Variable, noun: str) -> Sentence:
+    whole = " , whole" if variable.type is VariableType.INTEGER else ""
+    bounds = f"{variable.lower:.0f} to {variable.upper:.0f}"
+    return Sentence(f"{variable.name} : {noun}{whole} , {bounds} .", variable_element(variable.name))
+
+
+def _row_sentence(rng: Random, row: Constraint, noun: str) -> Sentence:
+    limit = f"{'at most' if row.sense is Sense.LESS_EQUAL else 'at least'} {row.rhs:.0f}"
+    terms = _terms(row.terms)
+    text = rng.choice((f"{noun} {terms} , {limit}", f"{limit} {noun} , {terms}"))
+    return Sentence(f"{row.name} : {text} .", row_element(row.name))
+
+
+def _terms(terms: tuple[tuple[str, float], ...]) -> str:
+    return " , ".join(f"{value:.0f} per {name}" for name, value in terms)

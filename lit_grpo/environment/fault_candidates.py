@@ -1,0 +1,206 @@
+"""Candidate faults of each kind: edits of a true program that, by a range computed beforehand, should break it.
+
+Called by faults.py, which examines them one by one. They come lazily and in random order, and are constructed: the range
+that a row's activity or a variable can take without the fault is computed first, and the wrong number is put outside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from random import Random
+from typing import TypeVar
+
+from lit_grpo.environment.program import (
+    AddRow,
+    Constraint,
+    Edit,
+    LinearProgram,
+    Sense,
+    SetBounds,
+    SetCoefficient,
+    SetRhs,
+    SetSense,
+    SetType,
+    Variable,
+    VariableType,
+    ordered_terms,
+)
+from lit_grpo.environment.relaxation import largest_value, linear_relaxation, smallest_value, without_row
+from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.wrong_numbers import wrong_number
+
+T = TypeVar("T")
+
+LEAST_MARGIN = 1e-4
+"""A number counts as outside a range from here on."""
+LARGEST_TINY_NUMBER = 999
+"""Programs of two variables keep to 3 digits."""
+LARGEST_WRONG_NUMBER = 999_999
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An edit that may make the program infeasible."""
+
+    edit: Edit
+    variant: str
+    """Which form of the kind, as in the certificate."""
+    margin: float | None = None
+    """The kind's own property where it was measured on the way; None: it is the violation."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSource:
+    """What candidates are drawn from."""
+
+    program: LinearProgram
+    values: tuple[float, ...]
+    """The program's optimal values, one per variable."""
+    spare_row_names: Sequence[str]
+    """Native names for an added row."""
+    rng: Random
+    solver: Solver
+
+    @property
+    def largest_number(self) -> int:
+        """Largest magnitude of a wrong number."""
+        return LARGEST_TINY_NUMBER if len(self.program.variables) <= 2 else LARGEST_WRONG_NUMBER
+
+
+def sense_candidates(source: CandidateSource) -> Iterator[Candidate]:
+    """Kind A: rows that the others imply strictly, reversed."""
+    relaxed = linear_relaxation(source.program)
+    at_optimum = dict(zip((v.name for v in relaxed.variables), source.values, strict=True))
+    for position in _shuffled(source.rng, range(len(relaxed.constraints))):
+        row = relaxed.constraints[position]
+        activity = sum(value * at_optimum[name] for name, value in row.terms)
+        if row.sense is Sense.EQUAL or abs(activity - row.rhs) < LEAST_MARGIN:
+            continue
+        rest = without_row(relaxed, position)
+        if row.sense is Sense.LESS_EQUAL:
+            margin = row.rhs - largest_value(source.solver, rest, row.terms)
+        else:
+            margin = smallest_value(source.solver, rest, row.terms) - row.rhs
+        if LEAST_MARGIN <= margin < math.inf:
+            yield Candidate(SetSense(row.name, row.sense.reversed), "reversed_sense", margin)
+
+
+def bound_and_type_candidates(source: CandidateSource) -> Iterator[Candidate]:
+    """Kind B: a bound outside what the rows allow, or, in an integer program, a type that is too narrow."""
+    bounds = _bound_candidates(source)
+    if not source.program.is_integer:
+        return bounds
+    types = _type_candidates(source)
+    return chain(types, bounds) if source.rng.random() < 0.5 else chain(bounds, types)
+
+
+def coefficient_candidates(source: CandidateSource) -> Iterator[Candidate]:
+    """Kind C: a coefficient dropped, negated, or ten or a thousand times too large, where that tightens the row."""
+    lowers = {v.name: v.effective_bounds[0] for v in source.program.variables}
+    places = [(row, name, value) for row in source.program.constraints for name, value in row.terms]
+    slips = (("dropped", 0), ("negated", -1), ("unit_slip_10", 10), ("unit_slip_1000", 1000))
+    for (row, name, value), (variant, factor) in _shuffled(source.rng, [(p, s) for p in places for s in slips]):
+        wrong = value * factor
+        last_term = factor == 0 and len(row.terms) == 1
+        if last_term or abs(wrong) > source.largest_number:
+            continue
+        if lowers[name] < 0 or _tightens(row.sense, wrong - value):
+            yield Candidate(SetCoefficient(row.name, name, wrong), variant)
+
+
+def right_hand_side_candidates(source: CandidateSource) -> Iterator[Candidate]:
+    """Kind D: a right-hand side that the rest cannot meet, or one more row that contradicts."""
+    wrong, added = _wrong_rhs_candidates(source), _added_row_candidates(source)
+    return chain(wrong, added) if source.rng.random() < 0.5 else chain(added, wrong)
+
+
+def _bound_candidates(source: CandidateSource) -> Iterator[Candidate]:
+    relaxed = linear_relaxation(source.program)
+    sides = [(v, side) for v in source.program.variables for side in ("lower", "upper")]
+    for variable, side in _shuffled(source.rng, sides):
+        lower, upper = variable.effective_bounds
+        terms = ((variable.name, 1.0),)
+        if variable.type is VariableType.BINARY:
+            yield from _binary_bound_candidates(source, relaxed, variable, side)
+        elif side == "lower":
+            reach = largest_value(source.solver, relaxed, terms)
+            value = wrong_number(source.rng, lower, above=reach, most=min(upper, source.largest_number))
+            if value is not None:
+                yield Candidate(SetBounds(variable.name, value, variable.upper), "wrong_lower_bound")
+        else:
+            reach = smallest_value(source.solver, relaxed, terms)
+            value = wrong_number(source.rng, upper, below=reach, least=lower)
+            if value is not None:
+                yield Candidate(SetBounds(variable.name, variable.lower, value), "wrong_upper_bound")
+
+
+def _binary_bound_candidates(
+    source: CandidateSource, relaxed: LinearProgram, variable: Variable, side: str
+) -> Iterator[Candidate]:
+    """A yes-or-no decision that is fixed: to 1 where that cannot be afforded, or to 0 where it cannot be missed."""
+    terms = ((variable.name, 1.0),)
+    if side == "lower" and largest_value(source.solver, relaxed, terms) < 1 - LEAST_MARGIN:
+        yield Candidate(SetBounds(variable.name, 1.0, variable.upper), "wrong_lower_bound")
+    if side == "upper" and smallest_value(source.solver, relaxed, terms) > LEAST_MARGIN:
+        yield Candidate(SetBounds(variable.name, variable.lower, 0.0), "wrong_upper_bound")
+
+
+def _type_candidates(source: CandidateSource) -> Iterator[Candidate]:
+    """Too narrow a type: binary where more than 1 is needed; whole numbers where an equality needs fractions."""
+    relaxed = linear_relaxation(source.program)
+    in_equality = {name for c in source.program.constraints if c.sense is Sense.EQUAL for name, _ in c.terms}
+    for variable in _shuffled(source.rng, source.program.variables):
+        if variable.type is VariableType.BINARY:
+            continue
+        if variable.type is VariableType.CONTINUOUS and variable.name in in_equality:
+            yield Candidate(SetType(variable.name, VariableType.INTEGER), "wrong_type")
+        crossed = variable.lower > 1 or variable.upper < 0
+        if not crossed and smallest_value(source.solver, relaxed, ((variable.name, 1.0),)) > 1 + LEAST_MARGIN:
+            yield Candidate(SetType(variable.name, VariableType.BINARY), "wrong_type")
+
+
+def _wrong_rhs_candidates(source: CandidateSource) -> Iterator[Candidate]:
+    relaxed = linear_relaxation(source.program)
+    for position in _shuffled(source.rng, range(len(relaxed.constraints))):
+        row = relaxed.constraints[position]
+        value = _contradicting_rhs(source, without_row(relaxed, position), row.terms, row.sense, row.rhs)
+        if value is not None:
+            yield Candidate(SetRhs(row.name, value), "wrong_rhs")
+
+
+def _added_row_candidates(source: CandidateSource) -> Iterator[Candidate]:
+    """Rows built on the pattern of a true one, with a right-hand side that the program cannot meet."""
+    relaxed = linear_relaxation(source.program)
+    rows = source.program.constraints
+    for pattern in _shuffled(source.rng, rows):
+        values = [abs(value) for row in rows for _, value in row.terms]
+        coefficients = {name: math.copysign(source.rng.choice(values), value) for name, value in pattern.terms}
+        terms = ordered_terms(source.program.variables, coefficients)
+        sense = source.rng.choice((Sense.LESS_EQUAL, Sense.GREATER_EQUAL))
+        rhs = _contradicting_rhs(source, relaxed, terms, sense, pattern.rhs)
+        if rhs is not None:
+            added = Constraint(source.rng.choice(source.spare_row_names), terms, sense, rhs)
+            yield Candidate(AddRow(added, source.rng.randint(0, len(rows))), "added_row")
+
+
+def _contradicting_rhs(
+    source: CandidateSource, rest: LinearProgram, terms: tuple[tuple[str, float], ...], sense: Sense, rhs: float
+) -> float | None:
+    """A right-hand side that no point of ``rest`` meets; None if there is no native one."""
+    if sense is Sense.LESS_EQUAL or (sense is Sense.EQUAL and source.rng.random() < 0.5):
+        reach = smallest_value(source.solver, rest, terms)
+        return wrong_number(source.rng, rhs, below=reach, least=min(1.0, rhs))
+    reach = largest_value(source.solver, rest, terms)
+    return wrong_number(source.rng, rhs, above=reach, most=source.largest_number)
+
+
+def _tightens(sense: Sense, change: float) -> bool:
+    """Whether adding ``change`` to the coefficient of a non-negative variable can make the row harder to meet."""
+    return sense is Sense.EQUAL or (change > 0) is (sense is Sense.LESS_EQUAL)
+
+
+def _shuffled(rng: Random, items: Sequence[T]) -> list[T]:
+    return rng.sample(items, len(items))
