@@ -5,16 +5,27 @@ Called by rollout/collect.py. Formula: environment.md of docs/, "Reward".
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from lit_grpo.environment.scoring import RepairScore
 
 
 @dataclass(frozen=True, slots=True)
 class RewardWeights:
-    """Weights of the composite reward; they sum to 1."""
+    """Weights of the composite reward: not negative, they sum to 1."""
 
     outcome: float = 0.5
     diagnosis: float = 0.3
     efficiency: float = 0.2
+
+    def __post_init__(self) -> None:
+        weights = (self.outcome, self.diagnosis, self.efficiency)
+        if not math.isclose(sum(weights), 1.0, abs_tol=1e-9) or min(weights) < 0:
+            raise ValueError(
+                "expected reward weights outcome, diagnosis and efficiency that are not negative and sum to 1, "
+                f"got {weights} with sum {sum(weights):g}; change one of them"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +40,26 @@ class RewardBreakdown:
     """1 - (steps - s*) / (max_steps - s*) for a faithful recovery, else 0."""
     total: float
     """The weighted sum."""
+
+
+def composite_reward(score: RepairScore, weights: RewardWeights, max_steps: int) -> RewardBreakdown:
+    """The reward of an episode of at most ``max_steps`` turns.
+
+    An unfaithful recovery earns no outcome and no efficiency: paid for, recoveries rise and faithful ones fall.
+    An episode that the solver could not verify earns nothing at all; advantages leave it out by ``score.verified``.
+    """
+    if not score.verified:
+        return RewardBreakdown(0.0, 0.0, 0.0, 0.0)
+    outcome = 1.0 if score.faithful else 0.0
+    efficiency = _efficiency(score, max_steps) if score.faithful else 0.0
+    diagnosis = score.diagnosis.f1
+    total = weights.outcome * outcome + weights.diagnosis * diagnosis + weights.efficiency * efficiency
+    return RewardBreakdown(outcome, diagnosis, efficiency, total)
+
+
+def _efficiency(score: RepairScore, max_steps: int) -> float:
+    """1 at the smallest number of steps s*, 0 at ``max_steps``; 1 where there is no room between them."""
+    room = max_steps - score.min_steps
+    if room <= 0:
+        return 1.0
+    return min(1.0, max(0.0, 1.0 - (score.steps - score.min_steps) / room))

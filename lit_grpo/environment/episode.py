@@ -173,6 +173,17 @@ class RepairEpisode:
         self._stop_if_due(outcome)
         return outcome
 
+    def current_conflict(self) -> Conflict | None:
+        """The canonical conflict of the program as it stands, found when first asked for.
+
+        None if the program is not infeasible, or a limit stopped the search.
+        """
+        if self._status is not SolverStatus.INFEASIBLE:
+            return None
+        if not self._conflict_is_current:
+            self._conflict, self._conflict_is_current = self._solver.conflict(self.program), True
+        return self._conflict
+
     def end(self, reason: StopReason) -> None:
         """End the episode from outside, for a token limit."""
         assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
@@ -266,9 +277,7 @@ class RepairEpisode:
     def _conflict_text(self) -> str:
         if self._status is not SolverStatus.INFEASIBLE:
             return edit_observation(self._status, self._objective, False, "", self._settings.style)
-        if not self._conflict_is_current:
-            self._conflict, self._conflict_is_current = self._solver.conflict(self.program), True
-        return conflict_text(self.program, self._conflict, self._settings.style)
+        return conflict_text(self.program, self.current_conflict(), self._settings.style)
 
     def _conflict_after_edit(self, status: SolverStatus, was_undone: bool) -> str:
         is_last = len(self._steps) + 1 >= self._settings.max_steps

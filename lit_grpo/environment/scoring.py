@@ -5,7 +5,14 @@ Called by rollout/collect.py and baselines.py; metrics/ averages what is scored 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from lit_grpo.environment.episode import EpisodeRecord, StopReason, TurnResult
+from lit_grpo.environment.faithful import differing_elements, is_faithful
+from lit_grpo.environment.faults import FaultyProgram
+from lit_grpo.environment.program import Element
+from lit_grpo.environment.solver import ConflictPart, Solver, SolverFailure, SolverStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +48,54 @@ class RepairScore:
     inconclusive_turns: int
     verified: bool
     """False only when the solver's infrastructure failed: such an episode is excluded from advantages."""
+
+
+def score_episode(record: EpisodeRecord, fault: FaultyProgram, solver: Solver) -> RepairScore:
+    """The score of a finished episode. The solver is asked only whether a superfluous row is redundant."""
+    recovered = record.stop_reason is StopReason.RECOVERED
+    verified = record.stop_reason is not StopReason.SOLVER_FAILED
+    try:
+        faithful = recovered and is_faithful(record.final_program, fault.original, solver)
+    except SolverFailure:
+        faithful, verified = False, False
+    return RepairScore(
+        recovered=recovered,
+        faithful=faithful,
+        steps=max(1, len(record.steps)),
+        min_steps=len(fault.inverse),
+        diagnosis=diagnosis_score(record.diagnosis, fault.faulty_elements),
+        iis_recall=_iis_recall(record),
+        edits=len(differing_elements(record.final_program, fault.original)),
+        drift=_drift(record.final_objective, fault.original_objective) if recovered else None,
+        malformed_turns=sum(step.result is TurnResult.MALFORMED for step in record.steps),
+        inconclusive_turns=sum(
+            step.result is TurnResult.APPLIED and step.status is SolverStatus.INCONCLUSIVE for step in record.steps
+        ),
+        verified=verified,
+    )
+
+
+def diagnosis_score(stated: Iterable[Element], truth: Iterable[Element]) -> DiagnosisScore:
+    """Precision, recall and F1 of the stated set of elements; all 0 if none of them is true.
+
+    One right of two stated, one true: precision 1/2, recall 1, F1 = 2 * 1/2 / (1/2 + 1) = 2/3.
+    """
+    stated_set, true_set = set(stated), set(truth)
+    num_right = len(stated_set & true_set)
+    if num_right == 0:
+        return DiagnosisScore(0.0, 0.0, 0.0, False)
+    precision, recall = num_right / len(stated_set), num_right / len(true_set)
+    f1 = 2 * num_right / (len(stated_set) + len(true_set))
+    return DiagnosisScore(precision, recall, f1, stated_set == true_set)
+
+
+def _iis_recall(record: EpisodeRecord) -> float:
+    """0 where the first conflict is unknown or holds no row: there is nothing to find."""
+    members = record.first_conflict.members if record.first_conflict is not None else ()
+    rows = {member.element for member in members if member.part is ConflictPart.ROW}
+    return len(rows & set(record.touched)) / len(rows) if rows else 0.0
+
+
+def _drift(objective: float | None, original: float) -> float:
+    assert objective is not None, "a recovered program has an objective"
+    return abs(objective - original) / max(1.0, abs(original))

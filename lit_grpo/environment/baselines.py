@@ -1,0 +1,255 @@
+"""Trivial policies that every table must show beside a model, played through the same episode code.
+
+Called by scripts/run_baselines.py and the quickstart's comparison. A policy that a model does not beat is the result.
+
+Two of them are told the truth: informed random and the oracle read the fault. The others see what a model sees.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from lit_grpo.environment.actions import Action, Move, Relax, Submit, render
+from lit_grpo.environment.difference import random_edit, true_edits
+from lit_grpo.environment.episode import EpisodeRecord, EpisodeSettings, RepairEpisode
+from lit_grpo.environment.faults import FaultyProgram
+from lit_grpo.environment.program import (
+    AddRow,
+    DropRow,
+    Edit,
+    Element,
+    LinearProgram,
+    Sense,
+    SetBounds,
+    SetRhs,
+    SetType,
+    VariableType,
+    apply,
+)
+from lit_grpo.environment.scoring import RepairScore, score_episode
+from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, Solver, Violation
+from lit_grpo.environment.specification import RepairProblem
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineView:
+    """What a policy may look at in one turn."""
+
+    program: LinearProgram
+    """As it stands."""
+    conflict: Conflict | None
+    """Of the program as it stands; None if it has none that could be found."""
+    turn: int
+    """Turns taken so far."""
+    fault: FaultyProgram
+    """The ground truth: for the informed policies alone."""
+    solver: Solver
+
+
+class BaselinePolicy(Protocol):
+    """Chooses a move, or writes a text, in each turn."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in tables."""
+        ...
+
+    def act(self, view: BaselineView, rng: random.Random) -> Move | str:
+        """The next turn."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DropFirst:
+    """Delete the first row of the conflict; if it holds none, free its first bound."""
+
+    name: str = "drop-first"
+
+    def act(self, view: BaselineView, rng: random.Random) -> Move:
+        """The literature's strongest shortcut: nearly always optimal again, almost never the original."""
+        if view.conflict is None:
+            return Move(Submit())
+        first = view.conflict.members[0]
+        return _naming(first.element, _removal(first, view.program))
+
+
+@dataclass(frozen=True, slots=True)
+class RandomInConflict:
+    """A random edit of a random element of the conflict."""
+
+    name: str = "random-in-conflict"
+
+    def act(self, view: BaselineView, rng: random.Random) -> Move:
+        """Half of the edits remove or free the element, half are another plausible number, sense or type."""
+        if view.conflict is None:
+            return Move(Submit())
+        member = rng.choice(view.conflict.members)
+        if rng.random() < 0.5:
+            return _naming(member.element, _removal(member, view.program))
+        return _naming(member.element, _on_offer(random_edit(member.element, view.program, rng)))
+
+
+@dataclass(frozen=True, slots=True)
+class MinimumRelaxation:
+    """Give way where the solver's own smallest relaxation does, one element a turn."""
+
+    name: str = "minimum-relaxation"
+
+    def act(self, view: BaselineView, rng: random.Random) -> Move:
+        """Takes the violations in turn, so that it goes on to the next one whether or not the last was taken back."""
+        violations = view.solver.minimum_relaxation(view.program)
+        if not violations:
+            return Move(Submit())
+        violation = violations[view.turn % len(violations)]
+        return _naming(violation.element, _give_way(violation, view))
+
+
+@dataclass(frozen=True, slots=True)
+class InformedRandom:
+    """Set a random element of the conflict to what it truly is: one edit a turn, drawn anew each turn."""
+
+    name: str = "informed-random"
+
+    def act(self, view: BaselineView, rng: random.Random) -> Move:
+        """Knows every true value and not which element is wrong; an element that is right already costs the turn."""
+        if view.conflict is None:
+            return Move(Submit())
+        element = rng.choice(view.conflict.elements)
+        edits = true_edits(element, view.program, view.fault.original)
+        return _naming(element, _on_offer(edits[0]) if edits else _as_it_is(element, view.program))
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """The fault's inverse, edit by edit."""
+
+    name: str = "oracle"
+
+    def act(self, view: BaselineView, rng: random.Random) -> Move:
+        """The gold answer: faithful in the smallest number of steps."""
+        inverse = view.fault.inverse
+        return Move(_on_offer(inverse[view.turn % len(inverse)]), view.fault.faulty_elements)
+
+
+BASELINES: tuple[BaselinePolicy, ...] = (
+    DropFirst(),
+    RandomInConflict(),
+    MinimumRelaxation(),
+    InformedRandom(),
+    Oracle(),
+)
+"""In the order of the tables."""
+
+
+class GradedProblem(Protocol):
+    """A problem with its ground truth, as data/task.py's `Task` is."""
+
+    @property
+    def id(self) -> str:
+        """Identifies the content."""
+        ...
+
+    @property
+    def problem(self) -> RepairProblem:
+        """What the agent sees."""
+        ...
+
+    @property
+    def fault(self) -> FaultyProgram:
+        """The ground truth."""
+        ...
+
+
+TaskT = TypeVar("TaskT", bound=GradedProblem)
+
+
+class BaselineEpisode(NamedTuple, Generic[TaskT]):
+    """One task as a trivial policy played it."""
+
+    task: TaskT
+    record: EpisodeRecord
+    score: RepairScore
+
+
+def run_baseline(
+    policy: BaselinePolicy, tasks: Iterable[TaskT], solver: Solver, settings: EpisodeSettings, seed: int
+) -> list[BaselineEpisode[TaskT]]:
+    """Play one episode per task, in their order. The draws depend on the seed and the task, not on the order."""
+    return [_play(policy, task, solver, settings, seed) for task in tasks]
+
+
+def _play(
+    policy: BaselinePolicy, task: TaskT, solver: Solver, settings: EpisodeSettings, seed: int
+) -> BaselineEpisode[TaskT]:
+    rng = random.Random(f"{seed}:{task.id}")
+    episode = RepairEpisode(task.problem, solver, settings)
+    turn = 0
+    while episode.stop_reason is None:
+        view = BaselineView(episode.program, episode.current_conflict(), turn, task.fault, solver)
+        answer = policy.act(view, rng)
+        episode.step(answer if isinstance(answer, str) else render(answer))
+        turn += 1
+    record = episode.record()
+    return BaselineEpisode(task, record, score_episode(record, task.fault, solver))
+
+
+# --- the edits they make ------------------------------------------------------------------------------------------
+
+
+def _naming(element: Element, action: Action) -> Move:
+    return Move(action, (element,))
+
+
+def _on_offer(edit: Edit) -> Action:
+    assert not isinstance(edit, AddRow), f"no action adds a row, so no repair may need one: {edit}"
+    return edit
+
+
+def _removal(member: ConflictMember, program: LinearProgram) -> Action:
+    """Delete the row, free the bound, or give up the integrality."""
+    if member.part is ConflictPart.ROW:
+        return DropRow(member.name)
+    variable = program.variable(member.name)
+    match member.part:
+        case ConflictPart.LOWER:
+            return SetBounds(variable.name, -math.inf, variable.upper)
+        case ConflictPart.UPPER:
+            return SetBounds(variable.name, variable.lower, math.inf)
+        case ConflictPart.INTEGRALITY:
+            return SetType(variable.name, VariableType.CONTINUOUS)
+
+
+def _give_way(violation: Violation, view: BaselineView) -> Action:
+    name = violation.element.partition(":")[2]
+    if violation.part is ConflictPart.ROW:
+        return _relaxed_row(name, violation.amount, view)
+    variable = view.program.variable(name)
+    if violation.part is ConflictPart.LOWER:
+        return SetBounds(name, variable.lower - violation.amount, variable.upper)
+    return SetBounds(name, variable.lower, variable.upper + violation.amount)
+
+
+def _relaxed_row(name: str, amount: float, view: BaselineView) -> Action:
+    """An equality gives way upwards or downwards, whichever leaves less to relax."""
+    if view.program.constraint(name).sense is not Sense.EQUAL:
+        return Relax(name, amount)
+    return min((Relax(name, amount), Relax(name, -amount)), key=lambda relax: _left_to_relax(relax, view))
+
+
+def _left_to_relax(relax: Relax, view: BaselineView) -> float:
+    shifted = apply(view.program, SetRhs(relax.row, view.program.constraint(relax.row).rhs + relax.amount))
+    violations = view.solver.minimum_relaxation(shifted)
+    return math.inf if violations is None else sum(violation.amount for violation in violations)
+
+
+def _as_it_is(element: Element, program: LinearProgram) -> Action:
+    """An edit that changes nothing."""
+    kind, _, name = element.partition(":")
+    if kind == "row":
+        return SetRhs(name, program.constraint(name).rhs)
+    variable = program.variable(name)
+    return SetBounds(name, variable.lower, variable.upper)

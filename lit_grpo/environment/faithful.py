@@ -1,0 +1,113 @@
+"""Is a program the original one? Structural equality, row by row; the solver is asked only about superfluous rows.
+
+Called by scoring.py. Equal means 1e-6 relative; a row up to positive scaling (``3 x <= 6`` is ``x <= 2``; a row negated
+together with its sense counts as another row, no edit leads there unawares); binary is integer within [0, 1]. Rows and
+variables are matched by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+from lit_grpo.environment.program import (
+    Constraint,
+    Direction,
+    Element,
+    LinearProgram,
+    Sense,
+    Variable,
+    VariableType,
+    row_element,
+    variable_element,
+)
+from lit_grpo.environment.solver import Solver, SolverStatus
+
+RELATIVE_TOLERANCE = 1e-6
+ZERO_TOLERANCE = 1e-9
+"""Absolute, where the original number is 0; far below the 1e-4 by which faults violate."""
+
+
+def is_faithful(program: LinearProgram, original: LinearProgram, solver: Solver) -> bool:
+    """Whether the program says what the original says: nothing less, and nothing more that is not proven redundant.
+
+    Raises:
+        SolverFailure: the solver broke on a superfluous row.
+    """
+    if not _same_objective(program, original):
+        return False
+    known = {row.name for row in original.constraints}
+    extra = [row for row in program.constraints if row.name not in known]
+    different = set(differing_elements(program, original)) - {row_element(row.name) for row in extra}
+    return not different and all(is_redundant(row, original, solver) for row in extra)
+
+
+def differing_elements(program: LinearProgram, original: LinearProgram) -> tuple[Element, ...]:
+    """The rows and variables in which the two differ, those that only one of them has included."""
+    rows, true_rows = ({row.name: row for row in p.constraints} for p in (program, original))
+    variables, true_variables = ({v.name: v for v in p.variables} for p in (program, original))
+    names = dict.fromkeys([*true_rows, *rows])
+    different = [row_element(n) for n in names if not _both(rows.get(n), true_rows.get(n), same_row)]
+    names = dict.fromkeys([*true_variables, *variables])
+    different += [
+        variable_element(n) for n in names if not _both(variables.get(n), true_variables.get(n), same_variable)
+    ]
+    return tuple(different)
+
+
+def same_row(row: Constraint, other: Constraint) -> bool:
+    """Whether two rows are the same requirement, up to positive scaling."""
+    if row.sense is not other.sense or [name for name, _ in row.terms] != [name for name, _ in other.terms]:
+        return False
+    largest = max(range(len(other.terms)), key=lambda i: abs(other.terms[i][1]), default=None)
+    scale = 1.0 if largest is None else row.terms[largest][1] / other.terms[largest][1]
+    if scale <= 0:
+        return False
+    pairs = [(a, b) for (_, a), (_, b) in zip(row.terms, other.terms, strict=True)]
+    return all(_close(a / scale, b) for a, b in [*pairs, (row.rhs, other.rhs)])
+
+
+def same_variable(variable: Variable, other: Variable) -> bool:
+    """Whether two variables range over the same set."""
+    if (variable.type is VariableType.CONTINUOUS) is not (other.type is VariableType.CONTINUOUS):
+        return False
+    return all(_close(a, b) for a, b in zip(variable.effective_bounds, other.effective_bounds, strict=True))
+
+
+def is_redundant(row: Constraint, original: LinearProgram, solver: Solver) -> bool:
+    """Whether every solution of the original satisfies the row, by optimising the row's activity over it."""
+    margin = RELATIVE_TOLERANCE * max(1.0, abs(row.rhs))
+    highest, lowest = (
+        _extreme_activity(row, original, direction, solver) if row.sense in senses else row.rhs
+        for direction, senses in (
+            (Direction.MAXIMIZE, (Sense.LESS_EQUAL, Sense.EQUAL)),
+            (Direction.MINIMIZE, (Sense.GREATER_EQUAL, Sense.EQUAL)),
+        )
+    )
+    return highest is not None and lowest is not None and highest <= row.rhs + margin and lowest >= row.rhs - margin
+
+
+def _extreme_activity(row: Constraint, original: LinearProgram, direction: Direction, solver: Solver) -> float | None:
+    """Largest or smallest left-hand side over the original; None if unbounded or undecided."""
+    solution = solver.solve(LinearProgram(direction, row.terms, original.variables, original.constraints))
+    return solution.objective if solution.status is SolverStatus.OPTIMAL else None
+
+
+def _same_objective(program: LinearProgram, original: LinearProgram) -> bool:
+    if program.direction is not original.direction or len(program.objective) != len(original.objective):
+        return False
+    pairs = zip(program.objective, original.objective, strict=True)
+    terms_agree = all(name == true_name and _close(value, true) for (name, value), (true_name, true) in pairs)
+    return terms_agree and _close(program.objective_offset, original.objective_offset)
+
+
+_Part = TypeVar("_Part", Constraint, Variable)
+
+
+def _both(part: _Part | None, other: _Part | None, are_same: Callable[[_Part, _Part], bool]) -> bool:
+    return part is not None and other is not None and are_same(part, other)
+
+
+def _close(value: float, true: float) -> bool:
+    return math.isclose(value, true, rel_tol=RELATIVE_TOLERANCE, abs_tol=ZERO_TOLERANCE)
