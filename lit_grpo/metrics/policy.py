@@ -53,7 +53,7 @@ class PolicyMetrics(Metric):
             return
         for name, mean in means.items():
             index = self.names.index(name)
-            self.sums[index] += torch.as_tensor(mean).detach().to(self.sums) * count
+            self.sums[index] += torch.as_tensor(mean, dtype=torch.float64).detach().to(self.sums.device) * count
             self.counts[index] += count
 
     @override

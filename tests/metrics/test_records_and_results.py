@@ -1,0 +1,74 @@
+"""The files of a run folder: exact, stable, and strict when read."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lit_grpo.environment.faults import Difficulty, FaultKind
+from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.metrics.records import ScoredTask, merge_scored_tasks, read_scores, write_scores
+from lit_grpo.metrics.results import summarise, write_run
+from lit_grpo.metrics.table import score_table
+
+
+def test_1_scores_are_read_back_exactly(tmp_path: Path, four_tasks: list[ScoredTask]) -> None:
+    write_scores(tmp_path / "scores.jsonl", four_tasks)
+    assert read_scores(tmp_path / "scores.jsonl") == tuple(four_tasks)
+
+
+def test_2_a_task_written_twice_is_refused(tmp_path: Path, four_tasks: list[ScoredTask]) -> None:
+    with pytest.raises(ValueError, match="'a1' twice"):
+        write_scores(tmp_path / "scores.jsonl", [*four_tasks, four_tasks[0]])
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"task_id": "x"}', "null"])
+def test_3_a_line_that_is_no_record_is_named(tmp_path: Path, four_tasks: list[ScoredTask], line: str) -> None:
+    path = tmp_path / "scores.jsonl"
+    write_scores(path, four_tasks[:1])
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(ValueError, match=r"scores.jsonl:2: expected a record"):
+        read_scores(path)
+
+
+def test_4_merging_shards_keeps_each_task_once_and_sorts(scored_task: Callable[..., ScoredTask]) -> None:
+    first, other = scored_task("b", steps=1), scored_task("b", steps=5)
+    assert merge_scored_tasks([[first], [scored_task("a"), other]]) == (scored_task("a"), first)
+
+
+def test_5_the_same_scores_give_the_same_bytes_in_any_order(tmp_path: Path, four_tasks: list[ScoredTask]) -> None:
+    write_run(tmp_path / "one", four_tasks)
+    write_run(tmp_path / "two", four_tasks[::-1])
+    assert (tmp_path / "one/results.json").read_bytes() == (tmp_path / "two/results.json").read_bytes()
+
+
+def test_6_results_hold_every_quantity_overall_and_in_parts(tmp_path: Path, four_tasks: list[ScoredTask]) -> None:
+    write_run(tmp_path, four_tasks, BootstrapSettings(50))
+    document = json.loads((tmp_path / "results.json").read_text())
+    assert document["tasks"] == 4
+    assert list(document["metrics"]) == [quantity.value for quantity in Quantity]
+    assert {kind: part["tasks"] for kind, part in document["by_kind"].items()} == {"A": 3, "D": 1}
+    # Two of kind A are easy and both recovered, one of them faithfully.
+    easy = document["by_kind_and_difficulty"]["A"]["easy"]
+    assert easy["tasks"] == 2
+    assert easy["metrics"]["RR@5"]["value"] == 1.0
+    assert easy["metrics"]["FR@5"]["value"] == 0.5
+    assert document["by_kind_and_difficulty"]["A"]["hard"]["metrics"]["steps"] == {
+        "value": None,
+        "low": None,
+        "high": None,
+    }
+
+
+def test_7_a_kinds_diagnosis_is_its_own_mean(four_tasks: list[ScoredTask]) -> None:
+    results = summarise(score_table(four_tasks), BootstrapSettings(50))
+    # (1 + 2/3 + 0) / 3
+    assert results.by_kind[FaultKind.SENSE].value(Quantity.DIAGNOSIS_F1) == pytest.approx(5 / 9, abs=1e-12)
+    assert list(results.by_cell[FaultKind.SENSE]) == [Difficulty.EASY, Difficulty.HARD]
+
+
+def test_8_no_scores_have_no_results() -> None:
+    with pytest.raises(ValueError, match="at least one scored task"):
+        summarise(score_table([]), BootstrapSettings())
