@@ -2,20 +2,18 @@
 
 Called by faults.py (what a fault must measure up to) and data/task.py (size and wording of the base program).
 
-====================  =================  =====================  =========================================
-property              easy               medium                 hard
-====================  =================  =====================  =========================================
-size (if left open)   SMALL              MEDIUM                 LARGE
-sentences             in order           shuffled               shuffled, 3 distractors
-conflict, elements    at most 4          at least 3             at least 4
-decoys                none               any number             at least 2
-decoys, 2 variables   none               1                      2
-====================  =================  =====================  =========================================
+=====================  ==========  =============  =======================
+property               easy        medium         hard
+=====================  ==========  =============  =======================
+size (if left open)    SMALL       MEDIUM         LARGE
+sentences              in order    shuffled       shuffled, 3 distractors
+suspects               at most 3   4 to 7         at least 8
+suspects, 2 variables  at most 2   3              4
+=====================  ==========  =============  =======================
 
-The *conflict* is the canonical one of the faulty program. A *decoy* is another element of it that, moved alone and no
-further than the faulty one would have to be, makes the program feasible: a true row or bound that is as tight, so
-that a cheapest repair may blame it. Programs of two variables have irreducible conflicts of at most three members
-(Helly's theorem), so there the decoys alone make the difference.
+The *suspects* of a fault are the other elements of the canonical conflict, its decoys (decoys.py) counted twice: whoever
+reads the specification has so many requirements to clear, and clears those that are as tight as the fault last. Two
+variables make conflicts of at most three elements (Helly's theorem), of which two can be decoys: at most 4 suspects.
 """
 
 from __future__ import annotations
@@ -40,38 +38,23 @@ class DifficultyProfile:
 
     size: ProgramSize
     wording: Wording
-    conflict_elements: tuple[int, int]
-    """Least and most elements of the conflict; programs of two variables are exempt."""
-    decoys: tuple[int, int]
-    """Least and most decoys."""
-    tiny_decoys: tuple[int, int]
+    suspects: tuple[int, int]
+    """Least and most suspects."""
+    tiny_suspects: tuple[int, int]
     """The same for a program of two variables."""
 
-    def admits(self, num_variables: int, num_elements: int, num_decoys: int) -> bool:
-        """Whether a fault with a conflict of that many elements, so many of them decoys, is of this difficulty."""
-        if num_variables <= 2:
-            return self.tiny_decoys[0] <= num_decoys <= self.tiny_decoys[1]
-        long_enough = self.conflict_elements[0] <= num_elements <= self.conflict_elements[1]
-        return long_enough and self.decoys[0] <= num_decoys <= self.decoys[1]
+    def admits(self, num_variables: int, num_suspects: int) -> bool:
+        """Whether a fault with so many suspects is of this difficulty."""
+        least, most = self.tiny_suspects if num_variables <= 2 else self.suspects
+        return least <= num_suspects <= most
 
 
-ANY = 10**6
 PROFILES: dict[Difficulty, DifficultyProfile] = {
-    Difficulty.EASY: DifficultyProfile(
-        size=ProgramSize.SMALL, wording=Wording(), conflict_elements=(1, 4), decoys=(0, 0), tiny_decoys=(0, 0)
-    ),
+    Difficulty.EASY: DifficultyProfile(ProgramSize.SMALL, Wording(), suspects=(0, 3), tiny_suspects=(0, 2)),
     Difficulty.MEDIUM: DifficultyProfile(
-        size=ProgramSize.MEDIUM,
-        wording=Wording(shuffled=True),
-        conflict_elements=(3, ANY),
-        decoys=(0, ANY),
-        tiny_decoys=(1, 1),
+        ProgramSize.MEDIUM, Wording(shuffled=True), suspects=(4, 7), tiny_suspects=(3, 3)
     ),
     Difficulty.HARD: DifficultyProfile(
-        size=ProgramSize.LARGE,
-        wording=Wording(shuffled=True, num_distractors=3),
-        conflict_elements=(4, ANY),
-        decoys=(2, ANY),
-        tiny_decoys=(2, ANY),
+        ProgramSize.LARGE, Wording(shuffled=True, num_distractors=3), suspects=(8, 10**6), tiny_suspects=(4, 4)
     ),
 }

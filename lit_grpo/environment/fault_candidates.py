@@ -50,6 +50,8 @@ class Candidate:
     """Which form of the kind, as in the certificate."""
     margin: float | None = None
     """The kind's own property where it was measured on the way; None: it is the violation."""
+    only_integrality: bool = False
+    """Whether the LP relaxation may well be feasible still; of all other candidates it is known not to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +101,19 @@ def bound_and_type_candidates(source: CandidateSource) -> Iterator[Candidate]:
 
 def coefficient_candidates(source: CandidateSource) -> Iterator[Candidate]:
     """Kind C: a coefficient dropped, negated, or ten or a thousand times too large, where that tightens the row."""
-    lowers = {v.name: v.effective_bounds[0] for v in source.program.variables}
-    places = [(row, name, value) for row in source.program.constraints for name, value in row.terms]
+    relaxed = linear_relaxation(source.program)
+    lowers = {v.name: v.lower for v in relaxed.variables}
+    places = [(i, name, value) for i, row in enumerate(relaxed.constraints) for name, value in row.terms]
     slips = (("dropped", 0), ("negated", -1), ("unit_slip_10", 10), ("unit_slip_1000", 1000))
-    for (row, name, value), (variant, factor) in _shuffled(source.rng, [(p, s) for p in places for s in slips]):
-        wrong = value * factor
+    for (position, name, value), (variant, factor) in _shuffled(source.rng, [(p, s) for p in places for s in slips]):
+        row, wrong = relaxed.constraints[position], value * factor
         last_term = factor == 0 and len(row.terms) == 1
         if last_term or abs(wrong) > source.largest_number:
             continue
-        if lowers[name] < 0 or _tightens(row.sense, wrong - value):
+        if lowers[name] >= 0 and not _tightens(row.sense, wrong - value):
+            continue
+        terms = ordered_terms(relaxed.variables, dict(row.terms) | {name: wrong})
+        if _is_out_of_reach(source.solver, without_row(relaxed, position), terms, row):
             yield Candidate(SetCoefficient(row.name, name, wrong), variant)
 
 
@@ -156,7 +162,7 @@ def _type_candidates(source: CandidateSource) -> Iterator[Candidate]:
         if variable.type is VariableType.BINARY:
             continue
         if variable.type is VariableType.CONTINUOUS and variable.name in in_equality:
-            yield Candidate(SetType(variable.name, VariableType.INTEGER), "wrong_type")
+            yield Candidate(SetType(variable.name, VariableType.INTEGER), "wrong_type", only_integrality=True)
         crossed = variable.lower > 1 or variable.upper < 0
         if not crossed and smallest_value(source.solver, relaxed, ((variable.name, 1.0),)) > 1 + LEAST_MARGIN:
             yield Candidate(SetType(variable.name, VariableType.BINARY), "wrong_type")
@@ -195,6 +201,15 @@ def _contradicting_rhs(
         return wrong_number(source.rng, rhs, below=reach, least=min(1.0, rhs))
     reach = largest_value(source.solver, rest, terms)
     return wrong_number(source.rng, rhs, above=reach, most=source.largest_number)
+
+
+def _is_out_of_reach(
+    solver: Solver, rest: LinearProgram, terms: tuple[tuple[str, float], ...], row: Constraint
+) -> bool:
+    """Whether no point of ``rest`` brings the terms to the row's right-hand side."""
+    if row.sense is not Sense.GREATER_EQUAL and smallest_value(solver, rest, terms) > row.rhs + LEAST_MARGIN:
+        return True
+    return row.sense is not Sense.LESS_EQUAL and largest_value(solver, rest, terms) < row.rhs - LEAST_MARGIN
 
 
 def _tightens(sense: Sense, change: float) -> bool:

@@ -6,12 +6,12 @@ kind are is in fault_candidates.py, how hard a fault counts is in difficulty.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from lit_grpo.environment.decoys import count_decoys
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.fault_candidates import (
     Candidate,
@@ -22,8 +22,8 @@ from lit_grpo.environment.fault_candidates import (
     sense_candidates,
 )
 from lit_grpo.environment.program import Edit, Element, LinearProgram, apply, edited_element, inverse
-from lit_grpo.environment.relaxation import linear_relaxation, repair_amount
-from lit_grpo.environment.solver import Conflict, Solver, SolverStatus
+from lit_grpo.environment.relaxation import linear_relaxation
+from lit_grpo.environment.solver import Solver, SolverStatus
 
 LEAST_VIOLATION = 1e-4
 """A faulty program is infeasible by at least this much (elastic sum): solvers call less than 1e-6 feasible."""
@@ -47,9 +47,10 @@ class RejectionReason(StrEnum):
 
     ORIGINAL_NOT_OPTIMAL = "original not optimal"
     NO_CANDIDATE = "no candidate of the kind"
-    FEASIBLE = "every candidate left it feasible"
+    FEASIBLE = "candidate left it feasible"
+    INCONCLUSIVE = "a solver's limit was reached"
     TOO_SMALL_A_VIOLATION = "violation below 1e-4"
-    OTHER_DIFFICULTY = "faults found, all of another difficulty"
+    OTHER_DIFFICULTY = "fault of another difficulty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,7 @@ class Certificate:
     conflict_size: int
     """Elements in the canonical conflict of the faulty program."""
     num_decoys: int
-    """Other elements of the conflict that, moved alone and no further than the faulty one would have to be, make the
-    program feasible; 0 where only integrality is infeasible."""
+    """Other elements of the conflict that look as guilty (decoys.py); 0 where only integrality is infeasible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,9 @@ def inject(
     for candidate in _CANDIDATES[kind](CandidateSource(program, solution.values, spare_row_names, rng, solver)):
         faulty = apply(program, candidate.edit)
         element = edited_element(candidate.edit)
-        certificate = _certify(faulty, element, candidate, solver)
+        certificate = _certify(faulty, element, difficulty, candidate, solver)
         if isinstance(certificate, RejectionReason):
             reason = certificate
-        elif not PROFILES[difficulty].admits(len(program.variables), certificate.conflict_size, certificate.num_decoys):
-            reason = RejectionReason.OTHER_DIFFICULTY
         else:
             undo = inverse(program, candidate.edit)
             assert apply(faulty, undo) == program
@@ -134,33 +132,22 @@ _CANDIDATES: dict[FaultKind, Callable[[CandidateSource], Iterator[Candidate]]] =
 
 
 def _certify(
-    faulty: LinearProgram, element: Element, candidate: Candidate, solver: Solver
+    faulty: LinearProgram, element: Element, difficulty: Difficulty, candidate: Candidate, solver: Solver
 ) -> Certificate | RejectionReason:
+    """The certificate of a candidate, cheapest test first."""
     relaxed = linear_relaxation(faulty)
-    violations = solver.minimum_relaxation(relaxed)
-    if violations is None:
-        return RejectionReason.TOO_SMALL_A_VIOLATION
-    if not violations and not (faulty.is_integer and solver.solve(faulty).status is SolverStatus.INFEASIBLE):
+    only_integrality = candidate.only_integrality and solver.solve(relaxed).status is SolverStatus.OPTIMAL
+    if only_integrality and solver.solve(faulty).status is not SolverStatus.INFEASIBLE:
         return RejectionReason.FEASIBLE
-    total = sum(v.amount for v in violations)
-    if violations and total < LEAST_VIOLATION:
-        return RejectionReason.TOO_SMALL_A_VIOLATION
     conflict = solver.conflict(faulty)
     if conflict is None:
+        return RejectionReason.INCONCLUSIVE
+    num_decoys = 0 if only_integrality else count_decoys(relaxed, conflict, element)
+    if not PROFILES[difficulty].admits(len(faulty.variables), len(conflict.elements) - 1 + num_decoys):
+        return RejectionReason.OTHER_DIFFICULTY
+    violations = () if only_integrality else solver.minimum_relaxation(relaxed)
+    violation = sum(v.amount for v in violations or ())
+    if not only_integrality and violation < LEAST_VIOLATION:
         return RejectionReason.TOO_SMALL_A_VIOLATION
-    return Certificate(
-        variant=candidate.variant,
-        violation=total,
-        property_margin=total if candidate.margin is None else candidate.margin,
-        conflict_size=len(conflict.elements),
-        num_decoys=_count_decoys(relaxed, element, conflict, solver) if violations else 0,
-    )
-
-
-def _count_decoys(relaxed: LinearProgram, element: Element, conflict: Conflict, solver: Solver) -> int:
-    amounts: dict[Element, float] = {}
-    for member in conflict.members:
-        amount = repair_amount(solver, relaxed, member)
-        amounts[member.element] = min(amount, amounts.get(member.element, math.inf))
-    own = amounts[element]
-    return sum(amount <= own * (1 + 1e-9) for e, amount in amounts.items() if e != element)
+    margin = violation if candidate.margin is None else candidate.margin
+    return Certificate(candidate.variant, violation, margin, len(conflict.elements), num_decoys)

@@ -70,9 +70,15 @@ def _variable(rng: Random, name: str, planned: int, type_: VariableType) -> Vari
     return Variable(name, float(lower), float(planned + rng.randint(2, 40)), type_)
 
 
+def _coefficients(rng: Random) -> dict[str, int]:
+    """Anything from 1 to 9, or mostly ones, as in the totals of real models."""
+    choices = (1, 1, 1, 2) if rng.random() < 0.4 else range(1, 10)
+    return {name: rng.choice(choices) for name in "xy"}
+
+
 def _row(rng: Random, name: str, sense: Sense, variables: tuple[Variable, ...], plan: dict[str, int]) -> Constraint:
     """A row that the plan satisfies with little to spare."""
-    coefficients = {v.name: rng.randint(1, 9) for v in variables}
+    coefficients = _coefficients(rng)
     activity = sum(coefficients[v.name] * plan[v.name] for v in variables)
     spare = rng.randint(0, max(1, activity // 6))
     return make_row(variables, name, coefficients, sense, activity + (spare if sense is Sense.LESS_EQUAL else -spare))
@@ -85,7 +91,7 @@ def _slack_row(
     rhs = 0
     coefficients: dict[str, int] = {}
     while not 1 <= rhs <= LARGEST_NUMBER:
-        coefficients = {v.name: rng.randint(1, 9) for v in variables}
+        coefficients = _coefficients(rng)
         if sense is Sense.LESS_EQUAL:
             least = math.floor(largest_activity(coefficients, variables, rows)) + 1
             rhs = least + rng.randint(0, max(1, least // 4))
