@@ -149,6 +149,8 @@ class RepairEpisode:
         self._diagnosis: tuple[Element, ...] = ()
         self._touched: dict[Element, None] = {}
         self._steps: list[StepOutcome] = []
+        self._num_malformed = 0
+        self._first_names = conflict_names(first_conflict, settings.style)
         self._go_back()
 
     def _go_back(self) -> None:
@@ -283,23 +285,23 @@ class RepairEpisode:
         is_last = len(self._steps) + 1 >= self._settings.max_steps
         if status is not SolverStatus.INFEASIBLE or is_last:
             return ""
-        return conflict_names(self.first_conflict, self._settings.style) if was_undone else self._conflict_text()
+        return self._first_names if was_undone else self._conflict_text()
 
     def _restored_text(self) -> str:
-        names = conflict_names(self.first_conflict, self._settings.style)
-        return f"restored {names}" if self._settings.style is ObservationStyle.COMPACT else f"Restored. {names}"
+        word = "restored" if self._settings.style is ObservationStyle.COMPACT else "Restored."
+        return f"{word} {self._first_names}".rstrip()
 
     # --- when it ends ---------------------------------------------------------------------------------------------
 
     def _stop_if_due(self, outcome: StepOutcome) -> None:
-        num_malformed = sum(step.result is TurnResult.MALFORMED for step in self._steps)
+        self._num_malformed += outcome.result is TurnResult.MALFORMED
         if self.stop_reason is not None:
             return
         if outcome.result is TurnResult.APPLIED and outcome.status is SolverStatus.OPTIMAL:
             self.stop_reason = StopReason.RECOVERED
         elif isinstance(outcome.move, Move) and isinstance(outcome.move.action, Submit):
             self.stop_reason = StopReason.SUBMITTED
-        elif num_malformed >= self._settings.max_malformed:
+        elif self._num_malformed >= self._settings.max_malformed:
             self.stop_reason = StopReason.MALFORMED_LIMIT
         elif len(self._steps) >= self._settings.max_steps:
             self.stop_reason = StopReason.STEP_LIMIT
