@@ -1,0 +1,195 @@
+"""The policy network: a causal language model that gives log-probs of packed targets.
+
+Called by modules/sft.py and modules/grpo.py. The backbone runs on packed rows (packing.py); the head is applied here,
+only where a target is predicted, so that one call of this module is all a sharding strategy has to gather for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+
+from lit_grpo.logprobs import token_logprobs
+from lit_grpo.packing import PackedBatch, attention_mask
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSettings:
+    """Low-rank adapters in place of full fine-tuning (Hu et al. 2021, arXiv:2106.09685)."""
+
+    r: int = 16
+    """Rank."""
+    alpha: float = 32.0
+    """The adapter's output is scaled by alpha / r."""
+    dropout: float = 0.0
+    """0 keeps the log-probs before the first optimizer step equal to the sampler's."""
+    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Names of the linear layers that get one."""
+
+
+class CausalPolicy(nn.Module):
+    """A causal language model, with or without adapters, seen as log-probs of given tokens."""
+
+    def __init__(
+        self, causal_lm: PreTrainedModel, lora: LoraSettings | None = None, gradient_checkpointing: bool = False
+    ) -> None:
+        """Wrap ``causal_lm``; with ``lora`` it gets adapters in place and everything else is frozen.
+
+        Raises:
+            ValueError: a model whose log-probs this module would not compute exactly.
+        """
+        super().__init__()
+        _require_plain_head(causal_lm)
+        _require_full_attention(causal_lm.config)
+        self.lora = lora
+        self.model: nn.Module = causal_lm if lora is None else _with_adapters(causal_lm, lora)
+        if gradient_checkpointing:
+            causal_lm.gradient_checkpointing_enable()
+
+    @property
+    def causal_lm(self) -> PreTrainedModel:
+        """The language model itself, adapters in place where configured: what a rollout engine generates with."""
+        if self.lora is None:
+            return cast(PreTrainedModel, self.model)
+        return cast("PeftModel", self.model).get_base_model()  # pyright: ignore[reportReturnType]
+
+    def forward(self, batch: PackedBatch, temperature: float = 1.0) -> Tensor:
+        """Log-probs of the batch's targets.
+
+        Args:
+            batch: packed rows on this module's device.
+            temperature: of the sampling distribution, above 0.
+
+        Returns:
+            [num_tokens], at least float32.
+        """
+        causal_lm = self.causal_lm
+        states = causal_lm.base_model(
+            input_ids=batch.input_ids,
+            attention_mask=attention_mask(batch.segment_ids),
+            position_ids=batch.position_ids,
+            use_cache=False,
+        ).last_hidden_state
+        predictors = states.flatten(0, 1).index_select(0, batch.predictor_index)
+        head = cast(nn.Linear, causal_lm.get_output_embeddings())
+        return token_logprobs(predictors, head.weight, batch.target_ids, temperature)
+
+    @torch.no_grad()
+    def without_adapters(self, batch: PackedBatch, temperature: float = 1.0) -> Tensor:
+        """``forward`` of the base model below the adapters, no gradient."""
+        assert self.lora is not None, "a policy without adapters has no base model apart from itself"
+        with cast("PeftModel", self.model).disable_adapter():
+            return self(batch, temperature)
+
+
+def reference_logprobs(
+    policy: CausalPolicy, reference: CausalPolicy | None, batch: PackedBatch, temperature: float = 1.0
+) -> Tensor:
+    """Log-probs under the frozen reference of a KL: the base below the policy's adapters, else a model of its own.
+
+    Args:
+        policy: the policy in training.
+        reference: from ``load_reference``; None for a policy with adapters.
+        batch: packed rows.
+        temperature: that of the policy's own log-probs.
+
+    Returns:
+        [num_tokens], no gradient.
+    """
+    if reference is None:
+        return policy.without_adapters(batch, temperature)
+    with torch.no_grad():
+        return reference(batch, temperature)
+
+
+def load_policy(
+    checkpoint: str | Path,
+    dtype: torch.dtype = torch.float32,
+    lora: LoraSettings | None = None,
+    gradient_checkpointing: bool = False,
+    attn_implementation: Literal["sdpa", "eager"] = "sdpa",
+    device: Literal["cpu", "meta"] = "cpu",
+) -> CausalPolicy:
+    """Read a policy from a folder written by ``save_pretrained``, or by its name on a model hub.
+
+    Args:
+        checkpoint: folder with ``config.json`` and safetensors weights, or a hub's ``owner/name``.
+        dtype: of the weights; adapters are float32 in any case.
+        lora: adapters to put on it, freshly initialised.
+        gradient_checkpointing: recompute each layer in the backward pass, for memory.
+        attn_implementation: of transformers; both take the shared-prefix mask.
+        device: ``meta`` reads ``config.json`` only and allocates nothing, to shard before loading.
+
+    Raises:
+        ValueError: no such checkpoint, in one line.
+    """
+    config = _load_config(checkpoint)
+    if device == "meta":
+        with torch.device("meta"):
+            causal_lm = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attn_implementation)
+            return CausalPolicy(causal_lm, lora, gradient_checkpointing)
+    try:
+        causal_lm = AutoModelForCausalLM.from_pretrained(
+            checkpoint, config=config, dtype=dtype, attn_implementation=attn_implementation
+        )
+    except OSError as error:
+        raise ValueError(f"checkpoint: expected safetensors weights beside config.json in {checkpoint}") from error
+    return CausalPolicy(causal_lm, lora, gradient_checkpointing)
+
+
+def load_reference(checkpoint: str | Path, dtype: torch.dtype = torch.float32) -> CausalPolicy:
+    """A frozen copy for the KL of a policy without adapters: read again from where the policy started."""
+    return load_policy(checkpoint, dtype).requires_grad_(False).eval()
+
+
+def _load_config(checkpoint: str | Path) -> PreTrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(checkpoint)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"checkpoint: expected a folder with config.json, or owner/name on a reachable model hub, got {checkpoint}"
+        ) from error
+
+
+def _with_adapters(causal_lm: PreTrainedModel, lora: LoraSettings) -> nn.Module:
+    # peft is needed by runs with adapters only.
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]  annotated int, used as a factor
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(causal_lm, config)
+
+
+def _require_plain_head(causal_lm: PreTrainedModel) -> None:
+    """Log-probs are computed from the head's weight alone: nothing may be added to or done with the logits."""
+    name, head = type(causal_lm).__name__, causal_lm.get_output_embeddings()
+    if not isinstance(head, nn.Linear) or head.bias is not None:
+        raise ValueError(f"{name}: expected a linear language-model head without bias, got {head}; use a Qwen or Llama")
+    settings = causal_lm.config.to_dict()
+    for setting in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
+        if settings.get(setting) not in (None, 1.0):
+            raise ValueError(f"{name}: expected plain logits, got {setting}={settings[setting]}; use a Qwen or Llama")
+
+
+def _require_full_attention(config: PreTrainedConfig) -> None:
+    """A shared-prefix mask says all of who attends to whom, so a layer with a window or a state would be wrong."""
+    settings = config.to_dict()
+    kinds = set(settings.get("layer_types") or ()) - {"full_attention"}
+    if kinds or settings.get("sliding_window") is not None:
+        raise ValueError(
+            f"{config.model_type}: expected full attention in every layer, got {sorted(kinds) or 'a sliding window'}; "
+            "set use_sliding_window to false or use another model"
+        )

@@ -1,0 +1,192 @@
+"""The policy network: exact under packing, with tied and untied heads and adapters, clear about what it refuses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
+    PreTrainedModel,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy, load_reference, reference_logprobs
+from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
+
+SIZES = {
+    "vocab_size": 61,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+}
+
+
+def tiny_qwen3(tied: bool = True) -> PreTrainedModel:
+    torch.manual_seed(1)
+    return Qwen3ForCausalLM(Qwen3Config(**SIZES, head_dim=8, tie_word_embeddings=tied))
+
+
+def tiny_llama(tied: bool = False) -> PreTrainedModel:
+    torch.manual_seed(2)
+    return LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=tied))
+
+
+def groups() -> list[PromptGroup]:
+    """Unequal prompts and continuations, one of them of two turns with tokens of the environment between."""
+    generator = torch.Generator().manual_seed(0)
+
+    def tokens(count: int) -> tuple[int, ...]:
+        return tuple(torch.randint(0, 61, (count,), generator=generator).tolist())
+
+    two_turns = Continuation(tokens(9), (True,) * 3 + (False,) * 2 + (True,) * 4)
+    plain = [Continuation(tokens(n), (True,) * n) for n in (1, 5, 4, 7)]
+    return [PromptGroup(tokens(11), (plain[0], two_turns, plain[1])), PromptGroup(tokens(6), (plain[2], plain[3]))]
+
+
+def one_by_one(model: PreTrainedModel, temperature: float = 1.0) -> Tensor:
+    """Log-probs from the plain forward pass of each sequence by itself, full logits, no mask, no packing."""
+    parts = []
+    for group in groups():
+        for continuation in group.continuations:
+            ids = torch.tensor([group.prompt_ids + continuation.token_ids])
+            logits = model(input_ids=ids, use_cache=False).logits[0] / temperature
+            positions = [len(group.prompt_ids) + i for i, target in enumerate(continuation.is_target) if target]
+            parts.append(torch.stack([logits[p - 1].log_softmax(-1)[ids[0, p]] for p in positions]))
+    return torch.cat(parts)
+
+
+def in_input_order(batches: list[PackedBatch], values: list[Tensor]) -> Tensor:
+    """Values of all micro-batches, sequence by sequence in the order of ``groups``."""
+    found = {
+        name: value[batch.sequence_index == number]
+        for batch, value in zip(batches, values, strict=True)
+        for number, name in enumerate(batch.sequences)
+    }
+    return torch.cat([found[name] for name in sorted(found)])
+
+
+@pytest.mark.parametrize("model", [tiny_qwen3(), tiny_qwen3(tied=False), tiny_llama(), tiny_llama(tied=True)])
+@pytest.mark.parametrize("microbatch_tokens", [20, 200])
+def test_1_packed_logprobs_equal_those_of_each_sequence_by_itself(
+    model: PreTrainedModel, microbatch_tokens: int
+) -> None:
+    policy = CausalPolicy(copy.deepcopy(model))
+    batches = pack(groups(), microbatch_tokens)
+    packed = in_input_order(batches, [policy(batch, 0.7) for batch in batches])
+    torch.testing.assert_close(packed, one_by_one(model, 0.7), rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("build", [tiny_qwen3, tiny_llama])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_2_packed_gradients_of_every_parameter_equal_those_of_the_plain_pass(
+    build: Callable[[], PreTrainedModel], checkpointing: bool
+) -> None:
+    plain, policy = build(), CausalPolicy(build(), gradient_checkpointing=checkpointing).train()
+    weights = torch.linspace(-1, 1, 24)
+    (one_by_one(plain) * weights).sum().backward()
+    [batch] = pack(groups(), 200)
+    (in_input_order([batch], [policy(batch)]) * weights).sum().backward()
+    expected = dict(plain.named_parameters())
+    for name, parameter in policy.causal_lm.named_parameters():
+        torch.testing.assert_close(
+            parameter.grad, expected[name].grad, rtol=1e-4, atol=5e-6, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_3_in_float64_packing_is_exact_to_rounding() -> None:
+    model = tiny_qwen3().double()
+    batches = pack(groups(), 30)
+    packed = in_input_order(batches, [CausalPolicy(copy.deepcopy(model))(batch) for batch in batches])
+    # The model's own norms and rotary embedding run in float32 whatever the weights' dtype.
+    assert packed.dtype == torch.float64
+    torch.testing.assert_close(packed, one_by_one(model), rtol=0, atol=2e-6)
+
+
+def test_4_padding_token_has_no_effect() -> None:
+    policy = CausalPolicy(tiny_qwen3())
+    [zero], [other] = pack(groups(), 200, pad_id=0), pack(groups(), 200, pad_id=7)
+    assert not torch.equal(zero.input_ids, other.input_ids)
+    assert torch.equal(policy(zero), policy(other))
+
+
+def test_5_fresh_adapters_change_nothing_and_train_alone() -> None:
+    policy = CausalPolicy(tiny_qwen3(), LoraSettings(r=2, alpha=4.0))
+    [batch] = pack(groups(), 200)
+    assert torch.equal(policy(batch), CausalPolicy(tiny_qwen3())(batch))
+    policy(batch).sum().backward()
+    trained = {name for name, parameter in policy.named_parameters() if parameter.grad is not None}
+    assert trained == {name for name, _ in policy.named_parameters() if "lora_" in name}
+
+
+def test_6_reference_of_a_policy_with_adapters_is_its_base() -> None:
+    policy = CausalPolicy(tiny_qwen3(), LoraSettings(r=2))
+    [batch] = pack(groups(), 200)
+    before = policy(batch).detach()
+    for name, parameter in policy.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    assert (policy(batch) - before).abs().max() > 1e-3
+    reference = reference_logprobs(policy, None, batch)
+    assert torch.equal(reference, before)
+    assert not reference.requires_grad
+    assert policy(batch).requires_grad, "the adapters are on and trainable again"
+
+
+def test_7_reference_without_adapters_is_a_frozen_copy(tmp_path: Path) -> None:
+    tiny_qwen3().save_pretrained(tmp_path)
+    policy, reference = load_policy(tmp_path), load_reference(tmp_path)
+    [batch] = pack(groups(), 200)
+    logprobs = reference_logprobs(policy, reference, batch)
+    assert torch.equal(logprobs, policy(batch))
+    assert not logprobs.requires_grad
+    assert not any(parameter.requires_grad for parameter in reference.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_8_a_saved_policy_loads_in_the_dtype_asked_for(tmp_path: Path, dtype: torch.dtype) -> None:
+    model = tiny_qwen3()
+    model.save_pretrained(tmp_path)
+    policy = load_policy(tmp_path, dtype)
+    [batch] = pack(groups(), 200)
+    assert {parameter.dtype for parameter in policy.parameters()} == {dtype}
+    assert policy(batch).dtype == torch.float32
+    tolerance = 1e-6 if dtype is torch.float32 else 0.1
+    torch.testing.assert_close(policy(batch), CausalPolicy(model)(batch), rtol=0, atol=tolerance)
+
+
+def test_9_on_meta_only_the_configuration_is_read(tmp_path: Path) -> None:
+    Qwen3Config(**SIZES).save_pretrained(tmp_path)
+    policy = load_policy(tmp_path, torch.bfloat16, LoraSettings(), device="meta")
+    assert all(parameter.is_meta for parameter in policy.parameters())
+
+
+def test_10_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^checkpoint: expected a folder with config\.json.*got .*nowhere$"):
+        load_policy(tmp_path / "nowhere")
+    Qwen3Config(**SIZES).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"^checkpoint: expected safetensors weights beside config\.json in .*$"):
+        load_policy(tmp_path)
+
+
+def test_11_models_that_would_be_computed_wrongly_are_refused() -> None:
+    with pytest.raises(ValueError, match="without bias"):
+        CausalPolicy(PhiForCausalLM(PhiConfig(**SIZES)))
+    with pytest.raises(ValueError, match="full attention in every layer, got a sliding window"):
+        CausalPolicy(MistralForCausalLM(MistralConfig(**SIZES, sliding_window=16)))
+    sliding = Qwen3Config(**SIZES, use_sliding_window=True, sliding_window=16, max_window_layers=1)
+    with pytest.raises(ValueError, match=r"got \['sliding_attention'\]"):
+        CausalPolicy(Qwen3ForCausalLM(sliding))
