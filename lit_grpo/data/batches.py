@@ -1,0 +1,133 @@
+"""What a Trainer is fed: batches by their position in an endless stream, and the object that carries one.
+
+Called by datamodule.py. A batch is a function of its position alone, and the position is the number of batches that
+were *consumed*, so a run that is killed and resumed meets each batch once: none skipped, none doubled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from lit_grpo.data.task import Task
+from lit_grpo.packing import PromptGroup
+
+Item = TypeVar("Item")
+Batch = TypeVar("Batch")
+
+
+class TaskBatch:
+    """The tasks of one step on this rank, and what callbacks attach to it.
+
+    A plain class: Lightning takes dataclasses apart to move their tensors, and refuses frozen ones.
+    """
+
+    __slots__ = ("demonstrations", "experience", "tasks")
+
+    def __init__(self, tasks: Sequence[Task], demonstrations: Sequence[PromptGroup] = ()) -> None:
+        self.tasks = tuple(tasks)
+        self.demonstrations = tuple(demonstrations)
+        """To be replayed in this step."""
+        self.experience: object | None = None
+        """The rollout's Experience, once RolloutCallback has attached it; None in evaluation."""
+
+
+class DemonstrationBatch:
+    """The demonstrations of one step on this rank."""
+
+    __slots__ = ("groups",)
+
+    def __init__(self, groups: Sequence[PromptGroup]) -> None:
+        self.groups = tuple(groups)
+
+
+class BatchStream(Generic[Item, Batch]):
+    """An iterable of batches that starts where the run stands, with the length Lightning asks for.
+
+    Args:
+        dataset: Map-style; items are functions of their index.
+        indices: Position of a batch in the stream to the items it holds (this rank's share of them).
+        collate: Items to a batch.
+        length: Batches per epoch: how many an iteration yields.
+        position: Batches consumed so far, over all epochs; asked when an iteration begins.
+        num_workers: Processes that prepare batches ahead; they never change what a batch holds.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Item],
+        indices: Callable[[int], Sequence[int]],
+        collate: Callable[[list[Item]], Batch],
+        length: int,
+        position: Callable[[], int],
+        num_workers: int = 0,
+    ) -> None:
+        self._dataset, self._indices, self._collate = dataset, indices, collate
+        self._length, self._position, self._num_workers = length, position, num_workers
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Batch]:
+        start = self._position()
+        yield from DataLoader(
+            self._dataset,
+            batch_sampler=[list(self._indices(batch)) for batch in range(start, start + self._length)],
+            collate_fn=self._collate,
+            num_workers=self._num_workers,
+            # Its own generator: a DataLoader otherwise draws from the run's, and a resumed run would differ.
+            generator=torch.Generator(),
+        )
+
+    def state_dict(self) -> dict[str, int]:
+        """The position, for the checkpoint."""
+        return {"consumed_batches": self._position()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Check that the run stands where the checkpoint says.
+
+        Raises:
+            RuntimeError: The Trainer's own count of batches was not restored to it.
+        """
+        if state["consumed_batches"] != self._position():
+            raise RuntimeError(
+                f"expected to resume after {state['consumed_batches']} batches, got a Trainer that has done "
+                f"{self._position()}"
+            )
+
+
+def consecutive(batch: int, batch_size: int, rank: int, world_size: int) -> range:
+    """This rank's share of the items ``[batch * batch_size, (batch + 1) * batch_size)``.
+
+    Args:
+        batch: Position in the stream.
+        batch_size: Over all ranks, a multiple of their number.
+        rank: Of this process.
+        world_size: Number of ranks.
+    """
+    share = batch_size // world_size
+    start = batch * batch_size + rank * share
+    return range(start, start + share)
+
+
+def shuffled(positions: Sequence[int], num_items: int, seed: int) -> list[int]:
+    """The items at some positions of an endless stream of reshuffled passes over ``num_items`` items."""
+    passes: dict[int, list[int]] = {}
+    for position in positions:
+        number = position // num_items
+        if number not in passes:
+            passes[number] = Random(f"{seed}/{number}").sample(range(num_items), num_items)
+    return [passes[position // num_items][position % num_items] for position in positions]
+
+
+def require_divisible(name: str, batch_size: int, world_size: int) -> None:
+    """ValueError if a batch cannot be shared evenly by the ranks."""
+    if batch_size < 1 or batch_size % world_size:
+        raise ValueError(
+            f"expected data.{name} to be a positive multiple of the {world_size} ranks (devices x nodes), got "
+            f"{batch_size}; change {name}, trainer.devices or trainer.num_nodes"
+        )

@@ -1,0 +1,125 @@
+"""Map-style datasets: tasks, demonstrations and proofreading exercises, each a function of its index.
+
+Called by datamodule.py. Nothing is stored beyond what was asked for: item i of a seed is the same in every process.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from random import Random
+
+from torch.utils.data import Dataset
+from transformers import AutoTokenizer
+from typing_extensions import override
+
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
+from lit_grpo.data.proofreading import ProofreadingSettings, proofread
+from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
+from lit_grpo.environment.difficulty import PROFILES
+from lit_grpo.environment.domains import build_base
+from lit_grpo.environment.domains.base import BaseModel
+from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.packing import PromptGroup
+
+
+class TaskDataset(Dataset[Task]):
+    """Generated tasks of one split."""
+
+    def __init__(self, settings: TaskSettings, split: Split, seed: int) -> None:
+        self._settings, self._split, self._seed = settings, split, seed
+
+    @cached_property
+    def _solver(self) -> HighsSolver:
+        return HighsSolver()
+
+    @override
+    def __getitem__(self, index: int) -> Task:
+        return generate_task(self._settings, self._split, self._seed, index, self._solver)
+
+
+class DemonstrationDataset(Dataset[PromptGroup]):
+    """The oracle's repairs of training tasks, as tokens; each is made once and kept."""
+
+    def __init__(
+        self,
+        tasks: TaskSettings,
+        tokenizer: Path | str,
+        episode: EpisodeSettings,
+        settings: DemonstrationSettings,
+        seed: int,
+        keep: bool = True,
+    ) -> None:
+        self._tasks = TaskDataset(tasks, Split.TRAIN, seed)
+        self._tokenizer, self._episode, self._settings, self._seed = tokenizer, episode, settings, seed
+        self._kept: dict[int, PromptGroup] | None = {} if keep else None
+
+    @cached_property
+    def _solver(self) -> HighsSolver:
+        return HighsSolver()
+
+    @cached_property
+    def _conversation(self) -> ConversationFormat:
+        return load_conversation(self._tokenizer)
+
+    @override
+    def __getitem__(self, index: int) -> PromptGroup:
+        if self._kept is None:
+            return self._make(index)
+        if index not in self._kept:
+            self._kept[index] = self._make(index)
+        return self._kept[index]
+
+    def _make(self, index: int) -> PromptGroup:
+        task = self._tasks[index]
+        return demonstrate(task, self._conversation, self._solver, self._episode, self._settings, self._seed)
+
+
+class ProofreadingDataset(Dataset[PromptGroup]):
+    """True programs with slips in them, and the moves that mend these: pre-training of a model from scratch."""
+
+    def __init__(
+        self,
+        tasks: TaskSettings,
+        tokenizer: Path | str,
+        style: ObservationStyle,
+        settings: ProofreadingSettings,
+        seed: int,
+    ) -> None:
+        self._tasks, self._tokenizer, self._style = tasks, tokenizer, style
+        self._settings, self._seed = settings, seed
+
+    @cached_property
+    def _conversation(self) -> ConversationFormat:
+        return load_conversation(self._tokenizer)
+
+    @override
+    def __getitem__(self, index: int) -> PromptGroup:
+        rng = Random(f"proofreading/{self._seed}/{index}")
+        base = _training_program(self._tasks, rng)
+        return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng)
+
+
+def load_conversation(tokenizer: Path | str) -> ConversationFormat:
+    """The chat format of a tokenizer's directory.
+
+    Raises:
+        FileNotFoundError: There is no such directory; nothing is ever fetched by name.
+    """
+    directory = Path(tokenizer)
+    if not directory.is_dir():
+        raise FileNotFoundError(f"expected the directory of a tokenizer, got {str(tokenizer)!r}, which is none")
+    return ConversationFormat(AutoTokenizer.from_pretrained(directory))
+
+
+def _training_program(settings: TaskSettings, rng: Random) -> BaseModel:
+    """A true program of the training split, drawn as `generate_task` draws its own."""
+    while True:
+        difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
+        profile = PROFILES[difficulty]
+        base = build_base(rng.choice(settings.domains), settings.size or profile.size, profile.wording, rng)
+        if split_of(base.program) is Split.TRAIN:
+            return base

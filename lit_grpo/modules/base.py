@@ -1,0 +1,198 @@
+"""What SFTModule and GRPOModule share: the policy, its optimizer and schedule, and how a step is accumulated.
+
+Both optimise by hand (Lightning's manual optimisation): a step is several micro-batches, each divided by totals of the
+whole step over all ranks, so that packing and the number of ranks never change the gradient.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import ParallelStrategy
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+from torch.optim.lr_scheduler import LambdaLR
+from typing_extensions import override
+
+from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule, clip_gradients
+from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """Which network is trained."""
+
+    checkpoint: Path
+    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights; log-probs, advantages and losses are float32 in any case."""
+    lora: LoraSettings | None = None
+    """Train adapters only; None trains every weight."""
+    gradient_checkpointing: bool = False
+    """Recompute each layer in the backward pass: less memory, a third more time."""
+
+    def load(self, device: Literal["cpu", "meta"] = "cpu") -> CausalPolicy:
+        """Read the network; ValueError if there is none at ``checkpoint``."""
+        return load_policy(self.checkpoint, DTYPES[self.dtype], self.lora, self.gradient_checkpointing, device=device)
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """One forward and backward pass."""
+
+    batch: PackedBatch
+    loss: Callable[[Tensor], Tensor]
+    """Log-probs [num_tokens] of the batch's targets to this micro-batch's share of the step's loss, a scalar."""
+    temperature: float = 1.0
+
+
+class PolicyModule(pl.LightningModule):
+    """A policy in training.
+
+    Args:
+        policy: The network.
+        optimizer: How its weights are updated.
+        microbatch_tokens: Positions, padding included, of one forward pass at most.
+    """
+
+    policy: CausalPolicy
+
+    def __init__(self, policy: PolicySettings, optimizer: OptimizerSettings, microbatch_tokens: int) -> None:
+        super().__init__()
+        self.policy_settings, self.optimizer_settings = policy, optimizer
+        self.microbatch_tokens = microbatch_tokens
+        self.automatic_optimization = False
+        self.policy_version = 0
+        """Optimizer steps taken: what an engine's weights are compared by."""
+        self._is_configured = False
+
+    @override
+    def configure_model(self) -> None:
+        """Read the network, and shard it where the strategy does (FSDP2). A second call changes nothing."""
+        if self._is_configured:
+            return
+        self.policy = self.policy_settings.load().train()
+        if self.device_mesh is not None:
+            shard_policy(self.policy, self.device_mesh)
+        self.strict_loading = self.policy_settings.lora is None
+        self._is_configured = True
+
+    @override
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """One optimizer, and a schedule that is stepped once per batch."""
+        optimizer = build_optimizer(self.policy, self.optimizer_settings)
+        schedule = build_schedule(optimizer, self.optimizer_settings, self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @override
+    def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
+        """Training mode: generation and evaluation may have left it."""
+        self.policy.train()
+
+    @override
+    def validation_step(self, batch: object, batch_idx: int) -> None:
+        """Nothing: RepairEvaluation plays the episodes, and only it reports."""
+
+    @override
+    def test_step(self, batch: object, batch_idx: int) -> None:
+        """Nothing: RepairEvaluation plays the episodes, and only it reports."""
+
+    @override
+    def predict_step(self, batch: object, batch_idx: int) -> None:
+        """Nothing: RepairWriter plays the episode."""
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the policy version; of a policy with adapters keep the adapters only."""
+        checkpoint["policy_version"] = self.policy_version
+        if self.policy_settings.lora is not None and self.device_mesh is None:
+            trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+            weights = checkpoint["state_dict"]
+            checkpoint["state_dict"] = {name: weights[name] for name in weights if name in trained}
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the policy version back."""
+        self.policy_version = checkpoint["policy_version"]
+
+    # --- one optimizer step ---------------------------------------------------------------------------------------
+
+    def update(self, microbatches: Sequence[MicroBatch]) -> Tensor:
+        """Accumulate the gradient of the sum of the micro-batches' losses over all ranks, clip it, take a step.
+
+        Every rank makes as many passes as the one with the most, as sharded weights and DDP's buckets demand; those
+        beyond its own have a loss of 0.
+
+        Returns:
+            The gradient's L2 norm before clipping, a float32 scalar.
+        """
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        optimizer.zero_grad()
+        passes = max(self.over_ranks([len(microbatches)], "max")[0], 1)
+        for number in range(passes):
+            own = microbatches[number] if number < len(microbatches) else None
+            with contextlib.nullcontext() if number == passes - 1 else self._without_sync():
+                self._accumulate(own or _idle_microbatch())
+        norm = clip_gradients(optimizer.optimizer, self.optimizer_settings.gradient_clip)
+        optimizer.step()
+        self.policy_version += 1
+        return norm
+
+    def step_schedule(self) -> None:
+        """To be called at the end of every batch, also of one without an update."""
+        schedule = self.lr_schedulers()
+        assert isinstance(schedule, LambdaLR)
+        schedule.step()
+
+    def over_ranks(self, values: Sequence[float], operation: Literal["sum", "max"] = "sum") -> list[int]:
+        """Whole numbers summed, or their maximum, over all ranks. Every rank must call it."""
+        tensor = torch.tensor(values, dtype=torch.int64, device=self.device)
+        if self.trainer.world_size > 1:
+            operations = {"sum": torch.distributed.ReduceOp.SUM, "max": torch.distributed.ReduceOp.MAX}
+            torch.distributed.all_reduce(tensor, operations[operation])
+        return tensor.tolist()
+
+    def _accumulate(self, microbatch: MicroBatch) -> None:
+        logprobs = self.policy(microbatch.batch.to(self.device), microbatch.temperature)
+        # DDP and FSDP average gradients over the ranks; the losses are shares of one sum.
+        self.manual_backward(microbatch.loss(logprobs) * self.trainer.world_size)
+
+    def _without_sync(self) -> contextlib.AbstractContextManager[None]:
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else contextlib.nullcontext()
+
+
+def shard_policy(policy: CausalPolicy, mesh: DeviceMesh) -> None:
+    """FSDP2: each decoder layer and the rest are sharded over the ranks, in place.
+
+    Raises:
+        ValueError: Tensor parallelism was asked for.
+    """
+    if mesh["tensor_parallel"].size() != 1:
+        raise ValueError(
+            f"expected tensor_parallel_size 1, got {mesh['tensor_parallel'].size()}; set data_parallel_size to the "
+            "number of devices x nodes"
+        )
+    ranks = mesh["data_parallel"]
+    for layer in policy.causal_lm.base_model.get_submodule("layers").children():
+        fully_shard(layer, mesh=ranks)
+    fully_shard(policy, mesh=ranks)
+
+
+def _idle_microbatch() -> MicroBatch:
+    """A pass without a loss, for a rank that has no micro-batch left."""
+    (batch,) = pack([PromptGroup((0,), (Continuation((0,), (True,)),))], microbatch_tokens=2)
+    return MicroBatch(batch, lambda logprobs: logprobs.sum() * 0.0)

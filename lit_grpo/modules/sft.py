@@ -1,0 +1,58 @@
+"""SFTModule: supervised fine-tuning on demonstrations, with the packing and the network that GRPO uses.
+
+The loss is the cross-entropy of the answer tokens, averaged over all of them in the step: -(1/N) sum_t log pi(t).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+from torch import Tensor
+from typing_extensions import override
+
+from lit_grpo.data.batches import DemonstrationBatch
+from lit_grpo.metrics.policy import PolicyMetrics
+from lit_grpo.modules.base import MicroBatch, PolicyModule, PolicySettings
+from lit_grpo.modules.optimizers import OptimizerSettings
+from lit_grpo.packing import PromptGroup, pack
+
+
+class SFTModule(PolicyModule):
+    """Trains a policy on demonstrations.
+
+    Args:
+        policy: The network.
+        optimizer: How its weights are updated.
+        microbatch_tokens: Positions, padding included, of one forward pass at most.
+    """
+
+    def __init__(self, policy: PolicySettings, optimizer: OptimizerSettings, microbatch_tokens: int = 8192) -> None:
+        super().__init__(policy, optimizer, microbatch_tokens)
+        self.metrics = PolicyMetrics(["loss", "grad_norm", "tokens", "update_s"])
+
+    @override
+    def training_step(self, batch: DemonstrationBatch, batch_idx: int) -> None:
+        """One optimizer step on the batch's demonstrations."""
+        started = perf_counter()
+        microbatches, num_tokens = self.demonstration_microbatches(batch.groups)
+        norm = self.update(microbatches)
+        self.step_schedule()
+        self.metrics.update({"grad_norm": norm, "tokens": num_tokens, "update_s": perf_counter() - started}, 1)
+        self.log_dict({f"train/{name}": value for name, value in self.metrics.compute().items()}, prog_bar=False)
+        self.metrics.reset()
+
+    def demonstration_microbatches(self, groups: Sequence[PromptGroup]) -> tuple[list[MicroBatch], int]:
+        """Answer cross-entropy of this rank's demonstrations.
+
+        Returns:
+            Micro-batches, and the number of answer tokens over all ranks.
+        """
+        packed = pack(groups, self.microbatch_tokens)
+        (num_tokens,) = self.over_ranks([sum(batch.num_tokens for batch in packed)])
+
+        def loss(logprobs: Tensor) -> Tensor:
+            self.metrics.update({"loss": -logprobs.detach().mean()}, logprobs.numel())
+            return -logprobs.sum() / num_tokens
+
+        return [MicroBatch(batch, loss) for batch in packed], num_tokens
