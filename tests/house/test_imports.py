@@ -1,0 +1,116 @@
+"""Imports point one way, and importing the package pulls no optional engine.
+
+1. Each part imports only the parts below it: environment <- data, rewards <- rollout <- modules <- cli, experiments.
+2. The environment needs no torch and no language model; tensor functions need torch only.
+3. Nothing is a drawer for leftovers (utils, common, helpers).
+4. Every module imports without vllm, bitsandbytes and trl.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "lit_grpo"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+TENSOR_PARTS = {"advantages", "logprobs", "losses", "packing"}
+BELOW_ROLLOUT = TENSOR_PARTS | {"environment", "data", "rewards", "metrics", "checkpointing"}
+BELOW_MODULES = BELOW_ROLLOUT | {"rollout"}
+EVERYTHING = BELOW_MODULES | {"modules", "reports"}
+ALLOWED: dict[str, set[str]] = {
+    "environment": set(),
+    "advantages": set(),
+    "logprobs": set(),
+    "losses": set(),
+    "packing": set(),
+    "checkpointing": set(),
+    "rewards": {"environment"},
+    "data": {"environment", "packing"},
+    "metrics": {"environment"},
+    "reports": {"environment", "metrics"},
+    "rollout": BELOW_ROLLOUT,
+    "modules": BELOW_MODULES,
+    "cli": EVERYTHING | {"experiments"},
+    "experiments": EVERYTHING | {"cli"},
+}
+"""Part of the package -> the other parts it may import. A new part has to be given its place here."""
+
+OPTIONAL = ("vllm", "bitsandbytes", "trl")
+
+
+def part_of(path: Path) -> str:
+    """``losses`` for lit_grpo/losses/base.py, ``cli`` for lit_grpo/cli.py, empty for lit_grpo/__init__.py."""
+    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return "" if name == "__init__" else name
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Dotted names of all modules that a file imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; the absolute name says where a thing lives"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_part_imports_only_what_is_below_it(path: Path) -> None:
+    part = part_of(path)
+    ours = {name.split(".")[1] for name in imported_names(path) if name.startswith("lit_grpo.")}
+    if not part:
+        assert not ours
+        return
+    assert part in ALLOWED, f"{part} is new: give it a place in the order of imports (ALLOWED)"
+    above = ours - ALLOWED[part] - {part}
+    assert not above, f"{relative(path)}: {part} may import {sorted(ALLOWED[part])}, not {sorted(above)}"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if part_of(p) in TENSOR_PARTS], ids=relative)
+def test_tensor_functions_depend_on_torch_only(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imported_names(path)} - sys.stdlib_module_names
+    assert roots <= {"torch", "lit_grpo"}
+
+
+def test_no_module_is_a_drawer_for_leftovers() -> None:
+    drawers = {"utils", "util", "common", "helpers", "helper", "misc"}
+    assert not [relative(path) for path in MODULES if drawers & {part.removesuffix(".py") for part in path.parts}]
+
+
+def modules_after_importing(names: list[str]) -> set[str]:
+    """Top-level modules that are loaded in a fresh process after importing ``names``."""
+    lines = [f"import {name}" for name in names]
+    code = "\n".join(["import sys", *lines, "print(*sorted({name.split('.')[0] for name in sys.modules}))"])
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.splitlines()[-1].split())
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_the_environment_needs_neither_torch_nor_a_language_model() -> None:
+    environment = [dotted(path) for path in MODULES if part_of(path) == "environment"]
+    loaded = modules_after_importing(environment)
+    assert "lit_grpo" in loaded
+    assert not loaded & {"torch", "lightning", "transformers", "tokenizers"}
+
+
+def test_every_module_imports_without_the_optional_engines() -> None:
+    loaded = modules_after_importing([dotted(path) for path in MODULES])
+    assert "torch" in loaded
+    assert not loaded & set(OPTIONAL)
+
+
+def test_the_bare_package_is_light() -> None:
+    assert "torch" not in modules_after_importing(["lit_grpo"])

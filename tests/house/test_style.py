@@ -1,0 +1,145 @@
+"""What no file of this project contains, whoever wrote it. Types and docstrings of functions are ruff's business.
+
+1. No probing (hasattr, getattr with a default), no eval or exec, no pickle, no swallowed exception, nothing left open.
+2. A file of the package or a script has at most 300 lines, a function at most 60.
+3. Every Python file opens with what it is for.
+4. No path of a machine and no host of a package registry.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("lit_grpo", "scripts", "tests", "configs", "docs", ".ci")
+TEXT_SUFFIXES = {"", ".py", ".sh", ".md", ".toml", ".txt", ".yaml", ".yml", ".json", ".jsonl", ".cfg"}
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 60
+
+# Written in pieces, so that this file does not contain what it looks for.
+OPEN_ENDS = re.compile("|".join(("NotImplemented" + "Error", r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bXX" + r"X\b")))
+PLACES = re.compile(
+    "|".join(
+        (
+            r"(?<![\w.-])/(?:wo" + r"rk|ro" + r"ot|ho" + r"me|fa" + r"rm|Us" + r"ers)/",
+            r"py" + r"pi\.org",
+            r"files\.python" + r"hosted",
+            r"registry\.n" + r"pmjs",
+            r"download\.py" + r"torch\.org",
+            r"deb\.deb" + r"ian",
+        )
+    )
+)
+
+
+def text_files() -> list[Path]:
+    """Every text file that is meant for the repository."""
+    nested = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    files = [path for path in [*ROOT.iterdir(), *nested] if path.is_file() and path.suffix in TEXT_SUFFIXES]
+    return sorted(path for path in files if "__pycache__" not in path.parts and path.name != ".git")
+
+
+TEXT_FILES = text_files()
+PYTHON_FILES = [path for path in TEXT_FILES if path.suffix == ".py"]
+SHIPPED_FILES = [path for path in PYTHON_FILES if path.relative_to(ROOT).parts[0] in ("lit_grpo", "scripts")]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf8"))
+
+
+def offences(tree: ast.AST) -> Iterator[str]:
+    """Descriptions of what must not stand in a file."""
+    for node in ast.walk(tree):
+        found = None
+        if isinstance(node, ast.Call):
+            found = _forbidden_call(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found = _forbidden_import(node)
+        elif isinstance(node, ast.ExceptHandler):
+            found = _swallowed_exception(node)
+        if found:
+            yield f"line {node.lineno}: {found}"
+
+
+def _forbidden_call(call: ast.Call) -> str | None:
+    if isinstance(call.func, ast.Name):
+        if call.func.id in ("hasattr", "eval", "exec"):
+            return f"{call.func.id}()"
+        if call.func.id == "getattr" and len(call.args) == 3:
+            return "getattr() with a default"
+    for keyword in call.keywords:
+        if keyword.arg == "weights_only" and isinstance(keyword.value, ast.Constant) and keyword.value.value is False:
+            return "weights_only=False unpickles"
+    return None
+
+
+def _forbidden_import(node: ast.Import | ast.ImportFrom) -> str | None:
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    unsafe = {"pickle", "dill", "cloudpickle", "marshal", "shelve"} & {name.split(".")[0] for name in names}
+    return f"imports {', '.join(sorted(unsafe))}" if unsafe else None
+
+
+def _swallowed_exception(handler: ast.ExceptHandler) -> str | None:
+    if handler.type is None:
+        return "bare except"
+    broad = isinstance(handler.type, ast.Name) and handler.type.id in ("Exception", "BaseException")
+    raises = any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+    return "a broad except that raises nothing" if broad and not raises else None
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=relative)
+def test_nothing_forbidden(path: Path) -> None:
+    assert not list(offences(parsed(path)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "hasattr(x, 'y')",
+        "getattr(x, 'y', None)",
+        "eval('1')",
+        "exec('1')",
+        "import pickle",
+        "from pickle import loads",
+        "torch.load(p, weights_only=False)",
+        "try:\n    f()\nexcept:\n    raise",
+        "try:\n    f()\nexcept Exception:\n    pass",
+    ],
+)
+def test_the_check_itself_finds_each_offence(source: str) -> None:
+    assert len(list(offences(ast.parse(source)))) == 1
+
+
+def test_the_check_itself_lets_honest_code_pass() -> None:
+    honest = "model.eval()\ngetattr(x, name)\ntry:\n    f()\nexcept Exception as error:\n    raise ValueError from error"
+    assert not list(offences(ast.parse(honest)))
+
+
+@pytest.mark.parametrize("path", SHIPPED_FILES, ids=relative)
+def test_files_and_functions_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf8").splitlines()) <= MAX_FILE_LINES
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno + 1 <= MAX_FUNCTION_LINES, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES, ids=relative)
+def test_every_file_opens_with_what_it_is_for(path: Path) -> None:
+    docstring = ast.get_docstring(parsed(path))
+    assert docstring, "no docstring at the top"
+
+
+@pytest.mark.parametrize("path", TEXT_FILES, ids=relative)
+def test_nothing_is_left_open_and_no_machine_is_named(path: Path) -> None:
+    text = path.read_text(encoding="utf8")
+    found = [match.group() for pattern in (OPEN_ENDS, PLACES) for match in pattern.finditer(text)]
+    assert not found
