@@ -119,7 +119,7 @@ def test_the_check_itself_finds_each_offence(source: str) -> None:
 
 
 def test_the_check_itself_lets_honest_code_pass() -> None:
-    honest = "model.eval()\ngetattr(x, name)\ntry:\n    f()\nexcept Exception as error:\n    raise ValueError from error"
+    honest = "model.eval()\ngetattr(x, name)\ntry:\n    f()\nexcept Exception as e:\n    raise ValueError from e"
     assert not list(offences(ast.parse(honest)))
 
 
