@@ -59,8 +59,6 @@ class CandidateSource:
     """What candidates are drawn from."""
 
     program: LinearProgram
-    values: tuple[float, ...]
-    """The program's optimal values, one per variable."""
     spare_row_names: Sequence[str]
     """Native names for an added row."""
     rng: Random
@@ -75,10 +73,13 @@ class CandidateSource:
 def sense_candidates(source: CandidateSource) -> Iterator[Candidate]:
     """Kind A: rows that the others imply strictly, reversed."""
     relaxed = linear_relaxation(source.program)
-    at_optimum = dict(zip((v.name for v in relaxed.variables), source.values, strict=True))
+    anywhere = source.solver.solve(relaxed).values
+    if anywhere is None:
+        return
+    at = dict(zip((v.name for v in relaxed.variables), anywhere, strict=True))
     for position in _shuffled(source.rng, range(len(relaxed.constraints))):
         row = relaxed.constraints[position]
-        activity = sum(value * at_optimum[name] for name, value in row.terms)
+        activity = sum(value * at[name] for name, value in row.terms)
         if row.sense is Sense.EQUAL or abs(activity - row.rhs) < LEAST_MARGIN:
             continue
         rest = without_row(relaxed, position)

@@ -104,22 +104,20 @@ def inject(
 
     ``spare_row_names``: names in the program's own style that it does not use, at least one; an added row takes one.
     """
-    solution = solver.solve(program)
-    if solution.status is not SolverStatus.OPTIMAL or solution.objective is None or solution.values is None:
-        return Rejection(RejectionReason.ORIGINAL_NOT_OPTIMAL)
     reason = RejectionReason.NO_CANDIDATE
-    for candidate in _CANDIDATES[kind](CandidateSource(program, solution.values, spare_row_names, rng, solver)):
+    for candidate in _CANDIDATES[kind](CandidateSource(program, spare_row_names, rng, solver)):
         faulty = apply(program, candidate.edit)
         element = edited_element(candidate.edit)
         certificate = _certify(faulty, element, difficulty, candidate, solver)
         if isinstance(certificate, RejectionReason):
             reason = certificate
-        else:
-            undo = inverse(program, candidate.edit)
-            assert apply(faulty, undo) == program
-            return FaultyProgram(
-                kind, difficulty, program, faulty, (undo,), (element,), solution.objective, certificate
-            )
+            continue
+        solution = solver.solve(program)
+        if solution.status is not SolverStatus.OPTIMAL or solution.objective is None:
+            return Rejection(RejectionReason.ORIGINAL_NOT_OPTIMAL)
+        undo = inverse(program, candidate.edit)
+        assert apply(faulty, undo) == program
+        return FaultyProgram(kind, difficulty, program, faulty, (undo,), (element,), solution.objective, certificate)
     return Rejection(reason)
 
 
