@@ -8,16 +8,12 @@ Deletion filter: Chinneck and Dravnieks (1991), ORSA Journal on Computing 3(2).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence, Set
 
+from lit_grpo.environment.branching import NODE_LIMIT, TreeTooLarge, most_fractional
 from lit_grpo.environment.feasibility import FeasibilityLp, LimitReached
 from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict
-
-INTEGRALITY_TOLERANCE = 1e-6
-"""HiGHS calls a value integral if it is this close to an integer."""
-
-BRANCHING_LIMIT = 40
-"""Nodes of our own branching before HiGHS's branch-and-bound is asked: they cost about as much as its start-up."""
 
 Proof = Callable[[Set[int]], Set[int] | None]
 """For a set of requirements: an infeasible subset of it, or None if they can be met together."""
@@ -75,35 +71,33 @@ class IntegerProver:
         integral = [j for j in range(len(self._arrays.costs)) if self._number.integrality(j) in active]
         try:
             return self._refute(active, integral, frozenset())
-        except _TreeTooLarge:
+        except TreeTooLarge:
             return self._ask_branch_and_bound(active)
 
     def _refute(self, active: Set[int], integral: list[int], branched: frozenset[int]) -> Set[int] | None:
         """A proof for the loaded node: a branching bound in a leaf's certificate stands for its integrality."""
         self._num_nodes += 1
-        if self._num_nodes > BRANCHING_LIMIT:
-            raise _TreeTooLarge
+        if self._num_nodes > NODE_LIMIT:
+            raise TreeTooLarge
         witness = self._lp.certificate(active)
         if witness is not None:
             return {self._number.integrality_of_bound(r) if r in branched else r for r in witness}
         values = self._lp.values
-        column = max(integral, key=lambda j: abs(values[j] - round(values[j])), default=None)
-        if column is None or abs(values[column] - round(values[column])) <= INTEGRALITY_TOLERANCE:
-            return None
-        return self._branch(active, integral, branched, column, values[column])
+        column = most_fractional(values, integral)
+        return None if column is None else self._branch(active, integral, branched, column, values[column])
 
     def _branch(
         self, active: Set[int], integral: list[int], branched: frozenset[int], column: int, value: float
     ) -> Set[int] | None:
         lower, upper = self._lp.bounds(column)
-        floor = float(value // 1)
-        self._lp.set_bounds(column, lower, floor)
+        floor = float(math.floor(value))
+        self._lp.branch(column, lower, floor)
         below = self._refute(active, integral, branched | {self._number.upper(column)})
         if below is None:
             return None
-        self._lp.set_bounds(column, floor + 1.0, upper)
+        self._lp.branch(column, floor + 1.0, upper)
         above = self._refute(active, integral, branched | {self._number.lower(column)})
-        self._lp.set_bounds(column, lower, upper)
+        self._lp.branch(column, lower, upper)
         return None if above is None else below | above
 
     def _ask_branch_and_bound(self, active: Set[int]) -> Set[int] | None:
@@ -114,7 +108,3 @@ class IntegerProver:
                 raise LimitReached
             case _:
                 return active
-
-
-class _TreeTooLarge(Exception):
-    """Branching needs more nodes than it may take."""

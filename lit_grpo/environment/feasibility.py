@@ -30,7 +30,8 @@ class FeasibilityLp:
         self.numbering = Numbering(len(arrays.row_lower), len(arrays.costs))
         self._arrays = arrays
         self._lp = lp
-        self._row_is_active = [True] * self.numbering.num_rows
+        self._active: Set[int] = set(self.numbering.all(arrays))
+        self._branched: set[int] = set()
         self._lower = list(arrays.column_lower)
         self._upper = list(arrays.column_upper)
         lp.load(arrays.without_costs().relaxed())
@@ -45,28 +46,35 @@ class FeasibilityLp:
         return self.certificate(active)
 
     def restrict(self, active: Set[int]) -> None:
-        """Leave in the loaded LP the active requirements and no other."""
-        arrays, infinity = self._arrays, math.inf
-        for i, was_active in enumerate(self._row_is_active):
-            is_active = i in active
-            if is_active is not was_active:
-                self._row_is_active[i] = is_active
-                if is_active:
-                    self._lp.set_row_bounds(i, arrays.row_lower[i], arrays.row_upper[i])
-                else:
-                    self._lp.set_row_bounds(i, -infinity, infinity)
-        for j in range(self.numbering.num_columns):
-            lower = arrays.column_lower[j] if self.numbering.lower(j) in active else -infinity
-            upper = arrays.column_upper[j] if self.numbering.upper(j) in active else infinity
-            if lower != self._lower[j] or upper != self._upper[j]:
-                self.set_bounds(j, lower, upper)
+        """Leave in the loaded LP the active requirements and no other; branching is taken back."""
+        arrays, number = self._arrays, self.numbering
+        changed = self._active ^ active
+        columns = set(self._branched)
+        for requirement in changed:
+            if number.is_integrality(requirement):
+                continue
+            if requirement >= number.num_rows:
+                columns.add(number.column_of_bound(requirement))
+            elif requirement in active:
+                self._lp.set_row_bounds(requirement, arrays.row_lower[requirement], arrays.row_upper[requirement])
+            else:
+                self._lp.set_row_bounds(requirement, -math.inf, math.inf)
+        for j in columns:
+            lower = arrays.column_lower[j] if number.lower(j) in active else -math.inf
+            upper = arrays.column_upper[j] if number.upper(j) in active else math.inf
+            self._set_bounds(j, lower, upper)
+        self._active, self._branched = set(active), set()
 
     def bounds(self, column: int) -> tuple[float, float]:
         """The variable's bounds as loaded."""
         return self._lower[column], self._upper[column]
 
-    def set_bounds(self, column: int, lower: float, upper: float) -> None:
-        """Load other bounds, as branching does; the next `restrict` takes them back."""
+    def branch(self, column: int, lower: float, upper: float) -> None:
+        """Load other bounds of a variable; the next `restrict` takes them back."""
+        self._branched.add(column)
+        self._set_bounds(column, lower, upper)
+
+    def _set_bounds(self, column: int, lower: float, upper: float) -> None:
         self._lower[column], self._upper[column] = lower, upper
         self._lp.set_column_bounds(column, lower, upper)
 

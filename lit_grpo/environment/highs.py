@@ -7,6 +7,9 @@ the loaded one saves a fifth of a re-solve, and would have to be kept exact unde
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from lit_grpo.environment.branching import BranchAndBound, TreeTooLarge
 from lit_grpo.environment.conflict import canonical_conflict
 from lit_grpo.environment.elastic import elastic_arrays, violations
 from lit_grpo.environment.feasibility import LimitReached
@@ -14,9 +17,6 @@ from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict, m
 from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.requirements import Numbering
 from lit_grpo.environment.solver import Conflict, Solution, SolverStatus, Violation
-
-INTEGRAL_RELAXATION_TOLERANCE = 1e-9
-"""A relaxed optimum this close to integers is the integer optimum; far below HiGHS's own 1e-6, to keep objectives."""
 
 _STATUS = {
     Verdict.OPTIMAL: SolverStatus.OPTIMAL,
@@ -92,14 +92,19 @@ class HighsSolver:
         relaxation = self._judge(self._lp, arrays.relaxed())
         if relaxation.status in (SolverStatus.INFEASIBLE, SolverStatus.INCONCLUSIVE):
             return relaxation
-        if relaxation.values is not None and _is_integral(relaxation.values, arrays.integral):
-            return relaxation
+        if relaxation.status is SolverStatus.OPTIMAL:
+            try:
+                best = BranchAndBound(arrays, self._lp).optimum()
+            except TreeTooLarge:
+                pass
+            else:
+                return Solution(SolverStatus.INFEASIBLE) if best is None else _optimum(best.objective, best.values)
         return self._judge(self._mip, arrays)
 
     def _judge(self, model: HighsModel, arrays: ModelArrays) -> Solution:
         verdict = model.solve(arrays)
         if verdict is Verdict.OPTIMAL:
-            return Solution(SolverStatus.OPTIMAL, model.objective, tuple(model.values))
+            return _optimum(model.objective, model.values)
         if verdict is Verdict.UNBOUNDED_OR_INFEASIBLE or (verdict is Verdict.UNBOUNDED and arrays.is_integer):
             # HiGHS calls an integer program unbounded when its relaxation is: only a feasible one really is.
             feasibility = model.solve(arrays.without_costs())
@@ -108,9 +113,5 @@ class HighsSolver:
         return Solution(_STATUS[verdict])
 
 
-def _is_integral(values: tuple[float, ...], integral: list[int]) -> bool:
-    return all(
-        abs(value - round(value)) <= INTEGRAL_RELAXATION_TOLERANCE
-        for value, flag in zip(values, integral, strict=True)
-        if flag
-    )
+def _optimum(objective: float, values: Sequence[float]) -> Solution:
+    return Solution(SolverStatus.OPTIMAL, objective, tuple(values))

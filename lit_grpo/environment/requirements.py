@@ -33,9 +33,13 @@ class Numbering:
         """The requirement that the variable is integral."""
         return self.num_rows + 2 * self.num_columns + column
 
+    def column_of_bound(self, requirement: int) -> int:
+        """The variable that this bound belongs to."""
+        return (requirement - self.num_rows) // 2
+
     def integrality_of_bound(self, requirement: int) -> int:
         """The integrality of the variable that this bound belongs to."""
-        return self.integrality((requirement - self.num_rows) // 2)
+        return self.integrality(self.column_of_bound(requirement))
 
     def is_integrality(self, requirement: int) -> bool:
         """Whether the requirement is the integrality of a variable."""
