@@ -142,7 +142,7 @@ def number_text(value: float) -> str:
 
 
 def _plain(value: float) -> int | float:
-    return int(value) if value.is_integer() and abs(value) < 1e15 else value
+    return int(value) if abs(value) < 1e15 and float(value).is_integer() else value
 
 
 def _bound(value: float) -> int | float | None:

@@ -2,7 +2,7 @@
 
 Called by scripts/run_baselines.py and the quickstart's comparison. A policy that a model does not beat is the result.
 
-Two of them are told the truth: informed random and the oracle read the fault. The others see what a model sees.
+Three of them are told the truth: the two informed ones and the oracle read the fault. The others see what a model sees.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ from lit_grpo.environment.program import (
     LinearProgram,
     Sense,
     SetBounds,
+    SetCoefficient,
     SetRhs,
+    SetSense,
     SetType,
     VariableType,
     apply,
+    coefficient,
 )
 from lit_grpo.environment.scoring import RepairScore, score_episode
 from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, Solver, Violation
@@ -124,6 +127,23 @@ class InformedRandom:
 
 
 @dataclass(frozen=True, slots=True)
+class InformedAttribute:
+    """Set a random attribute of a random element of the conflict to what it truly is.
+
+    Knows less than `InformedRandom`, which goes straight to the attribute that is wrong.
+    """
+
+    name: str = "informed-attribute"
+
+    def act(self, view: BaselineView, rng: random.Random) -> Move:
+        """A row's attributes are right-hand side, sense and each coefficient; a variable's its bounds and its type."""
+        if view.conflict is None:
+            return Move(Submit())
+        element = rng.choice(view.conflict.elements)
+        return _naming(element, rng.choice(_true_attributes(element, view.fault.original)))
+
+
+@dataclass(frozen=True, slots=True)
 class Oracle:
     """The fault's inverse, edit by edit."""
 
@@ -140,6 +160,7 @@ BASELINES: tuple[BaselinePolicy, ...] = (
     RandomInConflict(),
     MinimumRelaxation(),
     InformedRandom(),
+    InformedAttribute(),
     Oracle(),
 )
 """In the order of the tables."""
@@ -228,6 +249,8 @@ def _give_way(violation: Violation, view: BaselineView) -> Action:
     if violation.part is ConflictPart.ROW:
         return _relaxed_row(name, violation.amount, view)
     variable = view.program.variable(name)
+    if variable.type is VariableType.BINARY:
+        return SetType(name, VariableType.INTEGER)  # a binary's own limits give way with its type alone
     if violation.part is ConflictPart.LOWER:
         return SetBounds(name, variable.lower - violation.amount, variable.upper)
     return SetBounds(name, variable.lower, variable.upper + violation.amount)
@@ -244,6 +267,19 @@ def _left_to_relax(relax: Relax, view: BaselineView) -> float:
     shifted = apply(view.program, SetRhs(relax.row, view.program.constraint(relax.row).rhs + relax.amount))
     violations = view.solver.minimum_relaxation(shifted)
     return math.inf if violations is None else sum(violation.amount for violation in violations)
+
+
+def _true_attributes(element: Element, original: LinearProgram) -> list[Action]:
+    """One edit for each attribute; a row that the original does not have can only be dropped."""
+    kind, _, name = element.partition(":")
+    if kind == "var":
+        variable = original.variable(name)
+        return [SetBounds(name, variable.lower, variable.upper), SetType(name, variable.type)]
+    row = next((c for c in original.constraints if c.name == name), None)
+    if row is None:
+        return [DropRow(name)]
+    coefficients = [SetCoefficient(name, v.name, coefficient(row, v.name)) for v in original.variables]
+    return [SetRhs(name, row.rhs), SetSense(name, row.sense), *coefficients]
 
 
 def _as_it_is(element: Element, program: LinearProgram) -> Action:

@@ -1,0 +1,200 @@
+"""Scores: what counts as recovered, as faithful, as diagnosed, worked by hand on the desks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from desk_problem import (
+    FAULT,
+    FAULTY,
+    HOURS,
+    ORDERS,
+    ORIGINAL,
+    PROBLEM,
+    REPAIR,
+    WOOD,
+    ScriptedSolver,
+    turn,
+)
+
+from lit_grpo.environment.actions import GetConflict, Relax, Submit
+from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode, StopReason
+from lit_grpo.environment.faithful import differing_elements, is_faithful
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.program import (
+    AddRow,
+    Constraint,
+    Direction,
+    DropRow,
+    Edit,
+    Element,
+    LinearProgram,
+    Sense,
+    SetBounds,
+    SetCoefficient,
+    SetRhs,
+    SetSense,
+    SetType,
+    VariableType,
+    apply_all,
+    variable_element,
+)
+from lit_grpo.environment.scoring import DiagnosisScore, RepairScore, diagnosis_score, score_episode
+from lit_grpo.environment.solver import SolverFailure, SolverStatus
+
+
+def _score(*turns: str, solver: ScriptedSolver | None = None) -> RepairScore:
+    solver = solver or ScriptedSolver()
+    episode = RepairEpisode(PROBLEM, solver, EpisodeSettings())
+    for text in turns:
+        episode.step(text)
+    if episode.stop_reason is None:
+        episode.end(StopReason.TOKEN_LIMIT)
+    return score_episode(episode.record(), FAULT, solver)
+
+
+def _faithful(*edits: Edit, original: LinearProgram = ORIGINAL) -> bool:
+    return is_faithful(apply_all(original, edits), original, HighsSolver())
+
+
+def _row(name: str, x: float, y: float, sense: Sense, rhs: float) -> AddRow:
+    terms = tuple((v, c) for v, c in (("x", x), ("y", y)) if c)
+    return AddRow(Constraint(name, terms, sense, rhs), 0)
+
+
+# 1. The gold answer scores best on everything.
+
+
+def test_1_the_gold_answer() -> None:
+    score = _score(REPAIR)
+    assert (score.recovered, score.faithful, score.verified) == (True, True, True)
+    assert (score.steps, score.min_steps, score.edits, score.drift) == (1, 1, 0, 0.0)
+    assert score.diagnosis == DiagnosisScore(1.0, 1.0, 1.0, True)
+    assert score.iis_recall == 0.5  # orders was acted on, hours was not
+
+
+def test_2_optimal_again_by_deletion_is_recovered_and_not_faithful() -> None:
+    score = _score(turn(DropRow("orders"), ORDERS))
+    assert (score.recovered, score.faithful, score.edits, score.drift) == (True, False, 1, 0.0)
+    # hours gone, orders 95: 3 x + 2 y <= 194 and x + y >= 95 leave x <= 4, y = 91, so 28 + 364 = 392; 36 / 428 away.
+    score = _score(turn(DropRow("hours"), HOURS))
+    assert (score.recovered, score.faithful, score.edits) == (True, False, 2)
+    assert score.drift == pytest.approx(36 / 428)
+
+
+def test_3_steps_malformed_and_inconclusive_turns_are_counted() -> None:
+    solver = ScriptedSolver([SolverStatus.INCONCLUSIVE])
+    score = _score("?", turn(SetRhs("hours", 91.0)), turn(GetConflict()), REPAIR, solver=solver)
+    assert (score.steps, score.malformed_turns, score.inconclusive_turns) == (4, 1, 1)
+    assert (score.recovered, score.faithful, score.edits) == (True, False, 1)  # hours stayed at 91
+    assert score.iis_recall == 1.0
+
+
+def test_4_giving_up_and_being_cut_off() -> None:
+    score = _score(turn(Submit(), ORDERS))
+    assert (score.recovered, score.faithful, score.drift, score.diagnosis.f1, score.iis_recall) == (
+        False,
+        False,
+        None,
+        1.0,
+        0.0,
+    )
+    assert _score().steps == 1
+
+
+def test_5_a_broken_solver_leaves_the_episode_unverified() -> None:
+    assert not _score(REPAIR, solver=ScriptedSolver([SolverFailure("gone")])).verified
+    # It may also break when asked about the superfluous row; here on the second of two calls.
+    program = apply_all(FAULTY, [_row("more", 1, 0, Sense.LESS_EQUAL, 99.0)])
+    fault = replace(FAULT, faulty=program)
+    solver = ScriptedSolver()
+    episode = RepairEpisode(replace(PROBLEM, program=program), solver, EpisodeSettings())
+    episode.step(REPAIR)
+    solver.script = [SolverFailure("gone")]
+    score = score_episode(episode.record(), fault, solver)
+    assert (score.recovered, score.faithful, score.verified) == (True, False, False)
+
+
+# 6. Faithful is the original program, up to what cannot matter.
+
+
+def test_6_what_counts_as_the_original() -> None:
+    assert _faithful()
+    assert _faithful(SetRhs("hours", 90.0 * (1 + 5e-7)))
+    assert _faithful(SetCoefficient("wood", "x", 6.0), SetCoefficient("wood", "y", 4.0), SetRhs("wood", 388.0))
+    assert _faithful(DropRow("wood"), _row("wood", 3, 2, Sense.LESS_EQUAL, 194.0))  # another place
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [SetRhs("hours", 90.0 * (1 + 5e-6))],
+        [SetRhs("hours", 90.1)],
+        [SetCoefficient("wood", "x", 3.001)],
+        [SetCoefficient("hours", "x", 0.0)],
+        [SetCoefficient("wood", "x", 6.0), SetCoefficient("wood", "y", 4.0)],
+        [SetSense("hours", Sense.EQUAL)],
+        [DropRow("orders")],  # redundant at the optimum, and still required
+        [SetBounds("x", 0.0, 41.0)],
+        [SetBounds("y", 0.0, 1e8)],
+        [SetBounds("y", 1e-4, float("inf"))],
+        [SetType("x", VariableType.INTEGER)],
+        # wood negated together with its sense is the same set, and counts as another row.
+        [DropRow("wood"), _row("wood", -3, -2, Sense.GREATER_EQUAL, -194.0)],
+    ],
+)
+def test_7_what_does_not(edits: list[Edit]) -> None:
+    assert not _faithful(*edits)
+
+
+def test_8_another_objective_is_another_program() -> None:
+    solver = HighsSolver()
+    assert not is_faithful(replace(ORIGINAL, direction=Direction.MINIMIZE), ORIGINAL, solver)
+    assert not is_faithful(replace(ORIGINAL, objective=(("x", 7.0), ("y", 5.0))), ORIGINAL, solver)
+    assert not is_faithful(replace(ORIGINAL, objective_offset=1.0), ORIGINAL, solver)
+
+
+def test_9_binary_is_integer_between_0_and_1() -> None:
+    original = apply_all(ORIGINAL, [SetType("x", VariableType.BINARY)])
+    same = apply_all(original, [SetType("x", VariableType.INTEGER), SetBounds("x", 0.0, 1.0)])
+    assert is_faithful(same, original, HighsSolver())
+    assert not is_faithful(apply_all(same, [SetBounds("x", 0.0, 2.0)]), original, HighsSolver())
+    assert not is_faithful(apply_all(same, [SetType("x", VariableType.CONTINUOUS)]), original, HighsSolver())
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        # x + y <= 90 and x <= 40: x + 2 y is at most 180 (x = 0), but wood keeps y at 97 - 1.5 x, so 90 + 90 = 180.
+        (_row("more", 1, 2, Sense.LESS_EQUAL, 180.0), True),
+        (_row("more", 1, 2, Sense.LESS_EQUAL, 179.0), False),
+        (_row("more", 1, 1, Sense.GREATER_EQUAL, 30.0), True),
+        (_row("more", 1, 1, Sense.GREATER_EQUAL, 31.0), False),
+        (_row("more", 1, 1, Sense.EQUAL, 30.0), False),
+        (_row("more", 0, 0, Sense.LESS_EQUAL, 0.0), True),
+    ],
+)
+def test_10_a_row_more_only_if_proven_redundant(row: AddRow, expected: bool) -> None:
+    assert _faithful(row) is expected
+
+
+def test_11_differing_elements() -> None:
+    edits = [DropRow("wood"), _row("more", 1, 0, Sense.LESS_EQUAL, 99.0), SetBounds("x", 0.0, 41.0)]
+    assert differing_elements(apply_all(FAULTY, edits), ORIGINAL) == (
+        WOOD,
+        ORDERS,
+        Element("row:more"),
+        variable_element("x"),
+    )
+
+
+# 12. Diagnosis, micro within an episode.
+
+
+def test_12_diagnosis() -> None:
+    assert diagnosis_score((ORDERS, HOURS), (ORDERS,)) == DiagnosisScore(0.5, 1.0, 2 / 3, False)
+    assert diagnosis_score((ORDERS,), (ORDERS, HOURS, WOOD)) == DiagnosisScore(1.0, 1 / 3, 0.5, False)
+    assert diagnosis_score((HOURS,), (ORDERS,)) == DiagnosisScore(0.0, 0.0, 0.0, False)
+    assert diagnosis_score((), (ORDERS,)) == DiagnosisScore(0.0, 0.0, 0.0, False)
+    assert _score(turn(Relax("orders", 65.0), HOURS, ORDERS)).diagnosis.f1 == 2 / 3

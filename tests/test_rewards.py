@@ -1,0 +1,150 @@
+"""The reward: the formula by hand, and every known cheat below an honest attempt, played through real episodes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lit_grpo.environment.actions import Action, Move, Restore, Submit, render
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode, StopReason
+from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.program import (
+    Constraint,
+    Direction,
+    DropRow,
+    Element,
+    LinearProgram,
+    Sense,
+    SetRhs,
+    SetSense,
+    Variable,
+    apply,
+)
+from lit_grpo.environment.scoring import DiagnosisScore, RepairScore, score_episode
+from lit_grpo.environment.specification import RepairProblem
+from lit_grpo.rewards import RewardBreakdown, RewardWeights, composite_reward
+
+# max 7 x + 4 y, with wood 3 x + 2 y <= 194, hours x + y <= 90, orders x + y >= 30. The fault: orders asks for 95.
+ORIGINAL = LinearProgram(
+    Direction.MAXIMIZE,
+    (("x", 7.0), ("y", 4.0)),
+    (Variable("x"), Variable("y")),
+    (
+        Constraint("wood", (("x", 3.0), ("y", 2.0)), Sense.LESS_EQUAL, 194.0),
+        Constraint("hours", (("x", 1.0), ("y", 1.0)), Sense.LESS_EQUAL, 90.0),
+        Constraint("orders", (("x", 1.0), ("y", 1.0)), Sense.GREATER_EQUAL, 30.0),
+    ),
+)
+FAULTY = apply(ORIGINAL, SetRhs("orders", 95.0))
+HOURS, ORDERS = Element("row:hours"), Element("row:orders")
+EVERY_ELEMENT = tuple(Element(e) for e in ("row:wood", "row:hours", "row:orders", "var:x", "var:y"))
+FAULT = FaultyProgram(
+    FaultKind.RIGHT_HAND_SIDE,
+    Difficulty.EASY,
+    ORIGINAL,
+    FAULTY,
+    (SetRhs("orders", 30.0),),
+    (ORDERS,),
+    428.0,
+    Certificate("wrong_rhs", violation=5.0, property_margin=5.0, conflict_size=2, num_decoys=0),
+)
+
+
+def _score(faithful: bool, steps: int, f1: float = 0.0, verified: bool = True, min_steps: int = 1) -> RepairScore:
+    diagnosis = DiagnosisScore(f1, f1, f1, f1 == 1.0)
+    return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0.0, 0, None, 0, 0, verified)
+
+
+def _reward(*turns: Move) -> float:
+    solver = HighsSolver()
+    episode = RepairEpisode(RepairProblem(FAULTY), solver, EpisodeSettings())
+    for move in turns:
+        if episode.stop_reason is None:
+            episode.step(render(move))
+    if episode.stop_reason is None:
+        episode.end(StopReason.TOKEN_LIMIT)
+    score = score_episode(episode.record(), FAULT, solver)
+    return composite_reward(score, RewardWeights(), 5).total
+
+
+def _move(action: Action, *stated: Element) -> Move:
+    return Move(action, stated or None)
+
+
+# 1. The formula: 0.5 outcome + 0.3 F1 + 0.2 (1 - (steps - s*) / (5 - s*)).
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        (_score(True, 1, 1.0), RewardBreakdown(1.0, 1.0, 1.0, 1.0)),
+        (_score(True, 3, 1.0), RewardBreakdown(1.0, 1.0, 0.5, 0.9)),  # 1 - 2 / 4
+        (_score(True, 5, 0.5), RewardBreakdown(1.0, 0.5, 0.0, 0.65)),  # 0.5 + 0.15
+        (_score(True, 3, 1.0, min_steps=2), RewardBreakdown(1.0, 1.0, 2 / 3, 0.8 + 0.4 / 3)),  # 1 - 1 / 3
+        (_score(True, 5, 0.0, min_steps=5), RewardBreakdown(1.0, 0.0, 1.0, 0.7)),
+        (_score(False, 1, 1.0), RewardBreakdown(0.0, 1.0, 0.0, 0.3)),
+        (_score(False, 1, 1.0, verified=False), RewardBreakdown(0.0, 0.0, 0.0, 0.0)),
+    ],
+)
+def test_1_formula(score: RepairScore, expected: RewardBreakdown) -> None:
+    got = composite_reward(score, RewardWeights(), 5)
+    for name in ("outcome", "diagnosis", "efficiency", "total"):
+        assert getattr(got, name) == pytest.approx(getattr(expected, name), abs=1e-12)
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.3, 0.3), (0.5, 0.5, 0.5), (1.2, -0.2, 0.0), (math.nan, 0.5, 0.5)])
+def test_2_weights_sum_to_one(weights: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="sum to 1"):
+        RewardWeights(*weights)
+
+
+# 3. The cheats. The honest attempts they are compared with:
+#    found  - errs twice, then names the culprit and repairs it at step 3: 0.5 + 0.3 + 0.2 / 2 = 0.9;
+#    last   - the same at the last step, having named two suspects: 0.5 + 0.3 * 2/3 + 0 = 0.7;
+#    named  - names the culprit, and never finds its value, nor makes the program optimal: 0.3.
+
+HONEST_FOUND = _reward(
+    _move(SetRhs("hours", 91.0), HOURS), _move(Restore(), HOURS), _move(SetRhs("orders", 30.0), ORDERS)
+)
+HONEST_LAST = _reward(*[_move(SetRhs("orders", 93.0), HOURS)] * 4, _move(SetRhs("orders", 30.0), HOURS, ORDERS))
+HONEST_NAMED = _reward(*[_move(SetRhs("orders", 93.0), ORDERS)] * 5)
+
+NOTHING = _reward(*[_move(Submit())])
+RESTORING = _reward(*[_move(Restore())] * 5)
+ROWS = tuple(Element(f"row:{row}") for row in ("wood", "hours", "orders"))
+DELETING_EVERYTHING = _reward(*[_move(DropRow(row[4:]), *ROWS) for row in ROWS])
+DELETING_THE_CULPRIT_LAST = _reward(*[_move(DropRow(row[4:]), row) for row in ROWS])
+NAMING_EVERYTHING = _reward(_move(Submit(), *EVERY_ELEMENT))
+NAMING_AND_DELETING = _reward(_move(DropRow("orders"), *EVERY_ELEMENT))
+UNFAITHFUL = _reward(_move(SetRhs("hours", 95.0), HOURS))
+UNFAITHFUL_CULPRIT = _reward(_move(SetSense("orders", Sense.LESS_EQUAL), ORDERS))
+
+
+def test_3_honest_attempts_earn_what_the_formula_says() -> None:
+    assert pytest.approx(0.9) == HONEST_FOUND
+    assert pytest.approx(0.7) == HONEST_LAST
+    assert pytest.approx(0.3) == HONEST_NAMED
+
+
+@pytest.mark.parametrize(
+    "cheat", [NOTHING, RESTORING, DELETING_EVERYTHING, NAMING_EVERYTHING, NAMING_AND_DELETING, UNFAITHFUL]
+)
+def test_4_every_cheat_is_below_an_honest_attempt_that_only_names_the_culprit(cheat: float) -> None:
+    assert cheat < HONEST_NAMED < HONEST_LAST < HONEST_FOUND
+
+
+@pytest.mark.parametrize("cheat", [UNFAITHFUL_CULPRIT, DELETING_THE_CULPRIT_LAST])
+def test_5_naming_the_culprit_earns_its_diagnosis_whatever_else_is_done(cheat: float) -> None:
+    # The same as for who fails honestly: being optimal, or having deleted everything, adds nothing to it.
+    assert cheat == pytest.approx(0.3)
+    assert cheat < HONEST_LAST
+    assert UNFAITHFUL == 0.0
+
+
+def test_6_naming_every_row_pays_a_fifth_of_the_truth() -> None:
+    # 1 right of 5 stated, 1 true: F1 = 2 / (5 + 1) = 1/3, so 0.3 / 3.
+    assert pytest.approx(0.1) == NAMING_EVERYTHING
+    assert pytest.approx(0.1) == NAMING_AND_DELETING
