@@ -1,1 +1,1 @@
-"""Tables and figures from the files of finished runs. Reads files only."""
+"""What a person looks at after a run: `comparison.json`, tables, figures, a Markdown report. Reads run folders only."""

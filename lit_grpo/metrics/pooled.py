@@ -1,0 +1,97 @@
+"""One arm over several training seeds: pooled values, and replicates that resample seeds and tasks.
+
+Called by reports/comparison.py, also with a single seed. Two-way resampling (Owen 2007, "The pigeonhole bootstrap"): a
+replicate draws training seeds with replacement and, once for all seeds, held-out tasks within kind x difficulty; a
+score counts (draws of its seed) x (draws of its task). Both arms of a difference share the draws, so it is paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lit_grpo.environment.faults import FaultKind
+from lit_grpo.metrics.bootstrap import BootstrapSettings, resample_seeds, resample_tasks
+from lit_grpo.metrics.functional import ratio_terms
+from lit_grpo.metrics.table import ScoreTable
+
+
+@dataclass(frozen=True, slots=True)
+class PooledDraws:
+    """What one bootstrap of a comparison draws; every arm is weighted by the same."""
+
+    keys: Tensor
+    """[num_tasks] int64, sorted: the tasks of all seeds."""
+    task_counts: Tensor
+    """[num_replicates, num_tasks] float64."""
+    seed_counts: Tensor
+    """[num_replicates, num_seeds] float64."""
+
+
+@dataclass(frozen=True, slots=True)
+class PooledValues:
+    """All quantities of one arm."""
+
+    values: Tensor
+    """[len(QUANTITIES)] float64, over all seeds; NaN where not defined."""
+    replicates: Tensor
+    """[num_replicates, len(QUANTITIES)] float64."""
+
+    def minus(self, other: PooledValues) -> PooledValues:
+        """The paired difference; both must come from the same draws."""
+        return PooledValues(self.values - other.values, self.replicates - other.replicates)
+
+
+def draw_pool(tables: Sequence[ScoreTable], settings: BootstrapSettings) -> PooledDraws:
+    """Draws for arms that were scored on these tables' tasks, one table per seed."""
+    pool = ScoreTable(torch.cat([table.rows for table in tables])).canonical()
+    return PooledDraws(
+        keys=pool.keys,
+        task_counts=resample_tasks(pool.strata, settings),
+        seed_counts=resample_seeds(len(tables), settings),
+    )
+
+
+def pooled_values(tables: Sequence[ScoreTable], draws: PooledDraws, kind: FaultKind | None = None) -> PooledValues:
+    """The quantities of one arm over its seeds, of one kind or all.
+
+    Args:
+        tables: One per seed, in the order the draws were made for.
+        draws: From `draw_pool`.
+        kind: Only tasks of this kind; None for all.
+    """
+    replicate_sums: list[tuple[Tensor, Tensor]] = []
+    sums: list[tuple[Tensor, Tensor]] = []
+    for seed, table in enumerate(tables):
+        terms = ratio_terms(table)
+        chosen = torch.ones(len(table), dtype=torch.bool) if kind is None else table.is_kind(kind)
+        numerators, denominators = terms.numerators[chosen], terms.denominators[chosen]
+        positions = torch.searchsorted(draws.keys, table.keys[chosen])
+        weights = draws.task_counts[:, positions] * draws.seed_counts[:, seed : seed + 1]
+        sums.append((numerators.sum(0), denominators.sum(0)))
+        replicate_sums.append((weights @ numerators, weights @ denominators))
+    return PooledValues(_ratio(sums), _ratio(replicate_sums))
+
+
+def require_same_tasks(arms: Mapping[str, ScoreTable]) -> None:
+    """A paired difference needs the same tasks in every arm.
+
+    Raises:
+        ValueError: Two arms differ; names them and counts what each lacks.
+    """
+    (first_name, first), *others = arms.items()
+    for name, table in others:
+        lacks = int((~torch.isin(first.keys, table.keys)).sum())
+        extra = int((~torch.isin(table.keys, first.keys)).sum())
+        if lacks or extra:
+            raise ValueError(
+                f"expected {name!r} on the same tasks as {first_name!r}, got {lacks} missing and {extra} others; "
+                "evaluate both on one test set"
+            )
+
+
+def _ratio(sums: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    return torch.stack([numerators for numerators, _ in sums]).sum(0) / torch.stack([d for _, d in sums]).sum(0)

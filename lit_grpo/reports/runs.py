@@ -1,0 +1,76 @@
+"""Where a comparison's files lie, and reading them. Called by comparison.py, figures.py, report.py.
+
+    ROOT/arms/NAME/       results.json, scores.jsonl, and from training metrics.csv, episodes.jsonl
+    ROOT/baselines/NAME/  results.json, scores.jsonl
+
+Several seeds: one such ROOT per seed inside a common folder.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lit_grpo.metrics.records import read_scores
+from lit_grpo.metrics.results import SCORES_FILE
+from lit_grpo.metrics.table import ScoreTable, score_table
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRun:
+    """One seed's comparison: a folder per arm and per trivial policy."""
+
+    name: str
+    arms: Mapping[str, Path]
+    baselines: Mapping[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One logged number over training."""
+
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+def find_seed_runs(root: Path) -> tuple[SeedRun, ...]:
+    """The seeds below a folder: the folder itself if it holds ``arms``, else its subfolders that do, sorted.
+
+    Raises:
+        ValueError: There is none, or an arm has no scores.
+    """
+    folders = [root] if (root / "arms").is_dir() else sorted(path.parent for path in root.glob("*/arms"))
+    if not folders:
+        raise ValueError(
+            f"expected {root}/arms or {root}/SEED/arms, got neither; give the folder of a finished comparison"
+        )
+    return tuple(SeedRun(folder.name, _scored(folder / "arms"), _scored(folder / "baselines")) for folder in folders)
+
+
+def read_table(folder: Path) -> ScoreTable:
+    """The scores of a run folder."""
+    return score_table(read_scores(folder / SCORES_FILE))
+
+
+def read_series(path: Path, column: str) -> Series:
+    """One column of a `metrics.csv` over its ``step`` column; rows without the number are left out.
+
+    Raises:
+        ValueError: The file has no such column.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if column not in (reader.fieldnames or ()):
+            raise ValueError(f"expected a column {column!r} in {path}, got {reader.fieldnames}; was it logged?")
+        rows = [(int(row["step"]), float(row[column])) for row in reader if row[column]]
+    return Series(tuple(step for step, _ in rows), tuple(value for _, value in rows))
+
+
+def _scored(parent: Path) -> dict[str, Path]:
+    folders = {path.name: path for path in sorted(parent.glob("*")) if path.is_dir()}
+    for name, folder in folders.items():
+        if not (folder / SCORES_FILE).is_file():
+            raise ValueError(f"expected {folder / SCORES_FILE}, got no such file; evaluate {name!r} before comparing")
+    return folders

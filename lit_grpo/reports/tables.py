@@ -1,0 +1,149 @@
+"""What the tables of a comparison say: arms beside trivial policies, faithful recovery per kind, paired differences.
+
+Called by report.py and the quickstart; show.py writes them to a terminal or as Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from lit_grpo.environment.faults import FaultKind
+from lit_grpo.metrics.bootstrap import Estimate
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.reports.comparison import Comparison, Profile
+
+HEADLINE = (Quantity.FR_5, Quantity.FR_1, Quantity.RR_5, Quantity.DIAGNOSIS_F1, Quantity.STEPS)
+COUNTS = (Quantity.STEPS, Quantity.EDITS, Quantity.DRIFT)
+"""Not shares: shown as they are, the others in percent."""
+KIND_NAMES = {
+    FaultKind.SENSE: "A sense",
+    FaultKind.BOUND_OR_TYPE: "B bound or type",
+    FaultKind.COEFFICIENT: "C coefficient",
+    FaultKind.RIGHT_HAND_SIDE: "D right-hand side",
+}
+
+
+class Emphasis(Enum):
+    """How a row or cell stands out on a terminal."""
+
+    NONE = ""
+    TRIVIAL = "dim"
+    BEST = "bold green"
+    BETTER = "green"
+    WORSE = "red"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell."""
+
+    text: str
+    emphasis: Emphasis = Emphasis.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row; ``share`` in [0, 1] is drawn as a bar behind it on a terminal."""
+
+    cells: tuple[Cell, ...]
+    share: float | None = None
+    ends_group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableContent:
+    """A table without its looks."""
+
+    title: str
+    columns: tuple[str, ...]
+    """The first is the rows' heading."""
+    rows: tuple[Row, ...]
+
+
+def comparison_tables(comparison: Comparison) -> tuple[TableContent, ...]:
+    """All tables of a comparison, most important first."""
+    return _headline(comparison), _per_kind(comparison), _differences(comparison)
+
+
+def by_faithful_recovery(profiles: Mapping[str, Profile]) -> list[tuple[str, Profile]]:
+    """Names and profiles, worst first."""
+    return sorted(profiles.items(), key=lambda item: item[1].overall[Quantity.FR_5].value or 0.0)
+
+
+def _headline(comparison: Comparison) -> TableContent:
+    pooled, num_seeds = comparison.pooled, len(comparison.by_seed)
+    seeds = f", {num_seeds} seeds pooled" if num_seeds > 1 else ""
+    title = f"{pooled.num_tasks} held-out tasks{seeds}: percent ({comparison.confidence:.0%} interval)"
+    rows = [
+        Row(
+            cells=(Cell(name, emphasis), *(Cell(_absolute(profile.overall[q], q), emphasis) for q in HEADLINE)),
+            share=profile.overall[Quantity.FR_5].value,
+            ends_group=ends_group,
+        )
+        for name, profile, emphasis, ends_group in _everyone(comparison)
+    ]
+    return TableContent(title, ("", *(quantity.value for quantity in HEADLINE)), tuple(rows))
+
+
+def _per_kind(comparison: Comparison) -> TableContent:
+    kinds = _kinds(comparison)
+    rows = []
+    for name, profile, emphasis, ends_group in _everyone(comparison):
+        texts = (_absolute(profile.by_kind[kind][Quantity.FR_5], Quantity.FR_5) for kind in kinds)
+        rows.append(Row((Cell(name, emphasis), *(Cell(text, emphasis) for text in texts)), ends_group=ends_group))
+    return TableContent("FR@5 per kind of fault", ("", *(KIND_NAMES[kind] for kind in kinds)), tuple(rows))
+
+
+def _differences(comparison: Comparison) -> TableContent:
+    """Overall with the seeds below it, then per kind."""
+    pooled = comparison.pooled.differences
+    rows = []
+    for quantity in (Quantity.FR_5, Quantity.FR_1):
+        rows.append(_difference_row(quantity.value, [profile.overall[quantity] for profile in pooled.values()]))
+        if len(comparison.by_seed) > 1:
+            for seed, profiles in comparison.by_seed.items():
+                values = [profile.overall[quantity] for profile in profiles.differences.values()]
+                rows.append(_difference_row(f"  {seed}", values))
+    for kind in _kinds(comparison):
+        values = [profile.by_kind[kind][Quantity.FR_5] for profile in pooled.values()]
+        rows.append(_difference_row(f"FR@5 {KIND_NAMES[kind]}", values))
+    columns = ("", *(name.replace("-", " − ", 1) for name in pooled))
+    return TableContent("Paired differences in points, on the same tasks", columns, tuple(rows))
+
+
+def _everyone(comparison: Comparison) -> Iterator[tuple[str, Profile, Emphasis, bool]]:
+    """Trivial policies, then arms, each worst first: name, profile, emphasis, whether the group ends."""
+    trivial = by_faithful_recovery(comparison.pooled.baselines)
+    for index, (name, profile) in enumerate(trivial, start=1):
+        yield name, profile, Emphasis.TRIVIAL, index == len(trivial)
+    arms = by_faithful_recovery(comparison.pooled.arms)
+    for index, (name, profile) in enumerate(arms, start=1):
+        yield name, profile, Emphasis.BEST if index == len(arms) else Emphasis.NONE, False
+
+
+def _kinds(comparison: Comparison) -> list[FaultKind]:
+    return list(next(iter(comparison.pooled.arms.values())).by_kind)
+
+
+def _absolute(estimate: Estimate, quantity: Quantity) -> str:
+    value, low, high = estimate
+    if value is None or low is None or high is None:
+        return "none"
+    if quantity in COUNTS:
+        return f"{value:.2f} ({low:.1f}–{high:.1f})"
+    return f"{100 * value:.1f} ({100 * low:.0f}–{100 * high:.0f})"
+
+
+def _difference_row(label: str, estimates: list[Estimate]) -> Row:
+    return Row((Cell(label), *(_difference(estimate) for estimate in estimates)))
+
+
+def _difference(estimate: Estimate) -> Cell:
+    """Better where the whole interval is above 0, worse where it is below."""
+    value, low, high = estimate
+    if value is None or low is None or high is None:
+        return Cell("none")
+    emphasis = Emphasis.BETTER if low > 0 else Emphasis.WORSE if high < 0 else Emphasis.NONE
+    return Cell(f"{100 * value:+.1f} ({100 * low:+.1f}, {100 * high:+.1f})", emphasis)
