@@ -27,4 +27,11 @@ _TINY_THEMES: dict[Domain, TinyTheme] = {
     module.TINY.domain: module.TINY
     for module in (production, blending, transportation, lot_sizing, capital_budgeting, staffing)
 }
-_BUILDERS: dict[Domain, DomainBuilder] = {}
+_BUILDERS: dict[Domain, DomainBuilder] = {
+    Domain.PRODUCTION: production.build,
+    Domain.BLENDING: blending.build,
+    Domain.TRANSPORTATION: transportation.build,
+    Domain.LOT_SIZING: lot_sizing.build,
+    Domain.CAPITAL_BUDGETING: capital_budgeting.build,
+    Domain.STAFFING: staffing.build,
+}

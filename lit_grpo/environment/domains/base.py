@@ -1,4 +1,4 @@
-"""What a domain is: a pure function of (rng, size, wording) that returns a true program and the text it must agree with.
+"""What a domain is: a pure function of (rng, size, wording) that returns a true program and the text that says it.
 
 Implemented by the files beside this one; called by data/task.py through ``build_base``.
 """
@@ -15,12 +15,11 @@ from lit_grpo.environment.program import (
     Constraint,
     Direction,
     LinearProgram,
-    Sense,
     Variable,
     ordered_terms,
     validate,
 )
-from lit_grpo.environment.specification import Sentence, Specification
+from lit_grpo.environment.specification import Specification
 
 
 class ProgramSize(StrEnum):
@@ -34,6 +33,11 @@ class ProgramSize(StrEnum):
     """About 8 to 12 variables and rows."""
     LARGE = "large"
     """About 15 to 25 variables and rows."""
+
+    def draw(self, rng: Random) -> int:
+        """About how many variables, or rows, a program of this size has."""
+        least, most = {"tiny": (2, 2), "small": (4, 6), "medium": (8, 12), "large": (15, 22)}[self.value]
+        return rng.randint(least, most)
 
 
 class Domain(StrEnum):
@@ -78,27 +82,9 @@ class DomainBuilder(Protocol):
         ...
 
 
-def make_row(
-    variables: Sequence[Variable], name: str, coefficients: dict[str, int], sense: Sense, rhs: int
-) -> Constraint:
-    """A row from integers; terms in canonical order, zeros left out."""
-    terms = ordered_terms(variables, {k: float(v) for k, v in coefficients.items()})
-    return Constraint(name, terms, sense, float(rhs))
-
-
 def make_program(
     direction: Direction, objective: dict[str, int], variables: Sequence[Variable], rows: Sequence[Constraint]
 ) -> LinearProgram:
     """A validated program from integer objective coefficients."""
     terms = ordered_terms(variables, {k: float(v) for k, v in objective.items()})
     return validate(LinearProgram(direction, terms, tuple(variables), tuple(rows)))
-
-
-def worded(rng: Random, wording: Wording, sentences: Sequence[Sentence], distractors: Sequence[str]) -> Specification:
-    """The specification: the sentences with distractors among them, in the order the wording asks for."""
-    chosen = [Sentence(text) for text in rng.sample(list(distractors), wording.num_distractors)]
-    if not wording.shuffled:
-        return Specification((*sentences, *chosen))
-    mixed = [*sentences, *chosen]
-    rng.shuffle(mixed)
-    return Specification(tuple(mixed))

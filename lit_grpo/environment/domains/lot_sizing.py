@@ -1,13 +1,17 @@
-"""Lot sizing: what to make in which period, with stock in between, so that demand is met, for least cost.
+"""Lot sizing: what to make in which week, with stock and set-ups in between, so that demand is met, for least cost.
 
-Called through ``build_base``.
+A mixed-integer program with an equality (the stock balance) for every week. Called through ``build_base``.
 """
 
 from __future__ import annotations
 
-from lit_grpo.environment.domains.base import Domain
+from random import Random
+
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
+from lit_grpo.environment.domains.rows import implied_row, make_row, planned_row
 from lit_grpo.environment.domains.tiny import TinyTheme
-from lit_grpo.environment.program import Direction, VariableType
+from lit_grpo.environment.domains.wording import Phrasings, specify
+from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
 
 TINY = TinyTheme(
     domain=Domain.LOT_SIZING,
@@ -19,3 +23,79 @@ TINY = TinyTheme(
     required=("demand", "stock", "orders"),
     num_limits=1,
 )
+
+WEEKS = {ProgramSize.SMALL: (2, 2), ProgramSize.MEDIUM: (3, 4), ProgramSize.LARGE: (5, 7)}
+SHARED = ("labour_hours", "machine_hours", "steel_tons", "energy_units", "pallet_places", "crane_lifts")
+MOST_STOCK = 60
+
+PHRASINGS = Phrasings(
+    introduction="A plant makes one good week by week and may keep stock for later weeks; there is none at the start.",
+    variables=("The plan for {name} is {range}.", "We allow {name} to be {range}."),
+    objectives=(
+        "Making, keeping and setting up cost {terms}; keep that {best}.",
+        "The bill is {terms}, to be kept {best}.",
+    ),
+    distractors=(
+        "The good has been sold for {number} months.",
+        "The yard has {number} lamp posts.",
+        "Visitors are shown {number} machines.",
+        "The canteen serves {number} meals.",
+    ),
+)
+BALANCE_PHRASINGS = (
+    "What comes in less what is kept, {terms}, is {limit}",
+    "The week's customers get {limit}, from {terms}",
+)
+LINK_PHRASINGS = (
+    "Nothing is made without a set-up: {terms} is {limit}",
+    "The set-up gives room for the week: {terms} comes to {limit}",
+)
+SHARED_PHRASINGS = (
+    "Over all weeks there is {limit}, used by {terms}",
+    "All weeks together, at {terms}, may use {limit}",
+)
+
+
+def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
+    """Some weeks of making and keeping."""
+    weeks = range(1, rng.randint(*WEEKS[size]) + 1)
+    made = {t: rng.randint(20, 90) for t in weeks}
+    kept = {t: rng.randint(0, 20) if t < len(weeks) else 0 for t in weeks}
+    room = {t: made[t] + rng.randint(5, 60) for t in weeks}
+    variables = [v for t in weeks for v in _week_variables(rng, t, room[t])]
+    rows: list[Constraint] = []
+    for t in weeks:
+        demand = made[t] + kept.get(t - 1, 0) - kept[t]
+        before = {f"stock_{t - 1}": 1} if t > 1 else {}
+        rows.append(
+            make_row(variables, f"balance_{t}", before | {f"make_{t}": 1, f"stock_{t}": -1}, Sense.EQUAL, demand)
+        )
+        rows.append(make_row(variables, f"link_{t}", {f"make_{t}": 1, f"setup_{t}": -room[t]}, Sense.LESS_EQUAL, 0))
+    shared = rng.sample(SHARED, len(SHARED))
+    plan = {f"make_{t}": made[t] for t in weeks}
+    use = {name: rng.randint(1, 9) for name in plan}
+    rows.append(implied_row(rng, variables, shared[0], use, Sense.LESS_EQUAL, []))
+    num_shared = 1 if size is ProgramSize.SMALL else 2
+    if num_shared == 2:
+        use = {name: rng.randint(1, 9) for name in plan}
+        rows.append(planned_row(rng, variables, shared[1], use, Sense.LESS_EQUAL, plan))
+    rng.shuffle(rows)
+    program = make_program(Direction.MINIMIZE, _costs(rng, weeks), variables, rows)
+    phrasings = {f"balance_{t}": BALANCE_PHRASINGS for t in weeks} | {f"link_{t}": LINK_PHRASINGS for t in weeks}
+    text = specify(rng, wording, PHRASINGS, program, phrasings | dict.fromkeys(shared, SHARED_PHRASINGS))
+    spare = (f"balance_{len(weeks) + 1}", f"link_{len(weeks) + 1}")
+    return BaseModel(Domain.LOT_SIZING, program, text, (*shared[num_shared:], *spare))
+
+
+def _week_variables(rng: Random, week: int, room: int) -> tuple[Variable, Variable, Variable]:
+    return (
+        Variable(f"make_{week}", 0.0, float(room + rng.randint(0, 40))),
+        Variable(f"stock_{week}", 0.0, float(MOST_STOCK + rng.randint(0, 40))),
+        Variable(f"setup_{week}", 0.0, 1.0, VariableType.BINARY),
+    )
+
+
+def _costs(rng: Random, weeks: range) -> dict[str, int]:
+    making = {f"make_{t}": rng.randint(3, 20) for t in weeks}
+    keeping = {f"stock_{t}": rng.randint(1, 6) for t in weeks}
+    return making | keeping | {f"setup_{t}": rng.randint(50, 400) for t in weeks}

@@ -6,12 +6,11 @@ digits, a row's sentence is ``ra : wood 3 per x , 2 per y , at most 190 .``, and
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from random import Random
 
-from lit_grpo.environment.domains.base import BaseModel, Domain, make_program, make_row
-from lit_grpo.environment.domains.slack import largest_activity, smallest_activity
+from lit_grpo.environment.domains.base import BaseModel, Domain, make_program
+from lit_grpo.environment.domains.rows import implied_row, planned_row
 from lit_grpo.environment.program import (
     Constraint,
     Direction,
@@ -57,8 +56,10 @@ def build_tiny(rng: Random, theme: TinyTheme) -> BaseModel:
     rows: list[Constraint] = []
     doubled = Sense.LESS_EQUAL if theme.num_limits == 2 else Sense.GREATER_EQUAL
     for name, sense in zip(names, senses, strict=False):
-        slack = sense is doubled and any(row.sense is doubled for row in rows)
-        rows.append(_slack_row(rng, name, sense, variables, rows) if slack else _row(rng, name, sense, variables, plan))
+        if sense is doubled and any(row.sense is doubled for row in rows):
+            rows.append(_implied_row(rng, variables, name, sense, rows))
+        else:
+            rows.append(planned_row(rng, variables, name, _coefficients(rng), sense, plan))
     rng.shuffle(rows)
     objective = {"x": rng.randint(1, 9), "y": rng.randint(1, 9)}
     program = make_program(theme.direction, objective, variables, rows)
@@ -76,29 +77,14 @@ def _coefficients(rng: Random) -> dict[str, int]:
     return {name: rng.choice(choices) for name in "xy"}
 
 
-def _row(rng: Random, name: str, sense: Sense, variables: tuple[Variable, ...], plan: dict[str, int]) -> Constraint:
-    """A row that the plan satisfies with little to spare."""
-    coefficients = _coefficients(rng)
-    activity = sum(coefficients[v.name] * plan[v.name] for v in variables)
-    spare = rng.randint(0, max(1, activity // 6))
-    return make_row(variables, name, coefficients, sense, activity + (spare if sense is Sense.LESS_EQUAL else -spare))
-
-
-def _slack_row(
-    rng: Random, name: str, sense: Sense, variables: tuple[Variable, ...], rows: list[Constraint]
+def _implied_row(
+    rng: Random, variables: tuple[Variable, ...], name: str, sense: Sense, rows: list[Constraint]
 ) -> Constraint:
-    """A row that the rows so far and the bounds imply strictly; drawn again until its number has 1 to 3 digits."""
-    rhs = 0
-    coefficients: dict[str, int] = {}
-    while not 1 <= rhs <= LARGEST_NUMBER:
-        coefficients = _coefficients(rng)
-        if sense is Sense.LESS_EQUAL:
-            least = math.floor(largest_activity(coefficients, variables, rows)) + 1
-            rhs = least + rng.randint(0, max(1, least // 4))
-        else:
-            most = math.ceil(smallest_activity(coefficients, variables, rows)) - 1
-            rhs = most - rng.randint(0, max(0, most // 4))
-    return make_row(variables, name, coefficients, sense, rhs)
+    """A row that the rows so far and the bounds imply, drawn again until its number has 1 to 3 digits."""
+    row = implied_row(rng, variables, name, _coefficients(rng), sense, rows)
+    while not 1 <= row.rhs <= LARGEST_NUMBER:
+        row = implied_row(rng, variables, name, _coefficients(rng), sense, rows)
+    return row
 
 
 def _specification(rng: Random, theme: TinyTheme, program: LinearProgram) -> Specification:

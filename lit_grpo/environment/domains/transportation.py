@@ -1,13 +1,18 @@
-"""Transportation: how many trips to drive on each route, so that every shop gets its goods, for least cost.
+"""Transportation: how many trips to drive on each route, so that every town gets its goods, for least cost.
 
-Called through ``build_base``.
+An integer program. Depots have stock, towns have demand, a trip carries a load that depends on the route, and drivers'
+hours and fuel are shared. Called through ``build_base``.
 """
 
 from __future__ import annotations
 
-from lit_grpo.environment.domains.base import Domain
+from random import Random
+
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
+from lit_grpo.environment.domains.rows import implied_row, planned_row
 from lit_grpo.environment.domains.tiny import TinyTheme
-from lit_grpo.environment.program import Direction, VariableType
+from lit_grpo.environment.domains.wording import Phrasings, specify
+from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
 
 TINY = TinyTheme(
     domain=Domain.TRANSPORTATION,
@@ -19,3 +24,68 @@ TINY = TinyTheme(
     required=("crates", "tons"),
     num_limits=2,
 )
+
+DEPOTS = ("north", "south", "east", "west", "harbour")
+TOWNS = ("ashby", "burton", "corby", "dover", "ely", "frome")
+SHARED = ("driver_hours", "fuel_litres", "toll_money", "engine_service", "tyre_wear", "night_passes")
+GRIDS = {
+    ProgramSize.SMALL: ((2, 2), (2, 3)),
+    ProgramSize.MEDIUM: ((3, 3), (2, 5), (3, 4)),
+    ProgramSize.LARGE: ((4, 4), (4, 5), (3, 6)),
+}
+
+PHRASINGS = Phrasings(
+    introduction="A haulier plans the trips of a week from its depots to the towns, in crates per trip.",
+    variables=("The route {name} can be driven {range} times.", "Trips on {name}: {range}."),
+    objectives=("The trips cost {terms}; keep that {best}.", "Drivers and fuel come to {terms}, to be kept {best}."),
+    distractors=(
+        "The firm's lorries are {number} months old on average.",
+        "The motorway has {number} bridges.",
+        "A crate holds {number} jars.",
+        "The office moved {number} weeks ago.",
+    ),
+)
+STOCK_PHRASINGS = (
+    "The depot has {limit} crates in stock, loaded at {terms}",
+    "Loading {terms}, the depot can give {limit}",
+)
+DEMAND_PHRASINGS = (
+    "The town needs {limit} crates, brought at {terms}",
+    "Bringing {terms}, the lorries must deliver {limit}",
+)
+SHARED_PHRASINGS = ("The fleet has {limit} to spend, at {terms}", "All trips together, at {terms}, may use {limit}")
+
+
+def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
+    """A week of trips."""
+    num_depots, num_towns = rng.choice(GRIDS[size])
+    depots, towns = rng.sample(DEPOTS, num_depots), rng.sample(TOWNS, num_towns)
+    routes = {f"{depot}_to_{town}": (depot, town) for depot in depots for town in towns}
+    plan = {name: rng.randint(1, 12) for name in routes}
+    variables = [Variable(name, 0.0, float(n + rng.randint(1, 15)), VariableType.INTEGER) for name, n in plan.items()]
+    load = {name: rng.randint(5, 40) for name in routes}
+    rows: list[Constraint] = []
+    for i, depot in enumerate(depots):
+        loaded = {name: load[name] for name, (start, _) in routes.items() if start == depot}
+        stock = f"stock_{depot}"
+        if i % 2 == 0:
+            rows.append(planned_row(rng, variables, stock, loaded, Sense.LESS_EQUAL, plan))
+        else:
+            rows.append(implied_row(rng, variables, stock, loaded, Sense.LESS_EQUAL, []))
+    for town in towns:
+        brought = {name: load[name] for name, (_, end) in routes.items() if end == town}
+        rows.append(planned_row(rng, variables, f"demand_{town}", brought, Sense.GREATER_EQUAL, plan))
+    shared = rng.sample(SHARED, len(SHARED))
+    num_shared = 1 if size is ProgramSize.SMALL else 2
+    for i, name in enumerate(shared[:num_shared]):
+        use = {route: rng.randint(1, 9) for route in routes}
+        if i % 2 == 0:
+            rows.append(implied_row(rng, variables, name, use, Sense.LESS_EQUAL, rows))
+        else:
+            rows.append(planned_row(rng, variables, name, use, Sense.LESS_EQUAL, plan))
+    rng.shuffle(rows)
+    program = make_program(Direction.MINIMIZE, {name: rng.randint(20, 95) for name in routes}, variables, rows)
+    phrasings = {f"stock_{d}": STOCK_PHRASINGS for d in depots} | {f"demand_{t}": DEMAND_PHRASINGS for t in towns}
+    text = specify(rng, wording, PHRASINGS, program, phrasings | dict.fromkeys(shared, SHARED_PHRASINGS))
+    spare = [f"stock_{d}" for d in DEPOTS if d not in depots] + [f"demand_{t}" for t in TOWNS if t not in towns]
+    return BaseModel(Domain.TRANSPORTATION, program, text, (*shared[num_shared:], *spare))

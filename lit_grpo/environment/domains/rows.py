@@ -1,15 +1,55 @@
-"""Right-hand sides that make a row bind, or leave it strictly slack, without solving anything.
+"""Rows with integer numbers: some that a plan satisfies with little to spare, some that the others imply strictly.
 
 Called by the domains. A row that the others imply strictly is what a real model is full of (capacities that do not
-bind), and what a reversed sense needs: reversing a row that can bind leaves the program feasible.
+bind), and what a reversed sense needs: reversing a row that can bind leaves the program feasible. Nothing is solved here.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from random import Random
 
-from lit_grpo.environment.program import Constraint, Sense, Variable
+from lit_grpo.environment.program import Constraint, Sense, Variable, ordered_terms
+
+
+def make_row(
+    variables: Sequence[Variable], name: str, coefficients: Mapping[str, int], sense: Sense, rhs: int
+) -> Constraint:
+    """A row from integers; terms in canonical order, zeros left out."""
+    terms = ordered_terms(variables, {k: float(v) for k, v in coefficients.items()})
+    return Constraint(name, terms, sense, float(rhs))
+
+
+def planned_row(
+    rng: Random,
+    variables: Sequence[Variable],
+    name: str,
+    coefficients: Mapping[str, int],
+    sense: Sense,
+    plan: Mapping[str, int],
+) -> Constraint:
+    """An inequality that the plan satisfies with at most a sixth to spare, or an equality that it meets."""
+    activity = sum(value * plan[variable] for variable, value in coefficients.items())
+    spare = 0 if sense is Sense.EQUAL else rng.randint(0, max(1, activity // 6))
+    rhs = activity + spare if sense is Sense.LESS_EQUAL else max(0, activity - spare)
+    return make_row(variables, name, coefficients, sense, rhs)
+
+
+def implied_row(
+    rng: Random,
+    variables: Sequence[Variable],
+    name: str,
+    coefficients: Mapping[str, int],
+    sense: Sense,
+    rows: Sequence[Constraint],
+) -> Constraint:
+    """An inequality that the bounds and one of the rows imply with at least 1 to spare. ``inf`` bounds need such a row."""
+    if sense is Sense.LESS_EQUAL:
+        least = math.floor(largest_activity(coefficients, variables, rows)) + 1
+        return make_row(variables, name, coefficients, sense, least + rng.randint(0, max(1, least // 4)))
+    most = math.ceil(smallest_activity(coefficients, variables, rows)) - 1
+    return make_row(variables, name, coefficients, sense, most - rng.randint(0, max(0, most // 4)))
 
 
 def largest_activity(

@@ -1,0 +1,97 @@
+"""The business text of SMALL to LARGE programs: sentences with all the numbers of what they are about.
+
+Called by the domains. A sentence about a row carries the row's name in parentheses, like a reference in a model's
+documentation: ``Assembly has at most 120 hours a week, using 3 per oak_chair, 2 per pine_desk (assembly_hours).``
+Each domain brings its own phrasings, at least two of everything, as templates with ``{terms}`` and ``{limit}``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from lit_grpo.environment.domains.base import Wording
+from lit_grpo.environment.program import (
+    Constraint,
+    Direction,
+    LinearProgram,
+    Sense,
+    Variable,
+    VariableType,
+    row_element,
+    variable_element,
+)
+from lit_grpo.environment.specification import Sentence, Specification
+
+LIMITS = {
+    Sense.LESS_EQUAL: ("at most", "no more than"),
+    Sense.GREATER_EQUAL: ("at least", "no less than"),
+    Sense.EQUAL: ("exactly",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrasings:
+    """How a domain speaks of its programs."""
+
+    introduction: str
+    variables: tuple[str, ...]
+    """With ``{name}`` and ``{range}``; e.g. ``Output of {name} is {range}.``"""
+    objectives: tuple[str, ...]
+    """With ``{terms}`` and ``{best}`` (as large, or as small, as possible)."""
+    distractors: tuple[str, ...]
+    """With one ``{number}`` each; they determine nothing."""
+
+
+def specify(
+    rng: Random,
+    wording: Wording,
+    phrasings: Phrasings,
+    program: LinearProgram,
+    row_phrasings: Mapping[str, Sequence[str]],
+) -> Specification:
+    """The specification of a program: introduction, variables, objective, rows (and distractors), as the wording asks.
+
+    ``row_phrasings``: the templates that fit each row, by the row's name.
+    """
+    about = [_about_variable(rng, v, phrasings.variables) for v in program.variables]
+    about.append(_about_objective(rng, program, phrasings.objectives))
+    about += [_about_row(rng, row, row_phrasings[row.name]) for row in program.constraints]
+    chosen = rng.sample(phrasings.distractors, wording.num_distractors)
+    about += [Sentence(text.format(number=rng.randint(2, 400))) for text in chosen]
+    if wording.shuffled:
+        rng.shuffle(about)
+    return Specification((Sentence(phrasings.introduction), *about))
+
+
+def _about_variable(rng: Random, variable: Variable, templates: Sequence[str]) -> Sentence:
+    text = rng.choice(templates).format(name=variable.name, range=_range(rng, variable))
+    return Sentence(text, variable_element(variable.name))
+
+
+def _range(rng: Random, variable: Variable) -> str:
+    if variable.type is VariableType.BINARY:
+        return "yes or no (1 or 0)"
+    if variable.upper == math.inf:
+        text = rng.choice((f"{variable.lower:.0f} or more", f"from {variable.lower:.0f} upwards"))
+    else:
+        text = rng.choice(("between {:.0f} and {:.0f}", "{:.0f} to {:.0f}")).format(variable.lower, variable.upper)
+    return f"{text}, in whole numbers" if variable.type is VariableType.INTEGER else text
+
+
+def _about_objective(rng: Random, program: LinearProgram, templates: Sequence[str]) -> Sentence:
+    best = "as large as possible" if program.direction is Direction.MAXIMIZE else "as small as possible"
+    return Sentence(rng.choice(templates).format(terms=_terms(program.objective), best=best))
+
+
+def _about_row(rng: Random, row: Constraint, templates: Sequence[str]) -> Sentence:
+    limit = f"{rng.choice(LIMITS[row.sense])} {row.rhs:.0f}"
+    text = rng.choice(templates).format(terms=_terms(row.terms), limit=limit)
+    return Sentence(f"{text} ({row.name}).", row_element(row.name))
+
+
+def _terms(terms: tuple[tuple[str, float], ...]) -> str:
+    """``3 per chair, 2 per table, less 4 per lamp``."""
+    return ", ".join(f"{'less ' if value < 0 else ''}{abs(value):.0f} per {name}" for name, value in terms)
