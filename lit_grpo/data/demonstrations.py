@@ -1,0 +1,114 @@
+"""Demonstrations for supervised fine-tuning: the oracle's repair, in part of them after some tries that fail.
+
+A wrong try is context and is not learned from; what is learned is the right move that follows it. Without such
+demonstrations a model is lost after its first mistake. Made once per task; read by DemonstrationDataModule.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.data.task import Task
+from lit_grpo.environment.actions import Move, render
+from lit_grpo.environment.difference import elements_of, random_edit
+from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode
+from lit_grpo.environment.observation import instructions
+from lit_grpo.environment.program import Edit, LinearProgram, ProgramError, apply, edited_element
+from lit_grpo.environment.solver import Solver, SolverStatus
+from lit_grpo.packing import Continuation, PromptGroup
+
+
+@dataclass(frozen=True, slots=True)
+class DemonstrationSettings:
+    """How many demonstrations contain failures, and how many failures each."""
+
+    share_with_wrong_tries: float = 0.3
+    max_wrong_tries: int = 4
+    """Each number from 1 to this is equally likely; together with the repair they fit the episode's steps."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share_with_wrong_tries <= 1 or self.max_wrong_tries < 1:
+            raise ValueError(
+                "expected 0 <= share_with_wrong_tries <= 1 and max_wrong_tries >= 1, got "
+                f"{self.share_with_wrong_tries} and {self.max_wrong_tries}"
+            )
+
+
+def demonstrate(
+    task: Task,
+    conversation: ConversationFormat,
+    solver: Solver,
+    episode_settings: EpisodeSettings,
+    settings: DemonstrationSettings,
+    seed: int,
+) -> PromptGroup:
+    """One demonstration of a task, played through the real episode.
+
+    Args:
+        task: Its certificate's inverse is the repair that is shown.
+        conversation: Turns text into the model's tokens.
+        solver: Answers every step, the failing ones too.
+        episode_settings: Rules and rendering, the same as in training and evaluation.
+        settings: Share and number of wrong tries.
+        seed: The choice of wrong tries is a function of it and of the task's id.
+
+    Returns:
+        The prompt with one continuation, in which only the oracle's tokens are targets.
+    """
+    rng = random.Random(f"{seed}/{task.id}")
+    episode = RepairEpisode(task.problem, solver, episode_settings)
+    prompt = conversation.prompt_ids(instructions(episode_settings.style), episode.observation)
+    tokens: list[int] = []
+    is_target: list[bool] = []
+    moves = [(move, False) for move in _wrong_moves(task, solver, episode_settings, settings, rng)]
+    moves += [(Move(edit, task.fault.faulty_elements), True) for edit in task.fault.inverse]
+    observation: str | None = None
+    for move, learned in moves:
+        if observation is not None:
+            _extend(tokens, is_target, conversation.continuation_ids(observation, closed=True), False)
+        _extend(tokens, is_target, conversation.completion_ids(render(move)), learned)
+        observation = episode.step(render(move)).observation
+    return PromptGroup(prompt, (Continuation(tuple(tokens), tuple(is_target)),))
+
+
+def _wrong_moves(
+    task: Task, solver: Solver, episode_settings: EpisodeSettings, settings: DemonstrationSettings, rng: random.Random
+) -> list[Move]:
+    """Plausible moves that leave the program infeasible, each a different one.
+
+    They are made only where the episode's rule takes them back: where edits persist, the repair after them would be
+    another one than the oracle's.
+    """
+    room = episode_settings.max_steps - len(task.fault.inverse)
+    if not episode_settings.undo_if_still_infeasible or room < 1 or rng.random() >= settings.share_with_wrong_tries:
+        return []
+    wanted = min(rng.randint(1, settings.max_wrong_tries), room)
+    moves: dict[Edit, Move] = {}
+    for _ in range(20 * wanted):
+        edit = _wrong_edit(task, rng)
+        if len(moves) < wanted and edit not in moves and _stays_infeasible(task.fault.faulty, edit, solver):
+            moves[edit] = Move(edit, (edited_element(edit),))
+    return list(moves.values())
+
+
+def _wrong_edit(task: Task, rng: random.Random) -> Edit:
+    """Half of them on the culprit itself (right place, wrong repair), half elsewhere."""
+    fault = task.fault
+    culprit = rng.random() < 0.5
+    element = rng.choice(fault.faulty_elements if culprit else elements_of(fault.faulty))
+    return random_edit(element, fault.faulty, rng)
+
+
+def _stays_infeasible(program: LinearProgram, edit: Edit, solver: Solver) -> bool:
+    try:
+        edited = apply(program, edit)
+    except ProgramError:
+        return False
+    return edited != program and solver.solve(edited).status is SolverStatus.INFEASIBLE
+
+
+def _extend(tokens: list[int], is_target: list[bool], ids: tuple[int, ...], target: bool) -> None:
+    tokens.extend(ids)
+    is_target.extend([target] * len(ids))

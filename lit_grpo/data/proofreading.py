@@ -1,0 +1,108 @@
+"""Proofreading: the pre-training of a model from scratch, which learns to read a specification against the algebra.
+
+A true program gets a few random slips; for each of them the move that sets it right is one continuation of the prompt.
+Of some untouched elements only the true *number* is learned, after the rest of the move: copying a number out of a
+sentence is most of what there is to learn, and slips alone practise it too rarely. No fault kinds, no certificates
+and no conflicts: what an infeasible program's culprit is, this does not teach. Read by DemonstrationDataModule.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.environment.actions import Move, render
+from lit_grpo.environment.difference import elements_of, random_edit, true_edits
+from lit_grpo.environment.observation import ObservationStyle, initial_observation, instructions
+from lit_grpo.environment.program import (
+    AddRow,
+    DropRow,
+    Edit,
+    Element,
+    LinearProgram,
+    Sense,
+    SetBounds,
+    SetCoefficient,
+    SetRhs,
+    SetSense,
+    SetType,
+    VariableType,
+    apply,
+    edited_element,
+)
+from lit_grpo.environment.specification import RepairProblem, Specification
+from lit_grpo.packing import Continuation, PromptGroup
+
+
+@dataclass(frozen=True, slots=True)
+class ProofreadingSettings:
+    """How many slips a program gets, and how many true values are practised beside them."""
+
+    max_slips: int = 4
+    """Each number from 1 to this is equally likely."""
+    num_copied: int = 3
+    """Continuations per prompt in which only an untouched element's true value is learned."""
+
+
+def proofread(
+    program: LinearProgram,
+    specification: Specification,
+    conversation: ConversationFormat,
+    style: ObservationStyle,
+    settings: ProofreadingSettings,
+    rng: random.Random,
+) -> PromptGroup:
+    """One prompt with slips, and every move that mends one of them as a continuation."""
+    elements = list(elements_of(program))
+    slipped = program
+    for element in rng.sample(elements, min(rng.randint(1, settings.max_slips), len(elements))):
+        slipped = apply(slipped, random_edit(element, slipped, rng))
+    mending = [edit for element in elements for edit in true_edits(element, slipped, program)]
+    copied = [random_true_edit(rng.choice(elements), program, rng) for _ in range(settings.num_copied)]
+    prompt = conversation.prompt_ids(
+        instructions(style), initial_observation(RepairProblem(slipped, specification), None, style)
+    )
+    continuations = [_continuation(edit, conversation, whole=True) for edit in mending]
+    continuations += [_continuation(edit, conversation, whole=False) for edit in copied if edit not in mending]
+    return PromptGroup(prompt, tuple(continuations))
+
+
+def random_true_edit(element: Element, program: LinearProgram, rng: random.Random) -> Edit:
+    """An edit of one element that changes nothing, because it sets what is already true."""
+    slip = random_edit(element, program, rng)
+    return rng.choice(true_edits(element, apply(program, slip), program))
+
+
+def _continuation(edit: Edit, conversation: ConversationFormat, whole: bool) -> Continuation:
+    """The move as tokens; unless ``whole``, only what comes after the choice of element and action is learned."""
+    ids = _move_ids(edit, conversation)
+    skipped = 0 if whole else _common_prefix(ids, _move_ids(_contrast(edit), conversation))
+    return Continuation(ids, tuple(i >= skipped for i in range(len(ids))))
+
+
+def _move_ids(edit: Edit, conversation: ConversationFormat) -> tuple[int, ...]:
+    return conversation.completion_ids(render(Move(edit, (edited_element(edit),))))
+
+
+def _contrast(edit: Edit) -> Edit:
+    """The same action on the same element with another value: the tokens both share are the choice of what to edit."""
+    match edit:
+        case SetRhs(row=row, value=value):
+            return SetRhs(row, -value if value else -1.0)
+        case SetCoefficient(row=row, variable=variable, value=value):
+            return SetCoefficient(row, variable, -value if value else -1.0)
+        case SetSense(row=row, sense=sense):
+            return SetSense(row, Sense.EQUAL if sense is not Sense.EQUAL else Sense.LESS_EQUAL)
+        case SetBounds(variable=variable, lower=lower, upper=upper):
+            return SetBounds(variable, -lower if lower else -1.0, upper)
+        case SetType(variable=variable, type=type_):
+            other = VariableType.BINARY if type_ is not VariableType.BINARY else VariableType.INTEGER
+            return SetType(variable, other)
+        case DropRow() | AddRow():
+            return edit
+
+
+def _common_prefix(first: tuple[int, ...], second: tuple[int, ...]) -> int:
+    shorter = min(len(first), len(second))
+    return next((i for i in range(shorter) if first[i] != second[i]), shorter)
