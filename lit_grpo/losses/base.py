@@ -1,6 +1,6 @@
 """The seam of every policy loss: what it gets, what it returns, and the totals it is divided by.
 
-Tokens are flat, shape [num_tokens]: only tokens the policy sampled are in here (decided once, in rollout/experience.py),
+Tokens are flat, shape [num_tokens]: only tokens the policy sampled are in here, decided once in rollout/experience.py,
 so there is no padding and no mask, and a loss cannot depend on how a batch was packed.
 """
 
