@@ -3,9 +3,9 @@
 Called by faults.py. Pure arithmetic on the conflict; nothing is solved.
 
 An irreducible conflict of linear requirements ``g_i x >= h_i`` has exactly one combination, up to scale, with
-multipliers ``m_i > 0``, ``sum m_i g_i = 0`` and ``sum m_i h_i = D > 0`` (Farkas). Moving requirement i alone by ``D / m_i``
-ends the conflict. A decoy is another element of the conflict that ends it by moving no further than the faulty
-element would have to: a true requirement that is as tight, and what a cheapest repair (L1) may blame.
+multipliers ``m_i > 0``, ``sum m_i g_i = 0`` and ``sum m_i h_i = D > 0`` (Farkas). Moving requirement i alone by
+``D / m_i`` ends the conflict. A decoy is another element of the conflict that ends it by moving no further than the
+faulty element would have to: a true requirement that is as tight, and what a cheapest repair (L1) may blame.
 """
 
 from __future__ import annotations

@@ -7,13 +7,14 @@ property               easy        medium         hard
 =====================  ==========  =============  =======================
 size (if left open)    SMALL       MEDIUM         LARGE
 sentences              in order    shuffled       shuffled, 3 distractors
-suspects               at most 3   4 to 7         at least 8
+suspects               at most 8   at least 3     at least 4
 suspects, 2 variables  at most 2   3              4
 =====================  ==========  =============  =======================
 
-The *suspects* of a fault are the other elements of the canonical conflict, its decoys (decoys.py) counted twice: whoever
-reads the specification has so many requirements to clear, and clears those that are as tight as the fault last. Two
+The *suspects* of a fault are the other elements of the canonical conflict, its decoys (decoys.py) counted twice:
+whoever reads the specification has so many requirements to clear, and clears those as tight as the fault last. Two
 variables make conflicts of at most three elements (Helly's theorem), of which two can be decoys: at most 4 suspects.
+In larger programs the size says most, since conflicts grow with it; the suspects keep out what is easy by luck.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ class DifficultyProfile:
 
 
 PROFILES: dict[Difficulty, DifficultyProfile] = {
-    Difficulty.EASY: DifficultyProfile(ProgramSize.SMALL, Wording(), suspects=(0, 3), tiny_suspects=(0, 2)),
+    Difficulty.EASY: DifficultyProfile(ProgramSize.SMALL, Wording(), suspects=(0, 8), tiny_suspects=(0, 2)),
     Difficulty.MEDIUM: DifficultyProfile(
-        ProgramSize.MEDIUM, Wording(shuffled=True), suspects=(4, 7), tiny_suspects=(3, 3)
+        ProgramSize.MEDIUM, Wording(shuffled=True), suspects=(3, 10**6), tiny_suspects=(3, 3)
     ),
     Difficulty.HARD: DifficultyProfile(
-        ProgramSize.LARGE, Wording(shuffled=True, num_distractors=3), suspects=(8, 10**6), tiny_suspects=(4, 4)
+        ProgramSize.LARGE, Wording(shuffled=True, num_distractors=3), suspects=(4, 10**6), tiny_suspects=(4, 4)
     ),
 }

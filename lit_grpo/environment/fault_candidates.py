@@ -1,7 +1,8 @@
 """Candidate faults of each kind: edits of a true program that, by a range computed beforehand, should break it.
 
-Called by faults.py, which examines them one by one. They come lazily and in random order, and are constructed: the range
-that a row's activity or a variable can take without the fault is computed first, and the wrong number is put outside it.
+Called by faults.py, which examines them one by one. They come lazily and in random order, and are constructed: the
+range that a row's activity or a variable can take without the fault is computed first, and the wrong number is put
+outside it.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the solver has confirmed of a fault. That the inverse restores the original is checked by `inject` as well."""
+    """What the solver has confirmed of a fault (`inject` checks as well that the inverse restores the original)."""
 
     variant: str
     """Which form of the kind, e.g. ``wrong_rhs`` or ``added_row`` of D."""

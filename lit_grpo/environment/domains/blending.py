@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
-from lit_grpo.environment.domains.rows import implied_row, planned_row
+from lit_grpo.environment.domains.rows import implied_row, planned_row, upper_bound
 from lit_grpo.environment.domains.tiny import TinyTheme
 from lit_grpo.environment.domains.wording import Phrasings, specify
 from lit_grpo.environment.program import Direction, Sense, Variable, VariableType
@@ -63,7 +63,7 @@ PHRASINGS = Phrasings(
     ),
 )
 NEED_PHRASINGS = (
-    "The animals need {limit} units, of which there are {terms}",
+    "The animals need {limit} units, found at {terms}",
     "With {terms}, the batch must reach {limit}",
 )
 CEILING_PHRASINGS = ("The law allows {limit} units, at {terms}", "With {terms}, the batch may hold {limit}")
@@ -75,7 +75,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     ingredients = rng.sample(INGREDIENTS, size.draw(rng))
     plan = {name: rng.randint(10, 90) for name in ingredients}
     variables = [
-        Variable(name, float(rng.choice((0, 0, rng.randint(1, used)))), float(used + rng.randint(10, 90)))
+        Variable(name, float(rng.choice((0, 0, rng.randint(1, used)))), upper_bound(rng, used, 90, sum(plan.values())))
         for name, used in plan.items()
     ]
     num_rows = size.draw(rng) - 1
@@ -83,18 +83,14 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     num_needs = min(len(NEEDS) - 1, (num_rows + 1) // 2)
     num_ceilings = min(len(CEILINGS) - 1, num_rows - num_needs)
     rows = [planned_row(rng, variables, WEIGHT, dict.fromkeys(ingredients, 1), Sense.EQUAL, plan)]
-    for i in range(max(num_needs, num_ceilings)):
-        for names, number, sense in (
-            (needs, num_needs, Sense.GREATER_EQUAL),
-            (ceilings, num_ceilings, Sense.LESS_EQUAL),
-        ):
-            content = {name: rng.randint(1, 30) for name in ingredients if rng.random() < 0.7}
-            if i >= number or not content:
-                continue
+    for names, sense in ((needs[:num_needs], Sense.GREATER_EQUAL), (ceilings[:num_ceilings], Sense.LESS_EQUAL)):
+        for i, name in enumerate(names):
+            content = {v: rng.randint(1, 30) for v in ingredients if rng.random() < 0.7}
+            content |= {rng.choice(ingredients): rng.randint(1, 30)}
             if i % 2 == 0:
-                rows.append(planned_row(rng, variables, names[i], content, sense, plan))
+                rows.append(planned_row(rng, variables, name, content, sense, plan))
             else:
-                rows.append(implied_row(rng, variables, names[i], content, sense, rows))
+                rows.append(implied_row(rng, variables, name, content, sense, rows))
     rng.shuffle(rows)
     program = make_program(Direction.MINIMIZE, {name: rng.randint(3, 60) for name in ingredients}, variables, rows)
     phrasings = dict.fromkeys(needs, NEED_PHRASINGS) | dict.fromkeys(ceilings, CEILING_PHRASINGS)

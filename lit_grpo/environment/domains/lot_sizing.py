@@ -5,6 +5,7 @@ A mixed-integer program with an equality (the stock balance) for every week. Cal
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
@@ -43,8 +44,8 @@ PHRASINGS = Phrasings(
     ),
 )
 BALANCE_PHRASINGS = (
-    "What comes in less what is kept, {terms}, is {limit}",
-    "The week's customers get {limit}, from {terms}",
+    "Customers of the week take {limit}, out of {terms}",
+    "With {terms}, what is sold comes to {limit}",
 )
 LINK_PHRASINGS = (
     "Nothing is made without a set-up: {terms} is {limit}",
@@ -90,7 +91,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
 def _week_variables(rng: Random, week: int, room: int) -> tuple[Variable, Variable, Variable]:
     return (
         Variable(f"make_{week}", 0.0, float(room + rng.randint(0, 40))),
-        Variable(f"stock_{week}", 0.0, float(MOST_STOCK + rng.randint(0, 40))),
+        Variable(f"stock_{week}", 0.0, rng.choice((math.inf, float(MOST_STOCK + rng.randint(0, 40))))),
         Variable(f"setup_{week}", 0.0, 1.0, VariableType.BINARY),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
-from lit_grpo.environment.domains.rows import implied_row, planned_row
+from lit_grpo.environment.domains.rows import implied_row, planned_row, upper_bound
 from lit_grpo.environment.domains.tiny import TinyTheme
 from lit_grpo.environment.domains.wording import Phrasings, specify
 from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
@@ -49,7 +49,7 @@ PHRASINGS = Phrasings(
     ),
 )
 RESOURCE_PHRASINGS = (
-    "There is {limit} available, used at a rate of {terms}",
+    "There is {limit} available, used at {terms}",
     "Products take {terms}, and {limit} can be had",
 )
 ORDER_PHRASINGS = ("The customer must get {limit}, counting {terms}", "Counting {terms}, we owe {limit}")
@@ -60,7 +60,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     products = rng.sample(PRODUCTS, size.draw(rng))
     plan = {name: rng.randint(5, 60) for name in products}
     variables = [
-        Variable(name, float(rng.choice((0, 0, rng.randint(1, made)))), float(made + rng.randint(5, 80)))
+        Variable(name, float(rng.choice((0, 0, rng.randint(1, made)))), upper_bound(rng, made, 80, sum(plan.values())))
         for name, made in plan.items()
     ]
     num_rows = size.draw(rng)

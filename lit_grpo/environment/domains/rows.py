@@ -1,7 +1,7 @@
 """Rows with integer numbers: some that a plan satisfies with little to spare, some that the others imply strictly.
 
 Called by the domains. A row that the others imply strictly is what a real model is full of (capacities that do not
-bind), and what a reversed sense needs: reversing a row that can bind leaves the program feasible. Nothing is solved here.
+bind), and what a reversed sense needs: reversing a row that can bind leaves the program feasible. Nothing is solved.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from random import Random
 
 from lit_grpo.environment.program import Constraint, Sense, Variable, ordered_terms
 
+ROOMY_SHARE = 0.3
+"""Share of bounds that never bind, which is where a wrong lower bound can contradict the rows."""
+
 
 def make_row(
     variables: Sequence[Variable], name: str, coefficients: Mapping[str, int], sense: Sense, rhs: int
@@ -19,6 +22,11 @@ def make_row(
     """A row from integers; terms in canonical order, zeros left out."""
     terms = ordered_terms(variables, {k: float(v) for k, v in coefficients.items()})
     return Constraint(name, terms, sense, float(rhs))
+
+
+def upper_bound(rng: Random, planned: int, spare: int, total: int) -> float:
+    """An upper bound of a variable: mostly a little above the plan, at times above what all variables have together."""
+    return float(total + rng.randint(1, spare) if rng.random() < ROOMY_SHARE else planned + rng.randint(2, spare))
 
 
 def planned_row(
@@ -44,7 +52,7 @@ def implied_row(
     sense: Sense,
     rows: Sequence[Constraint],
 ) -> Constraint:
-    """An inequality that the bounds and one of the rows imply with at least 1 to spare. ``inf`` bounds need such a row."""
+    """An inequality that the bounds and one of the rows imply strictly; its variables have finite bounds."""
     if sense is Sense.LESS_EQUAL:
         least = math.floor(largest_activity(coefficients, variables, rows)) + 1
         return make_row(variables, name, coefficients, sense, least + rng.randint(0, max(1, least // 4)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
-from lit_grpo.environment.domains.rows import implied_row, planned_row
+from lit_grpo.environment.domains.rows import implied_row, planned_row, upper_bound
 from lit_grpo.environment.domains.tiny import TinyTheme
 from lit_grpo.environment.domains.wording import Phrasings, specify
 from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
@@ -40,7 +40,7 @@ PHRASINGS = Phrasings(
 )
 HOUR_PHRASINGS = (
     "In this hour {limit} calls must be taken, at {terms}",
-    "Taking {terms}, this hour's staff must manage {limit}",
+    "Taking {terms}, the staff must manage {limit}",
 )
 SHARED_PHRASINGS = ("The centre has {limit} in all, at {terms}", "All shifts together, at {terms}, may use {limit}")
 
@@ -50,7 +50,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     shifts = sorted(rng.sample(SHIFTS, size.draw(rng)))
     plan = {name: rng.randint(2, 15) for name in shifts}
     variables = [
-        Variable(name, float(rng.choice((0, 0, 1))), float(n + rng.randint(2, 20)), VariableType.INTEGER)
+        Variable(name, float(rng.choice((0, 0, 1))), upper_bound(rng, n, 20, sum(plan.values())), VariableType.INTEGER)
         for name, n in plan.items()
     ]
     hours = rng.sample(range(8, 20), 12)

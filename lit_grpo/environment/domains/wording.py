@@ -75,10 +75,12 @@ def _range(rng: Random, variable: Variable) -> str:
     if variable.type is VariableType.BINARY:
         return "yes or no (1 or 0)"
     if variable.upper == math.inf:
-        text = rng.choice((f"{variable.lower:.0f} or more", f"from {variable.lower:.0f} upwards"))
+        return rng.choice(("{:.0f} or more", "anything from {:.0f}")).format(variable.lower)
+    if variable.type is VariableType.INTEGER:
+        phrasings = ("any whole number from {:.0f} to {:.0f}", "a whole number between {:.0f} and {:.0f}")
     else:
-        text = rng.choice(("between {:.0f} and {:.0f}", "{:.0f} to {:.0f}")).format(variable.lower, variable.upper)
-    return f"{text}, in whole numbers" if variable.type is VariableType.INTEGER else text
+        phrasings = ("between {:.0f} and {:.0f}", "{:.0f} to {:.0f}")
+    return rng.choice(phrasings).format(variable.lower, variable.upper)
 
 
 def _about_objective(rng: Random, program: LinearProgram, templates: Sequence[str]) -> Sentence:
