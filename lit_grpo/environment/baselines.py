@@ -112,10 +112,14 @@ class MinimumRelaxation:
 
 
 @dataclass(frozen=True, slots=True)
-class InformedRandom:
-    """Set a random element of the conflict to what it truly is: one edit a turn, drawn anew each turn."""
+class InformedElement:
+    """Set a random element of the conflict to what it truly is: one edit a turn, drawn anew each turn.
 
-    name: str = "informed-random"
+    Told which attribute is wrong, it guesses among two or three elements with five tries: not a trivial policy but a
+    measure of how far guessing the place alone would go.
+    """
+
+    name: str = "informed-element"
 
     def act(self, view: BaselineView, rng: random.Random) -> Move:
         """Knows every true value and not which element is wrong; an element that is right already costs the turn."""
@@ -127,13 +131,14 @@ class InformedRandom:
 
 
 @dataclass(frozen=True, slots=True)
-class InformedAttribute:
-    """Set a random attribute of a random element of the conflict to what it truly is.
+class InformedRandom:
+    """Set a random value of a random element of the conflict to what it truly is.
 
-    Knows less than `InformedRandom`, which goes straight to the attribute that is wrong.
+    The bar for a model: whoever reads every value right and compares nothing does as well. It knows less than
+    `InformedElement`, which goes straight to the value that is wrong.
     """
 
-    name: str = "informed-attribute"
+    name: str = "informed-random"
 
     def act(self, view: BaselineView, rng: random.Random) -> Move:
         """A row's attributes are right-hand side, sense and each coefficient; a variable's its bounds and its type."""
@@ -160,7 +165,7 @@ BASELINES: tuple[BaselinePolicy, ...] = (
     RandomInConflict(),
     MinimumRelaxation(),
     InformedRandom(),
-    InformedAttribute(),
+    InformedElement(),
     Oracle(),
 )
 """In the order of the tables."""

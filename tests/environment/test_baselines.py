@@ -23,8 +23,8 @@ from lit_grpo.environment.baselines import (
     BASELINES,
     BaselineView,
     DropFirst,
-    InformedAttribute,
     InformedRandom,
+    InformedElement,
     MinimumRelaxation,
     Oracle,
     RandomInConflict,
@@ -98,16 +98,16 @@ def test_4_minimum_relaxation_of_an_equality_shifts_it_the_right_way() -> None:
 
 
 def test_5_nothing_to_act_on_submits() -> None:
-    for policy in (DropFirst(), RandomInConflict(), InformedRandom(), InformedAttribute()):
+    for policy in (DropFirst(), RandomInConflict(), InformedElement(), InformedRandom()):
         assert policy.act(_view(FAULTY), random.Random(0)) == Move(Submit())
     assert MinimumRelaxation().act(_view(ORIGINAL), random.Random(0)) == Move(Submit())
 
 
-def test_6_informed_random_knows_the_value_and_guesses_the_place() -> None:
+def test_6_the_informed_policies_know_the_values_and_guess_the_place() -> None:
     members = (ConflictMember(ConflictPart.ROW, "hours"), ConflictMember(ConflictPart.ROW, "orders"))
-    moves = {InformedRandom().act(_view(FAULTY, *members), random.Random(seed)) for seed in range(20)}
+    moves = {InformedElement().act(_view(FAULTY, *members), random.Random(seed)) for seed in range(20)}
     assert moves == {Move(SetRhs("hours", 90.0), (HOURS,)), Move(SetRhs("orders", 30.0), (ORDERS,))}
-    attributes = {InformedAttribute().act(_view(FAULTY, *members), random.Random(seed)) for seed in range(200)}
+    attributes = {InformedRandom().act(_view(FAULTY, *members), random.Random(seed)) for seed in range(200)}
     assert len(attributes) == 8  # right-hand side, sense and two coefficients of each row
     assert moves < attributes
 
