@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
 from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode, StopReason
 from lit_grpo.environment.observation import instructions
 from lit_grpo.environment.scoring import score_episode
 from lit_grpo.environment.solver import Solver
 from lit_grpo.rewards import RewardWeights, composite_reward
-from lit_grpo.rollout.conversation import ConversationFormat
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
 
@@ -84,7 +84,8 @@ def collect_groups(
             else:
                 pending -= 1
     engine.release()
-    return [_group(attempts[at : at + settings.group_size], settings) for at in _starts(attempts, settings)]
+    starts = range(0, len(attempts), settings.group_size)
+    return [_group(attempts[at : at + settings.group_size], settings, solver) for at in starts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +151,21 @@ class _Attempt:
 def _first_turns(
     task: Task, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
 ) -> list[_Attempt]:
-    episodes = [RepairEpisode(task.problem, solver, settings.episode) for _ in range(settings.group_size)]
-    prompt_ids = conversation.prompt_ids(instructions(settings.episode.style), episodes[0].observation)
+    first = RepairEpisode(task.problem, solver, settings.episode)
+    prompt_ids = conversation.prompt_ids(instructions(settings.episode.style), first.observation)
+    episodes = [first, *(first.another() for _ in range(settings.group_size - 1))]
     return [_Attempt(task, sample, prompt_ids, episode, prompt_ids) for sample, episode in enumerate(episodes)]
 
 
-def _starts(attempts: Sequence[_Attempt], settings: RolloutSettings) -> range:
-    return range(0, len(attempts), settings.group_size)
+def _group(attempts: Sequence[_Attempt], settings: RolloutSettings, solver: Solver) -> EpisodeGroup:
+    first = attempts[0]
+    episodes = tuple(_finished(attempt, settings, solver) for attempt in attempts)
+    return EpisodeGroup(first.task, first.episode.observation, first.prompt_ids, episodes)
 
 
-def _group(attempts: Sequence[_Attempt], settings: RolloutSettings) -> EpisodeGroup:
-    episodes = tuple(_finished(attempt, settings) for attempt in attempts)
-    return EpisodeGroup(attempts[0].task, attempts[0].prompt_ids, episodes)
-
-
-def _finished(attempt: _Attempt, settings: RolloutSettings) -> Episode:
+def _finished(attempt: _Attempt, settings: RolloutSettings, solver: Solver) -> Episode:
     record = attempt.episode.record()
-    score = score_episode(record, attempt.task.fault, settings.episode.max_steps)
+    score = score_episode(record, attempt.task.fault, solver)
     return Episode(
         turns=tuple(attempt.turns),
         stop_reason=record.stop_reason,

@@ -1,6 +1,6 @@
 """What a rollout yields: turns of token ids, episodes with their verified score and reward, groups of one task.
 
-Made by collect.py; consumed by experience.py, the metrics, and the transcript log.
+Made by collect.py; consumed by experience.py, the metrics, and transcripts.py.
 """
 
 from __future__ import annotations
@@ -45,5 +45,7 @@ class EpisodeGroup:
     """All attempts at one task, from one prompt."""
 
     task: Task
+    observation: str
+    """The first one, which the prompt holds."""
     prompt_ids: tuple[int, ...]
     episodes: tuple[Episode, ...]
