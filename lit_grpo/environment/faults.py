@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from lit_grpo.environment.actions import AgentEdit
 from lit_grpo.environment.decoys import count_decoys
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.fault_candidates import (
@@ -21,7 +22,7 @@ from lit_grpo.environment.fault_candidates import (
     right_hand_side_candidates,
     sense_candidates,
 )
-from lit_grpo.environment.program import Edit, Element, LinearProgram, apply, edited_element, inverse
+from lit_grpo.environment.program import AddRow, Element, LinearProgram, apply, edited_element, inverse
 from lit_grpo.environment.relaxation import linear_relaxation
 from lit_grpo.environment.solver import Solver, SolverStatus
 
@@ -85,7 +86,7 @@ class FaultyProgram:
     difficulty: Difficulty
     original: LinearProgram
     faulty: LinearProgram
-    inverse: tuple[Edit, ...]
+    inverse: tuple[AgentEdit, ...]
     """Applied to ``faulty`` they give ``original``, exactly."""
     faulty_elements: tuple[Element, ...]
     original_objective: float
@@ -116,6 +117,7 @@ def inject(
         if solution.status is not SolverStatus.OPTIMAL or solution.objective is None:
             return Rejection(RejectionReason.ORIGINAL_NOT_OPTIMAL)
         undo = inverse(program, candidate.edit)
+        assert not isinstance(undo, AddRow), "a fault never takes a row out"
         assert apply(faulty, undo) == program
         return FaultyProgram(kind, difficulty, program, faulty, (undo,), (element,), solution.objective, certificate)
     return Rejection(reason)

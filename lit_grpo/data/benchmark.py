@@ -1,0 +1,161 @@
+"""Benchmarks: tasks as JSON lines, one self-contained record a line, and back without loss.
+
+Called by the scripts that write a benchmark and by the data module that reads one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from lit_grpo.data.task import GENERATOR_VERSION, Task, make_task
+from lit_grpo.environment.actions import AgentEdit, Move, parse, render
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.domains.base import Domain
+from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
+from lit_grpo.environment.io import program_from_mps_text, program_to_mps_text
+from lit_grpo.environment.program import Element, ProgramError, apply_all
+from lit_grpo.environment.specification import Sentence, Specification
+
+Record = Mapping[str, object]
+"""A task as JSON: the keys of `task_to_record`, all required."""
+
+
+class BenchmarkError(ValueError):
+    """A benchmark file that cannot be used: says the line, what was expected, and what was got."""
+
+
+def write_benchmark(path: Path, tasks: Iterable[Task]) -> None:
+    """Write the tasks, one record a line; a file that is there already is replaced only when all are written."""
+    aside = path.with_name(f"{path.name}.partial")
+    with aside.open("w", encoding="utf-8") as file:
+        for task in tasks:
+            file.write(json.dumps(task_to_record(task), ensure_ascii=False) + "\n")
+    os.replace(aside, path)
+
+
+def read_benchmark(path: Path) -> tuple[Task, ...]:
+    """The tasks of a file in their order; BenchmarkError names the first line that holds none."""
+    with path.open(encoding="utf-8") as file:
+        tasks = tuple(_read_lines(path, file))
+    if not tasks:
+        raise BenchmarkError(f"{path}: expected one task a line, got an empty file")
+    return tasks
+
+
+def task_to_record(task: Task) -> dict[str, object]:
+    """The task as plain JSON values."""
+    fault = task.fault
+    return {
+        "id": task.id,
+        "domain": task.domain.value,
+        "kind": fault.kind.value,
+        "difficulty": fault.difficulty.value,
+        "split": task.split.value,
+        "specification": [{"text": s.text, "about": s.about} for s in task.specification.sentences],
+        "original_mps": program_to_mps_text(fault.original),
+        "faulty_mps": program_to_mps_text(fault.faulty),
+        "inverse_actions": [render(Move(edit)) for edit in fault.inverse],
+        "faulty_elements": list(fault.faulty_elements),
+        "original_objective": fault.original_objective,
+        "certificate": asdict(fault.certificate),
+        "generator_version": GENERATOR_VERSION,
+    }
+
+
+def task_from_record(record: Record) -> Task:
+    """The task of a record; ValueError or ProgramError if a value is not what it should be."""
+    fault = FaultyProgram(
+        kind=FaultKind(_text(record, "kind")),
+        difficulty=Difficulty(_text(record, "difficulty")),
+        original=program_from_mps_text(_text(record, "original_mps")),
+        faulty=program_from_mps_text(_text(record, "faulty_mps")),
+        inverse=tuple(_read_edit(text) for text in _list(record, "inverse_actions")),
+        faulty_elements=tuple(_read_element(text) for text in _list(record, "faulty_elements")),
+        original_objective=_number(record, "original_objective"),
+        certificate=_read_certificate(record),
+    )
+    if apply_all(fault.faulty, fault.inverse) != fault.original:
+        raise ValueError("expected inverse_actions to turn faulty_mps into original_mps, got another program")
+    sentences = tuple(_read_sentence(entry) for entry in _list(record, "specification"))
+    task = make_task(Domain(_text(record, "domain")), Specification(sentences), fault)
+    for key, value in (("id", task.id), ("split", task.split.value)):
+        if _text(record, key) != value:
+            raise ValueError(f"expected {key} {value} from the content, got {record[key]}: was the record edited?")
+    return task
+
+
+def _read_lines(path: Path, lines: Iterable[str]) -> Iterator[Task]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError(f"expected a JSON object, got {type(record).__name__}")
+            yield task_from_record(record)
+        except json.JSONDecodeError as error:
+            raise BenchmarkError(f"{path}, line {number}: expected one JSON object, got {error.msg}") from error
+        except (ProgramError, ValueError) as error:
+            raise BenchmarkError(f"{path}, line {number}: {error}") from error
+
+
+def _value(record: Record, key: str) -> object:
+    if key not in record:
+        raise ValueError(f"expected the key {key}, got {', '.join(record) or 'none'}")
+    return record[key]
+
+
+def _text(record: Record, key: str) -> str:
+    value = _value(record, key)
+    if not isinstance(value, str):
+        raise ValueError(f"expected {key} to be a text, got {value!r}")
+    return value
+
+
+def _number(record: Record, key: str) -> float:
+    value = _value(record, key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected {key} to be a number, got {value!r}")
+    return float(value)
+
+
+def _list(record: Record, key: str) -> list[object]:
+    value = _value(record, key)
+    if not isinstance(value, list):
+        raise ValueError(f"expected {key} to be a list, got {value!r}")
+    return value
+
+
+def _read_element(value: object) -> Element:
+    if not isinstance(value, str) or not value.startswith(("row:", "var:")):
+        raise ValueError(f"expected an element such as row:NAME or var:NAME, got {value!r}")
+    return Element(value)
+
+
+def _read_sentence(value: object) -> Sentence:
+    if not isinstance(value, dict) or set(value) != {"text", "about"}:
+        raise ValueError(f"expected a sentence with text and about, got {value!r}")
+    about = None if value["about"] is None else _read_element(value["about"])
+    return Sentence(_text(value, "text"), about)
+
+
+def _read_edit(value: object) -> AgentEdit:
+    move = parse(value) if isinstance(value, str) else None
+    if not isinstance(move, Move) or not isinstance(move.action, AgentEdit):
+        raise ValueError(f"expected an edit in the action grammar, got {value!r}")
+    return move.action
+
+
+def _read_certificate(record: Record) -> Certificate:
+    value = _value(record, "certificate")
+    if not isinstance(value, dict):
+        raise ValueError(f"expected certificate to be an object, got {value!r}")
+    return Certificate(
+        variant=_text(value, "variant"),
+        violation=_number(value, "violation"),
+        property_margin=_number(value, "property_margin"),
+        conflict_size=int(_number(value, "conflict_size")),
+        num_decoys=int(_number(value, "num_decoys")),
+    )
