@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """As in files and tables."""
+        """As in files."""
         return f"{self.better}-{self.base}"
 
 
@@ -52,7 +52,7 @@ class Profiles:
     num_tasks: int
     arms: Mapping[str, Profile]
     baselines: Mapping[str, Profile]
-    differences: Mapping[str, Profile]
+    differences: Mapping[Pair, Profile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _profiles(
     values = {name: _by_part(of_arm, draws, kinds) for name, of_arm in tables.items()}
     profiles = {name: _profile(parts, settings) for name, parts in values.items()}
     differences = {
-        pair.name: _profile(
+        pair: _profile(
             {part: value.minus(values[pair.base][part]) for part, value in values[pair.better].items()}, settings
         )
         for pair in pairs
@@ -161,10 +161,10 @@ def _profiles_json(profiles: Profiles) -> dict[str, Any]:
         "tasks": profiles.num_tasks,
         "arms": {name: _arm_json(profile) for name, profile in profiles.arms.items()},
         "baselines": {name: _arm_json(profile) for name, profile in profiles.baselines.items()},
-        "paired_differences": {name: _estimates_json(profile.overall) for name, profile in differences.items()},
+        "paired_differences": {pair.name: _estimates_json(profile.overall) for pair, profile in differences.items()},
         "paired_differences_by_kind": {
-            name: {kind.value: _estimates_json(quantities) for kind, quantities in profile.by_kind.items()}
-            for name, profile in differences.items()
+            pair.name: {kind.value: _estimates_json(quantities) for kind, quantities in profile.by_kind.items()}
+            for pair, profile in differences.items()
         },
     }
 

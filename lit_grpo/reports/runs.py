@@ -17,6 +17,8 @@ from lit_grpo.metrics.records import read_scores
 from lit_grpo.metrics.results import SCORES_FILE
 from lit_grpo.metrics.table import ScoreTable, score_table
 
+METRICS_FILE = "metrics.csv"
+
 
 @dataclass(frozen=True, slots=True)
 class SeedRun:
@@ -57,14 +59,10 @@ def read_table(folder: Path) -> ScoreTable:
 def read_series(path: Path, column: str) -> Series:
     """One column of a `metrics.csv` over its ``step`` column; rows without the number are left out.
 
-    Raises:
-        ValueError: The file has no such column.
+    Empty if the column was never logged.
     """
     with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if column not in (reader.fieldnames or ()):
-            raise ValueError(f"expected a column {column!r} in {path}, got {reader.fieldnames}; was it logged?")
-        rows = [(int(row["step"]), float(row[column])) for row in reader if row[column]]
+        rows = [(int(row["step"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
     return Series(tuple(step for step, _ in rows), tuple(value for _, value in rows))
 
 

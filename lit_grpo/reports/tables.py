@@ -109,7 +109,7 @@ def _differences(comparison: Comparison) -> TableContent:
     for kind in _kinds(comparison):
         values = [profile.by_kind[kind][Quantity.FR_5] for profile in pooled.values()]
         rows.append(_difference_row(f"FR@5 {KIND_NAMES[kind]}", values))
-    columns = ("", *(name.replace("-", " − ", 1) for name in pooled))
+    columns = ("", *(f"{pair.better} − {pair.base}" for pair in pooled))
     return TableContent("Paired differences in points, on the same tasks", columns, tuple(rows))
 
 

@@ -1,0 +1,149 @@
+"""Figures of a comparison: arms beside trivial policies, and learning curves. PNG files.
+
+Called by report.py. The transcript figure is in transcripts.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lit_grpo.metrics.bootstrap import Estimate
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.reports.comparison import Comparison, Profile
+from lit_grpo.reports.runs import METRICS_FILE, Series, read_series
+from lit_grpo.reports.style import BLUE, GREEN, MUTED, PURPLE, SKY, VERMILION, figure, label_line_end
+from lit_grpo.reports.tables import KIND_NAMES, by_faithful_recovery
+
+OTHER_ARMS = (VERMILION, GREEN, PURPLE)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """What training left in `metrics.csv`."""
+
+    faithful: Mapping[str, Series]
+    """Label, e.g. ``FR@5``, to validation values in [0, 1]."""
+    reward: Series
+    """Mean reward of the training rollouts, unshaped, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One arm or policy in the arms figure."""
+
+    name: str
+    profile: Profile
+    colour: str
+    is_arm: bool
+
+
+def draw_arms(comparison: Comparison, path: Path) -> None:
+    """FR@5 (filled) and FR@1 (open) with intervals: overall, and per kind of fault."""
+    lines = _lines(comparison)
+    kinds = list(lines[0].profile.by_kind)
+    with figure(3.4 + 2.0 * (len(kinds) + 1), 1.3 + 0.4 * len(lines), path) as drawing:
+        widths = [1.5, *(1.0 for _ in kinds)]
+        panels: Sequence[Axes] = drawing.subplots(1, len(kinds) + 1, sharey=True, width_ratios=widths)
+        for axes, kind in zip(panels, (None, *kinds), strict=True):
+            of_part = [line.profile.overall if kind is None else line.profile.by_kind[kind] for line in lines]
+            for position, (line, quantities) in enumerate(zip(lines, of_part, strict=True)):
+                _draw_interval(axes, position - 0.16, quantities[Quantity.FR_1], line, is_filled=False)
+                _draw_interval(axes, position + 0.16, quantities[Quantity.FR_5], line, is_filled=True)
+            axes.set_title("All kinds" if kind is None else KIND_NAMES[kind])
+            axes.set_xlim(-3, 103)
+            axes.set_xticks(range(0, 101, 25))
+            axes.tick_params(axis="y", length=0)
+            axes.grid(visible=False, axis="y")
+            axes.axhline(len(comparison.pooled.baselines) - 0.5, color=MUTED, linewidth=0.8)
+            axes.spines["left"].set_visible(False)
+        _name_lines(panels[0], lines)
+        _explain(drawing, comparison)
+
+
+def read_learning_curve(folder: Path) -> LearningCurve | None:
+    """The curve of a GRPO run; None if its folder holds no training log with validation and reward."""
+    path = folder / METRICS_FILE
+    if not path.is_file():
+        return None
+    faithful = {quantity.value: read_series(path, f"val/{quantity}") for quantity in (Quantity.FR_5, Quantity.FR_1)}
+    reward = read_series(path, "rollout/reward")
+    if not reward.steps or not all(series.steps for series in faithful.values()):
+        return None
+    return LearningCurve(faithful, reward)
+
+
+def draw_learning_curve(curve: LearningCurve, path: Path) -> None:
+    """Validation FR above, training reward below, over optimizer steps; the first evaluation is dashed."""
+    with figure(7.2, 5.4, path) as drawing:
+        upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+        for (label, series), colour in zip(curve.faithful.items(), (BLUE, VERMILION, GREEN, PURPLE), strict=False):
+            percent = [100 * value for value in series.values]
+            upper.plot(series.steps, percent, color=colour, linewidth=2, marker="o", markersize=3.5)
+            upper.axhline(percent[0], color=colour, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
+            label_line_end(upper, series.steps[-1], percent[-1], f"{label} {percent[-1]:.0f}", colour)
+        upper.set_ylim(0, 101)
+        upper.set_ylabel("tasks (%)")
+        upper.set_title("Faithful recovery on validation tasks (dashed: first evaluation)")
+        lower.plot(curve.reward.steps, curve.reward.values, color=SKY, linewidth=0.8, alpha=0.7)
+        smooth = running_mean(curve.reward.values)
+        lower.plot(curve.reward.steps, smooth, color=BLUE, linewidth=2)
+        label_line_end(lower, curve.reward.steps[-1], smooth[-1], f"reward {smooth[-1]:.2f}", BLUE)
+        lower.set_ylabel("mean reward (0 to 1)")
+        lower.set_xlabel("optimizer steps")
+        lower.set_title("Reward of training rollouts (thick: running mean)")
+        upper.margins(x=0.02)
+
+
+def running_mean(values: Sequence[float], half_window: int = 5) -> list[float]:
+    """Centred mean over up to ``2 * half_window + 1`` values, fewer at the ends."""
+    windows = [values[max(0, i - half_window) : i + half_window + 1] for i in range(len(values))]
+    return [sum(window) / len(window) for window in windows]
+
+
+def _lines(comparison: Comparison) -> list[_Line]:
+    """From the bottom up: trivial policies, then arms, each worst first."""
+    trivial = [_Line(name, p, MUTED, False) for name, p in by_faithful_recovery(comparison.pooled.baselines)]
+    *others, (best_name, best) = by_faithful_recovery(comparison.pooled.arms)
+    arms = [
+        _Line(name, profile, OTHER_ARMS[index % len(OTHER_ARMS)], True) for index, (name, profile) in enumerate(others)
+    ]
+    return [*trivial, *arms, _Line(best_name, best, BLUE, True)]
+
+
+def _draw_interval(axes: Axes, position: float, estimate: Estimate, line: _Line, is_filled: bool) -> None:
+    value, low, high = (100 * (number or 0.0) for number in estimate)
+    axes.plot((low, high), (position, position), color=line.colour, linewidth=1.8, solid_capstyle="butt", alpha=0.75)
+    face = line.colour if is_filled else "white"
+    axes.plot(value, position, "o", color=line.colour, markerfacecolor=face, markersize=5.5, markeredgewidth=1.4)
+    side, alignment = (-4, "right") if high > 90 else (4, "left")
+    axes.annotate(
+        f"{value:.0f}",
+        (low if high > 90 else high, position),
+        xytext=(side, 0),
+        textcoords="offset points",
+        ha=alignment,
+        va="center",
+        color=line.colour,
+        fontsize=7.5,
+    )
+
+
+def _name_lines(axes: Axes, lines: Sequence[_Line]) -> None:
+    axes.set_yticks(range(len(lines)), [line.name for line in lines])
+    for label, line in zip(axes.get_yticklabels(), lines, strict=True):
+        label.set_color(line.colour)
+        label.set_fontweight("bold" if line.is_arm else "normal")
+
+
+def _explain(drawing: Figure, comparison: Comparison) -> None:
+    seeds = f", {len(comparison.by_seed)} seeds" if len(comparison.by_seed) > 1 else ""
+    drawing.supxlabel(
+        f"faithful recovery (% of {comparison.pooled.num_tasks} held-out tasks{seeds}, "
+        f"{comparison.confidence:.0%} interval):  ● within 5 steps   ○ at the first step",
+        fontsize=9.5,
+    )

@@ -1,0 +1,58 @@
+"""The look of every figure: one set of sizes, colours that stay apart for the colour-blind, no global state.
+
+Called by figures.py and transcripts.py. Colours: Okabe & Ito, "Color universal design" (2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, SKY, PURPLE, GREEN, VERMILION = "#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#D55E00"
+INK, MUTED, FAINT = "#222222", "#7A7A7A", "#E3E3E3"
+DOTS_PER_INCH = 160
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
+    "text.parse_math": False,
+}
+
+
+@contextmanager
+def figure(width: float, height: float, path: Path) -> Iterator[Figure]:
+    """A figure of this size in inches, written to ``path`` as PNG when the block ends."""
+    with matplotlib.rc_context(_STYLE):
+        drawing = Figure(figsize=(width, height), layout="constrained")
+        yield drawing
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawing.savefig(path, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+
+
+def label_line_end(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
+    """Name a line at its end, which needs no legend."""
+    axes.annotate(
+        text, (x, y), xytext=(6, 0), textcoords="offset points", va="center", color=colour, weight="bold", fontsize=9
+    )
