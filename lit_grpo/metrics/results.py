@@ -113,7 +113,7 @@ def write_run(
     """
     settings = settings or BootstrapSettings()
     results = summarise(score_table(scored_tasks), settings)
-    write_scores(folder / SCORES_FILE, scored_tasks)
+    write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
     write_results(folder / RESULTS_FILE, results, settings)
     return results
 

@@ -41,7 +41,8 @@ def test_4_merging_shards_keeps_each_task_once_and_sorts(scored_task: Callable[.
 def test_5_the_same_scores_give_the_same_bytes_in_any_order(tmp_path: Path, four_tasks: list[ScoredTask]) -> None:
     write_run(tmp_path / "one", four_tasks)
     write_run(tmp_path / "two", four_tasks[::-1])
-    assert (tmp_path / "one/results.json").read_bytes() == (tmp_path / "two/results.json").read_bytes()
+    for name in ("results.json", "scores.jsonl"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_6_results_hold_every_quantity_overall_and_in_parts(tmp_path: Path, four_tasks: list[ScoredTask]) -> None:
