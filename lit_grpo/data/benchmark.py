@@ -17,7 +17,15 @@ from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
 from lit_grpo.environment.io import program_from_mps_text, program_to_mps_text
-from lit_grpo.environment.program import Element, ProgramError, apply_all
+from lit_grpo.environment.program import (
+    Element,
+    LinearProgram,
+    ProgramError,
+    SetBounds,
+    SetType,
+    VariableType,
+    apply_all,
+)
 from lit_grpo.environment.specification import Sentence, Specification
 
 Record = Mapping[str, object]
@@ -57,8 +65,10 @@ def task_to_record(task: Task) -> dict[str, object]:
         "split": task.split.value,
         "specification": [{"text": s.text, "about": s.about} for s in task.specification.sentences],
         "original_mps": program_to_mps_text(fault.original),
+        "original_declarations": _written(_declarations(fault.original)),
         "faulty_mps": program_to_mps_text(fault.faulty),
-        "inverse_actions": [render(Move(edit)) for edit in fault.inverse],
+        "faulty_declarations": _written(_declarations(fault.faulty)),
+        "inverse_actions": _written(fault.inverse),
         "faulty_elements": list(fault.faulty_elements),
         "original_objective": fault.original_objective,
         "certificate": asdict(fault.certificate),
@@ -71,9 +81,9 @@ def task_from_record(record: Record) -> Task:
     fault = FaultyProgram(
         kind=FaultKind(_text(record, "kind")),
         difficulty=Difficulty(_text(record, "difficulty")),
-        original=program_from_mps_text(_text(record, "original_mps")),
-        faulty=program_from_mps_text(_text(record, "faulty_mps")),
-        inverse=tuple(_read_edit(text) for text in _list(record, "inverse_actions")),
+        original=_read_program(record, "original"),
+        faulty=_read_program(record, "faulty"),
+        inverse=_read_edits(record, "inverse_actions"),
         faulty_elements=tuple(_read_element(text) for text in _list(record, "faulty_elements")),
         original_objective=_number(record, "original_objective"),
         certificate=_read_certificate(record),
@@ -86,6 +96,26 @@ def task_from_record(record: Record) -> Task:
         if _text(record, key) != value:
             raise ValueError(f"expected {key} {value} from the content, got {record[key]}: was the record edited?")
     return task
+
+
+def _declarations(program: LinearProgram) -> tuple[AgentEdit, ...]:
+    """What MPS cannot say: a binary with bounds other than [0, 1], and an integer with just these."""
+    unsaid = [
+        v
+        for v in program.variables
+        if v.type is not VariableType.CONTINUOUS and (v.type is VariableType.BINARY) != ((v.lower, v.upper) == (0, 1))
+    ]
+    types = (SetType(v.name, v.type) for v in unsaid)
+    return (*types, *(SetBounds(v.name, v.lower, v.upper) for v in unsaid))
+
+
+def _written(edits: Iterable[AgentEdit]) -> list[str]:
+    return [render(Move(edit)) for edit in edits]
+
+
+def _read_program(record: Record, which: str) -> LinearProgram:
+    program = program_from_mps_text(_text(record, f"{which}_mps"))
+    return apply_all(program, _read_edits(record, f"{which}_declarations"))
 
 
 def _read_lines(path: Path, lines: Iterable[str]) -> Iterator[Task]:
@@ -141,11 +171,12 @@ def _read_sentence(value: object) -> Sentence:
     return Sentence(_text(value, "text"), about)
 
 
-def _read_edit(value: object) -> AgentEdit:
-    move = parse(value) if isinstance(value, str) else None
-    if not isinstance(move, Move) or not isinstance(move.action, AgentEdit):
-        raise ValueError(f"expected an edit in the action grammar, got {value!r}")
-    return move.action
+def _read_edits(record: Record, key: str) -> tuple[AgentEdit, ...]:
+    moves = [parse(value) if isinstance(value, str) else None for value in _list(record, key)]
+    edits = tuple(move.action for move in moves if isinstance(move, Move) and isinstance(move.action, AgentEdit))
+    if len(edits) < len(moves):
+        raise ValueError(f"expected {key} to be edits in the action grammar, got {record[key]!r}")
+    return edits
 
 
 def _read_certificate(record: Record) -> Certificate:
