@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from typing_extensions import override
 
 from lit_grpo.losses.base import LossInputs, LossOutput, PolicyLoss
 from lit_grpo.losses.ratio import likelihood_ratio
@@ -28,7 +27,6 @@ class ClippedLoss(PolicyLoss):
         self.clip_low = clip_low
         self.clip_high = clip_high
 
-    @override
     def forward(self, inputs: LossInputs) -> LossOutput:
         """Statistics: ``clipped`` is 1 where the clip took the gradient away, ``ratio`` is r."""
         ratio = likelihood_ratio(inputs.policy_logprobs, inputs.proximal_logprobs)
