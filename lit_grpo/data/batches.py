@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Generic, TypeVar
 
+import lightning.pytorch as pl
 import torch
+from lightning.pytorch.loops.progress import _ProcessedTracker
 from torch.utils.data import DataLoader, Dataset
 
 from lit_grpo.data.task import Task
@@ -98,6 +100,13 @@ class BatchStream(Generic[Item, Batch]):
                 f"expected to resume after {state['consumed_batches']} batches, got a Trainer that has done "
                 f"{self._position()}"
             )
+
+
+def consumed_batches(trainer: pl.Trainer) -> int:
+    """Batches that were trained on so far, over all epochs: counted by Lightning, and kept in its checkpoints."""
+    total = trainer.fit_loop.epoch_loop.batch_progress.total
+    assert isinstance(total, _ProcessedTracker)
+    return total.processed
 
 
 def consecutive(batch: int, batch_size: int, rank: int, world_size: int) -> range:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning.pytorch as pl
-from lightning.pytorch.loops.progress import _ProcessedTracker
 from torch.utils.data import Dataset
 from typing_extensions import override
 
@@ -20,6 +19,7 @@ from lit_grpo.data.batches import (
     DemonstrationBatch,
     TaskBatch,
     consecutive,
+    consumed_batches,
     require_divisible,
     shuffled,
 )
@@ -28,7 +28,9 @@ from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset, Tas
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
 from lit_grpo.data.task import Split, Task, TaskSettings
+from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.faults import FaultKind
 from lit_grpo.packing import PromptGroup
 
 
@@ -74,7 +76,13 @@ class HeldOutDataModule(pl.LightningDataModule):
 
     def __init__(self, tasks: TaskSettings, held_out: HeldOutSettings, num_workers: int) -> None:
         super().__init__()
-        self.tasks, self.held_out, self.num_workers = tasks, held_out, num_workers
+        # The keys of a mapping in a config arrive as plain strings.
+        self.tasks = replace(
+            tasks,
+            kinds={FaultKind(kind): weight for kind, weight in tasks.kinds.items()},
+            difficulties={Difficulty(difficulty): weight for difficulty, weight in tasks.difficulties.items()},
+        )
+        self.held_out, self.num_workers = held_out, num_workers
 
     @override
     def val_dataloader(self) -> BatchStream[Task, TaskBatch]:
@@ -111,11 +119,8 @@ class HeldOutDataModule(pl.LightningDataModule):
         return self.trainer.global_rank, self.trainer.world_size
 
     def _consumed(self) -> int:
-        """Batches that were trained on, counted by Lightning and kept in its checkpoints."""
         assert self.trainer is not None
-        total = self.trainer.fit_loop.epoch_loop.batch_progress.total
-        assert isinstance(total, _ProcessedTracker)
-        return total.processed
+        return consumed_batches(self.trainer)
 
 
 class TaskDataModule(HeldOutDataModule):
@@ -204,7 +209,7 @@ class DemonstrationDataModule(HeldOutDataModule):
         self.num_demonstrations, self.batch_size, self.seed = num_demonstrations, batch_size, seed
         self.batches_per_epoch = batches_per_epoch or math.ceil((num_demonstrations or 0) / batch_size)
         self._dataset = DemonstrationDataset(
-            tasks, tokenizer, episode, demonstrations, seed, keep=num_demonstrations is not None
+            self.tasks, tokenizer, episode, demonstrations, seed, keep=num_demonstrations is not None
         )
 
     @override
@@ -258,7 +263,7 @@ class ProofreadingDataModule(HeldOutDataModule):
     ) -> None:
         super().__init__(tasks, held_out, num_workers)
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
-        self._dataset = ProofreadingDataset(tasks, tokenizer, episode.style, proofreading, seed)
+        self._dataset = ProofreadingDataset(self.tasks, tokenizer, episode.style, proofreading, seed)
 
     @override
     def setup(self, stage: str) -> None:

@@ -27,8 +27,6 @@ from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, buil
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
@@ -43,9 +41,14 @@ class PolicySettings:
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
 
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """``dtype`` as torch names it."""
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[self.dtype]
+
     def load(self, device: Literal["cpu", "meta"] = "cpu") -> CausalPolicy:
         """Read the network; ValueError if there is none at ``checkpoint``."""
-        return load_policy(self.checkpoint, DTYPES[self.dtype], self.lora, self.gradient_checkpointing, device=device)
+        return load_policy(self.checkpoint, self.torch_dtype, self.lora, self.gradient_checkpointing, device=device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,11 @@ def shard_policy(policy: CausalPolicy, mesh: DeviceMesh) -> None:
     fully_shard(policy, mesh=ranks)
 
 
-def _idle_microbatch() -> MicroBatch:
-    """A pass without a loss, for a rank that has no micro-batch left."""
+def idle_batch() -> PackedBatch:
+    """One token after another: for a pass in which only the other ranks have something to do."""
     (batch,) = pack([PromptGroup((0,), (Continuation((0,), (True,)),))], microbatch_tokens=2)
-    return MicroBatch(batch, lambda logprobs: logprobs.sum() * 0.0)
+    return batch
+
+
+def _idle_microbatch() -> MicroBatch:
+    return MicroBatch(idle_batch(), lambda logprobs: logprobs.sum() * 0.0)

@@ -1,0 +1,1 @@
+"""Lightning callbacks: when episodes are played, evaluated, shown and exported."""

@@ -1,0 +1,181 @@
+"""RepairEvaluation: plays the held-out tasks in `validate`, `test` and during `fit`, and reports verified numbers.
+
+Named in configs as a callback. The episodes are those of training with one greedy attempt per task. It chooses nothing:
+a ModelCheckpoint that monitors ``val/guarded_FR@5`` does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
+from typing_extensions import override
+
+from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module, run_folder, transformers_engine
+from lit_grpo.callbacks.rollout import RolloutCallback
+from lit_grpo.data.batches import TaskBatch, consumed_batches
+from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
+from lit_grpo.metrics.results import RepairResults, write_run
+from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.engine import SamplingSettings
+from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.transcripts import write_transcripts
+
+LOGGED = (
+    Quantity.FR_1,
+    Quantity.FR_5,
+    Quantity.RR_5,
+    Quantity.UNFAITHFUL,
+    Quantity.DIAGNOSIS_F1,
+    Quantity.MALFORMED,
+    Quantity.VERIFIED,
+)
+
+
+class RepairEvaluation(Callback):
+    """Evaluates the policy on the held-out tasks of the data module.
+
+    Files: ``results.json``, ``scores.jsonl`` and ``episodes.jsonl`` in the run folder after `test`, in its folder
+    ``validation`` after `validate`, and in ``validation/batch_NNNNNN`` during `fit`.
+
+    Args:
+        episode: Rules and rendering, the same as in training.
+        max_completion_tokens: Of a turn.
+        temperature: 0 decodes greedily.
+        seed: Of the draws, where the temperature is not 0.
+    """
+
+    def __init__(
+        self,
+        episode: EpisodeSettings,
+        max_completion_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        sampling = SamplingSettings(temperature=temperature, max_completion_tokens=max_completion_tokens)
+        self.settings = RolloutSettings(group_size=1, sampling=sampling, episode=episode)
+        self.seed = seed
+        self.start: dict[str, float] = {}
+        """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
+        self._engine = PolicyEngine(transformers_engine)
+        self._solver = HighsSolver()
+        self._groups: list[EpisodeGroup] = []
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Share the engine of the rollouts, where there are any."""
+        require_policy_module(pl_module, "RepairEvaluation")
+        for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
+            if isinstance(callback, RolloutCallback):
+                self._engine = callback.engine
+        self._engine.forget()
+
+    @override
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin with no episodes."""
+        self._groups = []
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    @override
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Play this rank's tasks of the batch."""
+        assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
+        module = require_policy_module(pl_module, "RepairEvaluation")
+        self._groups += collect_groups(
+            batch.tasks,
+            self._engine.synced(module),
+            self._solver,
+            self._engine.conversation(module),
+            self.settings,
+            self.seed,
+            step=0,
+        )
+
+    on_test_batch_start = on_validation_batch_start
+
+    @override
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the files, log the numbers."""
+        results = self._write(trainer, self._folder(trainer))
+        values = {f"val/{quantity}": _value(results, quantity) for quantity in LOGGED}
+        kinds = {kind.value: summary.value(Quantity.FR_5) or 0.0 for kind, summary in results.by_kind.items()}
+        self.start = self.start or kinds
+        values |= {f"val/FR@5/{kind}": value for kind, value in kinds.items()}
+        values["val/worst_kind_FR@5"] = min(kinds.values())
+        values["val/guarded_FR@5"] = guarded_score(values[f"val/{Quantity.FR_5}"], kinds, self.start)
+        pl_module.log_dict(values, rank_zero_only=False)
+
+    @override
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the files, log the numbers."""
+        results = self._write(trainer, self._folder(trainer))
+        pl_module.log_dict({f"test/{quantity}": _value(results, quantity) for quantity in LOGGED})
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The start, so that a resumed fit guards against the same."""
+        return {"start": self.start}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Put the start back."""
+        self.start = state_dict["start"]
+
+    def _write(self, trainer: pl.Trainer, folder: Path) -> RepairResults:
+        scored = gather_scored_tasks([_scored(group) for group in self._groups])
+        if not scored:
+            raise ValueError("expected held-out tasks to evaluate, got none; raise data.held_out.num_..._tasks")
+        if trainer.is_global_zero:
+            results = write_run(folder, scored)
+            write_transcripts(folder / "episodes.jsonl", self._groups, step=0)
+        else:
+            results = None
+        results = trainer.strategy.broadcast(results)
+        assert results is not None
+        return results
+
+    def _folder(self, trainer: pl.Trainer) -> Path:
+        root = run_folder(trainer)
+        match trainer.state.fn:
+            case TrainerFn.FITTING:
+                return root / "validation" / f"batch_{consumed_batches(trainer):06d}"
+            case TrainerFn.VALIDATING:
+                return root / "validation"
+            case _:
+                return root
+
+
+def guarded_score(mean: float, kinds: dict[str, float], start: dict[str, float]) -> float:
+    """The mean, less the largest loss of any kind since the start.
+
+    A checkpoint that gains ten points on average by giving up twenty on one kind scores below where it began. Example:
+    mean 0.6, kind D from 0.36 to 0.02: 0.6 - 0.34 = 0.26.
+    """
+    return mean - max(0.0, *(start.get(kind, value) - value for kind, value in kinds.items()))
+
+
+def _scored(group: EpisodeGroup) -> ScoredTask:
+    (episode,) = group.episodes
+    task = group.task
+    return ScoredTask(
+        task_id=task.id,
+        kind=task.fault.kind,
+        difficulty=task.fault.difficulty,
+        domain=task.domain,
+        stop_reason=episode.stop_reason,
+        score=episode.score,
+    )
+
+
+def _value(results: RepairResults, quantity: Quantity) -> float:
+    value = results.overall.value(quantity)
+    return float("nan") if value is None else value

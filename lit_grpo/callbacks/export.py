@@ -1,0 +1,78 @@
+"""ExportPolicy: writes the trained policy as a Hugging Face directory at the end of a fit.
+
+Named in configs as a callback. The directory is what the next run's ``model.policy.checkpoint`` points at.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch import Tensor
+from typing_extensions import override
+
+from lit_grpo.callbacks.policy_engine import load_tokenizer, require_policy_module, run_folder
+from lit_grpo.modules.base import PolicyModule
+from lit_grpo.rollout.weights import full_weights
+
+
+class ExportPolicy(Callback):
+    """Writes weights (of a policy with adapters: the adapters) and tokenizer.
+
+    Args:
+        which: ``last``: the weights at the end of the fit; ``best``: those of the checkpoint that the run's
+            ModelCheckpoint with a ``monitor`` found best.
+        folder: Within the run folder.
+    """
+
+    def __init__(self, which: Literal["last", "best"] = "last", folder: str = "policy") -> None:
+        self.which, self.folder = which, folder
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Check that there will be a best checkpoint before hours are spent."""
+        if stage == "fit" and self.which == "best":
+            _monitoring_checkpoint(trainer)
+
+    @override
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Gather the weights on every rank, write them on rank 0."""
+        module = require_policy_module(pl_module, "ExportPolicy")
+        weights = dict(full_weights(module.policy))
+        if self.which == "best" and (best := _monitoring_checkpoint(trainer).best_model_path):
+            weights |= _checkpoint_weights(Path(best))
+        if trainer.is_global_zero:
+            save_policy(module, weights, run_folder(trainer) / self.folder)
+
+
+def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) -> None:
+    """Write a policy and its tokenizer with ``save_pretrained``.
+
+    Args:
+        module: Whose policy it is.
+        weights: By the names of ``policy.model.state_dict()``, on any device.
+        folder: Made if missing.
+    """
+    model = module.policy_settings.load().model
+    model.load_state_dict(weights, strict=False)
+    model.save_pretrained(folder)
+    load_tokenizer(module).save_pretrained(folder)
+
+
+def _monitoring_checkpoint(trainer: pl.Trainer) -> ModelCheckpoint:
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor is not None:
+            return callback
+    raise ValueError(
+        "ExportPolicy(which='best'): expected a ModelCheckpoint with a monitor among trainer.callbacks, got none"
+    )
+
+
+def _checkpoint_weights(path: Path) -> dict[str, Tensor]:
+    """Weights of a single-file checkpoint, by the names of ``policy.model.state_dict()``."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    prefix = "policy.model."
+    return {name.removeprefix(prefix): weight for name, weight in checkpoint["state_dict"].items()}

@@ -1,0 +1,70 @@
+"""RepairWriter: `lit-grpo predict` repairs a user's program and writes what it did beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from typing_extensions import override
+
+from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module, transformers_engine
+from lit_grpo.data.user_program import UserProgram
+from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.io import write_program
+from lit_grpo.repair import read_problem, repair, report
+
+
+class RepairWriter(Callback):
+    """Writes the repaired program and a report with the diagnosis, the difference and its cost.
+
+    Args:
+        episode: Rules and rendering, those the policy was trained with.
+        num_attempts: The first is greedy, the others are sampled; the least change that is feasible is kept.
+        max_completion_tokens: Of a turn.
+        seed: Of the sampled attempts.
+    """
+
+    def __init__(
+        self, episode: EpisodeSettings, num_attempts: int = 8, max_completion_tokens: int = 64, seed: int = 0
+    ) -> None:
+        self.episode, self.num_attempts = episode, num_attempts
+        self.max_completion_tokens, self.seed = max_completion_tokens, seed
+        self._engine = PolicyEngine(transformers_engine)
+        self._solver = HighsSolver()
+
+    @override
+    def on_predict_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Read, repair, write, show.
+
+        Raises:
+            ValueError: The program is none, is not infeasible, or no attempt made it feasible.
+        """
+        assert isinstance(batch, UserProgram), f"expected RepairDataModule's program, got {type(batch).__name__}"
+        module = require_policy_module(pl_module, "RepairWriter")
+        problem = read_problem(batch.program, batch.specification, self._solver)
+        found = repair(
+            problem,
+            self._engine.synced(module),
+            self._engine.conversation(module),
+            self._solver,
+            self.episode,
+            self.max_completion_tokens,
+            self.num_attempts,
+            self.seed,
+        )
+        if found is None:
+            raise ValueError(
+                f"{batch.program}: expected a repair within {self.num_attempts} attempts of {self.episode.max_steps} "
+                "steps, got none; raise num_attempts, or take a policy trained on such programs"
+            )
+        text = report(found, problem.specification is not None)
+        batch.output.parent.mkdir(parents=True, exist_ok=True)
+        write_program(found.repaired, batch.output)
+        batch.output.with_suffix(".report.txt").write_text(text, encoding="utf-8")
+        Console().print(text, markup=False, highlight=False)
+        Console().print(f"Written: {batch.output} and {batch.output.with_suffix('.report.txt').name}", markup=False)

@@ -1,0 +1,157 @@
+"""RolloutCallback: before each training batch, play its tasks with the present policy and attach the experience.
+
+Named in configs as a callback of a GRPO fit. It says when the plain functions of rollout/ run, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning_utilities.core.rank_zero import rank_zero_info
+from typing_extensions import override
+
+from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transformers_engine
+from lit_grpo.data.batches import TaskBatch, consumed_batches
+from lit_grpo.data.datamodule import TaskDataModule
+from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
+from lit_grpo.modules.grpo import GRPOModule, Rollout
+from lit_grpo.rewards import RewardWeights
+from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.engine import SamplingSettings
+from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.experience import build_experience
+from lit_grpo.rollout.transcripts import write_transcripts
+
+METRICS = (
+    "reward",
+    "outcome",
+    "diagnosis",
+    "efficiency",
+    "recovered",
+    "turns",
+    "truncated",
+    "verified",
+    "groups_with_signal",
+    "std_within_groups",
+    "rollout_s",
+)
+"""Logged as ``rollout/NAME``; docs/metrics.md says what each is."""
+
+
+class RolloutCallback(Callback):
+    """Collects a group of episodes per task with the policy's present weights.
+
+    Args:
+        sampling: The distribution that turns are drawn from.
+        episode: Rules and rendering of an episode.
+        reward: Weights of the composite reward.
+        group_size: Attempts per task.
+        seed: Of the draws.
+        transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``; 0 writes none.
+    """
+
+    def __init__(
+        self,
+        sampling: SamplingSettings,
+        episode: EpisodeSettings,
+        reward: RewardWeights,
+        group_size: int = 8,
+        seed: int = 0,
+        transcripts_every: int = 10,
+    ) -> None:
+        if sampling.temperature <= 0:
+            raise ValueError(
+                f"sampling.temperature: expected above 0 for training, got {sampling.temperature}; greedy attempts at "
+                "a task are all alike and teach nothing"
+            )
+        self.settings = RolloutSettings(group_size, sampling, episode, reward)
+        self.seed, self.transcripts_every = seed, transcripts_every
+        self.engine = PolicyEngine(transformers_engine)
+        """Shared with RepairEvaluation."""
+        self._solver = HighsSolver()
+        self._metrics = PolicyMetrics(METRICS)
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say what a step consists of."""
+        module, data = _grpo(pl_module), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        if not isinstance(data, TaskDataModule):
+            raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
+        share = data.num_tasks // trainer.world_size
+        if share % module.updates_per_rollout:
+            raise ValueError(
+                f"model.updates_per_rollout: expected a divisor of the {share} tasks of each rank, got "
+                f"{module.updates_per_rollout}; change it or data.num_tasks"
+            )
+        self._metrics.to(module.device)
+        self.engine.forget()
+        rank_zero_info(
+            f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
+            f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
+            f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks."
+        )
+
+    @override
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Play, turn into experience, attach, log."""
+        assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
+        started, module, step = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
+        groups = collect_groups(
+            batch.tasks,
+            self.engine.synced(module),
+            self._solver,
+            self.engine.conversation(module),
+            self.settings,
+            self.seed,
+            step,
+        )
+        share = len(groups) // module.updates_per_rollout
+        batch.experience = Rollout(
+            tuple(
+                build_experience(groups[start : start + share], module.advantage, module.microbatch_tokens)
+                for start in range(0, len(groups), share)
+            ),
+            self.settings.sampling.temperature,
+        )
+        self._log(module, groups, perf_counter() - started)
+        if self.transcripts_every and step % self.transcripts_every == 0 and trainer.is_global_zero:
+            write_transcripts(run_folder(trainer) / "episodes.jsonl", groups, step)
+
+    def _log(self, module: GRPOModule, groups: list[EpisodeGroup], seconds: float) -> None:
+        episodes = [episode for group in groups for episode in group.episodes]
+        rewards = torch.tensor([[episode.reward.total for episode in group.episodes] for group in groups])
+        verified = torch.tensor([[episode.score.verified for episode in group.episodes] for group in groups])
+        statistics = reward_statistics(rewards, verified)
+        num_episodes = len(episodes)
+        means = {
+            "outcome": sum(episode.reward.outcome for episode in episodes) / num_episodes,
+            "diagnosis": sum(episode.reward.diagnosis for episode in episodes) / num_episodes,
+            "efficiency": sum(episode.reward.efficiency for episode in episodes) / num_episodes,
+            "recovered": sum(episode.score.recovered for episode in episodes) / num_episodes,
+            "turns": sum(len(episode.turns) for episode in episodes) / num_episodes,
+            "truncated": sum(episode.truncated for episode in episodes) / num_episodes,
+            "verified": verified.double().mean().item(),
+        }
+        self._metrics.update(means, num_episodes)
+        self._metrics.update({"reward": statistics.mean}, int(verified.sum()))
+        self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
+        if not math.isnan(statistics.std_within_groups):
+            self._metrics.update({"std_within_groups": statistics.std_within_groups}, len(groups))
+        self._metrics.update({"rollout_s": seconds}, 1)
+        module.log_dict({f"rollout/{name}": value for name, value in self._metrics.compute().items()})
+        self._metrics.reset()
+
+
+def _grpo(module: pl.LightningModule) -> GRPOModule:
+    if not isinstance(module, GRPOModule):
+        raise ValueError(f"RolloutCallback: expected GRPOModule as the model, got {type(module).__name__}")
+    return module

@@ -1,0 +1,186 @@
+"""`lit-grpo fit|validate|test|predict`: LightningCLI on this package's modules, data modules and callbacks.
+
+Configs compose: every ``--config`` overrides those before it, and ``--key value`` overrides them all. What a user can
+get wrong is answered in one line; a traceback means a bug.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+from typing_extensions import override
+from yaml.representer import SafeRepresenter
+
+from lit_grpo.callbacks.evaluation import RepairEvaluation
+from lit_grpo.callbacks.export import ExportPolicy
+from lit_grpo.callbacks.metrics_csv import METRICS_FILE, MetricsCsv
+from lit_grpo.callbacks.progress import RepairProgressBar
+from lit_grpo.callbacks.repair_writer import RepairWriter
+from lit_grpo.callbacks.rollout import RolloutCallback
+from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates, StopAndSave
+from lit_grpo.config_errors import explain
+from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
+from lit_grpo.data.user_program import RepairDataModule
+from lit_grpo.losses.clipped import ClippedLoss
+from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.modules.sft import SFTModule
+
+CONFIGURABLE = (
+    AtomicModelParallelStrategy,
+    ClippedLoss,
+    DemonstrationDataModule,
+    ExportPolicy,
+    GRPOModule,
+    ProofreadingDataModule,
+    RepairDataModule,
+    RepairEvaluation,
+    RepairWriter,
+    RolloutCallback,
+    SFTModule,
+    TaskDataModule,
+)
+"""What a config may name as ``class_path`` without its module: importing a class is what makes its short name known."""
+
+PACKAGE = Path(__file__).parent
+
+# Weights per kind of fault are a mapping with enum keys, which the YAML writer of --print_config does not know.
+SafeRepresenter.add_multi_representer(StrEnum, lambda representer, member: representer.represent_str(member.value))
+
+
+class UserError(Exception):
+    """Something in a config or on the command line; the message is one line."""
+
+
+class ConfigParser(LightningArgumentParser):
+    """A parser whose errors are one line, with the nearest known name."""
+
+    @override
+    def error(self, message: str, ex: Exception | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Raise UserError."""
+        raise UserError(explain(message, sys.argv[1:], CONFIGURABLE)) from ex
+
+
+class KeepConfig(SaveConfigCallback):
+    """Writes the resolved config into the run folder, beside those that are there already."""
+
+    @override
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write ``config.yaml``, or the next free ``config_N.yaml``."""
+        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = {path.name for path in folder.glob("config*.yaml")}
+        names = ["config.yaml", *(f"config_{number}.yaml" for number in range(1, len(taken) + 1))]
+        name = next(name for name in names if name not in taken)
+        self.parser.save(self.config, folder / name, skip_none=False)
+
+
+class RepairCLI(LightningCLI):
+    """The command line. Adds to every run: atomic checkpoints, random states, Ctrl-C that saves, the logs, the bar."""
+
+    def __init__(self, args: Sequence[str] | None = None) -> None:
+        super().__init__(
+            pl.LightningModule,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            parser_class=ConfigParser,
+            save_config_callback=KeepConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            # Batches are shared over ranks by their position in the stream (data/batches.py), not by a sampler.
+            trainer_defaults={"use_distributed_sampler": False, "default_root_dir": "runs/default"},
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=None if args is None else list(args),
+        )
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Check that the checkpoint is there, before anything is built; its settings are those of the config."""
+        config = self.config[self.config.subcommand]
+        path = config.get("ckpt_path")
+        if path is not None and path not in ("best", "last", "hpc", "registry") and not Path(path).exists():
+            raise UserError(f"--ckpt_path: expected a checkpoint, got {path}, which does not exist")
+        if self.config.subcommand == "fit" and path is None:
+            _require_fresh(Path(config.trainer.default_root_dir))
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The Trainer of the config, with what every run has."""
+        assert self.subcommand is not None
+        trainer = self.config_init[self.subcommand].trainer
+        folder = trainer.default_root_dir
+        is_fit = self.subcommand == "fit"
+        if trainer.logger is None:
+            tensorboard = TensorBoardLogger(folder, name="tensorboard", version="")
+            trainer.logger = [MetricsCsv(folder), tensorboard] if is_fit else False
+        trainer.plugins = [*_as_list(trainer.plugins), AtomicCheckpointIO()]
+        callbacks = [*_as_list(trainer.callbacks), RandomStates()]
+        if is_fit:
+            callbacks.append(StopAndSave())
+        if trainer.enable_progress_bar is not False:
+            callbacks.append(RepairProgressBar())
+        trainer.callbacks = callbacks
+        return super().instantiate_trainer(**kwargs)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        args: Of the command line; None: those of the process.
+
+    Returns:
+        Exit status: 0, or 2 after an error of the user's, which is then on stderr in one line.
+    """
+    try:
+        RepairCLI(args)
+    except UserError as error:
+        return _complain(str(error))
+    except (ValueError, FileNotFoundError, MisconfigurationException) as error:
+        if not _is_ours(error, error.__traceback__):
+            raise
+        return _complain(str(error))
+    return 0
+
+
+def _is_ours(error: Exception, trace: TracebackType | None) -> bool:
+    """Whether this package raised it on purpose: then its message says what to change."""
+    if isinstance(error, MisconfigurationException):
+        return True
+    frames = traceback.extract_tb(trace)
+    return bool(frames) and PACKAGE in Path(frames[-1].filename).parents
+
+
+def _complain(message: str) -> int:
+    print(f"lit-grpo: {message}", file=sys.stderr)
+    return 2
+
+
+def _require_fresh(folder: Path) -> None:
+    """UserError if a fit from the beginning would write over another one's files."""
+    if (folder / METRICS_FILE).exists():
+        raise UserError(
+            f"trainer.default_root_dir: expected a folder without a run, got {folder}, which has {METRICS_FILE}; "
+            "name another one, or resume that run with --ckpt_path"
+        )
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

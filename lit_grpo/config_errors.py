@@ -1,0 +1,123 @@
+"""One-line explanations of what the config parser refuses: the whole path of a key, and the nearest known name.
+
+Called by cli.py. The parser itself says neither where a nested key stands nor what it might have meant.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from inspect import signature
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import lightning.pytorch as pl
+import lightning.pytorch.callbacks
+import lightning.pytorch.loggers
+import lightning.pytorch.strategies
+import yaml
+
+REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
+TOP = ("seed_everything", "trainer", "model", "data", "ckpt_path", "weights_only", "verbose", "return_predictions")
+_CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
+
+
+def explain(message: str, arguments: Sequence[str], configurable: Iterable[type]) -> str:
+    """One line for one refusal.
+
+    Args:
+        message: The parser's own, perhaps of many lines.
+        arguments: The command line.
+        configurable: Classes that a config may name without their module.
+    """
+    if REFUSED_KEY.search(message):
+        classes = {cls.__name__: cls for cls in [*configurable, *_lightning_classes()]}
+        for path, known in unknown_keys(_trees(arguments), classes):
+            return f"{path}: expected a known key, got {path.rpartition('.')[2]!r}{_nearest(path, known)}"
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    reasons = [line[2:] for line in lines if line.startswith("- ") and "NoneType" not in line]
+    return " ".join([lines[0], *reasons] if reasons else lines)
+
+
+def unknown_keys(trees: Iterable[Any], classes: Mapping[str, type]) -> Iterator[tuple[str, Iterable[str]]]:
+    """The dotted path of every key that nothing takes, with the names that are taken there."""
+    for tree in trees:
+        for key, node in tree.items() if isinstance(tree, dict) else ():
+            if key not in TOP:
+                yield key, TOP
+            else:
+                yield from _unknown(node, pl.Trainer if key == "trainer" else None, key, classes)
+
+
+def _unknown(node: Any, kind: Any, path: str, classes: Mapping[str, type]) -> Iterator[tuple[str, Iterable[str]]]:
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            yield from _unknown(item, None, f"{path}[{number}]", classes)
+    if not isinstance(node, dict):
+        return
+    if "class_path" in node:
+        yield from ((f"{path}.{key}", _CLASS_KEYS) for key in node if key not in _CLASS_KEYS)
+        cls = _find_class(str(node["class_path"]), classes)
+        yield from _unknown(node.get("init_args"), cls, f"{path}.init_args", classes)
+        return
+    known = _parameters(kind)
+    for key, value in node.items() if known else ():
+        if key in known:
+            yield from _unknown(value, known[key], f"{path}.{key}", classes)
+        else:
+            yield f"{path}.{key}", known
+
+
+def _parameters(kind: Any) -> dict[str, Any]:
+    """What a class takes, with the annotation of each; empty for what is no class of settings."""
+    candidates = [kind, *get_args(kind)]
+    for cls in candidates:
+        if isinstance(cls, type) and cls.__module__ != "builtins":
+            hints = get_type_hints(cls.__init__)
+            return {name: hints.get(name) for name in signature(cls).parameters}
+    return {}
+
+
+def _find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
+    if "." not in class_path:
+        return classes.get(class_path)
+    module, _, name = class_path.rpartition(".")
+    return vars(importlib.import_module(module)).get(name)
+
+
+def _trees(arguments: Sequence[str]) -> list[Any]:
+    """The configs named on a command line, and a tree of the keys given on it."""
+    configs: list[dict[str, Any]] = []
+    keys: list[str] = []
+    for position, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name in ("--config", "-c"):
+            path = Path(value or arguments[position + 1])
+            configs.append(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        elif name.startswith("--"):
+            keys.append(name[2:])
+    return [*configs, *(_tree(key, configs) for key in keys if "." in key)]
+
+
+def _tree(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """``model.optimizer.learning_rate`` as the config that would say it."""
+    first, *rest = key.split(".")
+    tree: Any = None
+    for part in reversed([part for part in rest if part != "init_args"]):
+        tree = {part: tree}
+    nodes = [config[first] for config in configs if first in config]
+    class_path = next((node["class_path"] for node in reversed(nodes) if "class_path" in node), None)
+    return {first: tree if class_path is None else {"class_path": class_path, "init_args": tree}}
+
+
+def _lightning_classes() -> Iterator[type]:
+    for module in (lightning.pytorch.callbacks, lightning.pytorch.loggers, lightning.pytorch.strategies):
+        yield from (value for value in vars(module).values() if isinstance(value, type))
+
+
+def _nearest(path: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = get_close_matches(path.rpartition(".")[2], names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"

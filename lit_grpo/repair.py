@@ -1,0 +1,193 @@
+"""Repairing a user's own program: play attempts with a policy, keep the best, and say honestly what was changed.
+
+Called by callbacks/repair_writer.py (`lit-grpo predict`). Of a program without its original nobody can know whether a
+repair is faithful, so the report claims one thing, "feasible again", and says what that costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import unified_diff
+from hashlib import blake2b
+from pathlib import Path
+
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.environment.actions import number_text
+from lit_grpo.environment.episode import EpisodeRecord, EpisodeSettings, RepairEpisode, StopReason
+from lit_grpo.environment.faithful import differing_elements
+from lit_grpo.environment.formats import lp_text
+from lit_grpo.environment.io import read_program
+from lit_grpo.environment.observation import instructions
+from lit_grpo.environment.program import (
+    Element,
+    LinearProgram,
+    ProgramError,
+    Sense,
+    VariableType,
+    row_element,
+    variable_element,
+)
+from lit_grpo.environment.solver import Solver, SolverStatus
+from lit_grpo.environment.specification import RepairProblem, Sentence, Specification
+from lit_grpo.rollout.engine import FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
+
+VIOLATION_TOLERANCE = 1e-6
+"""The solver's own feasibility tolerance: smaller violations are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A program that is feasible again, and what that took."""
+
+    original: LinearProgram
+    """As the user wrote it: infeasible."""
+    repaired: LinearProgram
+    diagnosis: tuple[Element, ...]
+    """What the policy held responsible; empty if it said nothing."""
+    changed: tuple[Element, ...]
+    """What differs between the two."""
+    objective: float
+    """Optimum of the repaired program."""
+    violations: tuple[tuple[Element, float], ...]
+    """By how much the repaired optimum breaks each requirement as the user wrote it."""
+
+
+def read_problem(program: Path, specification: Path | None, solver: Solver) -> RepairProblem:
+    """The user's program, with what it should mean.
+
+    Raises:
+        ProgramError: No readable program in the file, or one that is not infeasible.
+        FileNotFoundError: No such specification.
+    """
+    written = read_program(program)
+    solution = solver.solve(written)
+    if solution.status is not SolverStatus.INFEASIBLE:
+        detail = f" with objective {number_text(solution.objective)}" if solution.objective is not None else ""
+        raise ProgramError(
+            f"{program}: expected an infeasible program, got one that is {solution.status}{detail}; there is no "
+            "conflict to repair in it"
+        )
+    if specification is None:
+        return RepairProblem(written)
+    if not specification.is_file():
+        raise FileNotFoundError(f"{specification}: expected a text that says what the program means, got no such file")
+    text = specification.read_text(encoding="utf-8").strip()
+    return RepairProblem(written, Specification((Sentence(text),)))
+
+
+def repair(
+    problem: RepairProblem,
+    engine: RolloutEngine,
+    conversation: ConversationFormat,
+    solver: Solver,
+    settings: EpisodeSettings,
+    max_completion_tokens: int,
+    num_attempts: int,
+    seed: int,
+) -> Repair | None:
+    """The best of several attempts: the first greedy, the others sampled at temperature 1.
+
+    Returns:
+        Of the attempts that ended feasible, the one with the fewest changed elements, then the smallest violations;
+        None if none did.
+    """
+    repairs: list[Repair] = []
+    for attempt in range(num_attempts):
+        sampling = SamplingSettings(1.0 if attempt else 0.0, max_completion_tokens)
+        record = play(problem, engine, conversation, solver, settings, sampling, seed + attempt)
+        if record.final_status is SolverStatus.OPTIMAL:
+            repairs.append(_repair(problem.program, record, solver))
+    return min(repairs, key=lambda found: (len(found.changed), sum(v for _, v in found.violations)), default=None)
+
+
+def play(
+    problem: RepairProblem,
+    engine: RolloutEngine,
+    conversation: ConversationFormat,
+    solver: Solver,
+    settings: EpisodeSettings,
+    sampling: SamplingSettings,
+    seed: int,
+) -> EpisodeRecord:
+    """One attempt, without a ground truth to score it against."""
+    episode = RepairEpisode(problem, solver, settings)
+    context = conversation.prompt_ids(instructions(settings.style), episode.observation)
+    turn = 0
+    while episode.stop_reason is None:
+        if turn and len(context) + sampling.max_completion_tokens > engine.max_context_tokens:
+            episode.end(StopReason.TOKEN_LIMIT)
+            break
+        engine.submit(GenerationRequest(0, context, _draw_seed(seed, turn)), sampling)
+        (completion,) = engine.wait()
+        cut_off = completion.finish_reason is FinishReason.LENGTH
+        outcome = episode.step(conversation.decode(completion.token_ids), truncated=cut_off)
+        context += completion.token_ids + conversation.continuation_ids(outcome.observation, closed=not cut_off)
+        turn += 1
+    engine.release()
+    return episode.record()
+
+
+def report(found: Repair, has_specification: bool) -> str:
+    """What was done, for a person to check."""
+    lines = ["Feasible again." + _caveat(has_specification), ""]
+    lines += ["Held responsible: " + (", ".join(found.diagnosis) or "nothing was stated"), ""]
+    lines += [f"Changed ({len(found.changed)}): " + (", ".join(found.changed) or "nothing"), ""]
+    lines += [*_difference(found.original, found.repaired), ""]
+    lines.append(f"Objective of the repaired program: {number_text(found.objective)}")
+    lines.append("What its optimum breaks of the program as it was written:")
+    lines += [f"  {element} by {number_text(amount)}" for element, amount in found.violations] or ["  nothing"]
+    return "\n".join(lines) + "\n"
+
+
+def broken_requirements(program: LinearProgram, values: dict[str, float]) -> tuple[tuple[Element, float], ...]:
+    """By how much a point breaks each row and bound of a program.
+
+    Args:
+        program: Whose requirements are meant.
+        values: Of its variables by name; those that are left out count as 0.
+
+    Returns:
+        (element, amount) where the amount is above 1e-6: rows in units of their right-hand side, variables in their
+        own (the distance to the bounds, or to the nearest integer).
+    """
+    broken: list[tuple[Element, float]] = []
+    for row in program.constraints:
+        slack = row.rhs - sum(coefficient * values.get(name, 0.0) for name, coefficient in row.terms)
+        amount = {Sense.LESS_EQUAL: -slack, Sense.GREATER_EQUAL: slack, Sense.EQUAL: abs(slack)}[row.sense]
+        broken.append((row_element(row.name), amount))
+    for variable in program.variables:
+        value = values.get(variable.name, 0.0)
+        lower, upper = variable.effective_bounds
+        fraction = 0.0 if variable.type is VariableType.CONTINUOUS else abs(value - round(value))
+        broken.append((variable_element(variable.name), max(lower - value, value - upper, fraction)))
+    return tuple((element, amount) for element, amount in broken if amount > VIOLATION_TOLERANCE)
+
+
+def _draw_seed(seed: int, turn: int) -> int:
+    return int.from_bytes(blake2b(f"{seed}/{turn}".encode(), digest_size=8).digest(), "little")
+
+
+def _repair(written: LinearProgram, record: EpisodeRecord, solver: Solver) -> Repair:
+    solution = solver.solve(record.final_program)
+    assert solution.values is not None
+    assert solution.objective is not None
+    values = {v.name: value for v, value in zip(record.final_program.variables, solution.values, strict=True)}
+    return Repair(
+        original=written,
+        repaired=record.final_program,
+        diagnosis=record.diagnosis,
+        changed=differing_elements(record.final_program, written),
+        objective=solution.objective,
+        violations=broken_requirements(written, values),
+    )
+
+
+def _caveat(has_specification: bool) -> str:
+    if has_specification:
+        return " Whether it now says what the specification says is for you to check: nothing here proves it."
+    return " Whether it is what was meant cannot be known without a specification."
+
+
+def _difference(original: LinearProgram, repaired: LinearProgram) -> list[str]:
+    before, after = lp_text(original).splitlines(), lp_text(repaired).splitlines()
+    return list(unified_diff(before, after, "as written", "repaired", n=0, lineterm=""))
