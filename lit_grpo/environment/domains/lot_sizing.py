@@ -57,6 +57,12 @@ SHARED_PHRASINGS = (
 )
 
 
+WEEKLY_PHRASINGS = ("That week there is {limit}, at {terms}", "At {terms}, the week may use {limit}")
+WEEKLY = ("labour", "energy", "crane")
+WEEKLY_SHARE = 0.2
+"""Share of weeks that have a limit of their own, for each of these."""
+
+
 def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     """Some weeks of making and keeping."""
     weeks = range(1, rng.randint(*WEEKS[size]) + 1)
@@ -67,25 +73,26 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     rows: list[Constraint] = []
     for t in weeks:
         demand = made[t] + kept.get(t - 1, 0) - kept[t]
-        before = {f"stock_{t - 1}": 1} if t > 1 else {}
-        rows.append(
-            make_row(variables, f"balance_{t}", before | {f"make_{t}": 1, f"stock_{t}": -1}, Sense.EQUAL, demand)
-        )
+        flows = ({f"stock_{t - 1}": 1} if t > 1 else {}) | {f"make_{t}": 1, f"stock_{t}": -1}
+        rows.append(make_row(variables, f"balance_{t}", flows, Sense.EQUAL, demand))
         rows.append(make_row(variables, f"link_{t}", {f"make_{t}": 1, f"setup_{t}": -room[t]}, Sense.LESS_EQUAL, 0))
+    plan = {f"make_{t}": made[t] for t in weeks} | {f"setup_{t}": 1 for t in weeks}
     shared = rng.sample(SHARED, len(SHARED))
-    plan = {f"make_{t}": made[t] for t in weeks}
-    use = {name: rng.randint(1, 9) for name in plan}
-    rows.append(implied_row(rng, variables, shared[0], use, Sense.LESS_EQUAL, []))
-    num_shared = 1 if size is ProgramSize.SMALL else 2
-    if num_shared == 2:
-        use = {name: rng.randint(1, 9) for name in plan}
-        rows.append(planned_row(rng, variables, shared[1], use, Sense.LESS_EQUAL, plan))
+    weekly = {f"{what}_{t}": t for what in WEEKLY for t in weeks}
+    chosen = [name for name in weekly if rng.random() < WEEKLY_SHARE]
+    uses = {shared[0]: {name: rng.randint(1, 9) for name in plan}}
+    uses |= {name: {f"{what}_{weekly[name]}": rng.randint(1, 20) for what in ("make", "setup")} for name in chosen}
+    for i, (name, use) in enumerate(uses.items()):
+        if i % 2 == 0:
+            rows.append(implied_row(rng, variables, name, use, Sense.LESS_EQUAL, []))
+        else:
+            rows.append(planned_row(rng, variables, name, use, Sense.LESS_EQUAL, plan))
     rng.shuffle(rows)
     program = make_program(Direction.MINIMIZE, _costs(rng, weeks), variables, rows)
     phrasings = {f"balance_{t}": BALANCE_PHRASINGS for t in weeks} | {f"link_{t}": LINK_PHRASINGS for t in weeks}
-    text = specify(rng, wording, PHRASINGS, program, phrasings | dict.fromkeys(shared, SHARED_PHRASINGS))
-    spare = (f"balance_{len(weeks) + 1}", f"link_{len(weeks) + 1}")
-    return BaseModel(Domain.LOT_SIZING, program, text, (*shared[num_shared:], *spare))
+    phrasings |= dict.fromkeys(weekly, WEEKLY_PHRASINGS) | dict.fromkeys(shared, SHARED_PHRASINGS)
+    text = specify(rng, wording, PHRASINGS, program, phrasings)
+    return BaseModel(Domain.LOT_SIZING, program, text, (*shared[1:], *(n for n in weekly if n not in chosen)))
 
 
 def _week_variables(rng: Random, week: int, room: int) -> tuple[Variable, Variable, Variable]:

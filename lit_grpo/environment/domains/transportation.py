@@ -56,6 +56,11 @@ DEMAND_PHRASINGS = (
 SHARED_PHRASINGS = ("The fleet has {limit} to spend, at {terms}", "All trips together, at {terms}, may use {limit}")
 
 
+LOCAL_PHRASINGS = ("On the spot there is {limit} to use, at {terms}", "At {terms}, the place can take {limit}")
+LOCAL_SHARE = 0.4
+"""Share of depots and towns with a limit of their own."""
+
+
 def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     """A week of trips."""
     num_depots, num_towns = rng.choice(GRIDS[size])
@@ -65,27 +70,26 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     variables = [Variable(name, 0.0, float(n + rng.randint(1, 15)), VariableType.INTEGER) for name, n in plan.items()]
     load = {name: rng.randint(5, 40) for name in routes}
     rows: list[Constraint] = []
-    for i, depot in enumerate(depots):
-        loaded = {name: load[name] for name, (start, _) in routes.items() if start == depot}
-        stock = f"stock_{depot}"
-        if i % 2 == 0:
-            rows.append(planned_row(rng, variables, stock, loaded, Sense.LESS_EQUAL, plan))
-        else:
-            rows.append(implied_row(rng, variables, stock, loaded, Sense.LESS_EQUAL, []))
     for town in towns:
         brought = {name: load[name] for name, (_, end) in routes.items() if end == town}
         rows.append(planned_row(rng, variables, f"demand_{town}", brought, Sense.GREATER_EQUAL, plan))
+    limits = {f"stock_{d}": {name: load[name] for name, ends in routes.items() if ends[0] == d} for d in depots}
+    local = {f"gates_{place}": [n for n, ends in routes.items() if place in ends] for place in (*depots, *towns)}
+    chosen = [name for name in local if rng.random() < LOCAL_SHARE][: len(local) - 1]
     shared = rng.sample(SHARED, len(SHARED))
     num_shared = 1 if size is ProgramSize.SMALL else 2
-    for i, name in enumerate(shared[:num_shared]):
-        use = {route: rng.randint(1, 9) for route in routes}
+    limits |= {name: {route: rng.randint(1, 9) for route in local[name]} for name in chosen}
+    limits |= {name: {route: rng.randint(1, 9) for route in routes} for name in shared[:num_shared]}
+    for i, (name, use) in enumerate(limits.items()):
         if i % 2 == 0:
-            rows.append(implied_row(rng, variables, name, use, Sense.LESS_EQUAL, rows))
-        else:
             rows.append(planned_row(rng, variables, name, use, Sense.LESS_EQUAL, plan))
+        else:
+            rows.append(implied_row(rng, variables, name, use, Sense.LESS_EQUAL, rows))
     rng.shuffle(rows)
     program = make_program(Direction.MINIMIZE, {name: rng.randint(20, 95) for name in routes}, variables, rows)
     phrasings = {f"stock_{d}": STOCK_PHRASINGS for d in depots} | {f"demand_{t}": DEMAND_PHRASINGS for t in towns}
-    text = specify(rng, wording, PHRASINGS, program, phrasings | dict.fromkeys(shared, SHARED_PHRASINGS))
-    spare = [f"stock_{d}" for d in DEPOTS if d not in depots] + [f"demand_{t}" for t in TOWNS if t not in towns]
-    return BaseModel(Domain.TRANSPORTATION, program, text, (*shared[num_shared:], *spare))
+    phrasings |= dict.fromkeys(local, LOCAL_PHRASINGS) | dict.fromkeys(shared, SHARED_PHRASINGS)
+    text = specify(rng, wording, PHRASINGS, program, phrasings)
+    return BaseModel(
+        Domain.TRANSPORTATION, program, text, (*shared[num_shared:], *(n for n in local if n not in chosen))
+    )
