@@ -65,7 +65,7 @@ class BeforeAndAfter:
 
 
 def read_transcripts(path: Path) -> tuple[Transcript, ...]:
-    """Read an `episodes.jsonl`: one JSON object per episode with task_id, problem, turns, stop_reason, faithful."""
+    """Read an `episodes.jsonl`, as rollout/transcripts.py writes it: one JSON object per episode."""
     return tuple(_from_json(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
@@ -89,7 +89,7 @@ def draw_before_and_after(pair: BeforeAndAfter, path: Path) -> None:
     num_lines = len(problem) + 2, max(len(lines) for lines in attempts) + 2
     with figure(2 * COLUMN_INCHES, LINE_INCHES * (sum(num_lines) + 3), path) as drawing:
         grid = drawing.add_gridspec(2, 2, height_ratios=num_lines)
-        top = _text_axes(drawing, grid[0, :], f"Task {pair.before.task_id}", INK)
+        top = _text_axes(drawing, grid[0, :], f"Task {pair.before.task_id[:12]}", INK)
         _write(top, [_Line(text, INK) for text in problem], num_lines[0])
         for column, (name, transcript, lines) in enumerate(
             zip((pair.before_name, pair.after_name), (pair.before, pair.after), attempts, strict=True)
