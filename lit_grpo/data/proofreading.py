@@ -3,7 +3,7 @@
 A true program gets a few random slips; for each of them the move that sets it right is one continuation of the prompt.
 Of some untouched elements only the true *number* is learned, after the rest of the move: copying a number out of a
 sentence is most of what there is to learn, and slips alone practise it too rarely. No fault kinds, no certificates
-and no conflicts: what an infeasible program's culprit is, this does not teach. Read by DemonstrationDataModule.
+and no real conflicts: which element makes a program infeasible, this does not teach. Read by DemonstrationDataModule.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from lit_grpo.environment.program import (
     apply,
     edited_element,
 )
+from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart
 from lit_grpo.environment.specification import RepairProblem, Specification
 from lit_grpo.packing import Continuation, PromptGroup
 
@@ -41,7 +42,7 @@ class ProofreadingSettings:
 
     max_slips: int = 4
     """Each number from 1 to this is equally likely."""
-    num_copied: int = 3
+    num_copied: int = 8
     """Continuations per prompt in which only an untouched element's true value is learned."""
 
 
@@ -61,11 +62,20 @@ def proofread(
     mending = [edit for element in elements for edit in true_edits(element, slipped, program)]
     copied = [random_true_edit(rng.choice(elements), program, rng) for _ in range(settings.num_copied)]
     prompt = conversation.prompt_ids(
-        instructions(style), initial_observation(RepairProblem(slipped, specification), None, style)
+        instructions(style), initial_observation(RepairProblem(slipped, specification), _decoy(slipped, rng), style)
     )
     continuations = [_continuation(edit, conversation, whole=True) for edit in mending]
     continuations += [_continuation(edit, conversation, whole=False) for edit in copied if edit not in mending]
     return PromptGroup(prompt, tuple(continuations))
+
+
+def _decoy(program: LinearProgram, rng: random.Random) -> Conflict:
+    """A conflict of a few elements drawn at random: its marks become familiar without saying anything."""
+    elements = elements_of(program)
+    chosen = sorted(rng.sample(range(len(elements)), min(rng.randint(2, 4), len(elements))))
+    parts = {"row": (ConflictPart.ROW,), "var": (ConflictPart.LOWER, ConflictPart.UPPER)}
+    pairs = [elements[i].split(":", 1) for i in chosen]
+    return Conflict(tuple(ConflictMember(rng.choice(parts[kind]), name) for kind, name in pairs))
 
 
 def random_true_edit(element: Element, program: LinearProgram, rng: random.Random) -> Edit:

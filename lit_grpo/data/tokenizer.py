@@ -50,7 +50,7 @@ CHAT_TEMPLATE = (
 _PLACEHOLDER = "NAME"
 _NUMBER = 7.0
 
-_SPLIT = Regex(r"\d|\n| ?[^\s\w]+ ?| ?[A-Za-z_]+(?: (?=\d|$))?| ")
+_SPLIT = Regex(r"\d|\n| ?[^\s\w]+(?: |\n)?| ?[A-Za-z_]+(?: (?=\d|$))?| ")
 """Digits apart, punctuation with the spaces around it, words with those before them and those before a number or name."""
 
 
@@ -63,7 +63,7 @@ def action_pieces() -> list[str]:
     return sorted((p for p in pieces if len(p) > 1), key=lambda piece: (-len(piece), piece))
 
 
-def train_tokenizer(texts: Iterable[str], names: Iterable[str], vocabulary_size: int = 1024) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], names: Iterable[str], vocabulary_size: int = 640) -> PreTrainedTokenizerFast:
     """Learn a tokenizer from task text.
 
     Args:

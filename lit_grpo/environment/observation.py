@@ -189,15 +189,16 @@ def _compact_problem(problem: RepairProblem, conflict: Conflict | None) -> str:
     markers = _markers(conflict) if conflict is not None else {}
     order = [*markers, *(element for element in algebra if element not in markers)]
     lines = [
-        (f"{markers[e]} " if e in markers else "") + f"{_name(e)} {algebra[e]}" + _beside(sentences.get(e))
+        (f"{markers[e]} " if e in markers else "") + f"{_name(e)} {algebra[e]}" + _beside(sentences.get(e), _name(e))
         for e in order
     ]
     lines.append(_objective(problem.program) + _beside(sentences.get(None)))
     return "\n".join(lines if conflict is not None else ["conflict unknown", *lines])
 
 
-def _beside(text: str | None) -> str:
-    return "" if text is None else f" | {text}"
+def _beside(text: str | None, name: str = "") -> str:
+    """A sentence behind the algebra; where it opens with the element's name, the line has said it already."""
+    return "" if text is None else f" | {text.removeprefix(f'{name} : ')}"
 
 
 def _full_model(program: LinearProgram) -> str:

@@ -24,7 +24,7 @@ class TinyModelSettings:
     num_heads: int = 4
     num_key_value_heads: int = 2
     intermediate_size: int = 384
-    vocabulary_size: int = 1024
+    vocabulary_size: int = 640
     max_context_tokens: int = 512
 
 
