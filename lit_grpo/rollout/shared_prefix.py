@@ -70,9 +70,9 @@ def shared_prefix_attention(
     refused = {name for name in ("sliding_window", "softcap", "s_aux") if unused.get(name) is not None}
     if refused:
         raise ValueError(f"expected a model with plain causal attention, got one with {sorted(refused)}; use vLLM")
-    stream = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
+    queries, keys, values = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
     assert isinstance(module.layer_idx, int)
-    return attention.attend(module.layer_idx, *stream, scaling)[None], None
+    return attention.attend(module.layer_idx, queries, keys, values, scaling)[None], None
 
 
 AttentionInterface.register(ATTENTION_NAME, shared_prefix_attention)

@@ -16,12 +16,12 @@ from random import Random
 
 import pytest
 import torch
+from tiny_models import llama, qwen3
 from transformers import PreTrainedModel
 
 from lit_grpo.rollout import transformers_engine
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
 from lit_grpo.rollout.transformers_engine import TransformersEngine
-from tests.rollout.conftest import llama, qwen3
 
 STOP = 7
 GREEDY = SamplingSettings(temperature=0.0, max_completion_tokens=9)
@@ -32,7 +32,9 @@ def ids(rng: Random, length: int) -> tuple[int, ...]:
     return tuple(rng.randrange(10, 300) for _ in range(length))
 
 
-def plain_logprobs(model: PreTrainedModel, context: Sequence[int], completion: Sequence[int], temperature: float):
+def plain_logprobs(
+    model: PreTrainedModel, context: Sequence[int], completion: Sequence[int], temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """[completion] log-probs of one whole pass without any cache."""
     with torch.no_grad():
         logits = model(torch.tensor([[*context, *completion]])).logits[0] / temperature
@@ -67,7 +69,7 @@ def grouped_contexts(rng: Random, prompts: int = 3, group: int = 4) -> dict[int,
 
 @pytest.mark.parametrize("build", [qwen3, llama])
 @pytest.mark.parametrize("sampling", [GREEDY, WARM])
-def test_1_2_equals_the_plain_pass_over_turns(build: Callable[[], PreTrainedModel], sampling: SamplingSettings):
+def test_1_2_equals_the_plain_pass_over_turns(build: Callable[[], PreTrainedModel], sampling: SamplingSettings) -> None:
     model, rng = build(), Random(1)
     engine = TransformersEngine(model, {STOP})
     contexts = grouped_contexts(rng)
@@ -86,7 +88,7 @@ def test_1_2_equals_the_plain_pass_over_turns(build: Callable[[], PreTrainedMode
             contexts[key] = context + completion.token_ids + ids(rng, rng.randrange(1, 12))
 
 
-def test_1_new_conversations_may_join_old_ones():
+def test_1_new_conversations_may_join_old_ones() -> None:
     model, rng = qwen3(), Random(2)
     engine = TransformersEngine(model, {STOP})
     contexts = grouped_contexts(rng)
@@ -98,7 +100,7 @@ def test_1_new_conversations_may_join_old_ones():
         torch.testing.assert_close(torch.tensor(completion.logprobs), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_1_a_conversation_key_with_another_context_starts_anew():
+def test_1_a_conversation_key_with_another_context_starts_anew() -> None:
     model, rng = qwen3(), Random(3)
     engine = TransformersEngine(model, {STOP})
     play(engine, {0: ids(rng, 20)}, WARM)
@@ -108,7 +110,7 @@ def test_1_a_conversation_key_with_another_context_starts_anew():
     torch.testing.assert_close(torch.tensor(completion.logprobs), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_3_draws_depend_on_seed_and_position_only():
+def test_3_draws_depend_on_seed_and_position_only() -> None:
     model, rng = qwen3(), Random(4)
     contexts = grouped_contexts(rng, prompts=4, group=6)
     together = play(TransformersEngine(model, {STOP}), contexts, WARM)
@@ -119,7 +121,7 @@ def test_3_draws_depend_on_seed_and_position_only():
     assert len({together[key].token_ids for key in range(6)}) > 1, "samples of one prompt must differ"
 
 
-def test_3_completions_come_in_order_of_submission():
+def test_3_completions_come_in_order_of_submission() -> None:
     engine = TransformersEngine(qwen3(), {STOP})
     for key in (5, 2, 9):
         engine.submit(GenerationRequest(key, (10, 11, key + 20), seed=key), WARM)
@@ -127,7 +129,7 @@ def test_3_completions_come_in_order_of_submission():
     assert engine.wait() == []
 
 
-def test_4_stop_token_or_limit():
+def test_4_stop_token_or_limit() -> None:
     model, rng = qwen3(), Random(5)
     context = ids(rng, 10)
     free = play(TransformersEngine(model, {STOP}), {0: context}, WARM)[0].token_ids
@@ -140,7 +142,7 @@ def test_4_stop_token_or_limit():
     assert (cut.token_ids, cut.finish_reason) == (free[:2], FinishReason.LENGTH)
 
 
-def test_4_requests_of_one_batch_may_have_different_sampling():
+def test_4_requests_of_one_batch_may_have_different_sampling() -> None:
     model, rng = qwen3(), Random(6)
     engine = TransformersEngine(model, {STOP})
     contexts = [ids(rng, 12), ids(rng, 17), ids(rng, 8)]
@@ -153,7 +155,7 @@ def test_4_requests_of_one_batch_may_have_different_sampling():
         assert len(completion.token_ids) <= sampling.max_completion_tokens
 
 
-def test_5_a_context_that_does_not_fit_is_refused():
+def test_5_a_context_that_does_not_fit_is_refused() -> None:
     engine = TransformersEngine(qwen3(), {STOP}, max_context_tokens=20)
     assert TransformersEngine(qwen3(), {STOP}).max_context_tokens == 256
     engine.submit(GenerationRequest(0, tuple(range(10, 21)), seed=0), GREEDY)
@@ -164,14 +166,14 @@ def test_5_a_context_that_does_not_fit_is_refused():
 
 
 @pytest.mark.parametrize("build", [qwen3, llama])
-def test_6_new_weights_replace_the_old_ones(build: Callable[[int], PreTrainedModel]):
+def test_6_new_weights_replace_the_old_ones(build: Callable[[int], PreTrainedModel]) -> None:
     old, new, rng = build(0), build(1), Random(7)
     before = {name: tensor.clone() for name, tensor in old.state_dict().items()}
     engine = TransformersEngine(old, {STOP})
     contexts = grouped_contexts(rng)
     for key, completion in play(engine, contexts, WARM).items():
         assert completion.policy_version == 0
-        contexts[key] += completion.token_ids + (10,)
+        contexts[key] += (*completion.token_ids, 10)
     # named_parameters has a tied weight once, under the name of the embedding.
     engine.update_weights(new.named_parameters(), policy_version=3)
     for key, completion in play(engine, contexts, WARM, turn=1).items():
@@ -183,7 +185,7 @@ def test_6_new_weights_replace_the_old_ones(build: Callable[[int], PreTrainedMod
         engine.update_weights([("no_such_weight", torch.zeros(1))], policy_version=4)
 
 
-def test_7_a_prompt_is_run_once_per_group(monkeypatch: pytest.MonkeyPatch):
+def test_7_a_prompt_is_run_once_per_group(monkeypatch: pytest.MonkeyPatch) -> None:
     model, rng = qwen3(), Random(8)
     engine = TransformersEngine(model, {STOP})
     lengths: list[int] = []

@@ -1,12 +1,17 @@
-"""A tiny language model and tokenizer with random weights, for every test of the rollout."""
+"""Tiny language models with random weights and tokenizers, for the tests of the rollout."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config
-from transformers import Qwen3ForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 TINY_TEMPLATE = (
     "{% for message in messages %}"
@@ -34,8 +39,8 @@ def byte_tokenizer(template: str | None, specials: list[str], eos: str | None) -
     return fast
 
 
-@pytest.fixture(scope="session")
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """With the template of a model trained from scratch."""
     return byte_tokenizer(TINY_TEMPLATE, ["<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"], "<|end|>")
 
 

@@ -1,0 +1,33 @@
+"""The whole weights of a policy in training, whatever strategy holds it, one parameter at a time.
+
+Called when an engine takes new weights and when a policy is exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+
+
+def full_weights(module: nn.Module, trainable_only: bool = True) -> Iterator[tuple[str, Tensor]]:
+    """Names and full tensors of a plain, DDP-wrapped or FSDP2-sharded module.
+
+    Gathering a sharded parameter is a collective: every rank has to run through the iterator to its end. Only one
+    gathered parameter exists at a time, unless the caller keeps them.
+
+    Args:
+        module: names are relative to it; a DDP wrapper leaves no trace in them.
+        trainable_only: of a policy with adapters, the adapters; of another one, everything. A tied weight comes once.
+
+    Yields:
+        detached tensors on the module's device; of an unsharded one they share its memory, so copy what is kept.
+    """
+    if isinstance(module, DistributedDataParallel):
+        module = module.module
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad or not trainable_only:
+            tensor = parameter.detach()
+            yield name, tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
