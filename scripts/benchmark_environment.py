@@ -1,8 +1,9 @@
 """Steps per second and core of the environment: ``python scripts/benchmark_environment.py [--programs 60]``.
 
 A step is a whole turn of an episode: parse the text, edit, re-solve, find the new conflict if the program is still
-infeasible, write the observation. Programs have 10 variables and 10 rows; half the variables of a MILP are integral.
-Times are CPU times of this process, so other load on the machine matters little; each figure is a median of rounds.
+infeasible, write the observation. Programs are the domains' own of medium size (8 to 12 variables and rows), each with
+one right-hand side moved until the LP relaxation is infeasible. Times are CPU times of this process; each figure is a
+median of rounds. Other load on the machine still matters, through caches and shared cores: look at the load first.
 """
 
 from __future__ import annotations
@@ -15,20 +16,18 @@ from dataclasses import dataclass
 from random import Random
 
 from lit_grpo.environment.actions import Move, render
+from lit_grpo.environment.domains import build_base
+from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
 from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.environment.program import (
-    Constraint,
-    Direction,
     LinearProgram,
     Sense,
     SetRhs,
-    Variable,
-    VariableType,
     apply,
-    validate,
 )
+from lit_grpo.environment.relaxation import linear_relaxation
 from lit_grpo.environment.solver import SolverStatus
 from lit_grpo.environment.specification import RepairProblem
 
@@ -45,40 +44,22 @@ class TimedStep:
     text: str
 
 
-def planned_program(rng: Random, is_integer: bool, size: int = 10) -> LinearProgram:
-    """A random program that a known plan satisfies, four tenths dense, with bounds on every variable."""
-    plan = [rng.randint(0, 20) for _ in range(size)]
-    types = [VariableType.INTEGER if is_integer and j % 2 else VariableType.CONTINUOUS for j in range(size)]
-    variables = tuple(Variable(f"x{j}", 0.0, 40.0, types[j]) for j in range(size))
-    rows = []
-    for i in range(size):
-        columns = [j for j in range(size) if rng.random() < 0.4] or [i]
-        coefficients = {j: rng.randint(1, 9) for j in columns}
-        activity = sum(value * plan[j] for j, value in coefficients.items())
-        sense = rng.choice((Sense.LESS_EQUAL, Sense.GREATER_EQUAL))
-        slack = rng.randint(0, 20) if sense is Sense.LESS_EQUAL else -rng.randint(0, 20)
-        terms = tuple((f"x{j}", float(value)) for j, value in coefficients.items())
-        rows.append(Constraint(f"r{i}", terms, sense, float(activity + slack)))
-    objective = tuple((f"x{j}", float(rng.randint(1, 9))) for j in range(size))
-    return validate(LinearProgram(rng.choice(list(Direction)), objective, variables, tuple(rows)))
-
-
 def tightened(program: LinearProgram, rng: Random, solver: HighsSolver) -> tuple[LinearProgram, SetRhs] | None:
-    """The program with one right-hand side moved until it is just infeasible, and the edit that moves it back."""
+    """The program with one right-hand side moved until the LP relaxation is infeasible, and the edit that moves it back."""
     row = rng.choice(program.constraints)
     step = max(1.0, abs(row.rhs) // 4) * (1.0 if row.sense is Sense.GREATER_EQUAL else -1.0)
     for k in range(1, 12):
         faulty = apply(program, SetRhs(row.name, row.rhs + k * step))
-        if solver.solve(faulty).status is SolverStatus.INFEASIBLE:
+        if solver.solve(linear_relaxation(faulty)).status is SolverStatus.INFEASIBLE:
             return faulty, SetRhs(row.name, row.rhs)
     return None
 
 
 def idle_edit(faulty: LinearProgram, but: str, rng: Random, solver: HighsSolver) -> SetRhs | None:
-    """An edit of another row that leaves the program infeasible; None if the one tried repairs it."""
+    """An edit of another row that leaves the LP relaxation infeasible; None if the one tried repairs it."""
     row = rng.choice([row for row in faulty.constraints if row.name != but])
     edit = SetRhs(row.name, row.rhs + (3.0 if row.sense is Sense.LESS_EQUAL else -3.0))
-    is_idle = solver.solve(apply(faulty, edit)).status is SolverStatus.INFEASIBLE
+    is_idle = solver.solve(linear_relaxation(apply(faulty, edit))).status is SolverStatus.INFEASIBLE
     return edit if is_idle else None
 
 
@@ -90,7 +71,10 @@ def prepared_steps(
     repairing: list[TimedStep] = []
     idle: list[TimedStep] = []
     while len(repairing) < num_programs:
-        broken = tightened(planned_program(rng, is_integer), rng, solver)
+        base = build_base(rng.choice(list(Domain)), ProgramSize.MEDIUM, Wording(), rng).program
+        if base.is_integer is not is_integer:
+            continue
+        broken = tightened(base, rng, solver)
         edit = broken and idle_edit(broken[0], broken[1].row, rng, solver)
         if broken is None or edit is None:
             continue

@@ -11,9 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence, Set
 
-from lit_grpo.environment.branching import NODE_LIMIT, TreeTooLarge, most_fractional
 from lit_grpo.environment.feasibility import FeasibilityLp, LimitReached
 from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict
+
+INTEGRALITY_TOLERANCE = 1e-6
+"""A value is integral if it is this close to an integer, as in HiGHS."""
+
+NODE_LIMIT = 200
+"""Nodes of our own branching before HiGHS's branch-and-bound is asked: they cost a few of its runs."""
 
 Proof = Callable[[Set[int]], Set[int] | None]
 """For a set of requirements: an infeasible subset of it, or None if they can be met together."""
@@ -68,37 +73,46 @@ class IntegerProver:
         """
         self._num_nodes = 0
         self._lp.restrict(active)
-        integral = [j for j in range(len(self._arrays.costs)) if self._number.integrality(j) in active]
+        integral = [j for j in self._arrays.integral_columns if self._number.integrality(j) in active]
         try:
-            return self._refute(active, integral, frozenset())
+            return self._refute(active, integral, {})
         except TreeTooLarge:
             return self._ask_branch_and_bound(active)
 
-    def _refute(self, active: Set[int], integral: list[int], branched: frozenset[int]) -> Set[int] | None:
-        """A proof for the loaded node: a branching bound in a leaf's certificate stands for its integrality."""
+    def _refute(self, active: Set[int], integral: list[int], branched: dict[int, int]) -> Set[int] | None:
+        """A proof for the loaded node, in which a bound that branching made stands as its (negative) mark."""
         self._num_nodes += 1
         if self._num_nodes > NODE_LIMIT:
             raise TreeTooLarge
         witness = self._lp.certificate(active)
         if witness is not None:
-            return {self._number.integrality_of_bound(r) if r in branched else r for r in witness}
+            return {branched.get(requirement, requirement) for requirement in witness}
         values = self._lp.values
         column = most_fractional(values, integral)
         return None if column is None else self._branch(active, integral, branched, column, values[column])
 
     def _branch(
-        self, active: Set[int], integral: list[int], branched: frozenset[int], column: int, value: float
+        self, active: Set[int], integral: list[int], branched: dict[int, int], column: int, value: float
     ) -> Set[int] | None:
+        """Refute both children; a child whose proof does without its new bound has refuted this node already."""
         lower, upper = self._lp.bounds(column)
         floor = float(math.floor(value))
-        self._lp.branch(column, lower, floor)
-        below = self._refute(active, integral, branched | {self._number.upper(column)})
-        if below is None:
-            return None
-        self._lp.branch(column, floor + 1.0, upper)
-        above = self._refute(active, integral, branched | {self._number.lower(column)})
+        mark = -self._num_nodes
+        proof: Set[int] = {self._number.integrality(column)}
+        for bound, child in (
+            (self._number.upper(column), (lower, floor)),
+            (self._number.lower(column), (floor + 1.0, upper)),
+        ):
+            self._lp.branch(column, *child)
+            refuted = self._refute(active, integral, branched | {bound: mark})
+            if refuted is None:
+                return None
+            if mark not in refuted:
+                proof = refuted
+                break
+            proof |= refuted - {mark}
         self._lp.branch(column, lower, upper)
-        return None if above is None else below | above
+        return proof
 
     def _ask_branch_and_bound(self, active: Set[int]) -> Set[int] | None:
         match self._mip.solve(self._number.restricted(self._arrays, active)):
@@ -108,3 +122,15 @@ class IntegerProver:
                 raise LimitReached
             case _:
                 return active
+
+
+def most_fractional(values: Sequence[float], columns: Sequence[int]) -> int | None:
+    """The column whose value is furthest from an integer, the first of equals; None if all are integral."""
+    column = max(columns, key=lambda j: abs(values[j] - round(values[j])), default=None)
+    if column is None or abs(values[column] - round(values[column])) <= INTEGRALITY_TOLERANCE:
+        return None
+    return column
+
+
+class TreeTooLarge(Exception):
+    """The tree needs more nodes than it may take."""
