@@ -11,9 +11,9 @@ import traceback
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+import jsonargparse
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -51,7 +51,7 @@ CONFIGURABLE = (
 )
 """What a config may name as ``class_path`` without its module: importing a class is what makes its short name known."""
 
-PACKAGE = Path(__file__).parent
+PACKAGE, PARSER = Path(__file__).parent, Path(jsonargparse.__file__).parent
 
 # Weights per kind of fault are a mapping with enum keys, which the YAML writer of --print_config does not know.
 SafeRepresenter.add_multi_representer(StrEnum, lambda representer, member: representer.represent_str(member.value))
@@ -148,18 +148,16 @@ def main(args: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _complain(str(error))
     except (ValueError, FileNotFoundError, MisconfigurationException) as error:
-        if not _is_ours(error, error.__traceback__):
+        if not _is_expected(error):
             raise
-        return _complain(str(error))
+        return _complain(explain(str(error), [], CONFIGURABLE))
     return 0
 
 
-def _is_ours(error: Exception, trace: TracebackType | None) -> bool:
-    """Whether this package raised it on purpose: then its message says what to change."""
-    if isinstance(error, MisconfigurationException):
-        return True
-    frames = traceback.extract_tb(trace)
-    return bool(frames) and PACKAGE in Path(frames[-1].filename).parents
+def _is_expected(error: Exception) -> bool:
+    """Whether this package, or a parser on its behalf, raised it on purpose: its message then says what to change."""
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return isinstance(error, MisconfigurationException) or bool({PACKAGE, PARSER} & set(raised_in.parents))
 
 
 def _complain(message: str) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import lightning.pytorch as pl
 import lightning.pytorch.callbacks
@@ -72,9 +73,8 @@ def _unknown(node: Any, kind: Any, path: str, classes: Mapping[str, type]) -> It
 
 def _parameters(kind: Any) -> dict[str, Any]:
     """What a class takes, with the annotation of each; empty for what is no class of settings."""
-    candidates = [kind, *get_args(kind)]
-    for cls in candidates:
-        if isinstance(cls, type) and cls.__module__ != "builtins":
+    for cls in get_args(kind) if get_origin(kind) in (Union, UnionType) else [kind]:
+        if isinstance(cls, type) and get_origin(cls) is None and cls.__module__ != "builtins":
             hints = get_type_hints(cls.__init__)
             return {name: hints.get(name) for name in signature(cls).parameters}
     return {}

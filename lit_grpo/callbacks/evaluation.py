@@ -12,6 +12,9 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
+from rich import get_console
+from rich.panel import Panel
+from rich.text import Text
 from typing_extensions import override
 
 from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module, run_folder, transformers_engine
@@ -25,7 +28,7 @@ from lit_grpo.metrics.results import RepairResults, write_run
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.transcripts import write_transcripts
+from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
 LOGGED = (
     Quantity.FR_1,
@@ -112,7 +115,9 @@ class RepairEvaluation(Callback):
         values |= {f"val/FR@5/{kind}": value for kind, value in kinds.items()}
         values["val/worst_kind_FR@5"] = min(kinds.values())
         values["val/guarded_FR@5"] = guarded_score(values[f"val/{Quantity.FR_5}"], kinds, self.start)
-        pl_module.log_dict(values, rank_zero_only=False)
+        pl_module.log_dict(values)
+        if trainer.is_global_zero and self._groups:
+            get_console().print(Panel(Text(format_transcript(self._groups[0])), title="A held-out task", expand=False))
 
     @override
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

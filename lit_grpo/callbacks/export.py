@@ -6,12 +6,13 @@ Named in configs as a callback. The directory is what the next run's ``model.pol
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import Tensor
+from transformers import PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.callbacks.policy_engine import load_tokenizer, require_policy_module, run_folder
@@ -41,7 +42,7 @@ class ExportPolicy(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Gather the weights on every rank, write them on rank 0."""
         module = require_policy_module(pl_module, "ExportPolicy")
-        weights = dict(full_weights(module.policy))
+        weights = dict(full_weights(module.policy.model))
         if self.which == "best" and (best := _monitoring_checkpoint(trainer).best_model_path):
             weights |= _checkpoint_weights(Path(best))
         if trainer.is_global_zero:
@@ -56,9 +57,9 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) 
         weights: By the names of ``policy.model.state_dict()``, on any device.
         folder: Made if missing.
     """
-    model = module.policy_settings.load().model
-    model.load_state_dict(weights, strict=False)
-    model.save_pretrained(folder)
+    policy = module.policy_settings.load()
+    policy.model.load_state_dict(weights, strict=False)
+    cast(PreTrainedModel, policy.model).save_pretrained(folder)
     load_tokenizer(module).save_pretrained(folder)
 
 

@@ -41,7 +41,7 @@ class PolicyEngine:
         if self._engine is None:
             self._engine = self._build(module, self.conversation(module))
         if self._version != module.policy_version:
-            self._engine.update_weights(full_weights(module.policy), module.policy_version)
+            self._engine.update_weights(full_weights(module.policy.model), module.policy_version)
             self._version = module.policy_version
         return self._engine
 
