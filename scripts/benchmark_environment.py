@@ -45,7 +45,7 @@ class TimedStep:
 
 
 def tightened(program: LinearProgram, rng: Random, solver: HighsSolver) -> tuple[LinearProgram, SetRhs] | None:
-    """The program with one right-hand side moved until the LP relaxation is infeasible, and the edit that moves it back."""
+    """The program with one right-hand side moved until the LP relaxation is infeasible, and the edit back."""
     row = rng.choice(program.constraints)
     step = max(1.0, abs(row.rhs) // 4) * (1.0 if row.sense is Sense.GREATER_EQUAL else -1.0)
     for k in range(1, 12):

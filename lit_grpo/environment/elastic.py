@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lit_grpo.environment.highs_model import ModelArrays
 from lit_grpo.environment.program import LinearProgram, Sense, row_element, variable_element
@@ -52,6 +53,25 @@ def elastic_arrays(arrays: ModelArrays) -> ModelArrays:
         values=values,
         integral=arrays.integral + [0] * num_slacks,
     )
+
+
+def with_integers_fixed(elastic: ModelArrays, values: Sequence[float]) -> ModelArrays:
+    """An LP that gives some integral relaxation: the integral columns stay at the values, rounded."""
+    fixed = {j: float(round(values[j])) for j in elastic.integral_columns}
+    return replace(
+        elastic.relaxed(),
+        column_lower=[fixed.get(j, lower) for j, lower in enumerate(elastic.column_lower)],
+        column_upper=[fixed.get(j, upper) for j, upper in enumerate(elastic.column_upper)],
+    )
+
+
+def with_integers_within(elastic: ModelArrays, arrays: ModelArrays, amount: float) -> ModelArrays:
+    """The same optimum in a bounded search: no bound gives way by more than some relaxation costs in all."""
+    amount = math.ceil(amount) + 1.0
+    lower, upper = list(elastic.column_lower), list(elastic.column_upper)
+    for j in elastic.integral_columns:
+        lower[j], upper[j] = arrays.column_lower[j] - amount, arrays.column_upper[j] + amount
+    return replace(elastic, column_lower=lower, column_upper=upper)
 
 
 def violations(program: LinearProgram, values: Sequence[float]) -> tuple[Violation, ...]:

@@ -73,6 +73,11 @@ class ModelArrays:
         """Whether any variable must be integral."""
         return 1 in self.integral
 
+    @property
+    def integral_columns(self) -> list[int]:
+        """The variables that must be integral."""
+        return [j for j, integral in enumerate(self.integral) if integral]
+
     def without_costs(self) -> ModelArrays:
         """The feasibility problem: the same region, nothing to optimise."""
         return replace(self, costs=[0.0] * len(self.costs), offset=0.0)
