@@ -1,18 +1,35 @@
-"""An untrained small model and its tokenizer, as a Hugging Face directory: where a study from scratch begins.
+"""The small base model of the quickstart: a tokenizer from task text, random weights, and pre-training by proofreading.
 
-Called by experiments/quickstart.py, and by tests that want a model in milliseconds.
+    python -m lit_grpo.experiments.base_model --output runs/tiny-base
+
+made checkpoints/tiny-base. ``make_base_model`` alone serves tests that want a model in milliseconds.
 """
 
 from __future__ import annotations
 
+import argparse
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
-import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM, set_seed
 
-from lit_grpo.data.tokenizer import train_tokenizer
+from lit_grpo.cli import main as run_command
+from lit_grpo.data.tokenizer import END, PAD, train_tokenizer
+from lit_grpo.environment.domains import build_base
+from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
+from lit_grpo.environment.domains.tiny import ROW_NAMES
+from lit_grpo.environment.observation import ObservationStyle, initial_observation
+from lit_grpo.environment.specification import RepairProblem
+from lit_grpo.experiments.arms import CONFIGS
+
+NAMES = ("x", "y", *ROW_NAMES)
+"""Of variables and rows in tiny programs: each is one token."""
+
+FOLLOW_UPS = ("still infeasible", "malformed", "refused number", "unknown name", "unbounded", "optimal", "conflict")
+"""What the environment says after a turn; repeated until their words are tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +72,46 @@ def make_base_model(
         head_dim=settings.hidden_size // settings.num_heads,
         max_position_embeddings=settings.max_context_tokens,
         tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.vocab[PAD],
+        eos_token_id=tokenizer.vocab[END],
         bos_token_id=None,
         dtype="float32",
     )
     set_seed(seed)
-    model = Qwen3ForCausalLM(config).to(torch.float32)
+    model = Qwen3ForCausalLM(config).float()
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return model.num_parameters()
+
+
+def tiny_texts(num_programs: int, seed: int) -> list[str]:
+    """Compact observations of random tiny programs, for the tokenizer."""
+    rng = Random(seed)
+    texts: list[str] = []
+    for _ in range(num_programs):
+        base = build_base(rng.choice(list(Domain)), ProgramSize.TINY, Wording(), rng)
+        problem = RepairProblem(base.program, base.specification)
+        texts.append(initial_observation(problem, None, ObservationStyle.COMPACT))
+    return texts
+
+
+def main() -> int:
+    """Make the base: tokenizer, random weights, proofreading; exit status of the fit."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("runs/tiny-base"), help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    untrained: Path = options.output / "untrained"
+    make_base_model(untrained, [*tiny_texts(1500, options.seed), *FOLLOW_UPS * 50], NAMES, options.seed)
+    configs = [f"--config={CONFIGS / name}" for name in ("base.yaml", "pretrain.yaml")]
+    places = [f"--model.policy.checkpoint={untrained}", f"--data.tokenizer={untrained}"]
+    folder = f"--trainer.default_root_dir={options.output / 'fit'}"
+    status = run_command(["fit", *configs, *places, folder, f"--seed_everything={options.seed}"])
+    if status == 0:
+        shutil.copytree(options.output / "fit" / "policy", options.output, dirs_exist_ok=True)
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
