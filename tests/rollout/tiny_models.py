@@ -1,47 +1,9 @@
-"""Tiny language models with random weights and tokenizers, for the tests of the rollout."""
+"""Tiny language models with random weights, for the tests of the rollout."""
 
 from __future__ import annotations
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
-
-TINY_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}<|assistant|>{{ message['content'] }}<|end|>"
-    "{% else %}<|user|>{{ message['content'] }}{% endif %}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
-
-
-def byte_tokenizer(template: str | None, specials: list[str], eos: str | None) -> PreTrainedTokenizerFast:
-    """Byte-level, so that any text can be encoded; ``specials`` get the first ids."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=specials,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(["the row and the column"], trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=eos, pad_token=specials[0])
-    fast.chat_template = template
-    return fast
-
-
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """With the template of a model trained from scratch."""
-    return byte_tokenizer(TINY_TEMPLATE, ["<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"], "<|end|>")
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 
 def qwen3(seed: int = 0, vocabulary: int = 300) -> PreTrainedModel:
