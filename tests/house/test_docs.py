@@ -1,0 +1,166 @@
+"""What README, docs and configs promise can be done.
+
+1. Each command in a shell block is one that exists, with arguments it takes: `lit-grpo` commands are parsed whole, the
+   options of scripts and modules are those that `--help` lists, extras are in pyproject.toml. A block that cannot be
+   checked says so: ```bash illustrative
+2. Each relative link and picture leads to a file.
+3. Each YAML under configs/ opens with its purpose, the hardware, and a command, which is checked in the same way.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_grpo.cli import main
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "checkpoints" / "README.md"]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s#]+)")
+SHELLS = {"bash", "sh", "shell", "console"}
+PLAIN = {"cd", "git", "source", "cat", "less", "ls", "export"}
+"""Commands of the shell that need no check of ours."""
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def commands_in(text: str) -> Iterator[str]:
+    """Commands of a page's shell blocks, one a line, continued lines joined, without prompts."""
+    for language, information, body in FENCE.findall(text):
+        if language in SHELLS and "illustrative" not in information:
+            for line in body.replace("\\\n", " ").splitlines():
+                command = line.strip().removeprefix("$ ")
+                if command and not command.startswith("#"):
+                    yield command
+
+
+def documented_commands() -> list[str]:
+    return sorted({command for page in PAGES for command in commands_in(page.read_text(encoding="utf8"))})
+
+
+def check(command: str) -> None:
+    """Raise an AssertionError for a command that does not exist or does not take its arguments."""
+    words = shlex.split(command, comments=True)
+    while words and re.fullmatch(r"\w+=\S*", words[0]):
+        words = words[1:]
+    if not words or words[0] in PLAIN:
+        return
+    program, arguments = words[0].removeprefix(".venv/bin/"), words[1:]
+    match program:
+        case "lit-grpo":
+            check_cli(arguments)
+        case "bash":
+            check_shell_script(arguments)
+        case "python":
+            check_python(arguments)
+        case "pip":
+            check_pip(arguments)
+        case "pytest" | "ruff" | "pyright" | "tensorboard":
+            pass
+        case _:
+            pytest.fail(f"{command!r}: no check for {program}; mark the block as illustrative if it cannot be run")
+
+
+def check_cli(arguments: list[str]) -> None:
+    asked = {"--help", "--print_config"} & set(arguments)
+    command_line = ["lit-grpo", *arguments, *([] if asked else ["--print_config"])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command_line)
+        with pytest.raises(SystemExit) as ended:
+            sys.exit(main())
+    assert ended.value.code in (0, None)
+
+
+def check_shell_script(arguments: list[str]) -> None:
+    script = ROOT / arguments[0]
+    assert script.is_file()
+    module = re.search(r"python -m ([\w.]+) \"\$@\"", script.read_text())
+    options = [argument for argument in arguments[1:] if argument.startswith("-")]
+    assert module or not options, f"{arguments[0]} takes no options"
+    if module:
+        check_options(("-m", module.group(1)), options)
+
+
+def check_python(arguments: list[str]) -> None:
+    program = tuple(arguments[:2]) if arguments[0] == "-m" else (arguments[0],)
+    if program[0] != "-m":
+        assert (ROOT / program[0]).is_file()
+    if program not in (("-m", "pytest"), ("-m", "pip")):
+        check_options(program, [argument for argument in arguments[len(program) :] if argument.startswith("-")])
+
+
+def check_options(program: tuple[str, ...], options: list[str]) -> None:
+    known = set(re.findall(r"(?<![\w-])--?[\w-]+", help_of(program)))
+    unknown = [option for option in options if option.split("=")[0] not in known]
+    assert not unknown, f"{' '.join(program)} does not take {unknown}"
+
+
+@cache
+def help_of(program: tuple[str, ...]) -> str:
+    result = subprocess.run([sys.executable, *program, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def check_pip(arguments: list[str]) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = [part for argument in arguments for part in re.findall(r"\[([\w,-]+)\]", argument)]
+    assert set(",".join(named).split(",")) - {""} <= extras.keys()
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_documented_commands_exist(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    check(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "bash scripts/no_such_script.sh",
+        "bash scripts/setup.sh --fast",
+        ".venv/bin/python scripts/no_such_script.py",
+        ".venv/bin/python -m json.tool --no-such-option 1",
+        ".venv/bin/pip install -e '.[no-such-extra]'",
+        "lit-grpo fit --config configs/no_such_config.yaml",
+        "some-other-program",
+    ],
+)
+def test_the_check_itself_refuses(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check(command)
+
+
+def test_blocks_are_read_as_a_shell_reads_them() -> None:
+    page = "```bash\n$ a \\\n  --b\n# remark\n\nc\n```\n```bash illustrative\nd\n```\n```python\ne\n```\n"
+    assert list(commands_in(page)) == ["a    --b", "c"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = [target for target in LINK.findall(page.read_text(encoding="utf8")) if "://" not in target]
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=relative)
+def test_configs_open_with_purpose_hardware_and_a_command_that_exists(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = config.read_text(encoding="utf8")
+    opening = re.match(r"# Purpose: (?:[^\n]|\n#)+\n# Hardware: (?:[^\n]|\n#)+\n# Command: ((?:[^\n]|\n#)+)\n", text)
+    assert opening, "expected comments `# Purpose: ...`, `# Hardware: ...`, `# Command: ...` at the top"
+    assert isinstance(yaml.safe_load(text), dict)
+    monkeypatch.chdir(ROOT)
+    check(opening.group(1).replace("\n#", " "))
