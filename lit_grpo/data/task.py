@@ -63,12 +63,15 @@ class TaskSettings:
     size: ProgramSize | None = None
     """Of the base programs; None: what the difficulty says (difficulty.py)."""
     kinds: dict[FaultKind, float] = field(default_factory=lambda: dict.fromkeys(FaultKind, 1.0))
-    """Weight of each kind; a kind left out does not occur."""
+    """Weight of each kind, by its letter; a kind left out does not occur."""
     difficulties: dict[Difficulty, float] = field(default_factory=lambda: dict.fromkeys(Difficulty, 1.0))
     """Weight of each difficulty; a difficulty left out does not occur."""
     domains: tuple[Domain, ...] = tuple(Domain)
 
     def __post_init__(self) -> None:
+        # A configuration file brings the keys as texts: "A", "easy".
+        object.__setattr__(self, "kinds", {FaultKind(kind): weight for kind, weight in self.kinds.items()})
+        object.__setattr__(self, "difficulties", {Difficulty(d): weight for d, weight in self.difficulties.items()})
         for name, weights in (("kinds", self.kinds), ("difficulties", self.difficulties)):
             if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
                 raise ValueError(f"expected {name} with weights >= 0 and a positive sum, got {weights}")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from jsonargparse import ArgumentParser
 
 from lit_grpo.data.task import Split, TaskSettings, UnfilledCellError, generate_task, make_task, split_of
 from lit_grpo.environment.difficulty import Difficulty
@@ -99,6 +100,20 @@ def test_4_bad_settings_are_refused() -> None:
         TaskSettings(difficulties={})
     with pytest.raises(ValueError, match="expected at least one domain"):
         TaskSettings(domains=())
+    with pytest.raises(ValueError, match="'Z' is not a valid FaultKind"):
+        _configured("--tasks.kinds", '{"Z": 1.0}')
+
+
+def test_4b_a_configuration_names_kinds_by_letter() -> None:
+    configured = _configured("--tasks.kinds", '{"A": 1.0, "D": 2.0}', "--tasks.difficulties", '{"hard": 1.0}')
+    assert configured.kinds == {FaultKind.SENSE: 1.0, FaultKind.RIGHT_HAND_SIDE: 2.0}
+    assert generate_task(configured, Split.TRAIN, 0, 0, _SOLVER).fault.difficulty is Difficulty.HARD
+
+
+def _configured(*arguments: str) -> TaskSettings:
+    parser = ArgumentParser()
+    parser.add_class_arguments(TaskSettings, "tasks")
+    return parser.instantiate(parser.parse_args(["--tasks.size", "TINY", *arguments])).tasks
 
 
 class _GivesUp:
