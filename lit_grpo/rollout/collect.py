@@ -20,6 +20,7 @@ from lit_grpo.environment.solver import Solver
 from lit_grpo.rewards import RewardWeights, composite_reward
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
+from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def collect_groups(
     Raises:
         ValueError: a prompt that does not fit into the engine's context together with a completion.
     """
+    solver = RememberingSolver(solver)
     attempts: list[_Attempt] = []
     for task in tasks:
         attempts += _first_turns(task, solver, conversation, settings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
@@ -29,5 +30,8 @@ def full_weights(module: nn.Module, trainable_only: bool = True) -> Iterator[tup
         module = module.module
     for name, parameter in module.named_parameters():
         if parameter.requires_grad or not trainable_only:
-            tensor = parameter.detach()
-            yield name, tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+            # An engine may draw from this iterator in inference mode, in which a sharded parameter cannot be detached.
+            with torch.inference_mode(False):
+                tensor = parameter.detach()
+                whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+            yield name, whole

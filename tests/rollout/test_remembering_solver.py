@@ -1,0 +1,55 @@
+"""RememberingSolver: the answers of the solver below, each asked for once; a failure is asked for again."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from lit_grpo.data.task import Task
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.program import LinearProgram
+from lit_grpo.environment.solver import Conflict, Solution, SolverFailure, Violation
+from lit_grpo.rollout.remembering_solver import RememberingSolver
+
+
+class CountingSolver:
+    """A real solver that counts, and can be told to break."""
+
+    def __init__(self, solver: HighsSolver) -> None:
+        self.solver, self.asked, self.is_broken = solver, Counter[str](), False
+
+    def solve(self, program: LinearProgram) -> Solution:
+        self.asked["solve"] += 1
+        if self.is_broken:
+            raise SolverFailure("broken")
+        return self.solver.solve(program)
+
+    def conflict(self, program: LinearProgram) -> Conflict | None:
+        self.asked["conflict"] += 1
+        return self.solver.conflict(program)
+
+    def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
+        self.asked["minimum_relaxation"] += 1
+        return self.solver.minimum_relaxation(program)
+
+
+def test_each_question_is_asked_once(tasks: list[Task], solver: HighsSolver) -> None:
+    counting = CountingSolver(solver)
+    remembering = RememberingSolver(counting)
+    programs = [task.fault.faulty for task in tasks]
+    for _ in range(3):
+        assert [remembering.solve(program) for program in programs] == [solver.solve(program) for program in programs]
+        assert [remembering.conflict(p) for p in programs] == [solver.conflict(p) for p in programs]
+        assert [remembering.minimum_relaxation(p) for p in programs] == [solver.minimum_relaxation(p) for p in programs]
+    assert counting.asked == {"solve": 4, "conflict": 4, "minimum_relaxation": 4}
+
+
+def test_a_failure_is_not_remembered(tasks: list[Task], solver: HighsSolver) -> None:
+    counting = CountingSolver(solver)
+    remembering = RememberingSolver(counting)
+    counting.is_broken = True
+    with pytest.raises(SolverFailure):
+        remembering.solve(tasks[0].fault.faulty)
+    counting.is_broken = False
+    assert remembering.solve(tasks[0].fault.faulty) == solver.solve(tasks[0].fault.faulty)
