@@ -160,7 +160,7 @@ class StopAndSave(Callback):
         """Save and stop if any rank was asked to."""
         if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
             return
-        path = Path(trainer.default_root_dir if trainer.log_dir is None else trainer.log_dir) / self.filename
+        path = Path(trainer.default_root_dir) / self.filename
         trainer.save_checkpoint(path)
         rank_zero_info(f"Stopped. Resume with --ckpt_path {path}")
         trainer.should_stop = True

@@ -76,7 +76,7 @@ class KeepConfig(SaveConfigCallback):
     @override
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Write ``config.yaml``, or the next free ``config_N.yaml``."""
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         taken = {path.name for path in folder.glob("config*.yaml")}
         names = ["config.yaml", *(f"config_{number}.yaml" for number in range(1, len(taken) + 1))]

@@ -64,8 +64,8 @@ def load_tokenizer(module: PolicyModule) -> PreTrainedTokenizerBase:
 
 
 def run_folder(trainer: pl.Trainer) -> Path:
-    """Where a run's files go: the loggers' folder, or the default root without one."""
-    return Path(trainer.log_dir or trainer.default_root_dir)
+    """Where a run's files go. (``trainer.log_dir`` depends on the logger, and asking one rank for it alone hangs.)"""
+    return Path(trainer.default_root_dir)
 
 
 def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyModule:

@@ -6,6 +6,7 @@ Named in configs as a callback of a GRPO fit. It says when the plain functions o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -18,6 +19,7 @@ from typing_extensions import override
 from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transformers_engine
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
+from lit_grpo.data.task import Task
 from lit_grpo.environment.episode import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
@@ -105,15 +107,7 @@ class RolloutCallback(Callback):
         """Play, turn into experience, attach, log."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
         started, module, step = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
-        groups = collect_groups(
-            batch.tasks,
-            self.engine.synced(module),
-            self._solver,
-            self.engine.conversation(module),
-            self.settings,
-            self.seed,
-            step,
-        )
+        groups = self.collect(batch.tasks, module, step)
         share = len(groups) // module.updates_per_rollout
         batch.experience = Rollout(
             tuple(
@@ -125,6 +119,11 @@ class RolloutCallback(Callback):
         self._log(module, groups, perf_counter() - started)
         if self.transcripts_every and step % self.transcripts_every == 0 and trainer.is_global_zero:
             write_transcripts(run_folder(trainer) / "episodes.jsonl", groups, step)
+
+    def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
+        """Play the tasks with the policy's present weights."""
+        engine, conversation = self.engine.synced(module), self.engine.conversation(module)
+        return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)
 
     def _log(self, module: GRPOModule, groups: list[EpisodeGroup], seconds: float) -> None:
         episodes = [episode for group in groups for episode in group.episodes]

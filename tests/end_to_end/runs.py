@@ -1,0 +1,143 @@
+"""Small fits of the real thing for the tests of this folder: a random Qwen3 of 2 layers x 32 on tiny tasks.
+
+Also a program: the tests of DDP and FSDP2 start it as ``python runs.py STRATEGY CHECKPOINT FOLDER``.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+from torch import Tensor
+from typing_extensions import override
+
+from lit_grpo.callbacks.rollout import RolloutCallback
+from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
+from lit_grpo.data.datamodule import DemonstrationDataModule, HeldOutSettings, ReplaySettings, TaskDataModule
+from lit_grpo.data.demonstrations import DemonstrationSettings
+from lit_grpo.data.task import Task, TaskSettings
+from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.losses.clipped import ClippedLoss
+from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.modules.optimizers import OptimizerSettings
+from lit_grpo.modules.policy import LoraSettings
+from lit_grpo.modules.sft import SFTModule
+from lit_grpo.rewards import RewardBreakdown, RewardWeights
+from lit_grpo.rollout.engine import SamplingSettings
+from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rollout.weights import full_weights
+
+TASKS = TaskSettings(size=ProgramSize.TINY)
+EPISODE = EpisodeSettings(max_steps=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
+NO_HELD_OUT = HeldOutSettings(num_validation_tasks=0, num_test_tasks=0)
+ADAMW = OptimizerSettings(learning_rate=1e-3, final_fraction=0.1, decay_batches=6, warmup_batches=1)
+MUON = OptimizerSettings(learning_rate=1e-3, matrix_learning_rate=2e-3, final_fraction=0.1, decay_batches=6)
+
+Kind = Literal["sft", "grpo"]
+StrategyName = Literal["one", "ddp", "fsdp2"]
+
+
+class CoinRewards(RolloutCallback):
+    """The real rollout, with another reward: the share of sampled tokens whose id is even.
+
+    A random policy never repairs a program, so its true rewards are all 0 and teach nothing.
+    """
+
+    def __init__(self, group_size: int = 4) -> None:
+        super().__init__(
+            SamplingSettings(temperature=1.0, max_completion_tokens=6), EPISODE, RewardWeights(), group_size
+        )
+        self.mean_rewards: list[float] = []
+
+    @override
+    def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
+        groups = super().collect(tasks, module, step)
+        paid = [replace(group, episodes=tuple(_with_coin_reward(e) for e in group.episodes)) for group in groups]
+        rewards = [episode.reward.total for group in paid for episode in group.episodes]
+        self.mean_rewards.append(sum(rewards) / len(rewards))
+        return paid
+
+
+def _with_coin_reward(episode: Episode) -> Episode:
+    tokens = [token for turn in episode.turns for token in turn.completion_ids]
+    share = sum(token % 2 == 0 for token in tokens) / len(tokens)
+    return replace(episode, reward=RewardBreakdown(share, 0.0, 0.0, share))
+
+
+def make_module(
+    kind: Kind, checkpoint: Path, optimizer: OptimizerSettings = ADAMW, lora: LoraSettings | None = None, **grpo: Any
+) -> PolicyModule:
+    policy = PolicySettings(checkpoint, lora=lora)
+    if kind == "sft":
+        return SFTModule(policy, optimizer, microbatch_tokens=512)
+    return GRPOModule(policy, optimizer, ClippedLoss(), microbatch_tokens=512, **grpo)
+
+
+def make_data(kind: Kind, checkpoint: Path, batches: int, replayed: int = 2) -> pl.LightningDataModule:
+    demonstrations = DemonstrationSettings()
+    if kind == "sft":
+        return DemonstrationDataModule(
+            TASKS,
+            NO_HELD_OUT,
+            checkpoint,
+            EPISODE,
+            demonstrations,
+            num_demonstrations=10,
+            batch_size=4,
+            batches_per_epoch=batches,
+        )
+    replay = ReplaySettings(checkpoint, EPISODE, demonstrations, num_demonstrations=5, batch_size=replayed)
+    return TaskDataModule(TASKS, NO_HELD_OUT, num_tasks=4, batches_per_epoch=batches, replay=replay)
+
+
+def make_trainer(folder: Path, strategy: StrategyName = "one", **arguments: Any) -> pl.Trainer:
+    strategies: dict[StrategyName, str | Strategy] = {
+        "one": "auto",
+        "ddp": DDPStrategy(process_group_backend="gloo"),
+        "fsdp2": AtomicModelParallelStrategy(2),
+    }
+    arguments = {"max_epochs": 1, "callbacks": []} | arguments
+    arguments["callbacks"] = [*arguments["callbacks"], RandomStates()]
+    return pl.Trainer(
+        accelerator="cpu",
+        devices=1 if strategy == "one" else 2,
+        strategy=strategies[strategy],
+        default_root_dir=folder,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        limit_val_batches=0,
+        plugins=[AtomicCheckpointIO()],
+        **({"enable_checkpointing": False} | arguments),
+    )
+
+
+def weights_of(module: PolicyModule) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in full_weights(module.policy.model, trainable_only=False)}
+
+
+def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path) -> None:
+    """Three batches of SFT, then of GRPO with replay; the whole weights of each in ``folder``."""
+    kinds: tuple[Kind, ...] = ("sft", "grpo")
+    for kind in kinds:
+        pl.seed_everything(0)
+        module = make_module(kind, checkpoint, **({"demonstration_loss_weight": 0.3} if kind == "grpo" else {}))
+        trainer = make_trainer(folder, strategy, callbacks=[CoinRewards()] if kind == "grpo" else [])
+        trainer.fit(module, make_data(kind, checkpoint, batches=3))
+        weights = weights_of(module)
+        if trainer.is_global_zero:
+            torch.save({"weights": weights, "steps": trainer.global_step}, folder / f"{kind}.pt")
+
+
+if __name__ == "__main__":
+    name, *paths = sys.argv[1:]
+    assert name in ("ddp", "fsdp2")
+    short_fits(name, Path(paths[0]), Path(paths[1]))

@@ -1,0 +1,119 @@
+"""A run that was killed and resumed is the run that was not.
+
+1. Resuming from any checkpoint, in the middle of an epoch or at its end, gives bit-identical weights, for SFT (Muon)
+   and for GRPO with replay and several updates per rollout.
+2. None of the batches is skipped, none doubled.
+3. Ctrl-C finishes the batch and leaves a checkpoint that resumes to the same weights.
+4. A checkpoint holds data alone: it loads with ``weights_only=True``.
+5. With adapters it holds the adapters only, and resumes as well.
+"""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from runs import MUON, CoinRewards, Kind, make_data, make_module, make_trainer, weights_of
+from torch import Tensor
+from typing_extensions import override
+
+from lit_grpo.checkpointing import StopAndSave
+from lit_grpo.data.batches import DemonstrationBatch, TaskBatch
+from lit_grpo.modules.policy import LoraSettings
+
+SETTINGS: dict[Kind, dict[str, Any]] = {
+    "sft": {"optimizer": MUON},
+    "grpo": {"demonstration_loss_weight": 0.3, "updates_per_rollout": 2},
+}
+
+
+class Seen(Callback):
+    """What each batch held."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[object, ...]] = []
+
+    @override
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if isinstance(batch, DemonstrationBatch):
+            self.batches.append(batch.groups)
+        else:
+            assert isinstance(batch, TaskBatch)
+            self.batches.append(tuple(task.id for task in batch.tasks))
+
+
+class Interrupt(Callback):
+    """Ctrl-C in the middle of a batch."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.fit_loop.total_batch_idx == self.batch:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def fit(
+    kind: Kind,
+    checkpoint: Path,
+    folder: Path,
+    resume: Path | None = None,
+    callbacks: tuple[Callback, ...] = (),
+    **more: Any,
+) -> tuple[dict[str, Tensor], list[tuple[object, ...]]]:
+    """Two epochs of three batches, a checkpoint after each batch."""
+    pl.seed_everything(0 if resume is None else 99)
+    module, seen = make_module(kind, checkpoint, **(SETTINGS[kind] | more)), Seen()
+    saving = ModelCheckpoint(folder, "batch_{step}", every_n_train_steps=1, save_top_k=-1)
+    trainer = make_trainer(
+        folder,
+        max_epochs=2,
+        enable_checkpointing=True,
+        callbacks=[*([CoinRewards()] if kind == "grpo" else []), seen, *callbacks, saving],
+    )
+    trainer.fit(module, make_data(kind, checkpoint, batches=3), ckpt_path=None if resume is None else str(resume))
+    return weights_of(module), seen.batches
+
+
+def assert_identical(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert weights.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(weights[name], tensor), name
+
+
+@pytest.mark.parametrize("kind", ["sft", "grpo"])
+def test_resuming_anywhere_gives_the_same_run(kind: Kind, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    expected, batches = fit(kind, tiny_checkpoint, tmp_path / "whole")
+    assert len(batches) == 6
+    assert len(set(batches)) == (6 if kind == "grpo" else len(set(batches)))
+    updates = 2 if kind == "grpo" else 1
+    for done in (2, 3, 4):
+        saved = tmp_path / "whole" / f"batch_step={done * updates}.ckpt"
+        weights, rest = fit(kind, tiny_checkpoint, tmp_path / f"from_{done}", saved)
+        assert rest == batches[done:]
+        assert_identical(weights, expected)
+
+
+def test_ctrl_c_leaves_a_checkpoint_that_resumes(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    expected, batches = fit("sft", tiny_checkpoint, tmp_path / "whole")
+    _, first = fit("sft", tiny_checkpoint, tmp_path / "stopped", callbacks=(Interrupt(3), StopAndSave()))
+    assert first == batches[:4]
+    weights, rest = fit("sft", tiny_checkpoint, tmp_path / "resumed", tmp_path / "stopped" / "interrupted.ckpt")
+    assert rest == batches[4:]
+    assert_identical(weights, expected)
+
+
+def test_adapters_alone_are_kept_and_resume(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    lora = LoraSettings(r=4)
+    expected, _ = fit("sft", tiny_checkpoint, tmp_path / "whole", lora=lora)
+    saved = tmp_path / "whole" / "batch_step=2.ckpt"
+    names = torch.load(saved, weights_only=True)["state_dict"]
+    assert names
+    assert all("lora_" in name for name in names)
+    weights, _ = fit("sft", tiny_checkpoint, tmp_path / "resumed", saved, lora=lora)
+    assert_identical(weights, expected)
