@@ -93,7 +93,7 @@ class FeasibilityLp:
             case _:
                 pass
         for column, (lower, upper) in enumerate(zip(self._lower, self._upper, strict=True)):
-            if lower > upper:
+            if lower - upper > FEASIBILITY_TOLERANCE:
                 return {self.numbering.lower(column), self.numbering.upper(column)}
         ray = self._lp.dual_ray or []
         scale = max(map(abs, ray), default=0.0) * NEGLIGIBLE_MULTIPLIER

@@ -83,6 +83,14 @@ def test_03_crossed_bounds_and_empty_rows_are_infeasible_programs_not_failures(
     assert solver.conflict(empty) == Conflict((member("row r1"),))
 
 
+def test_03b_bounds_crossed_within_the_tolerance_are_no_conflict(solver: HighsSolver) -> None:
+    # z is 1 up to 1e-8, which HiGHS accepts: x + 1 >= 3 against x <= 1 is what is wrong.
+    faulty = program([Variable("z", 1.0, 1.0 - 1e-8), Variable("x", 0.0, 1.0)], [("r", {"x": 1.0, "z": 1.0}, GE, 3.0)])
+    found = solver.conflict(faulty)
+    assert found == Conflict((member("row r"), member("upper z"), member("upper x")))
+    assert is_irreducible(faulty, found, solver)
+
+
 @pytest.mark.parametrize("type_", [VariableType.CONTINUOUS, INTEGER])
 def test_04_unbounded_and_infeasible_are_told_apart(solver: HighsSolver, type_: VariableType) -> None:
     variables = [Variable("x", type=type_), Variable("y", type=type_)]
