@@ -1,8 +1,9 @@
 """Proofreading: the pre-training of a model from scratch, which learns to read a specification against the algebra.
 
 A true program gets a few random slips; for each of them the move that sets it right is one continuation of the prompt.
-Of some untouched elements only the true *number* is learned, after the rest of the move: copying a number out of a
-sentence is most of what there is to learn, and slips alone practise it too rarely. No fault kinds, no certificates
+For each untouched element, once it is named, the action that is learned is to inspect it: five judgements per prompt
+in place of one. And of some elements only the true *number* is learned, after the rest of the move: copying a number
+out of a sentence is the hardest part, and slips alone practise it too rarely. No fault kinds, no certificates
 and no real conflicts: which element makes a program infeasible, this does not teach. Read by DemonstrationDataModule.
 """
 
@@ -12,7 +13,7 @@ import random
 from dataclasses import dataclass
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.actions import Move, render
+from lit_grpo.environment.actions import Inspect, Move, Submit, render
 from lit_grpo.environment.difference import elements_of, random_edit, true_edits
 from lit_grpo.environment.observation import ObservationStyle, initial_observation, instructions
 from lit_grpo.environment.program import (
@@ -40,9 +41,9 @@ from lit_grpo.packing import Continuation, PromptGroup
 class ProofreadingSettings:
     """How many slips a program gets, and how many true values are practised beside them."""
 
-    max_slips: int = 4
+    max_slips: int = 3
     """Each number from 1 to this is equally likely."""
-    num_copied: int = 8
+    num_copied: int = 3
     """Continuations per prompt in which only an untouched element's true value is learned."""
 
 
@@ -57,14 +58,16 @@ def proofread(
     """One prompt with slips, and every move that mends one of them as a continuation."""
     elements = list(elements_of(program))
     slipped = program
-    for element in rng.sample(elements, min(rng.randint(1, settings.max_slips), len(elements))):
+    wrong = rng.sample(elements, min(rng.randint(1, settings.max_slips), len(elements)))
+    for element in wrong:
         slipped = apply(slipped, random_edit(element, slipped, rng))
-    mending = [edit for element in elements for edit in true_edits(element, slipped, program)]
+    mending = [edit for element in wrong for edit in true_edits(element, slipped, program)]
     copied = [random_true_edit(rng.choice(elements), program, rng) for _ in range(settings.num_copied)]
     prompt = conversation.prompt_ids(
         instructions(style), initial_observation(RepairProblem(slipped, specification), _decoy(slipped, rng), style)
     )
     continuations = [_continuation(edit, conversation, whole=True) for edit in mending]
+    continuations += [_inspection(element, conversation) for element in elements if element not in wrong]
     continuations += [_continuation(edit, conversation, whole=False) for edit in copied if edit not in mending]
     return PromptGroup(prompt, tuple(continuations))
 
@@ -89,6 +92,14 @@ def _continuation(edit: Edit, conversation: ConversationFormat, whole: bool) -> 
     ids = _move_ids(edit, conversation)
     skipped = 0 if whole else _common_prefix(ids, _move_ids(_contrast(edit), conversation))
     return Continuation(ids, tuple(i >= skipped for i in range(len(ids))))
+
+
+def _inspection(element: Element, conversation: ConversationFormat) -> Continuation:
+    """The choice to inspect an element that has been named: the one token in which it differs from another action."""
+    ids = conversation.completion_ids(render(Move(Inspect(element.split(":", 1)[1]), (element,))))
+    other = conversation.completion_ids(render(Move(Submit(), (element,))))
+    chosen = _common_prefix(ids, other)
+    return Continuation(ids, tuple(i == chosen for i in range(len(ids))))
 
 
 def _move_ids(edit: Edit, conversation: ConversationFormat) -> tuple[int, ...]:

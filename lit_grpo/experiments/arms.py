@@ -84,8 +84,8 @@ class ArmRun:
             folder.rename(folder.with_name(f"{folder.name}.interrupted-{time.strftime('%Y%m%d-%H%M%S')}"))
         folder.mkdir(parents=True)
         start = self.base if arm.start is None else self.folder(ARMS[arm.start]) / "policy"
-        common = [f"--trainer.default_root_dir={folder}", f"--seed_everything={self.seed}"]
-        seconds = self._command("fit", arm, [f"--model.policy.checkpoint={start}", *common, *self._data(arm)])
+        common = [f"--trainer.default_root_dir={folder}", f"--seed_everything={self.seed}", *self._data(arm)]
+        seconds = self._command("fit", arm, [f"--model.policy.checkpoint={start}", *common])
         test = [
             f"--model.policy.checkpoint={folder / 'policy'}",
             f"--data.held_out.benchmark={self.benchmark}",
@@ -95,13 +95,18 @@ class ArmRun:
         (folder / COMPUTE_FILE).write_text(json.dumps({"fit_cpu_s": round(seconds, 1)}) + "\n", encoding="utf-8")
 
     def _data(self, arm: Arm) -> list[str]:
-        """The seeds: every arm's demonstrations are those of its `sft`; fresh tasks are never those demonstrated."""
+        """Seeds and tokenizer: demonstrations are those of `sft` in every arm, fresh tasks are never among them."""
         demonstrated, fresh = 2 * self.seed, 2 * self.seed + 1
-        if "grpo_plain" in arm.configs or "sft_fresh" in arm.configs:
+        if "grpo_plain" in arm.configs:
             return [f"--data.seed={fresh}"]
         if "grpo" in arm.configs:
-            return [f"--data.seed={fresh}", f"--data.replay.seed={demonstrated}"]
-        return [f"--data.seed={demonstrated}"]
+            return [
+                f"--data.seed={fresh}",
+                f"--data.replay.seed={demonstrated}",
+                f"--data.replay.tokenizer={self.base}",
+            ]
+        seed = fresh if "sft_fresh" in arm.configs else demonstrated
+        return [f"--data.seed={seed}", f"--data.tokenizer={self.base}"]
 
     def _command(self, subcommand: str, arm: Arm, arguments: Sequence[str]) -> float:
         """Run `lit-grpo`; returns its CPU seconds."""
