@@ -48,6 +48,8 @@ PAD_ID, EOS_ID, FIRST_WORD_ID = 0, 1, 2
 LEARNING_RATE = 1e-3
 BETAS = (0.9, 0.95)
 GRADIENT_CLIP = 1.0
+MICROBATCH_TOKENS = 2048
+"""Ours, as in the quickstart."""
 NO_TOKEN = -1
 
 Prompts = Sequence[tuple[int, ...]]
@@ -108,7 +110,7 @@ class OurStep:
             for prompt, start in zip(prompts, range(0, len(answers), GROUP_SIZE), strict=True)
         ]
         self.optimizer.zero_grad()
-        for batch in pack(groups, microbatch_tokens=8192):
+        for batch in pack(groups, microbatch_tokens=MICROBATCH_TOKENS):
             self._loss(batch, answers, estimated.advantages).backward()
         clip_gradients(self.optimizer, GRADIENT_CLIP)
         self.optimizer.step()

@@ -7,11 +7,14 @@
 3. Each YAML under configs/ opens with its purpose, the hardware, and a command, which is checked in the same way.
 """
 
+import contextlib
+import io
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 import tomllib
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -108,9 +111,23 @@ def check_options(program: tuple[str, ...], options: list[str]) -> None:
 
 @cache
 def help_of(program: tuple[str, ...]) -> str:
-    result = subprocess.run([sys.executable, *program, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    """Run in this process, which has loaded torch and Lightning already."""
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+        patch.setattr(sys, "argv", [program[-1], "--help"])
+        with pytest.raises(SystemExit) as ended:
+            run_as_main(program)
+    assert ended.value.code in (0, None)
+    return output.getvalue()
+
+
+def run_as_main(program: tuple[str, ...]) -> None:
+    if program[0] != "-m":
+        runpy.run_path(str(ROOT / program[0]), run_name="__main__")
+    with warnings.catch_warnings():
+        # It may be imported already: its help is the same.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        runpy.run_module(program[1], run_name="__main__", alter_sys=True)
 
 
 def check_pip(arguments: list[str]) -> None:
