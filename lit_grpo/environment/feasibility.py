@@ -43,7 +43,8 @@ class FeasibilityLp:
             LimitReached: The iteration limit was reached.
         """
         self.restrict(active)
-        return self.certificate(active)
+        rows = [requirement for requirement in active if requirement < self.numbering.num_rows]
+        return self.certificate(active) if len(rows) != 1 else self._proof_of_row(rows[0])
 
     def restrict(self, active: Set[int]) -> None:
         """Leave in the loaded LP the active requirements and no other; branching is taken back."""
@@ -92,9 +93,9 @@ class FeasibilityLp:
                 raise LimitReached
             case _:
                 pass
-        for column, (lower, upper) in enumerate(zip(self._lower, self._upper, strict=True)):
-            if lower - upper > FEASIBILITY_TOLERANCE:
-                return {self.numbering.lower(column), self.numbering.upper(column)}
+        crossed = self._crossed_bounds()
+        if crossed is not None:
+            return crossed
         ray = self._lp.dual_ray or []
         scale = max(map(abs, ray), default=0.0) * NEGLIGIBLE_MULTIPLIER
         multipliers = [(i, y) for i, y in enumerate(ray) if abs(y) > scale]
@@ -103,6 +104,17 @@ class FeasibilityLp:
             if support is not None:
                 return support
         return active
+
+    def _proof_of_row(self, row: int) -> Set[int] | None:
+        """One row and bounds need no LP: the row's extreme activity is all there is to know."""
+        proofs = (self._farkas_support([(row, sign)]) for sign in (1.0, -1.0))
+        return self._crossed_bounds() or next((proof for proof in proofs if proof is not None), None)
+
+    def _crossed_bounds(self) -> Set[int] | None:
+        for column, (lower, upper) in enumerate(zip(self._lower, self._upper, strict=True)):
+            if lower - upper > FEASIBILITY_TOLERANCE:
+                return {self.numbering.lower(column), self.numbering.upper(column)}
+        return None
 
     def _farkas_support(self, multipliers: list[tuple[int, float]]) -> Set[int] | None:
         """The rows and bounds in the proof, or None if these multipliers prove nothing.
