@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lit_grpo.rollout.kv_cache import Conversations
 from lit_grpo.rollout.sampling import RowSampling, draw
-from lit_grpo.rollout.shared_prefix import Conversations, Extension, Prefill
+from lit_grpo.rollout.shared_prefix import Extension, Prefill
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def prefill(model: nn.Module, prompts: Sequence[tuple[int, ...]], prompt_of: Ten
     stream = torch.tensor([token for prompt in prompts for token in prompt], device=prompt_of.device)
     last_tokens = attention.lengths.cumsum(0) - 1
     logits = _run(model, stream, attention, last_tokens)
-    return Conversations.begin(attention, prompt_of), logits[prompt_of]
+    return Conversations.begin(attention.layers, attention.lengths, prompt_of), logits[prompt_of]
 
 
 def extend(model: nn.Module, conversations: Conversations, tokens: Tensor, counts: Tensor) -> Tensor:

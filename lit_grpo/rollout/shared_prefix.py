@@ -10,7 +10,6 @@ Shapes: P prompts, R rows (conversations), N tokens in the stream, H query heads
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -18,34 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from lit_grpo.rollout.kv_cache import Conversations, KeyValues, block_multiple
+
 ATTENTION_NAME = "lit_grpo_shared_prefix"
-COLUMN_BLOCK = 16
-"""Cache columns come in multiples of this: a softmax over fewer than a vector's width is several times slower."""
-
-
-@dataclass(slots=True)
-class KeyValues:
-    """One layer's keys and values, each [P or R, K, columns, D], zero where nothing was written."""
-
-    keys: Tensor
-    values: Tensor
-
-    def select(self, index: Tensor) -> KeyValues:
-        """A copy of some entries."""
-        return KeyValues(self.keys[index], self.values[index])
-
-    def blank(self, entries: int, columns: int) -> KeyValues:
-        """Of the same heads and type, with nothing written."""
-        shape = (entries, self.keys.shape[1], columns, self.keys.shape[3])
-        return KeyValues(self.keys.new_zeros(shape), self.values.new_zeros(shape))
-
-    def widened(self, columns: int) -> KeyValues:
-        """With at least so many columns."""
-        missing = columns - self.keys.shape[2]
-        if missing <= 0:
-            return self
-        padding = self.blank(len(self.keys), missing)
-        return KeyValues(torch.cat([self.keys, padding.keys], 2), torch.cat([self.values, padding.values], 2))
 
 
 class Attention(Protocol):
@@ -90,7 +64,7 @@ class Prefill:
         """Lay out prompts of these lengths, which follow each other in the stream."""
         self.layers: list[KeyValues] = []
         self.lengths = torch.tensor(lengths, device=device)
-        self._columns = _block_multiple(max(lengths))
+        self._columns = block_multiple(max(lengths))
         columns = torch.cat([torch.arange(length) for length in lengths])
         prompts = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
         self.position_ids = columns.to(device)
@@ -110,62 +84,6 @@ class Prefill:
         padded = stream.new_zeros(len(self.lengths) * self._columns, *stream.shape[1:])
         padded[self._place] = stream
         return padded.view(len(self.lengths), self._columns, *stream.shape[1:]).transpose(1, 2)
-
-
-@dataclass(slots=True)
-class Conversations:
-    """Keys and values of rows: their prompts, once each, and their own tokens."""
-
-    prompts: list[KeyValues]
-    """Per layer [P, K, columns, D]."""
-    prompt_lengths: Tensor
-    """[P] int64."""
-    prompt_of: Tensor
-    """[R] int64."""
-    own: list[KeyValues]
-    """Per layer [R, K, columns, D]."""
-    own_lengths: Tensor
-    """[R] int64: columns that are written."""
-
-    @classmethod
-    def begin(cls, prefill: Prefill, prompt_of: Tensor) -> Conversations:
-        """Rows that have nothing but their prompt."""
-        own = [kv.blank(len(prompt_of), 0) for kv in prefill.layers]
-        return cls(prefill.layers, prefill.lengths, prompt_of, own, torch.zeros_like(prompt_of))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Conversations]) -> Conversations:
-        """All rows of all parts, in order; every part keeps its own prompts."""
-        if len(parts) == 1:
-            return parts[0]
-        offsets = torch.tensor([0, *(len(part.prompt_lengths) for part in parts[:-1])]).cumsum(0)
-        return cls(
-            prompts=_concatenated([part.prompts for part in parts]),
-            prompt_lengths=torch.cat([part.prompt_lengths for part in parts]),
-            prompt_of=torch.cat([part.prompt_of + int(offset) for part, offset in zip(parts, offsets, strict=True)]),
-            own=_concatenated([part.own for part in parts]),
-            own_lengths=torch.cat([part.own_lengths for part in parts]),
-        )
-
-    def reserve(self, own_columns: int) -> None:
-        """Make room for own tokens up to so many per row."""
-        columns = _block_multiple(own_columns)
-        self.own = [kv.widened(columns) for kv in self.own]
-
-    def select(self, rows: Tensor) -> Conversations:
-        """A copy of some rows, and of the prompts that these have."""
-        used, prompt_of = self.prompt_of[rows].unique(return_inverse=True)
-        every_prompt = len(used) == len(self.prompt_lengths)
-        prompts = self.prompts if every_prompt else [kv.select(used) for kv in self.prompts]
-        own = [kv.select(rows) for kv in self.own]
-        return Conversations(prompts, self.prompt_lengths[used], prompt_of, own, self.own_lengths[rows])
-
-    def write_back(self, rows: Tensor, selected: Conversations) -> None:
-        """Take over what was appended to a selection of ``rows``."""
-        for mine, theirs in zip(self.own, selected.own, strict=True):
-            columns = theirs.keys.shape[2]
-            mine.keys[rows, :, :columns], mine.values[rows, :, :columns] = theirs.keys, theirs.values
-        self.own_lengths[rows] = selected.own_lengths
 
 
 class Extension:
@@ -200,7 +118,7 @@ class Extension:
         query = (query * scaling).view(len(query), key.shape[1], -1, query.shape[2])
         to_own = _attend(query, own, self._own_mask, self._own_place, self._num_offsets)
         to_prompt = _attend(query, prompt, self._prompt_mask, self._prompt_place, self._tokens_per_prompt)
-        return _merged(to_own, to_prompt).flatten(1, 2)
+        return _merged(to_own, to_prompt).flatten(1, 2).to(key.dtype)
 
     def finish(self) -> None:
         """Count the tokens as written, after the pass."""
@@ -223,7 +141,8 @@ class Extension:
 
 
 _Partial = tuple[Tensor, Tensor, Tensor]
-"""Of a softmax over some of the keys: unnormalised output [N, K, H / K, D], maximum and sum [N, K, H / K, 1]."""
+"""Of a softmax over some of the keys, at least float32: unnormalised output [N, K, H / K, D], maximum and sum
+[N, K, H / K, 1]."""
 
 
 def _attend(query: Tensor, kv: KeyValues, mask: Tensor, place: Tensor, per_entry: int) -> _Partial:
@@ -233,11 +152,12 @@ def _attend(query: Tensor, kv: KeyValues, mask: Tensor, place: Tensor, per_entry
     padded[place] = query
     repeats = query.shape[2]
     by_entry = padded.view(entries, per_entry, heads, repeats, size).transpose(1, 2).reshape(entries, heads, -1, size)
-    scores = by_entry @ kv.keys.transpose(2, 3)
+    scores = (by_entry @ kv.keys.transpose(2, 3)).to(mask.dtype)
     scores.view(entries, heads, per_entry, repeats, columns).add_(mask)
     maximum = scores.amax(dim=-1, keepdim=True)
     weights = scores.sub_(maximum).exp_()
-    parts = (weights @ kv.values, maximum, weights.sum(dim=-1, keepdim=True))
+    out = (weights.to(kv.values.dtype) @ kv.values).to(mask.dtype)
+    parts = (out, maximum, weights.sum(dim=-1, keepdim=True))
     return tuple(_by_token(part, per_entry, place) for part in parts)  # pyright: ignore[reportReturnType]
 
 
@@ -267,18 +187,7 @@ def _places(entries: Tensor) -> tuple[Tensor, int]:
     return entries * per_entry + numbers, per_entry
 
 
-def _concatenated(parts: Sequence[list[KeyValues]]) -> list[KeyValues]:
-    """Entries of all parts, layer by layer, as wide as the widest."""
-    columns = max(layers[0].keys.shape[2] for layers in parts)
-    return [
-        KeyValues(torch.cat([kv.keys for kv in wide]), torch.cat([kv.values for kv in wide]))
-        for wide in ([kv.widened(columns) for kv in layer] for layer in zip(*parts, strict=True))
-    ]
-
-
 def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, float("-inf"))
-
-
-def _block_multiple(columns: int) -> int:
-    return -(-columns // COLUMN_BLOCK) * COLUMN_BLOCK
+    """0 or -inf, at least float32: sums of a softmax in bfloat16 would be off by a percent."""
+    mask = torch.zeros(visible.shape, dtype=torch.promote_types(dtype, torch.float32), device=visible.device)
+    return mask.masked_fill_(~visible, float("-inf"))

@@ -2,7 +2,7 @@
 
 Called by the rollout callback through collect.py. It keeps a copy of the policy for inference. Everything submitted is
 decoded together; each distinct prompt is run once and its keys and values are shared, not copied, by its conversations,
-whose own keys and values stay from turn to turn (shared_prefix.py, decoding.py).
+whose own keys and values stay from turn to turn (kv_cache.py, shared_prefix.py, decoding.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from transformers import PreTrainedModel
 
 from lit_grpo.rollout.decoding import Batch, RowLimits, Samples, decode, extend, prefill
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
+from lit_grpo.rollout.kv_cache import Conversations
 from lit_grpo.rollout.sampling import RowSampling, counter_uniforms
-from lit_grpo.rollout.shared_prefix import ATTENTION_NAME, Conversations
+from lit_grpo.rollout.shared_prefix import ATTENTION_NAME
 
 PREFILL_TOKENS = 4096
 """Prompt tokens run at a time: more only moves activations out of the processor's cache."""

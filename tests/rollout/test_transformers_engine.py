@@ -6,7 +6,8 @@
 4. Turns end at a stop token or at the limit, whichever is first.
 5. A context that does not fit is refused on submission.
 6. New weights are used at once, old keys and values are not; unknown names are refused; the given model is left alone.
-7. Prompts are run once per group, whatever the group's size.
+7. A model in bfloat16 stays near its plain pass.
+8. Prompts are run once per group, whatever the group's size.
 """
 
 from __future__ import annotations
@@ -185,8 +186,21 @@ def test_6_new_weights_replace_the_old_ones(build: Callable[[int], PreTrainedMod
         engine.update_weights([("no_such_weight", torch.zeros(1))], policy_version=4)
 
 
-def test_7_a_prompt_is_run_once_per_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, rng = qwen3(), Random(8)
+def test_7_bfloat16() -> None:
+    model, rng = qwen3().to(torch.bfloat16), Random(9)
+    engine = TransformersEngine(model, {STOP})
+    contexts = grouped_contexts(rng)
+    differences = []
+    for turn in range(2):
+        for key, completion in play(engine, contexts, WARM, turn).items():
+            expected, _ = plain_logprobs(model, contexts[key], completion.token_ids, 1.3)
+            differences.append((torch.tensor(completion.logprobs) - expected.float()).abs())
+            contexts[key] += completion.token_ids + ids(rng, 5)
+    assert torch.cat(differences).mean() < 0.05
+
+
+def test_8_a_prompt_is_run_once_per_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = qwen3()
     engine = TransformersEngine(model, {STOP})
     lengths: list[int] = []
     engine._model.register_forward_pre_hook(
@@ -202,4 +216,3 @@ def test_7_a_prompt_is_run_once_per_group(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.undo()
     whole = play(TransformersEngine(model, {STOP}), contexts, WARM)
     assert {key: c.token_ids for key, c in portions.items()} == {key: c.token_ids for key, c in whole.items()}
-    assert rng
