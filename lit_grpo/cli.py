@@ -31,6 +31,7 @@ from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrate
 from lit_grpo.config_errors import explain
 from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
 from lit_grpo.data.user_program import RepairDataModule
+from lit_grpo.environment.episode import EpisodeSettings
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.sft import SFTModule
@@ -113,6 +114,25 @@ class RepairCLI(LightningCLI):
             raise UserError(f"--ckpt_path: expected a checkpoint, got {path}, which does not exist")
         if self.config.subcommand == "fit" and path is None:
             _require_fresh(Path(config.trainer.default_root_dir))
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add ``episode``: one place for rules and rendering, which training, demonstrations and evaluation share."""
+        parser.add_class_arguments(EpisodeSettings, "episode")
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        """Hand ``episode``, and the policy's directory as the tokenizer's, to every part that names no other."""
+        assert self.subcommand is not None
+        config = self.config[self.subcommand]
+        parts = [callback.init_args for callback in _as_list(config.trainer.callbacks) if "init_args" in callback]
+        if config.data is not None:
+            parts += [config.data.init_args, config.data.init_args.get("replay")]
+        shared = {"episode": config.episode, "tokenizer": config.model.init_args.policy.checkpoint}
+        for part in parts:
+            for name, value in shared.items():
+                if part is not None and name in part and part[name] is None:
+                    part[name] = value
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:

@@ -20,8 +20,21 @@ import lightning.pytorch.loggers
 import lightning.pytorch.strategies
 import yaml
 
+from lit_grpo.environment.episode import EpisodeSettings
+
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
-TOP = ("seed_everything", "trainer", "model", "data", "ckpt_path", "weights_only", "verbose", "return_predictions")
+TOP: dict[str, Any] = {
+    "seed_everything": None,
+    "trainer": pl.Trainer,
+    "episode": EpisodeSettings,
+    "model": None,
+    "data": None,
+    "ckpt_path": None,
+    "weights_only": None,
+    "verbose": None,
+    "return_predictions": None,
+}
+"""Top-level keys, with the class that takes what is below them where it is always the same."""
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -49,7 +62,7 @@ def unknown_keys(trees: Iterable[Any], classes: Mapping[str, type]) -> Iterator[
             if key not in TOP:
                 yield key, TOP
             else:
-                yield from _unknown(node, pl.Trainer if key == "trainer" else None, key, classes)
+                yield from _unknown(node, TOP[key], key, classes)
 
 
 def _unknown(node: Any, kind: Any, path: str, classes: Mapping[str, type]) -> Iterator[tuple[str, Iterable[str]]]:

@@ -48,21 +48,21 @@ class RepairEvaluation(Callback):
     ``validation`` after `validate`, and in ``validation/batch_NNNNNN`` during `fit`.
 
     Args:
-        episode: Rules and rendering, the same as in training.
         max_completion_tokens: Of a turn.
         temperature: 0 decodes greedily.
         seed: Of the draws, where the temperature is not 0.
+        episode: Rules and rendering, those of training; the command line fills them in; None: the defaults.
     """
 
     def __init__(
         self,
-        episode: EpisodeSettings,
         max_completion_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        episode: EpisodeSettings | None = None,
     ) -> None:
         sampling = SamplingSettings(temperature=temperature, max_completion_tokens=max_completion_tokens)
-        self.settings = RolloutSettings(group_size=1, sampling=sampling, episode=episode)
+        self.settings = RolloutSettings(group_size=1, sampling=sampling, episode=episode or EpisodeSettings())
         self.seed = seed
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""

@@ -21,16 +21,20 @@ class RepairWriter(Callback):
     """Writes the repaired program and a report with the diagnosis, the difference and its cost.
 
     Args:
-        episode: Rules and rendering, those the policy was trained with.
         num_attempts: The first is greedy, the others are sampled; the least change that is feasible is kept.
         max_completion_tokens: Of a turn.
         seed: Of the sampled attempts.
+        episode: Rules and rendering, those the policy was trained with; the command line fills them in.
     """
 
     def __init__(
-        self, episode: EpisodeSettings, num_attempts: int = 8, max_completion_tokens: int = 64, seed: int = 0
+        self,
+        num_attempts: int = 8,
+        max_completion_tokens: int = 64,
+        seed: int = 0,
+        episode: EpisodeSettings | None = None,
     ) -> None:
-        self.episode, self.num_attempts = episode, num_attempts
+        self.episode, self.num_attempts = episode or EpisodeSettings(), num_attempts
         self.max_completion_tokens, self.seed = max_completion_tokens, seed
         self._engine = PolicyEngine(transformers_engine)
         self._solver = HighsSolver()

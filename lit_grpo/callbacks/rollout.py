@@ -52,28 +52,28 @@ class RolloutCallback(Callback):
 
     Args:
         sampling: The distribution that turns are drawn from.
-        episode: Rules and rendering of an episode.
         reward: Weights of the composite reward.
         group_size: Attempts per task.
         seed: Of the draws.
         transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``; 0 writes none.
+        episode: Rules and rendering; the command line fills them in; None: the defaults.
     """
 
     def __init__(
         self,
         sampling: SamplingSettings,
-        episode: EpisodeSettings,
         reward: RewardWeights,
         group_size: int = 8,
         seed: int = 0,
         transcripts_every: int = 10,
+        episode: EpisodeSettings | None = None,
     ) -> None:
         if sampling.temperature <= 0:
             raise ValueError(
                 f"sampling.temperature: expected above 0 for training, got {sampling.temperature}; greedy attempts at "
                 "a task are all alike and teach nothing"
             )
-        self.settings = RolloutSettings(group_size, sampling, episode, reward)
+        self.settings = RolloutSettings(group_size, sampling, episode or EpisodeSettings(), reward)
         self.seed, self.transcripts_every = seed, transcripts_every
         self.engine = PolicyEngine(transformers_engine)
         """Shared with RepairEvaluation."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import lightning.pytorch as pl
 from torch.utils.data import Dataset
 from typing_extensions import override
 
@@ -19,108 +18,32 @@ from lit_grpo.data.batches import (
     DemonstrationBatch,
     TaskBatch,
     consecutive,
-    consumed_batches,
     require_divisible,
     shuffled,
 )
-from lit_grpo.data.benchmark import read_benchmark
 from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset, TaskDataset
 from lit_grpo.data.demonstrations import DemonstrationSettings
+from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
 from lit_grpo.data.task import Split, Task, TaskSettings
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.episode import EpisodeSettings
-from lit_grpo.environment.faults import FaultKind
 from lit_grpo.packing import PromptGroup
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOutSettings:
-    """The tasks that are never trained on: the same for every run that is to be compared."""
-
-    num_validation_tasks: int = 128
-    """For looking at during training, and for choosing a checkpoint."""
-    num_test_tasks: int = 512
-    """For the final table; never used to choose anything."""
-    batch_size: int = 128
-    """Tasks played at once, over all ranks; no effect on the results."""
-    seed: int = 0
-    benchmark: Path | None = None
-    """JSONL of tasks to test on, instead of generated ones."""
-
-    def __post_init__(self) -> None:
-        if min(self.num_validation_tasks, self.num_test_tasks) < 0 or self.batch_size < 1:
-            raise ValueError(
-                "expected num_validation_tasks and num_test_tasks >= 0 and batch_size >= 1, got "
-                f"{self.num_validation_tasks}, {self.num_test_tasks} and {self.batch_size}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaySettings:
     """Demonstrations that a GRPO step also learns from; those of a DemonstrationDataModule with the same settings."""
 
-    tokenizer: Path
-    """Directory of the policy's tokenizer."""
-    episode: EpisodeSettings
     demonstrations: DemonstrationSettings
     num_demonstrations: int = 400
     """How many there are."""
     batch_size: int = 8
     """How many are replayed in a step, over all ranks."""
     seed: int = 0
-
-
-class HeldOutDataModule(pl.LightningDataModule):
-    """Validation and test loaders, shared by the data modules below. Tasks are split over ranks, each once."""
-
-    def __init__(self, tasks: TaskSettings, held_out: HeldOutSettings, num_workers: int) -> None:
-        super().__init__()
-        # The keys of a mapping in a config arrive as plain strings.
-        self.tasks = replace(
-            tasks,
-            kinds={FaultKind(kind): weight for kind, weight in tasks.kinds.items()},
-            difficulties={Difficulty(difficulty): weight for difficulty, weight in tasks.difficulties.items()},
-        )
-        self.held_out, self.num_workers = held_out, num_workers
-
-    @override
-    def val_dataloader(self) -> BatchStream[Task, TaskBatch]:
-        """Held-out tasks of the validation split."""
-        tasks = TaskDataset(self.tasks, Split.VALIDATION, self.held_out.seed)
-        return self._evaluation_stream(tasks, self.held_out.num_validation_tasks)
-
-    @override
-    def test_dataloader(self) -> BatchStream[Task, TaskBatch]:
-        """Held-out tasks of the test split, or those of the benchmark file."""
-        if self.held_out.benchmark is None:
-            tasks = TaskDataset(self.tasks, Split.TEST, self.held_out.seed)
-            return self._evaluation_stream(tasks, self.held_out.num_test_tasks)
-        listed = read_benchmark(self.held_out.benchmark)
-        return self._evaluation_stream(_Listed(listed), len(listed))
-
-    def _evaluation_stream(self, tasks: Dataset[Task], num_tasks: int) -> BatchStream[Task, TaskBatch]:
-        rank, world_size = self._ranks()
-        share = range(rank, num_tasks, world_size)
-        size = max(1, self.held_out.batch_size // world_size)
-        # The same number of batches on every rank, the last perhaps without a task: callbacks may communicate in each.
-        length = math.ceil(math.ceil(num_tasks / world_size) / size)
-        return BatchStream(
-            dataset=tasks,
-            indices=lambda batch: share[batch * size : (batch + 1) * size],
-            collate=TaskBatch,
-            length=length,
-            position=lambda: 0,
-            num_workers=self.num_workers,
-        )
-
-    def _ranks(self) -> tuple[int, int]:
-        assert self.trainer is not None
-        return self.trainer.global_rank, self.trainer.world_size
-
-    def _consumed(self) -> int:
-        assert self.trainer is not None
-        return consumed_batches(self.trainer)
+    tokenizer: Path | None = None
+    """Directory of the policy's tokenizer; the command line fills it in."""
+    episode: EpisodeSettings | None = None
+    """Rules and rendering; the command line fills them in; None: the defaults."""
 
 
 class TaskDataModule(HeldOutDataModule):
@@ -152,7 +75,7 @@ class TaskDataModule(HeldOutDataModule):
     @override
     def setup(self, stage: str) -> None:
         """Check the batch against the ranks."""
-        _, world_size = self._ranks()
+        _, world_size = self.ranks()
         if stage == "fit":
             require_divisible("num_tasks", self.num_tasks, world_size)
             if self.replay is not None:
@@ -161,13 +84,13 @@ class TaskDataModule(HeldOutDataModule):
     @override
     def train_dataloader(self) -> BatchStream[tuple[list[Task], list[PromptGroup]], TaskBatch]:
         """Batch b holds tasks ``b * num_tasks`` to ``(b + 1) * num_tasks - 1`` of the training stream."""
-        rank, world_size = self._ranks()
+        rank, world_size = self.ranks()
         return BatchStream(
             dataset=_Steps(self, rank, world_size),
             indices=lambda batch: [batch],
             collate=lambda steps: TaskBatch(*steps[0]),
             length=self.batches_per_epoch,
-            position=self._consumed,
+            position=self.consumed,
             num_workers=self.num_workers,
         )
 
@@ -178,13 +101,13 @@ class DemonstrationDataModule(HeldOutDataModule):
     Args:
         tasks: What tasks are demonstrated, and held out.
         held_out: Validation and test tasks.
-        tokenizer: Directory of the policy's tokenizer.
-        episode: Rules and rendering of the demonstrated episodes, the same as in evaluation.
         demonstrations: How many of them hold wrong tries.
         num_demonstrations: How many there are, reshuffled in each pass; None for fresh ones in every step.
         batch_size: Demonstrations of a step, over all ranks.
         batches_per_epoch: Steps of an epoch; None for one pass, which needs ``num_demonstrations``.
         seed: Of the demonstrated tasks and of the order.
+        tokenizer: Directory of the policy's tokenizer; the command line fills it in.
+        episode: Rules and rendering, the same as in evaluation; the command line fills them in; None: the defaults.
         num_workers: Processes that make demonstrations ahead.
     """
 
@@ -192,13 +115,13 @@ class DemonstrationDataModule(HeldOutDataModule):
         self,
         tasks: TaskSettings,
         held_out: HeldOutSettings,
-        tokenizer: Path,
-        episode: EpisodeSettings,
         demonstrations: DemonstrationSettings,
         num_demonstrations: int | None = 400,
         batch_size: int = 8,
         batches_per_epoch: int | None = None,
         seed: int = 0,
+        tokenizer: Path | None = None,
+        episode: EpisodeSettings | None = None,
         num_workers: int = 0,
     ) -> None:
         super().__init__(tasks, held_out, num_workers)
@@ -209,19 +132,24 @@ class DemonstrationDataModule(HeldOutDataModule):
         self.num_demonstrations, self.batch_size, self.seed = num_demonstrations, batch_size, seed
         self.batches_per_epoch = batches_per_epoch or math.ceil((num_demonstrations or 0) / batch_size)
         self._dataset = DemonstrationDataset(
-            self.tasks, tokenizer, episode, demonstrations, seed, keep=num_demonstrations is not None
+            self.tasks,
+            tokenizer,
+            episode or EpisodeSettings(),
+            demonstrations,
+            seed,
+            keep=num_demonstrations is not None,
         )
 
     @override
     def setup(self, stage: str) -> None:
         """Check the batch against the ranks."""
         if stage == "fit":
-            require_divisible("batch_size", self.batch_size, self._ranks()[1])
+            require_divisible("batch_size", self.batch_size, self.ranks()[1])
 
     @override
     def train_dataloader(self) -> BatchStream[PromptGroup, DemonstrationBatch]:
         """Passes over the demonstrations, or fresh ones."""
-        rank, world_size = self._ranks()
+        rank, world_size = self.ranks()
 
         def indices(batch: int) -> Sequence[int]:
             positions = consecutive(batch, self.batch_size, rank, world_size)
@@ -230,7 +158,7 @@ class DemonstrationDataModule(HeldOutDataModule):
             return shuffled(positions, self.num_demonstrations, self.seed)
 
         return BatchStream(
-            self._dataset, indices, DemonstrationBatch, self.batches_per_epoch, self._consumed, self.num_workers
+            self._dataset, indices, DemonstrationBatch, self.batches_per_epoch, self.consumed, self.num_workers
         )
 
 
@@ -240,12 +168,12 @@ class ProofreadingDataModule(HeldOutDataModule):
     Args:
         tasks: What programs are drawn (kinds of fault play no part), and the held-out tasks.
         held_out: Validation and test tasks.
-        tokenizer: Directory of the policy's tokenizer.
-        episode: Its rendering is the one of the exercises.
         proofreading: Slips per program.
         batch_size: Exercises of a step, over all ranks.
         batches_per_epoch: Steps of an epoch.
         seed: Of the exercises.
+        tokenizer: Directory of the policy's tokenizer; the command line fills it in.
+        episode: Its rendering is the one of the exercises; the command line fills it in; None: the defaults.
         num_workers: Processes that make exercises ahead.
     """
 
@@ -253,45 +181,38 @@ class ProofreadingDataModule(HeldOutDataModule):
         self,
         tasks: TaskSettings,
         held_out: HeldOutSettings,
-        tokenizer: Path,
-        episode: EpisodeSettings,
         proofreading: ProofreadingSettings,
         batch_size: int = 8,
         batches_per_epoch: int = 1000,
         seed: int = 0,
+        tokenizer: Path | None = None,
+        episode: EpisodeSettings | None = None,
         num_workers: int = 0,
     ) -> None:
         super().__init__(tasks, held_out, num_workers)
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
-        self._dataset = ProofreadingDataset(self.tasks, tokenizer, episode.style, proofreading, seed)
+        self._dataset = ProofreadingDataset(
+            self.tasks, tokenizer, (episode or EpisodeSettings()).style, proofreading, seed
+        )
 
     @override
     def setup(self, stage: str) -> None:
         """Check the batch against the ranks."""
         if stage == "fit":
-            require_divisible("batch_size", self.batch_size, self._ranks()[1])
+            require_divisible("batch_size", self.batch_size, self.ranks()[1])
 
     @override
     def train_dataloader(self) -> BatchStream[PromptGroup, DemonstrationBatch]:
         """Batch b holds exercises ``b * batch_size`` to ``(b + 1) * batch_size - 1``."""
-        rank, world_size = self._ranks()
+        rank, world_size = self.ranks()
         return BatchStream(
             dataset=self._dataset,
             indices=lambda batch: consecutive(batch, self.batch_size, rank, world_size),
             collate=DemonstrationBatch,
             length=self.batches_per_epoch,
-            position=self._consumed,
+            position=self.consumed,
             num_workers=self.num_workers,
         )
-
-
-class _Listed(Dataset[Task]):
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self._tasks = tasks
-
-    @override
-    def __getitem__(self, index: int) -> Task:
-        return self._tasks[index]
 
 
 class _Steps(Dataset[tuple[list[Task], list[PromptGroup]]]):
@@ -305,7 +226,11 @@ class _Steps(Dataset[tuple[list[Task], list[PromptGroup]]]):
         if module.replay is not None:
             replay = module.replay
             self._demonstrations = DemonstrationDataset(
-                module.tasks, replay.tokenizer, replay.episode, replay.demonstrations, replay.seed
+                module.tasks,
+                replay.tokenizer,
+                replay.episode or EpisodeSettings(),
+                replay.demonstrations,
+                replay.seed,
             )
 
     @override

@@ -27,10 +27,11 @@ from lit_grpo.packing import PromptGroup
 
 
 class TaskDataset(Dataset[Task]):
-    """Generated tasks of one split."""
+    """Generated tasks of one split; ``keep`` makes each once (for those that are asked for again and again)."""
 
-    def __init__(self, settings: TaskSettings, split: Split, seed: int) -> None:
+    def __init__(self, settings: TaskSettings, split: Split, seed: int, keep: bool = False) -> None:
         self._settings, self._split, self._seed = settings, split, seed
+        self._kept: dict[int, Task] | None = {} if keep else None
 
     @cached_property
     def _solver(self) -> HighsSolver:
@@ -38,7 +39,12 @@ class TaskDataset(Dataset[Task]):
 
     @override
     def __getitem__(self, index: int) -> Task:
-        return generate_task(self._settings, self._split, self._seed, index, self._solver)
+        if self._kept is not None and index in self._kept:
+            return self._kept[index]
+        task = generate_task(self._settings, self._split, self._seed, index, self._solver)
+        if self._kept is not None:
+            self._kept[index] = task
+        return task
 
 
 class DemonstrationDataset(Dataset[PromptGroup]):
@@ -47,7 +53,7 @@ class DemonstrationDataset(Dataset[PromptGroup]):
     def __init__(
         self,
         tasks: TaskSettings,
-        tokenizer: Path | str,
+        tokenizer: Path | None,
         episode: EpisodeSettings,
         settings: DemonstrationSettings,
         seed: int,
@@ -84,7 +90,7 @@ class ProofreadingDataset(Dataset[PromptGroup]):
     def __init__(
         self,
         tasks: TaskSettings,
-        tokenizer: Path | str,
+        tokenizer: Path | None,
         style: ObservationStyle,
         settings: ProofreadingSettings,
         seed: int,
@@ -103,16 +109,15 @@ class ProofreadingDataset(Dataset[PromptGroup]):
         return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng)
 
 
-def load_conversation(tokenizer: Path | str) -> ConversationFormat:
+def load_conversation(tokenizer: Path | None) -> ConversationFormat:
     """The chat format of a tokenizer's directory.
 
     Raises:
         FileNotFoundError: There is no such directory; nothing is ever fetched by name.
     """
-    directory = Path(tokenizer)
-    if not directory.is_dir():
-        raise FileNotFoundError(f"expected the directory of a tokenizer, got {str(tokenizer)!r}, which is none")
-    return ConversationFormat(AutoTokenizer.from_pretrained(directory))
+    if tokenizer is None or not tokenizer.is_dir():
+        raise FileNotFoundError(f"data.tokenizer: expected the directory of a tokenizer, got {tokenizer}")
+    return ConversationFormat(AutoTokenizer.from_pretrained(tokenizer))
 
 
 def _training_program(settings: TaskSettings, rng: Random) -> BaseModel:

@@ -111,6 +111,8 @@ def build_optimizer(policy: nn.Module, settings: OptimizerSettings) -> Optimizer
     if not matrices:
         raise ValueError("expected decoder matrices for Muon, got none; leave matrix_learning_rate out")
     others = [parameter for name, parameter in trainable if not _is_decoder_matrix(name, parameter)]
+    if not others:  # adapters are matrices alone
+        return Muon(matrices, lr=settings.matrix_learning_rate, weight_decay=settings.weight_decay)
     return MuonWithAdamW(
         matrices,
         others,

@@ -17,8 +17,9 @@ from typing_extensions import override
 
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
-from lit_grpo.data.datamodule import DemonstrationDataModule, HeldOutSettings, ReplaySettings, TaskDataModule
+from lit_grpo.data.datamodule import DemonstrationDataModule, ReplaySettings, TaskDataModule
 from lit_grpo.data.demonstrations import DemonstrationSettings
+from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episode import EpisodeSettings
@@ -52,7 +53,7 @@ class CoinRewards(RolloutCallback):
 
     def __init__(self, group_size: int = 4) -> None:
         super().__init__(
-            SamplingSettings(temperature=1.0, max_completion_tokens=6), EPISODE, RewardWeights(), group_size
+            SamplingSettings(temperature=1.0, max_completion_tokens=6), RewardWeights(), group_size, episode=EPISODE
         )
         self.mean_rewards: list[float] = []
 
@@ -86,14 +87,14 @@ def make_data(kind: Kind, checkpoint: Path, batches: int, replayed: int = 2) -> 
         return DemonstrationDataModule(
             TASKS,
             NO_HELD_OUT,
-            checkpoint,
-            EPISODE,
             demonstrations,
             num_demonstrations=10,
             batch_size=4,
             batches_per_epoch=batches,
+            tokenizer=checkpoint,
+            episode=EPISODE,
         )
-    replay = ReplaySettings(checkpoint, EPISODE, demonstrations, num_demonstrations=5, batch_size=replayed)
+    replay = ReplaySettings(demonstrations, 5, replayed, tokenizer=checkpoint, episode=EPISODE)
     return TaskDataModule(TASKS, NO_HELD_OUT, num_tasks=4, batches_per_epoch=batches, replay=replay)
 
 

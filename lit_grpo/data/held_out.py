@@ -1,0 +1,107 @@
+"""The held-out tasks of every data module: validation during training, test for the final table.
+
+Called by datamodule.py, whose classes build on `HeldOutDataModule`. Tasks are split over the ranks, each played once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import lightning.pytorch as pl
+from torch.utils.data import Dataset
+from typing_extensions import override
+
+from lit_grpo.data.batches import BatchStream, TaskBatch, consumed_batches
+from lit_grpo.data.benchmark import read_benchmark
+from lit_grpo.data.dataset import TaskDataset
+from lit_grpo.data.task import Split, Task, TaskSettings
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.faults import FaultKind
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutSettings:
+    """The tasks that are never trained on: the same for every run that is to be compared."""
+
+    num_validation_tasks: int = 128
+    """For looking at during training, and for choosing a checkpoint."""
+    num_test_tasks: int = 512
+    """For the final table; never used to choose anything."""
+    batch_size: int = 128
+    """Tasks played at once, over all ranks; no effect on the results."""
+    seed: int = 0
+    benchmark: Path | None = None
+    """JSONL of tasks to test on, instead of generated ones."""
+
+    def __post_init__(self) -> None:
+        if min(self.num_validation_tasks, self.num_test_tasks) < 0 or self.batch_size < 1:
+            raise ValueError(
+                "expected num_validation_tasks and num_test_tasks >= 0 and batch_size >= 1, got "
+                f"{self.num_validation_tasks}, {self.num_test_tasks} and {self.batch_size}"
+            )
+
+
+class HeldOutDataModule(pl.LightningDataModule):
+    """Validation and test loaders, shared by the data modules of datamodule.py. Tasks are split over ranks, each once."""
+
+    def __init__(self, tasks: TaskSettings, held_out: HeldOutSettings, num_workers: int) -> None:
+        super().__init__()
+        # The keys of a mapping in a config arrive as plain strings.
+        self.tasks = replace(
+            tasks,
+            kinds={FaultKind(kind): weight for kind, weight in tasks.kinds.items()},
+            difficulties={Difficulty(difficulty): weight for difficulty, weight in tasks.difficulties.items()},
+        )
+        self.held_out, self.num_workers = held_out, num_workers
+
+    @override
+    def val_dataloader(self) -> BatchStream[Task, TaskBatch]:
+        """Held-out tasks of the validation split."""
+        tasks = TaskDataset(self.tasks, Split.VALIDATION, self.held_out.seed, keep=True)
+        return self._evaluation_stream(tasks, self.held_out.num_validation_tasks)
+
+    @override
+    def test_dataloader(self) -> BatchStream[Task, TaskBatch]:
+        """Held-out tasks of the test split, or those of the benchmark file."""
+        if self.held_out.benchmark is None:
+            tasks = TaskDataset(self.tasks, Split.TEST, self.held_out.seed, keep=True)
+            return self._evaluation_stream(tasks, self.held_out.num_test_tasks)
+        listed = read_benchmark(self.held_out.benchmark)
+        return self._evaluation_stream(_Listed(listed), len(listed))
+
+    def _evaluation_stream(self, tasks: Dataset[Task], num_tasks: int) -> BatchStream[Task, TaskBatch]:
+        rank, world_size = self.ranks()
+        share = range(rank, num_tasks, world_size)
+        size = max(1, self.held_out.batch_size // world_size)
+        # The same number of batches on every rank, the last perhaps without a task: callbacks may communicate in each.
+        length = math.ceil(math.ceil(num_tasks / world_size) / size)
+        return BatchStream(
+            dataset=tasks,
+            indices=lambda batch: share[batch * size : (batch + 1) * size],
+            collate=TaskBatch,
+            length=length,
+            position=lambda: 0,
+            num_workers=self.num_workers,
+        )
+
+    def ranks(self) -> tuple[int, int]:
+        """This process's rank, and their number."""
+        assert self.trainer is not None
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def consumed(self) -> int:
+        """Batches that were trained on so far."""
+        assert self.trainer is not None
+        return consumed_batches(self.trainer)
+
+
+class _Listed(Dataset[Task]):
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._tasks = tasks
+
+    @override
+    def __getitem__(self, index: int) -> Task:
+        return self._tasks[index]
