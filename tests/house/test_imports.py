@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "modules": BELOW_MODULES,
     "repair": BELOW_MODULES,
     "callbacks": EVERYTHING | {"repair"},
-    "config_errors": set(),
+    "config_errors": {"environment"},
     "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "experiments"},
     "experiments": EVERYTHING | {"repair", "callbacks", "cli"},
 }
