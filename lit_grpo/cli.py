@@ -52,6 +52,19 @@ CONFIGURABLE = (
 )
 """What a config may name as ``class_path`` without its module: importing a class is what makes its short name known."""
 
+TOP: dict[str, type | None] = {
+    "seed_everything": None,
+    "trainer": pl.Trainer,
+    "episode": EpisodeSettings,
+    "model": None,
+    "data": None,
+    "ckpt_path": None,
+    "weights_only": None,
+    "verbose": None,
+    "return_predictions": None,
+}
+"""Top-level keys, with the class that takes what is below them where it is always the same."""
+
 PACKAGE, PARSER = Path(__file__).parent, Path(jsonargparse.__file__).parent
 
 # Weights per kind of fault are a mapping with enum keys, which the YAML writer of --print_config does not know.
@@ -59,16 +72,16 @@ SafeRepresenter.add_multi_representer(StrEnum, lambda representer, member: repre
 
 
 class UserError(Exception):
-    """Something in a config or on the command line; the message is one line."""
+    """Something in a config or on the command line."""
 
 
 class ConfigParser(LightningArgumentParser):
-    """A parser whose errors are one line, with the nearest known name."""
+    """A parser that leaves the explaining to `main`."""
 
     @override
     def error(self, message: str, ex: Exception | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Raise UserError."""
-        raise UserError(explain(message, sys.argv[1:], CONFIGURABLE)) from ex
+        raise UserError(message) from ex
 
 
 class KeepConfig(SaveConfigCallback):
@@ -165,12 +178,12 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     try:
         RepairCLI(args)
-    except UserError as error:
-        return _complain(str(error))
-    except (ValueError, FileNotFoundError, MisconfigurationException) as error:
+    except (UserError, ValueError, FileNotFoundError, MisconfigurationException) as error:
         if not _is_expected(error):
             raise
-        return _complain(explain(str(error), [], CONFIGURABLE))
+        arguments = sys.argv[1:] if args is None else args
+        print(f"lit-grpo: {explain(str(error), arguments, CONFIGURABLE, TOP)}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -178,11 +191,6 @@ def _is_expected(error: Exception) -> bool:
     """Whether this package, or a parser on its behalf, raised it on purpose: its message then says what to change."""
     raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
     return isinstance(error, MisconfigurationException) or bool({PACKAGE, PARSER} & set(raised_in.parents))
-
-
-def _complain(message: str) -> int:
-    print(f"lit-grpo: {message}", file=sys.stderr)
-    return 2
 
 
 def _require_fresh(folder: Path) -> None:

@@ -14,55 +14,47 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import lightning.pytorch as pl
 import lightning.pytorch.callbacks
 import lightning.pytorch.loggers
 import lightning.pytorch.strategies
 import yaml
 
-from lit_grpo.environment.episode import EpisodeSettings
-
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
-TOP: dict[str, Any] = {
-    "seed_everything": None,
-    "trainer": pl.Trainer,
-    "episode": EpisodeSettings,
-    "model": None,
-    "data": None,
-    "ckpt_path": None,
-    "weights_only": None,
-    "verbose": None,
-    "return_predictions": None,
-}
-"""Top-level keys, with the class that takes what is below them where it is always the same."""
+NOISE = re.compile(r"^(Does not validate against any|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>)")
+"""Lines of a message that say nothing to a user."""
+
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
-def explain(message: str, arguments: Sequence[str], configurable: Iterable[type]) -> str:
+def explain(
+    message: str, arguments: Sequence[str], configurable: Iterable[type], top: Mapping[str, type | None]
+) -> str:
     """One line for one refusal.
 
     Args:
         message: The parser's own, perhaps of many lines.
         arguments: The command line.
         configurable: Classes that a config may name without their module.
+        top: Top-level keys, with the class that takes what is below them where it is always the same.
     """
     if REFUSED_KEY.search(message):
         classes = {cls.__name__: cls for cls in [*configurable, *_lightning_classes()]}
-        for path, known in unknown_keys(_trees(arguments), classes):
+        for path, known in unknown_keys(_trees(arguments), classes, top):
             return f"{path}: expected a known key, got {path.rpartition('.')[2]!r}{_nearest(path, known)}"
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    reasons = [line[2:] for line in lines if line.startswith("- ") and "NoneType" not in line]
-    return " ".join([lines[0], *reasons] if reasons else lines)
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
+    return " ".join(line for line in lines if line and not NOISE.search(line))
 
 
-def unknown_keys(trees: Iterable[Any], classes: Mapping[str, type]) -> Iterator[tuple[str, Iterable[str]]]:
+def unknown_keys(
+    trees: Iterable[Any], classes: Mapping[str, type], top: Mapping[str, type | None]
+) -> Iterator[tuple[str, Iterable[str]]]:
     """The dotted path of every key that nothing takes, with the names that are taken there."""
     for tree in trees:
         for key, node in tree.items() if isinstance(tree, dict) else ():
-            if key not in TOP:
-                yield key, TOP
+            if key not in top:
+                yield key, top
             else:
-                yield from _unknown(node, TOP[key], key, classes)
+                yield from _unknown(node, top[key], key, classes)
 
 
 def _unknown(node: Any, kind: Any, path: str, classes: Mapping[str, type]) -> Iterator[tuple[str, Iterable[str]]]:

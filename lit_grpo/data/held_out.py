@@ -45,7 +45,7 @@ class HeldOutSettings:
 
 
 class HeldOutDataModule(pl.LightningDataModule):
-    """Validation and test loaders, shared by the data modules of datamodule.py. Tasks are split over ranks, each once."""
+    """Validation and test loaders, which the data modules of datamodule.py share."""
 
     def __init__(self, tasks: TaskSettings, held_out: HeldOutSettings, num_workers: int) -> None:
         super().__init__()

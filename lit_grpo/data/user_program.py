@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import lightning.pytorch as pl
+from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 
@@ -34,6 +35,18 @@ class RepairDataModule(pl.LightningDataModule):
         self._program = UserProgram(program, specification, output)
 
     @override
-    def predict_dataloader(self) -> list[UserProgram]:
-        """The one program."""
-        return [self._program]
+    def predict_dataloader(self) -> DataLoader[UserProgram]:
+        """One batch: the program."""
+        return DataLoader(_One(self._program), batch_size=None)
+
+
+class _One(Dataset[UserProgram]):
+    def __init__(self, program: UserProgram) -> None:
+        self._program = program
+
+    def __len__(self) -> int:
+        return 1
+
+    @override
+    def __getitem__(self, index: int) -> UserProgram:
+        return self._program

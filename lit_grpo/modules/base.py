@@ -47,7 +47,17 @@ class PolicySettings:
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[self.dtype]
 
     def load(self, device: Literal["cpu", "meta"] = "cpu") -> CausalPolicy:
-        """Read the network; ValueError if there is none at ``checkpoint``."""
+        """Read the network. Nothing is ever fetched by name.
+
+        Raises:
+            FileNotFoundError: There is no such folder.
+            ValueError: No network in it.
+        """
+        if not self.checkpoint.is_dir():
+            raise FileNotFoundError(
+                f"model.policy.checkpoint: expected a folder with a model and its tokenizer, got {self.checkpoint}, "
+                "which is none; make or fetch it first"
+            )
         return load_policy(self.checkpoint, self.torch_dtype, self.lora, self.gradient_checkpointing, device=device)
 
 

@@ -1,0 +1,193 @@
+"""The command line, as a user meets it.
+
+1. What a user gets wrong is one line on stderr and exit status 2: an unknown key with its whole path and the nearest
+   name, also deep inside, in a list and on the command line; a file that is not there; a number that makes no sense; a
+   batch that the ranks cannot share; a run folder that has a run in it.
+2. `fit`, `validate`, `test` and `predict` run; a run folder has its config, metrics, episodes, results and the policy.
+3. `--ckpt_path` goes on in the same folder, and nothing written before is lost.
+4. `predict` repairs a user's program, claims only "feasible again", and refuses one that is not infeasible.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lit_grpo.cli import main
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def config(folder: Path, tiny_checkpoint: Path) -> dict:
+    """A GRPO run of two batches."""
+    return {
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 1,
+            "default_root_dir": str(folder / "run"),
+            "max_epochs": 1,
+            "log_every_n_steps": 1,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+            "callbacks": [
+                {
+                    "class_path": "RolloutCallback",
+                    "init_args": {"group_size": 2, "sampling": {"max_completion_tokens": 4}},
+                },
+                {"class_path": "RepairEvaluation", "init_args": {"max_completion_tokens": 4}},
+                {"class_path": "ModelCheckpoint", "init_args": {"save_last": True}},
+                {"class_path": "ExportPolicy"},
+            ],
+        },
+        "episode": {"max_steps": 2, "style": "COMPACT"},
+        "model": {
+            "class_path": "GRPOModule",
+            "init_args": {"policy": {"checkpoint": str(tiny_checkpoint)}, "loss": {"class_path": "ClippedLoss"}},
+        },
+        "data": {
+            "class_path": "TaskDataModule",
+            "init_args": {
+                "tasks": {"size": "TINY", "kinds": {"A": 1.0, "D": 1.0}},
+                "held_out": {"num_validation_tasks": 3, "num_test_tasks": 3},
+                "num_tasks": 2,
+                "batches_per_epoch": 2,
+            },
+        },
+    }
+
+
+def write(tree: dict, folder: Path) -> str:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, tiny_checkpoint: Path) -> dict:
+    return config(tmp_path, tiny_checkpoint)
+
+
+def complaint(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    assert main(arguments) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-grpo: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (("trainr",), "trainr: expected a known key, got 'trainr'; did you mean 'trainer'?"),
+        (("trainer", "max_epoch"), "trainer.max_epoch: expected a known key, got 'max_epoch'; did you mean"),
+        (("model", "init_args", "optimizer", "lerning_rate"), "model.init_args.optimizer.lerning_rate: expected"),
+        (("data", "init_args", "tasks", "sise"), "data.init_args.tasks.sise: expected a known key, got 'sise'"),
+        (("trainer", "callbacks", 0, "init_args", "group_sise"), "trainer.callbacks[0].init_args.group_sise: "),
+        (("episode", "max_step"), "episode.max_step: expected a known key, got 'max_step'; did you mean 'max_steps'?"),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_path(
+    tree: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str], keys: tuple, expected: str
+) -> None:
+    node = tree
+    for key in keys[:-1]:
+        node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]
+    node[keys[-1]] = 1
+    line = complaint(capsys, ["fit", "--config", write(tree, tmp_path)])
+    assert expected in line
+    assert "did you mean" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--model.optimizer.lerning_rate", "1"], "did you mean 'learning_rate'?"),
+        (["--model.optimizer.learning_rate", "fast"], "Expected a <class 'float'>"),
+        (["--model.optimizer.learning_rate", "-1"], "expected learning rates of at least 0"),
+        (["--model.policy.checkpoint", "nowhere"], "got nowhere"),
+        (["--data.num_tasks", "0"], "expected data.num_tasks to be a positive multiple of the 1 ranks"),
+        (["--model.updates_per_rollout", "3"], "expected a divisor of the 2 tasks of each rank, got 3"),
+        (["--ckpt_path", "gone.ckpt"], "--ckpt_path: expected a checkpoint, got gone.ckpt"),
+        (["--config", "gone.yaml"], "gone.yaml"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    tree: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    assert expected in complaint(capsys, ["fit", "--config", write(tree, tmp_path), *arguments])
+
+
+def test_a_run_from_fit_to_test(
+    tree: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
+) -> None:
+    path, run = write(tree, tmp_path), tmp_path / "run"
+    assert main(["fit", "--config", path]) == 0
+    written = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
+    assert {
+        "config.yaml",
+        "metrics.csv",
+        "episodes.jsonl",
+        "validation/batch_000002/results.json",
+        "validation/batch_000002/scores.jsonl",
+        "checkpoints/last.ckpt",
+        "policy/model.safetensors",
+        "policy/tokenizer.json",
+    } <= written
+    assert "which has metrics.csv" in complaint(capsys, ["fit", "--config", path])
+
+    last = str(run / "checkpoints/last.ckpt")
+    assert main(["fit", "--config", path, "--ckpt_path", last, "--trainer.max_epochs=2"]) == 0
+    with (run / "metrics.csv").open(encoding="utf-8") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == sorted(set(steps))
+    assert {0, 1, 2, 3} <= set(steps)
+    assert (run / "config_1.yaml").is_file()
+
+    assert main(["validate", "--config", path, "--model.policy.checkpoint", str(run / "policy")]) == 0
+    assert main(["test", "--config", path, "--ckpt_path", last]) == 0
+    assert json.loads((run / "results.json").read_text(encoding="utf-8"))["tasks"] == 3
+
+
+INFEASIBLE = """maximize
+ profit: 3 x + 2 y
+subject to
+ capacity: x + y <= 4
+ demand: x + y >= 6
+bounds
+ 0 <= x <= 10
+ 0 <= y <= 10
+end
+"""
+
+
+@pytest.fixture
+def predict(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    (tmp_path / "plan.lp").write_text(INFEASIBLE, encoding="utf-8")
+    return [
+        "predict",
+        "--config",
+        str(CONFIGS / "predict.yaml"),
+        "--trainer.accelerator=cpu",
+        f"--trainer.default_root_dir={tmp_path}",
+        f"--model.policy.checkpoint={tiny_checkpoint}",
+        f"--data.program={tmp_path / 'plan.lp'}",
+    ]
+
+
+def test_predict_refuses_what_is_not_infeasible(
+    predict: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plan.lp").write_text(INFEASIBLE.replace(">= 6", ">= 3"), encoding="utf-8")
+    assert "expected an infeasible program, got one that is optimal with objective 12" in complaint(capsys, predict)
+    (tmp_path / "plan.lp").write_text("not a program", encoding="utf-8")
+    assert "expected a model in LP format" in complaint(capsys, predict)
+
+
+def test_predict_says_when_it_found_none(
+    predict: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The tiny model is random: it never writes an action."""
+    assert "expected a repair within 8 attempts" in complaint(capsys, predict)
+    assert not (tmp_path / "plan.repaired.lp").exists()
