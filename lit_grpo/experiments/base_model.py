@@ -28,6 +28,9 @@ from lit_grpo.experiments.arms import CONFIGS
 NAMES = ("x", "y", *ROW_NAMES)
 """Of variables and rows in tiny programs: each is one token."""
 
+CYCLES = (1400, 600)
+"""Batches of proofreading: the rate is warmed up and decayed in each, the second on other exercises."""
+
 FOLLOW_UPS = ("still infeasible", "malformed", "refused number", "unknown name", "unbounded", "optimal", "conflict")
 """What the environment says after a turn; repeated until their words are tokens."""
 
@@ -97,20 +100,29 @@ def tiny_texts(num_programs: int, seed: int) -> list[str]:
 
 
 def main() -> int:
-    """Make the base: tokenizer, random weights, proofreading; exit status of the fit."""
+    """Make the base: tokenizer, random weights, proofreading; exit status of the last fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("runs/tiny-base"), help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    untrained: Path = options.output / "untrained"
-    make_base_model(untrained, [*tiny_texts(1500, options.seed), *FOLLOW_UPS * 50], NAMES, options.seed)
+    policy: Path = options.output / "untrained"
+    make_base_model(policy, [*tiny_texts(1500, options.seed), *FOLLOW_UPS * 50], NAMES, options.seed)
+    for cycle, num_batches in enumerate(CYCLES):
+        run = options.output / f"cycle_{cycle}"
+        status = run_command(_fit(policy, run, options.seed, cycle, num_batches))
+        if status != 0:
+            return status
+        policy = run / "policy"
+    shutil.copytree(policy, options.output, dirs_exist_ok=True)
+    return 0
+
+
+def _fit(start: Path, run: Path, seed: int, cycle: int, num_batches: int) -> list[str]:
+    """Each cycle has exercises of its own and a learning rate that falls anew."""
     configs = [f"--config={CONFIGS / name}" for name in ("base.yaml", "pretrain.yaml")]
-    places = [f"--model.policy.checkpoint={untrained}", f"--data.tokenizer={untrained}"]
-    folder = f"--trainer.default_root_dir={options.output / 'fit'}"
-    status = run_command(["fit", *configs, *places, folder, f"--seed_everything={options.seed}"])
-    if status == 0:
-        shutil.copytree(options.output / "fit" / "policy", options.output, dirs_exist_ok=True)
-    return status
+    places = [f"--model.policy.checkpoint={start}", f"--data.tokenizer={start}", f"--trainer.default_root_dir={run}"]
+    exercises = [f"--data.seed={cycle}", f"--data.batches_per_epoch={num_batches}"]
+    return ["fit", *configs, *places, *exercises, f"--seed_everything={seed}"]
 
 
 if __name__ == "__main__":
