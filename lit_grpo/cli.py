@@ -31,7 +31,7 @@ from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrate
 from lit_grpo.config_errors import explain
 from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
 from lit_grpo.data.user_program import RepairDataModule
-from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.sft import SFTModule

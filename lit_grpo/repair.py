@@ -13,7 +13,8 @@ from pathlib import Path
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.environment.actions import number_text
-from lit_grpo.environment.episode import EpisodeRecord, EpisodeSettings, RepairEpisode, StopReason
+from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeRecord, EpisodeSettings, StopReason
 from lit_grpo.environment.faithful import differing_elements
 from lit_grpo.environment.formats import lp_text
 from lit_grpo.environment.io import read_program

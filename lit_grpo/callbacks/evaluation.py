@@ -20,7 +20,7 @@ from typing_extensions import override
 from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module, run_folder, transformers_engine
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
-from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks

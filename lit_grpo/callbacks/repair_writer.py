@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module, transformers_engine
 from lit_grpo.data.user_program import UserProgram
-from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.io import write_program
 from lit_grpo.repair import read_problem, repair, report

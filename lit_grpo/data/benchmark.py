@@ -15,17 +15,10 @@ from lit_grpo.data.task import GENERATOR_VERSION, Task, make_task
 from lit_grpo.environment.actions import AgentEdit, Move, parse, render
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import Domain
+from lit_grpo.environment.edits import SetBounds, SetType, apply_all
 from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
 from lit_grpo.environment.io import program_from_mps_text, program_to_mps_text
-from lit_grpo.environment.program import (
-    Element,
-    LinearProgram,
-    ProgramError,
-    SetBounds,
-    SetType,
-    VariableType,
-    apply_all,
-)
+from lit_grpo.environment.program import Element, LinearProgram, ProgramError, VariableType
 from lit_grpo.environment.specification import Sentence, Specification
 
 Record = Mapping[str, object]

@@ -26,7 +26,7 @@ from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
 from lit_grpo.data.task import Split, Task, TaskSettings
-from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
 
 

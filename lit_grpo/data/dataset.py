@@ -20,7 +20,7 @@ from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_o
 from lit_grpo.environment.difficulty import PROFILES
 from lit_grpo.environment.domains import build_base
 from lit_grpo.environment.domains.base import BaseModel
-from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.packing import PromptGroup

@@ -13,9 +13,11 @@ from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
 from lit_grpo.environment.actions import Move, render
 from lit_grpo.environment.difference import elements_of, random_edit
-from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode
+from lit_grpo.environment.edits import Edit, apply, edited_element
+from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.observation import instructions
-from lit_grpo.environment.program import Edit, LinearProgram, ProgramError, apply, edited_element
+from lit_grpo.environment.program import LinearProgram, ProgramError
 from lit_grpo.environment.solver import Solver, SolverStatus
 from lit_grpo.packing import Continuation, PromptGroup
 

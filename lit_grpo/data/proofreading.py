@@ -15,23 +15,20 @@ from dataclasses import dataclass
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.environment.actions import Inspect, Move, Submit, render
 from lit_grpo.environment.difference import elements_of, random_edit, true_edits
-from lit_grpo.environment.observation import ObservationStyle, initial_observation, instructions
-from lit_grpo.environment.program import (
+from lit_grpo.environment.edits import (
     AddRow,
     DropRow,
     Edit,
-    Element,
-    LinearProgram,
-    Sense,
     SetBounds,
     SetCoefficient,
     SetRhs,
     SetSense,
     SetType,
-    VariableType,
     apply,
     edited_element,
 )
+from lit_grpo.environment.observation import ObservationStyle, initial_observation, instructions
+from lit_grpo.environment.program import Element, LinearProgram, Sense, VariableType
 from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart
 from lit_grpo.environment.specification import RepairProblem, Specification
 from lit_grpo.packing import Continuation, PromptGroup

@@ -13,28 +13,9 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from lit_grpo.environment.actions import (
-    Action,
-    GetConflict,
-    Inspect,
-    Move,
-    Relax,
-    Restore,
-    Submit,
-    render,
-)
-from lit_grpo.environment.program import (
-    DropRow,
-    Sense,
-    SetBounds,
-    SetCoefficient,
-    SetRhs,
-    SetSense,
-    SetType,
-    VariableType,
-    row_element,
-    variable_element,
-)
+from lit_grpo.environment.actions import Action, GetConflict, Inspect, Move, Relax, Restore, Submit, render
+from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
+from lit_grpo.environment.program import Element, Sense, VariableType, row_element, variable_element
 
 PAD, USER, ASSISTANT, END = "<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"
 
@@ -51,7 +32,7 @@ _PLACEHOLDER = "NAME"
 _NUMBER = 7.0
 
 _SPLIT = Regex(r"\d|\n| ?[^\s\w]+(?: |\n)?| ?[A-Za-z_]+(?: (?=\d|$))?| ")
-"""Digits apart, punctuation with the spaces around it, words with those before them and those before a number or name."""
+"""Digits apart, punctuation with the spaces around it, words with the space before them and before what they name."""
 
 
 def action_pieces() -> list[str]:
@@ -122,5 +103,5 @@ def _sample_actions() -> list[Action]:
     ]
 
 
-def _sample_diagnoses() -> list[tuple]:
+def _sample_diagnoses() -> list[tuple[Element, ...] | None]:
     return [None, (row_element(_PLACEHOLDER),), (variable_element(_PLACEHOLDER),)]

@@ -15,28 +15,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
-from lit_grpo.environment.program import (
-    DropRow,
-    Element,
-    Sense,
-    SetBounds,
-    SetCoefficient,
-    SetRhs,
-    SetSense,
-    SetType,
-    VariableType,
-)
+from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
+from lit_grpo.environment.json_objects import NotAnObjectError, last_object, shown
+from lit_grpo.environment.program import Element, Sense, VariableType
 
-MAX_TEXT_CHARACTERS = 200_000
-"""A longer turn is malformed: its end cannot be judged without reading its beginning."""
-MAX_OBJECT_CHARACTERS = 20_000
 MAX_NAME_CHARACTERS = 255
-MAX_NESTING = 4
-"""A move needs 2 (the object and its diagnosis); bounded so that the JSON decoder cannot run out of stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +97,10 @@ ACTION_KEYS: dict[str, tuple[str, ...]] = {
 
 def parse(text: str) -> Move | Malformed:
     """Read one turn, in time linear in its length; whatever is not exactly a move is Malformed."""
-    if len(text) > MAX_TEXT_CHARACTERS:
-        return Malformed(f"expected at most {MAX_TEXT_CHARACTERS} characters, got {len(text)}")
-    span = _last_object(text)
-    if span is None:
-        return Malformed("expected one JSON object, got none that is complete")
-    start, end, nesting = span
-    if nesting > MAX_NESTING or end - start > MAX_OBJECT_CHARACTERS:
-        return Malformed("expected one short flat JSON object, got a deeply nested or a very long one")
     try:
-        return _read_move(_DECODER.decode(text[start:end]))
-    except _NotAMoveError as error:
+        return _read_move(last_object(text))
+    except NotAnObjectError as error:
         return Malformed(str(error))
-    except json.JSONDecodeError as error:
-        return Malformed(f"expected valid JSON, got an error at character {error.pos} of the object: {error.msg}")
 
 
 def render(move: Move) -> str:
@@ -179,88 +155,17 @@ def _action_fields(action: Action) -> dict[str, object]:
             assert_never(action)
 
 
-# --- finding the object -------------------------------------------------------------------------------------------
-
-_OBJECT_START = re.compile(r"\{(?=[ \t\r\n]*[\"}])")
-_TOKEN = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"|[{}\[\]"]')
-"""A whole string, or a single bracket; a lone quote is a string that never ends on its line."""
-
-
-def _last_object(text: str) -> tuple[int, int, int] | None:
-    """(start, end, deepest nesting) of the last complete top-level object; each character is looked at a few times."""
-    found, position = None, 0
-    while (opening := _OBJECT_START.search(text, position)) is not None:
-        end, nesting, is_complete = _scan_object(text, opening.start())
-        if is_complete:
-            found = (opening.start(), end, nesting)
-        position = end
-    return found
-
-
-def _scan_object(text: str, start: int) -> tuple[int, int, bool]:
-    """Where the object that opens at ``start`` closes or breaks off, its nesting, and whether it is complete."""
-    braces = brackets = nesting = 0
-    for token in _TOKEN.finditer(text, start):
-        match token.group()[0], token.end() - token.start():
-            case "{", _:
-                braces += 1
-            case "[", _:
-                brackets += 1
-            case "]", _:
-                brackets -= 1
-            case '"', 1:
-                return token.end(), nesting, False
-            case "}", _:
-                braces -= 1
-                if braces == 0:
-                    return token.end(), nesting, True
-        nesting = max(nesting, braces + brackets)
-    return len(text), nesting, False
-
-
 # --- reading it ---------------------------------------------------------------------------------------------------
-
-
-class _NotAMoveError(ValueError):
-    """Why a JSON object is no move; becomes the reason of a Malformed."""
-
-
-def _refuse_constant(spelling: str) -> NoReturn:
-    raise _NotAMoveError(f"expected finite numbers, got {spelling}")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits) + 0.0  # -0.0 becomes 0.0: one text per number
-    if math.isinf(value):
-        raise _NotAMoveError(f"expected numbers that a float can hold, got {_shown(digits)}")
-    return value
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise _NotAMoveError("expected every key once, got one twice")
-    return fields
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique_keys, parse_float=_finite, parse_int=_finite, parse_constant=_refuse_constant
-)
-
-
-def _shown(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _read_move(fields: dict[str, object]) -> Move:
     diagnosis = _read_diagnosis(fields.pop("diagnosis")) if "diagnosis" in fields else None
     name = fields.pop("action", None)
     if not isinstance(name, str) or name not in ACTION_KEYS:
-        raise _NotAMoveError(f"expected the key action with one of {', '.join(ACTION_KEYS)}, got {_shown(name)}")
+        raise NotAnObjectError(f"expected the key action with one of {', '.join(ACTION_KEYS)}, got {shown(name)}")
     if fields.keys() != set(ACTION_KEYS[name]):
         expected = ", ".join(ACTION_KEYS[name]) or "no further keys"
-        raise _NotAMoveError(f"expected for {name}: {expected}; got {_shown(', '.join(fields) or 'none')}")
+        raise NotAnObjectError(f"expected for {name}: {expected}; got {shown(', '.join(fields) or 'none')}")
     return Move(_read_action(name, fields), diagnosis)
 
 
@@ -295,10 +200,10 @@ def _read_action(name: str, fields: dict[str, object]) -> Action:
 
 def _read_diagnosis(value: object) -> tuple[Element, ...]:
     if not isinstance(value, list):
-        raise _NotAMoveError(f"expected diagnosis to be a list of elements, got {_shown(value)}")
+        raise NotAnObjectError(f"expected diagnosis to be a list of elements, got {shown(value)}")
     for element in value:
         if not isinstance(element, str) or not element.startswith(("row:", "var:")) or not _is_name(element[4:]):
-            raise _NotAMoveError(f"expected elements such as row:NAME or var:NAME, got {_shown(element)}")
+            raise NotAnObjectError(f"expected elements such as row:NAME or var:NAME, got {shown(element)}")
     return tuple(dict.fromkeys(Element(element) for element in value))
 
 
@@ -309,14 +214,14 @@ def _is_name(text: str) -> bool:
 def _name(fields: dict[str, object], key: str) -> str:
     value = fields[key]
     if not isinstance(value, str) or not _is_name(value):
-        raise _NotAMoveError(f"expected {key} to be a name, got {_shown(value)}")
+        raise NotAnObjectError(f"expected {key} to be a name, got {shown(value)}")
     return value
 
 
 def _number(fields: dict[str, object], key: str) -> float:
     value = fields[key]
     if not isinstance(value, float):
-        raise _NotAMoveError(f"expected {key} to be a number, got {_shown(value)}")
+        raise NotAnObjectError(f"expected {key} to be a number, got {shown(value)}")
     return value
 
 
@@ -326,5 +231,5 @@ _Choice = TypeVar("_Choice", Sense, VariableType)
 def _choice(choices: type[_Choice], value: object) -> _Choice:
     allowed = [choice.value for choice in choices]
     if value not in allowed:
-        raise _NotAMoveError(f"expected one of {', '.join(allowed)}, got {_shown(value)}")
+        raise NotAnObjectError(f"expected one of {', '.join(allowed)}, got {shown(value)}")
     return choices(value)

@@ -15,24 +15,22 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from lit_grpo.environment.actions import Action, Move, Relax, Submit, render
 from lit_grpo.environment.difference import random_edit, true_edits
-from lit_grpo.environment.episode import EpisodeRecord, EpisodeSettings, RepairEpisode
-from lit_grpo.environment.faults import FaultyProgram
-from lit_grpo.environment.program import (
+from lit_grpo.environment.edits import (
     AddRow,
     DropRow,
     Edit,
-    Element,
-    LinearProgram,
-    Sense,
     SetBounds,
     SetCoefficient,
     SetRhs,
     SetSense,
     SetType,
-    VariableType,
     apply,
     coefficient,
 )
+from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeRecord, EpisodeSettings
+from lit_grpo.environment.faults import FaultyProgram
+from lit_grpo.environment.program import Element, LinearProgram, Sense, VariableType
 from lit_grpo.environment.scoring import RepairScore, score_episode
 from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, Solver, Violation
 from lit_grpo.environment.specification import RepairProblem

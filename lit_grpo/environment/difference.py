@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import random
 
+from lit_grpo.environment.edits import DropRow, Edit, SetBounds, SetCoefficient, SetRhs, SetSense, SetType, coefficient
 from lit_grpo.environment.program import (
     Constraint,
-    DropRow,
-    Edit,
     Element,
     LinearProgram,
     Sense,
-    SetBounds,
-    SetCoefficient,
-    SetRhs,
-    SetSense,
-    SetType,
     Variable,
     VariableType,
-    coefficient,
     row_element,
     variable_element,
 )

@@ -14,21 +14,8 @@ from itertools import chain
 from random import Random
 from typing import TypeVar
 
-from lit_grpo.environment.program import (
-    AddRow,
-    Constraint,
-    Edit,
-    LinearProgram,
-    Sense,
-    SetBounds,
-    SetCoefficient,
-    SetRhs,
-    SetSense,
-    SetType,
-    Variable,
-    VariableType,
-    ordered_terms,
-)
+from lit_grpo.environment.edits import AddRow, Edit, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
+from lit_grpo.environment.program import Constraint, LinearProgram, Sense, Variable, VariableType, ordered_terms
 from lit_grpo.environment.relaxation import largest_value, linear_relaxation, smallest_value, without_row
 from lit_grpo.environment.solver import Solver
 from lit_grpo.environment.wrong_numbers import wrong_number

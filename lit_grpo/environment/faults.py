@@ -14,6 +14,7 @@ from random import Random
 from lit_grpo.environment.actions import AgentEdit
 from lit_grpo.environment.decoys import count_decoys
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
+from lit_grpo.environment.edits import AddRow, apply, edited_element, inverse
 from lit_grpo.environment.fault_candidates import (
     Candidate,
     CandidateSource,
@@ -22,7 +23,7 @@ from lit_grpo.environment.fault_candidates import (
     right_hand_side_candidates,
     sense_candidates,
 )
-from lit_grpo.environment.program import AddRow, Element, LinearProgram, apply, edited_element, inverse
+from lit_grpo.environment.program import Element, LinearProgram
 from lit_grpo.environment.relaxation import linear_relaxation
 from lit_grpo.environment.solver import Solver, SolverStatus
 

@@ -6,7 +6,8 @@ Handed out by observation.py (`instructions`); the episode itself never shows it
 from __future__ import annotations
 
 from lit_grpo.environment.actions import Move, render
-from lit_grpo.environment.program import SetRhs, row_element
+from lit_grpo.environment.edits import SetRhs
+from lit_grpo.environment.program import row_element
 
 _EXAMPLE_MOVE = render(Move(SetRhs("oven", 90.0), (row_element("oven"),)))
 

@@ -15,24 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lit_grpo.environment.io import read_program
-from lit_grpo.environment.program import (
-    Constraint,
+from lit_grpo.environment.edits import (
     DropRow,
     Edit,
-    Element,
-    LinearProgram,
-    ProgramError,
     SetBounds,
     SetCoefficient,
     SetRhs,
     SetSense,
     SetType,
-    Variable,
-    VariableType,
     apply_all,
     edited_element,
 )
+from lit_grpo.environment.io import read_program
+from lit_grpo.environment.program import Constraint, Element, LinearProgram, ProgramError, Variable, VariableType
 
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
 

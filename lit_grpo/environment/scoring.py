@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lit_grpo.environment.episode import EpisodeRecord, StopReason, TurnResult
+from lit_grpo.environment.episode_record import EpisodeRecord, StopReason, TurnResult
 from lit_grpo.environment.faithful import differing_elements, is_faithful
 from lit_grpo.environment.faults import FaultyProgram
 from lit_grpo.environment.program import Element

@@ -22,7 +22,7 @@ from lit_grpo.data.benchmark import read_benchmark, write_benchmark
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.baselines import BASELINES, run_baseline
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode import EpisodeSettings
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.experiments.arms import ARMS, BASE, CONFIGS, Arm, ArmFailed, ArmRun

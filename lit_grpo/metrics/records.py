@@ -13,7 +13,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from lit_grpo.environment.episode import StopReason
+from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.environment.faults import Difficulty, FaultKind
 from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
 

@@ -13,7 +13,8 @@ from hashlib import blake2b
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode, StopReason
+from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.observation import instructions
 from lit_grpo.environment.scoring import score_episode
 from lit_grpo.environment.solver import Solver

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lit_grpo.data.task import Task
-from lit_grpo.environment.episode import StepOutcome, StopReason
+from lit_grpo.environment.episode_record import StepOutcome, StopReason
 from lit_grpo.environment.scoring import RepairScore
 from lit_grpo.rewards import RewardBreakdown
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from lit_grpo.environment.edits import SetRhs, apply
+
 from lit_grpo.environment.actions import Action, Move, render
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
@@ -21,9 +23,7 @@ from lit_grpo.environment.program import (
     Element,
     LinearProgram,
     Sense,
-    SetRhs,
     Variable,
-    apply,
     row_element,
     variable_element,
 )

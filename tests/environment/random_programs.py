@@ -5,23 +5,9 @@ from __future__ import annotations
 import math
 from random import Random
 
-from lit_grpo.environment.program import (
-    AddRow,
-    Constraint,
-    Direction,
-    DropRow,
-    Edit,
-    LinearProgram,
-    Sense,
-    SetBounds,
-    SetCoefficient,
-    SetRhs,
-    SetSense,
-    SetType,
-    Variable,
-    VariableType,
-    validate,
-)
+from lit_grpo.environment.edits import AddRow, DropRow, Edit, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
+
+from lit_grpo.environment.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType, validate
 
 
 def random_program(rng: Random, num_variables: int, num_rows: int, integer_share: float = 0.0) -> LinearProgram:

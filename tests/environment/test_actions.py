@@ -11,6 +11,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
 
 from lit_grpo.environment.actions import (
     ACTION_KEYS,
@@ -26,17 +27,7 @@ from lit_grpo.environment.actions import (
     parse,
     render,
 )
-from lit_grpo.environment.program import (
-    DropRow,
-    Element,
-    Sense,
-    SetBounds,
-    SetCoefficient,
-    SetRhs,
-    SetSense,
-    SetType,
-    VariableType,
-)
+from lit_grpo.environment.program import Element, Sense, VariableType
 
 NAMES = st.text(min_size=1, max_size=12).filter(str.isprintable)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-1000, 1000).map(float)

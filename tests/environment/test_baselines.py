@@ -16,6 +16,8 @@ from desk_problem import (
     DeskTask,
     ScriptedSolver,
 )
+from lit_grpo.environment.edits import DropRow, SetBounds, SetRhs, SetSense, SetType, apply, apply_all
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.actions import Action, Move, Relax, Submit
@@ -23,28 +25,16 @@ from lit_grpo.environment.baselines import (
     BASELINES,
     BaselineView,
     DropFirst,
-    InformedRandom,
     InformedElement,
+    InformedRandom,
     MinimumRelaxation,
     Oracle,
     RandomInConflict,
     run_baseline,
 )
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode import EpisodeSettings, StopReason, TurnResult
 from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import (
-    DropRow,
-    LinearProgram,
-    Sense,
-    SetBounds,
-    SetRhs,
-    SetSense,
-    SetType,
-    VariableType,
-    apply,
-    apply_all,
-)
+from lit_grpo.environment.program import LinearProgram, Sense, VariableType
 from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart
 
 SETTINGS = EpisodeSettings()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from lit_grpo.environment.edits import DropRow, SetBounds, SetRhs, SetSense, SetType, apply, apply_all, edited_element
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.decoys import count_decoys
@@ -24,18 +25,10 @@ from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import (
     Constraint,
     Direction,
-    DropRow,
     LinearProgram,
     Sense,
-    SetBounds,
-    SetRhs,
-    SetSense,
-    SetType,
     Variable,
     VariableType,
-    apply,
-    apply_all,
-    edited_element,
     row_element,
     variable_element,
 )

@@ -11,6 +11,7 @@ import highspy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lit_grpo.environment.edits import apply
 from random_programs import random_edit, random_program
 
 from lit_grpo.environment.io import (
@@ -28,7 +29,6 @@ from lit_grpo.environment.program import (
     Sense,
     Variable,
     VariableType,
-    apply,
 )
 
 SUFFIXES = (".mps", ".lp")

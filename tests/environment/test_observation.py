@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from desk_problem import FAULTY, HOURS, ORDERS, PROBLEM
+from lit_grpo.environment.edits import SetBounds, SetRhs, SetType, apply, apply_all
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.actions import ACTION_KEYS, Move, parse
@@ -23,7 +24,7 @@ from lit_grpo.environment.observation import (
     instructions,
     refusal_observation,
 )
-from lit_grpo.environment.program import SetBounds, SetRhs, SetType, VariableType, apply, apply_all
+from lit_grpo.environment.program import VariableType
 from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, SolverStatus
 from lit_grpo.environment.specification import RepairProblem, Sentence, Specification
 

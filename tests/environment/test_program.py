@@ -9,28 +9,30 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_programs import random_edit, random_program
-
-from lit_grpo.environment.program import (
+from lit_grpo.environment.edits import (
     AddRow,
-    Constraint,
-    Direction,
     DropRow,
     Edit,
-    LinearProgram,
-    ProgramError,
-    Sense,
     SetBounds,
     SetCoefficient,
     SetRhs,
     SetSense,
     SetType,
-    Variable,
-    VariableType,
     apply,
     apply_all,
     edited_element,
     inverse,
+)
+from random_programs import random_edit, random_program
+
+from lit_grpo.environment.program import (
+    Constraint,
+    Direction,
+    LinearProgram,
+    ProgramError,
+    Sense,
+    Variable,
+    VariableType,
     validate,
 )
 

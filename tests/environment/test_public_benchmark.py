@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lit_grpo.environment.edits import DropRow, SetBounds, SetSense, SetType, apply_all
 
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.io import write_program
@@ -15,16 +16,11 @@ from lit_grpo.environment.irreducible import is_irreducible
 from lit_grpo.environment.program import (
     Constraint,
     Direction,
-    DropRow,
     LinearProgram,
     ProgramError,
     Sense,
-    SetBounds,
-    SetSense,
-    SetType,
     Variable,
     VariableType,
-    apply_all,
 )
 from lit_grpo.environment.public_benchmark import PublicProblem, read_public_benchmark
 from lit_grpo.environment.solver import SolverStatus

@@ -17,27 +17,30 @@ from desk_problem import (
     ScriptedSolver,
     turn,
 )
-
-from lit_grpo.environment.actions import GetConflict, Relax, Submit
-from lit_grpo.environment.episode import EpisodeSettings, RepairEpisode, StopReason
-from lit_grpo.environment.faithful import differing_elements, is_faithful
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import (
+from lit_grpo.environment.edits import (
     AddRow,
-    Constraint,
-    Direction,
     DropRow,
     Edit,
-    Element,
-    LinearProgram,
-    Sense,
     SetBounds,
     SetCoefficient,
     SetRhs,
     SetSense,
     SetType,
-    VariableType,
     apply_all,
+)
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+
+from lit_grpo.environment.actions import GetConflict, Relax, Submit
+from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.faithful import differing_elements, is_faithful
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.program import (
+    Constraint,
+    Direction,
+    Element,
+    LinearProgram,
+    Sense,
+    VariableType,
     variable_element,
 )
 from lit_grpo.environment.scoring import DiagnosisScore, RepairScore, diagnosis_score, score_episode
