@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import Move, render
+from lit_grpo.environment.actions import AgentEdit, Move, render
 from lit_grpo.environment.difference import elements_of, random_edit
-from lit_grpo.environment.edits import Edit, apply, edited_element
+from lit_grpo.environment.edits import apply, edited_element
 from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.observation import instructions
@@ -87,7 +87,7 @@ def _wrong_moves(
     if not episode_settings.undo_if_still_infeasible or room < 1 or rng.random() >= settings.share_with_wrong_tries:
         return []
     wanted = min(rng.randint(1, settings.max_wrong_tries), room)
-    moves: dict[Edit, Move] = {}
+    moves: dict[AgentEdit, Move] = {}
     for _ in range(20 * wanted):
         edit = _wrong_edit(task, rng)
         if len(moves) < wanted and edit not in moves and _stays_infeasible(task.fault.faulty, edit, solver):
@@ -95,7 +95,7 @@ def _wrong_moves(
     return list(moves.values())
 
 
-def _wrong_edit(task: Task, rng: random.Random) -> Edit:
+def _wrong_edit(task: Task, rng: random.Random) -> AgentEdit:
     """Half of them on the culprit itself (right place, wrong repair), half elsewhere."""
     fault = task.fault
     culprit = rng.random() < 0.5
@@ -103,7 +103,7 @@ def _wrong_edit(task: Task, rng: random.Random) -> Edit:
     return random_edit(element, fault.faulty, rng)
 
 
-def _stays_infeasible(program: LinearProgram, edit: Edit, solver: Solver) -> bool:
+def _stays_infeasible(program: LinearProgram, edit: AgentEdit, solver: Solver) -> bool:
     try:
         edited = apply(program, edit)
     except ProgramError:

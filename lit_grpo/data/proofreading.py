@@ -13,12 +13,10 @@ import random
 from dataclasses import dataclass
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.actions import Inspect, Move, Submit, render
+from lit_grpo.environment.actions import AgentEdit, Inspect, Move, Submit, render
 from lit_grpo.environment.difference import elements_of, random_edit, true_edits
 from lit_grpo.environment.edits import (
-    AddRow,
     DropRow,
-    Edit,
     SetBounds,
     SetCoefficient,
     SetRhs,
@@ -78,13 +76,13 @@ def _decoy(program: LinearProgram, rng: random.Random) -> Conflict:
     return Conflict(tuple(ConflictMember(rng.choice(parts[kind]), name) for kind, name in pairs))
 
 
-def random_true_edit(element: Element, program: LinearProgram, rng: random.Random) -> Edit:
+def random_true_edit(element: Element, program: LinearProgram, rng: random.Random) -> AgentEdit:
     """An edit of one element that changes nothing, because it sets what is already true."""
     slip = random_edit(element, program, rng)
     return rng.choice(true_edits(element, apply(program, slip), program))
 
 
-def _continuation(edit: Edit, conversation: ConversationFormat, whole: bool) -> Continuation:
+def _continuation(edit: AgentEdit, conversation: ConversationFormat, whole: bool) -> Continuation:
     """The move as tokens; unless ``whole``, only what comes after the choice of element and action is learned."""
     ids = _move_ids(edit, conversation)
     skipped = 0 if whole else _common_prefix(ids, _move_ids(_contrast(edit), conversation))
@@ -99,11 +97,11 @@ def _inspection(element: Element, conversation: ConversationFormat) -> Continuat
     return Continuation(ids, tuple(i == chosen for i in range(len(ids))))
 
 
-def _move_ids(edit: Edit, conversation: ConversationFormat) -> tuple[int, ...]:
+def _move_ids(edit: AgentEdit, conversation: ConversationFormat) -> tuple[int, ...]:
     return conversation.completion_ids(render(Move(edit, (edited_element(edit),))))
 
 
-def _contrast(edit: Edit) -> Edit:
+def _contrast(edit: AgentEdit) -> AgentEdit:
     """The same action on the same element with another value: the tokens both share are the choice of what to edit."""
     match edit:
         case SetRhs(row=row, value=value):
@@ -117,7 +115,7 @@ def _contrast(edit: Edit) -> Edit:
         case SetType(variable=variable, type=type_):
             other = VariableType.BINARY if type_ is not VariableType.BINARY else VariableType.INTEGER
             return SetType(variable, other)
-        case DropRow() | AddRow():
+        case DropRow():
             return edit
 
 

@@ -16,9 +16,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from lit_grpo.environment.actions import Action, Move, Relax, Submit, render
 from lit_grpo.environment.difference import random_edit, true_edits
 from lit_grpo.environment.edits import (
-    AddRow,
     DropRow,
-    Edit,
     SetBounds,
     SetCoefficient,
     SetRhs,
@@ -91,7 +89,7 @@ class RandomInConflict:
         member = rng.choice(view.conflict.members)
         if rng.random() < 0.5:
             return _naming(member.element, _removal(member, view.program))
-        return _naming(member.element, _on_offer(random_edit(member.element, view.program, rng)))
+        return _naming(member.element, random_edit(member.element, view.program, rng))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ class InformedElement:
             return Move(Submit())
         element = rng.choice(view.conflict.elements)
         edits = true_edits(element, view.program, view.fault.original)
-        return _naming(element, _on_offer(edits[0]) if edits else _as_it_is(element, view.program))
+        return _naming(element, edits[0] if edits else _as_it_is(element, view.program))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ class Oracle:
     def act(self, view: BaselineView, rng: random.Random) -> Move:
         """The gold answer: faithful in the smallest number of steps."""
         inverse = view.fault.inverse
-        return Move(_on_offer(inverse[view.turn % len(inverse)]), view.fault.faulty_elements)
+        return Move(inverse[view.turn % len(inverse)], view.fault.faulty_elements)
 
 
 BASELINES: tuple[BaselinePolicy, ...] = (
@@ -226,11 +224,6 @@ def _play(
 
 def _naming(element: Element, action: Action) -> Move:
     return Move(action, (element,))
-
-
-def _on_offer(edit: Edit) -> Action:
-    assert not isinstance(edit, AddRow), f"no action adds a row, so no repair may need one: {edit}"
-    return edit
 
 
 def _removal(member: ConflictMember, program: LinearProgram) -> Action:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 
-from lit_grpo.environment.edits import DropRow, Edit, SetBounds, SetCoefficient, SetRhs, SetSense, SetType, coefficient
+from lit_grpo.environment.actions import AgentEdit
+from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType, coefficient
 from lit_grpo.environment.program import (
     Constraint,
     Element,
@@ -26,7 +27,7 @@ def elements_of(program: LinearProgram) -> tuple[Element, ...]:
     return (*rows, *(variable_element(v.name) for v in program.variables))
 
 
-def true_edits(element: Element, program: LinearProgram, original: LinearProgram) -> tuple[Edit, ...]:
+def true_edits(element: Element, program: LinearProgram, original: LinearProgram) -> tuple[AgentEdit, ...]:
     """The edits that make one element of ``program`` what it is in ``original``; empty if it is.
 
     A row that the original does not have is dropped. A row that the program lost cannot be brought back by an edit of
@@ -42,7 +43,7 @@ def true_edits(element: Element, program: LinearProgram, original: LinearProgram
     return _row_edits(program.constraint(name), original.constraint(name))
 
 
-def random_edit(element: Element, program: LinearProgram, rng: random.Random) -> Edit:
+def random_edit(element: Element, program: LinearProgram, rng: random.Random) -> AgentEdit:
     """A plausible slip in one element: another sense, a wrong number, a wrong bound, a wrong type."""
     kind, name = element.split(":", 1)
     if kind == "var":
@@ -72,7 +73,7 @@ def random_slip(value: float, rng: random.Random) -> float:
     return rng.choice(different)
 
 
-def _random_variable_edit(variable: Variable, rng: random.Random) -> Edit:
+def _random_variable_edit(variable: Variable, rng: random.Random) -> AgentEdit:
     if variable.type is not VariableType.CONTINUOUS and rng.random() < 0.2:
         return SetType(variable.name, VariableType.CONTINUOUS)
     lower, upper = variable.lower, variable.upper
@@ -84,8 +85,8 @@ def _random_variable_edit(variable: Variable, rng: random.Random) -> Edit:
     return SetBounds(variable.name, lower, float(rng.randint(1, 99)))
 
 
-def _variable_edits(current: Variable, true: Variable) -> tuple[Edit, ...]:
-    edits: list[Edit] = []
+def _variable_edits(current: Variable, true: Variable) -> tuple[AgentEdit, ...]:
+    edits: list[AgentEdit] = []
     if (current.lower, current.upper) != (true.lower, true.upper):
         edits.append(SetBounds(true.name, true.lower, true.upper))
     if current.type is not true.type:
@@ -93,8 +94,8 @@ def _variable_edits(current: Variable, true: Variable) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
-def _row_edits(current: Constraint, true: Constraint) -> tuple[Edit, ...]:
-    edits: list[Edit] = []
+def _row_edits(current: Constraint, true: Constraint) -> tuple[AgentEdit, ...]:
+    edits: list[AgentEdit] = []
     if current.rhs != true.rhs:
         edits.append(SetRhs(true.name, true.rhs))
     if current.sense is not true.sense:
