@@ -15,13 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from lit_grpo.environment.edits import SetRhs, apply
-from lit_grpo.environment.episode_record import EpisodeSettings
-
 from lit_grpo.environment.actions import Move, render
 from lit_grpo.environment.domains import build_base
 from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
+from lit_grpo.environment.edits import SetRhs, apply
 from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.environment.program import LinearProgram, Sense

@@ -9,7 +9,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_grpo.environment.episode_record import EpisodeSettings
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from lit_grpo.data.benchmark import read_benchmark
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.baselines import BASELINES, run_baseline
 from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.scoring import RepairScore
 

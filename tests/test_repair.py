@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from lit_grpo.environment.edits import DropRow, SetRhs
-from lit_grpo.environment.episode_record import EpisodeSettings
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.environment.actions import Action, Move, render
+from lit_grpo.environment.edits import DropRow, SetRhs
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import (
     Constraint,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from lit_grpo.environment.edits import DropRow, SetRhs, SetSense, apply
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 
 from lit_grpo.environment.actions import Action, Move, Restore, Submit, render
 from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.edits import DropRow, SetRhs, SetSense, apply
 from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import Constraint, Direction, Element, LinearProgram, Sense, Variable

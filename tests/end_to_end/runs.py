@@ -12,7 +12,6 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.strategies import DDPStrategy, Strategy
-from lit_grpo.environment.episode_record import EpisodeSettings
 from torch import Tensor
 from typing_extensions import override
 
@@ -23,6 +22,7 @@ from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.modules.base import PolicyModule, PolicySettings

@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from lit_grpo.environment.edits import SetRhs, apply
-
 from lit_grpo.environment.actions import Action, Move, render
 from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.edits import SetRhs, apply
 from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import (

@@ -6,7 +6,6 @@ import math
 from random import Random
 
 from lit_grpo.environment.edits import AddRow, DropRow, Edit, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
-
 from lit_grpo.environment.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType, validate
 
 

@@ -11,7 +11,6 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
 
 from lit_grpo.environment.actions import (
     ACTION_KEYS,
@@ -27,6 +26,7 @@ from lit_grpo.environment.actions import (
     parse,
     render,
 )
+from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
 from lit_grpo.environment.program import Element, Sense, VariableType
 
 NAMES = st.text(min_size=1, max_size=12).filter(str.isprintable)

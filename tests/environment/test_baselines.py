@@ -16,8 +16,6 @@ from desk_problem import (
     DeskTask,
     ScriptedSolver,
 )
-from lit_grpo.environment.edits import DropRow, SetBounds, SetRhs, SetSense, SetType, apply, apply_all
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.actions import Action, Move, Relax, Submit
@@ -33,6 +31,8 @@ from lit_grpo.environment.baselines import (
     run_baseline,
 )
 from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.edits import DropRow, SetBounds, SetRhs, SetSense, SetType, apply, apply_all
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import LinearProgram, Sense, VariableType
 from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart

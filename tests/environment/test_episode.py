@@ -7,11 +7,11 @@ import time
 
 import pytest
 from desk_problem import FAULTY, HOURS, ORDERS, ORIGINAL, PROBLEM, REPAIR, WOOD, ScriptedSolver, turn
-from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
 
 from lit_grpo.environment.actions import GetConflict, Inspect, Relax, Restore, Submit
+from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
 from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.environment.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
 from lit_grpo.environment.solver import Solver, SolverFailure, SolverStatus

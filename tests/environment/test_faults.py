@@ -7,12 +7,12 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from lit_grpo.environment.edits import DropRow, SetBounds, SetRhs, SetSense, SetType, apply, apply_all, edited_element
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.decoys import count_decoys
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import Domain, ProgramSize
+from lit_grpo.environment.edits import DropRow, SetBounds, SetRhs, SetSense, SetType, apply, apply_all, edited_element
 from lit_grpo.environment.faults import (
     LEAST_VIOLATION,
     FaultKind,

@@ -11,9 +11,9 @@ import highspy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lit_grpo.environment.edits import apply
 from random_programs import random_edit, random_program
 
+from lit_grpo.environment.edits import apply
 from lit_grpo.environment.io import (
     program_from_mps_text,
     program_to_mps_text,

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 from desk_problem import FAULTY, HOURS, ORDERS, PROBLEM
-from lit_grpo.environment.edits import SetBounds, SetRhs, SetType, apply, apply_all
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.actions import ACTION_KEYS, Move, parse
 from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.edits import SetBounds, SetRhs, SetType, apply, apply_all
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.inspection import inspect
 from lit_grpo.environment.observation import (

@@ -9,6 +9,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_programs import random_edit, random_program
+
 from lit_grpo.environment.edits import (
     AddRow,
     DropRow,
@@ -23,8 +25,6 @@ from lit_grpo.environment.edits import (
     edited_element,
     inverse,
 )
-from random_programs import random_edit, random_program
-
 from lit_grpo.environment.program import (
     Constraint,
     Direction,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lit_grpo.environment.edits import DropRow, SetBounds, SetSense, SetType, apply_all
 
+from lit_grpo.environment.edits import DropRow, SetBounds, SetSense, SetType, apply_all
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.io import write_program
 from lit_grpo.environment.irreducible import is_irreducible

@@ -17,6 +17,8 @@ from desk_problem import (
     ScriptedSolver,
     turn,
 )
+
+from lit_grpo.environment.actions import GetConflict, Relax, Submit
 from lit_grpo.environment.edits import (
     AddRow,
     DropRow,
@@ -28,10 +30,8 @@ from lit_grpo.environment.edits import (
     SetType,
     apply_all,
 )
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
-
-from lit_grpo.environment.actions import GetConflict, Relax, Submit
 from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.faithful import differing_elements, is_faithful
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import (

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lit_grpo.environment.episode_record import StopReason
 
+from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.environment.faults import Difficulty, FaultKind
 from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
 from lit_grpo.metrics.bootstrap import BootstrapSettings

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lit_grpo.environment.episode_record import StopReason
 from matplotlib import image
 from rich.console import Console
 
+from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.reports.figures import LearningCurve, draw_learning_curve, read_learning_curve, running_mean
 from lit_grpo.reports.report import write_report

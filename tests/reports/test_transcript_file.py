@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from lit_grpo.environment.episode_record import StepOutcome, StopReason, TurnResult
-
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.actions import Malformed
 from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.episode_record import StepOutcome, StopReason, TurnResult
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
 from lit_grpo.environment.solver import SolverStatus

@@ -18,12 +18,12 @@ from random import Random
 
 import pytest
 import torch
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
 from lit_grpo.environment.actions import GetConflict, Inspect, Move, Restore, render
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from lit_grpo.environment.episode_record import EpisodeSettings
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.losses.base import StepTotals

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
 from lit_grpo.environment.actions import GetConflict, Move, render
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.reports.transcripts import read_transcripts
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
