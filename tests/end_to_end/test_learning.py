@@ -7,9 +7,9 @@
 from pathlib import Path
 
 import lightning.pytorch as pl
+from small_runs import CoinRewards, make_data, make_module, make_trainer
 
 from lit_grpo.modules.optimizers import OptimizerSettings
-from runs import CoinRewards, make_data, make_module, make_trainer
 
 FAST = OptimizerSettings(learning_rate=1e-2)
 

@@ -17,13 +17,13 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from small_runs import MUON, CoinRewards, Kind, make_data, make_module, make_trainer, weights_of
 from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.checkpointing import StopAndSave
 from lit_grpo.data.batches import DemonstrationBatch, TaskBatch
 from lit_grpo.modules.policy import LoraSettings
-from runs import MUON, CoinRewards, Kind, make_data, make_module, make_trainer, weights_of
 
 SETTINGS: dict[Kind, dict[str, Any]] = {
     "sft": {"optimizer": MUON},

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from runs import short_fits
+from small_runs import short_fits
 
 RUNS = Path(__file__).with_name("runs.py")
 

@@ -18,10 +18,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 sys.path.append(str(Path(__file__).parents[1] / "end_to_end"))
+from small_runs import CoinRewards, make_data, make_module, make_trainer, weights_of
+
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import LoraSettings
-from runs import CoinRewards, make_data, make_module, make_trainer, weights_of
 
 PLAIN = OptimizerSettings(learning_rate=1e-3)
 
