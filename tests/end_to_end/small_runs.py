@@ -1,6 +1,6 @@
 """Small fits of the real thing for the tests of this folder: a random Qwen3 of 2 layers x 32 on tiny tasks.
 
-Also a program: the tests of DDP and FSDP2 start it as ``python runs.py STRATEGY CHECKPOINT FOLDER``.
+Also a program: the tests of DDP and FSDP2 start it as ``python small_runs.py STRATEGY CHECKPOINT FOLDER``.
 """
 
 import sys

@@ -14,7 +14,7 @@ import pytest
 import torch
 from small_runs import short_fits
 
-RUNS = Path(__file__).with_name("runs.py")
+RUNS = Path(__file__).with_name("small_runs.py")
 
 
 @pytest.fixture(scope="module")
