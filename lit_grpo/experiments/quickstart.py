@@ -141,7 +141,7 @@ def _is_ready(run: ArmRun, arm: Arm) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="default: %(default)s")
-    parser.add_argument("--base", type=Path, default=BASE, help="pre-trained base (default: %(default)s)")
+    parser.add_argument("--base", type=Path, default=BASE, help="pre-trained base (default: checkpoints/tiny-base)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one comparison each (default: 0)")
     parser.add_argument(
         "--arms", nargs="+", default=list(MAIN_ARMS), choices=[*ARMS, "all"], help="default: the three of the table"
