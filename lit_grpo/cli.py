@@ -76,7 +76,11 @@ class UserError(Exception):
 
 
 class ConfigParser(LightningArgumentParser):
-    """A parser that leaves the explaining to `main`."""
+    """A parser that takes no abbreviated keys, and leaves the explaining to `main`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Not an argument of the top one alone: the parsers of nested settings are made by the library, from this class.
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     @override
     def error(self, message: str, ex: Exception | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
