@@ -19,10 +19,19 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
+from lightning.fabric.utilities.load import _METADATA_FILENAME  # pyright: ignore[reportPrivateUsage]
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning_utilities.core.rank_zero import rank_zero_info
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict import (
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 from typing_extensions import override
+
+from lit_grpo.sharded_checkpoint import WEIGHTS, load_sharded, read_sharded_weights
 
 PARTIAL_SUFFIX = ".partial"
 """What a checkpoint is called until it is complete; nothing ever reads such a path."""
@@ -101,7 +110,33 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
     @override
     def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
         """Read every rank's part, as data only; FileNotFoundError if there is no such checkpoint."""
-        return super().load_checkpoint(_existing(Path(checkpoint_path)), weights_only=True)
+        path = _existing(Path(self.broadcast(checkpoint_path)))
+        if path.is_file():
+            return super().load_checkpoint(path, weights_only=True)
+        assert self.model is not None
+        assert self.lightning_module is not None
+        weights = get_model_state_dict(self.model)
+        if not self.lightning_module.strict_loading:  # of a policy with adapters the checkpoint holds them alone
+            trained = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+            weights = {name: weights[name] for name in weights if name in trained}
+        state: dict[str, Any] = {WEIGHTS: weights}
+        load_sharded(state, path)
+        self.model.load_state_dict(state[WEIGHTS], strict=False)
+        for number, optimizer in enumerate(self.optimizers):
+            state = {f"optimizer_{number}": get_optimizer_state_dict(self.model, optimizer)}
+            load_sharded(state, path)
+            set_optimizer_state_dict(self.model, optimizer, optim_state_dict=state[f"optimizer_{number}"])
+        return torch.load(path / _METADATA_FILENAME, map_location="cpu", weights_only=True)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in a checkpoint of either form, on the CPU, by the names of the module's ``state_dict()``.
+
+    Called by one process; FileNotFoundError if there is no such checkpoint.
+    """
+    if _existing(path).is_dir():
+        return read_sharded_weights(path)
+    return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
 
 
 class RandomStates(Callback):

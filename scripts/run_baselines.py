@@ -18,18 +18,12 @@ from lit_grpo.environment.baselines import BASELINES, run_baseline
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.scoring import RepairScore
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.metrics.records import ScoredTask
+from lit_grpo.metrics.results import results_of
+from lit_grpo.reports.tables import estimate_text
 
-
-def percentages(scores: Sequence[RepairScore]) -> list[str]:
-    """RR@5, FR@1, FR@5 and the mean F1 of the diagnosis, in percent."""
-    shares = (
-        [score.recovered for score in scores],
-        [score.faithful and score.steps == 1 for score in scores],
-        [score.faithful for score in scores],
-        [score.diagnosis.f1 for score in scores],
-    )
-    return [f"{100 * sum(share) / len(scores):.1f}" for share in shares]
+QUANTITIES = (Quantity.RR_5, Quantity.FR_1, Quantity.FR_5, Quantity.DIAGNOSIS_F1)
 
 
 def read_or_generate(arguments: argparse.Namespace, solver: HighsSolver) -> Sequence[Task]:
@@ -54,11 +48,13 @@ def main() -> None:
     if not tasks:
         parser.error("expected at least one task, got none; raise --num-tasks or name another --benchmark")
     settings = EpisodeSettings(max_steps=5, undo_if_still_infeasible=arguments.undo_if_still_infeasible)
-    table = Table("policy", "RR@5", "FR@1", "FR@5", "DA (F1)", title=f"{len(tasks)} tasks, percent")
+    table = Table("policy", *QUANTITIES, title=f"{len(tasks)} tasks, percent (95 % interval)")
     for policy in BASELINES:
         episodes = run_baseline(policy, tasks, solver, settings, arguments.seed)
-        table.add_row(policy.name, *percentages([episode.score for episode in episodes]))
-    Console().print(table)
+        scored = [ScoredTask.of(played.task, played.record.stop_reason, played.score) for played in episodes]
+        found = results_of(scored).overall.estimates
+        table.add_row(policy.name, *(estimate_text(found[quantity], quantity) for quantity in QUANTITIES))
+    Console(width=max(100, Console().width)).print(table)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ a ModelCheckpoint that monitors ``val/guarded_FR@5`` does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,20 @@ from rich.panel import Panel
 from rich.text import Text
 from typing_extensions import override
 
-from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module, run_folder, transformers_engine
+from lit_grpo.callbacks.policy_engine import (
+    PolicyEngine,
+    require_policy_module,
+    run_folder,
+    transcripts_file,
+    transformers_engine,
+)
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
+from lit_grpo.metrics.repair import RepairMetrics
 from lit_grpo.metrics.results import RepairResults, write_run
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
@@ -45,7 +53,8 @@ class RepairEvaluation(Callback):
     """Evaluates the policy on the held-out tasks of the data module.
 
     Files: ``results.json``, ``scores.jsonl`` and ``episodes.jsonl`` in the run folder after `test`, in its folder
-    ``validation`` after `validate`, and in ``validation/batch_NNNNNN`` during `fit`.
+    ``validation`` after `validate`, and in ``validation/batch_NNNNNN`` during `fit`. With several ranks each writes the
+    episodes it played; the other two files are of all.
 
     Args:
         max_completion_tokens: Of a turn.
@@ -68,6 +77,7 @@ class RepairEvaluation(Callback):
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
         self._engine = PolicyEngine(transformers_engine)
         self._solver = HighsSolver()
+        self._metrics = RepairMetrics()
         self._groups: list[EpisodeGroup] = []
 
     @override
@@ -83,6 +93,8 @@ class RepairEvaluation(Callback):
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin with no episodes."""
         self._groups = []
+        self._metrics.reset()
+        self._metrics.to(pl_module.device)
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -93,7 +105,7 @@ class RepairEvaluation(Callback):
         """Play this rank's tasks of the batch."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
         module = require_policy_module(pl_module, "RepairEvaluation")
-        self._groups += collect_groups(
+        groups = collect_groups(
             batch.tasks,
             self._engine.synced(module),
             self._solver,
@@ -102,6 +114,8 @@ class RepairEvaluation(Callback):
             self.seed,
             step=0,
         )
+        self._metrics.update(_scored(groups))
+        self._groups += groups
 
     on_test_batch_start = on_validation_batch_start
 
@@ -136,16 +150,13 @@ class RepairEvaluation(Callback):
         self.start = state_dict["start"]
 
     def _write(self, trainer: pl.Trainer, folder: Path) -> RepairResults:
-        scored = gather_scored_tasks([_scored(group) for group in self._groups])
+        scored = gather_scored_tasks(_scored(self._groups))
         if not scored:
             raise ValueError("expected held-out tasks to evaluate, got none; raise data.held_out.num_..._tasks")
+        results = self._metrics.compute()
         if trainer.is_global_zero:
-            results = write_run(folder, scored)
-            write_transcripts(folder / "episodes.jsonl", self._groups, step=0)
-        else:
-            results = None
-        results = trainer.strategy.broadcast(results)
-        assert results is not None
+            write_run(folder, scored, results, self._metrics.settings)
+        write_transcripts(folder / transcripts_file(trainer), self._groups, step=0)
         return results
 
     def _folder(self, trainer: pl.Trainer) -> Path:
@@ -168,17 +179,10 @@ def guarded_score(mean: float, kinds: dict[str, float], start: dict[str, float])
     return mean - max(0.0, *(start.get(kind, value) - value for kind, value in kinds.items()))
 
 
-def _scored(group: EpisodeGroup) -> ScoredTask:
-    (episode,) = group.episodes
-    task = group.task
-    return ScoredTask(
-        task_id=task.id,
-        kind=task.fault.kind,
-        difficulty=task.fault.difficulty,
-        domain=task.domain,
-        stop_reason=episode.stop_reason,
-        score=episode.score,
-    )
+def _scored(groups: Sequence[EpisodeGroup]) -> list[ScoredTask]:
+    return [
+        ScoredTask.of(group.task, episode.stop_reason, episode.score) for group in groups for episode in group.episodes
+    ]
 
 
 def _value(results: RepairResults, quantity: Quantity) -> float:

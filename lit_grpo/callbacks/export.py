@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Literal, cast
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor
 from transformers import PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.callbacks.policy_engine import load_tokenizer, require_policy_module, run_folder
+from lit_grpo.checkpointing import read_weights
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rollout.weights import full_weights
 
@@ -42,9 +43,16 @@ class ExportPolicy(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Gather the weights on every rank, write them on rank 0."""
         module = require_policy_module(pl_module, "ExportPolicy")
-        weights = dict(full_weights(module.policy.model))
-        if self.which == "best" and (best := _monitoring_checkpoint(trainer).best_model_path):
-            weights |= _checkpoint_weights(Path(best))
+        best = _monitoring_checkpoint(trainer).best_model_path if self.which == "best" else ""
+        if self.which == "best" and not best:
+            rank_zero_warn(
+                f"ExportPolicy: expected a best checkpoint, got none in {trainer.global_step} optimizer steps; the "
+                "weights at the end of the fit are exported. Validate more often, or find out why nothing was learned."
+            )
+        if best:
+            weights = _policy_weights(Path(best)) if trainer.is_global_zero else {}
+        else:
+            weights = dict(full_weights(module.policy.model))
         if trainer.is_global_zero:
             save_policy(module, weights, run_folder(trainer) / self.folder)
 
@@ -63,6 +71,11 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) 
     load_tokenizer(module).save_pretrained(folder)
 
 
+def _policy_weights(path: Path) -> dict[str, Tensor]:
+    prefix = "policy.model."
+    return {name.removeprefix(prefix): weight for name, weight in read_weights(path).items()}
+
+
 def _monitoring_checkpoint(trainer: pl.Trainer) -> ModelCheckpoint:
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.monitor is not None:
@@ -70,10 +83,3 @@ def _monitoring_checkpoint(trainer: pl.Trainer) -> ModelCheckpoint:
     raise ValueError(
         "ExportPolicy(which='best'): expected a ModelCheckpoint with a monitor among trainer.callbacks, got none"
     )
-
-
-def _checkpoint_weights(path: Path) -> dict[str, Tensor]:
-    """Weights of a single-file checkpoint, by the names of ``policy.model.state_dict()``."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    prefix = "policy.model."
-    return {name.removeprefix(prefix): weight for name, weight in checkpoint["state_dict"].items()}

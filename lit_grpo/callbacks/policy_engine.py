@@ -68,6 +68,11 @@ def run_folder(trainer: pl.Trainer) -> Path:
     return Path(trainer.default_root_dir)
 
 
+def transcripts_file(trainer: pl.Trainer) -> str:
+    """Name of the file that this rank's episodes go to: ``episodes.jsonl``, ``episodes.rank1.jsonl``, ..."""
+    return f"episodes.rank{trainer.global_rank}.jsonl" if trainer.global_rank else "episodes.jsonl"
+
+
 def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyModule:
     """ValueError if a callback of this package is used with a module that has no policy."""
     if not isinstance(module, PolicyModule):

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
-from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transformers_engine
+from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file, transformers_engine
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.task import Task
@@ -55,7 +55,8 @@ class RolloutCallback(Callback):
         reward: Weights of the composite reward.
         group_size: Attempts per task.
         seed: Of the draws.
-        transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``; 0 writes none.
+        transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
+            (each rank has a file of its own); 0 writes none.
         episode: Rules and rendering; the command line fills them in; None: the defaults.
     """
 
@@ -117,8 +118,8 @@ class RolloutCallback(Callback):
             self.settings.sampling.temperature,
         )
         self._log(module, groups, perf_counter() - started)
-        if self.transcripts_every and step % self.transcripts_every == 0 and trainer.is_global_zero:
-            write_transcripts(run_folder(trainer) / "episodes.jsonl", groups, step)
+        if self.transcripts_every and step % self.transcripts_every == 0:
+            write_transcripts(run_folder(trainer) / transcripts_file(trainer), groups, step)
 
     def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
         """Play the tasks with the policy's present weights."""

@@ -28,7 +28,7 @@ from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.experiments.arms import ARMS, BASE, CONFIGS, Arm, ArmFailed, ArmRun
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
-from lit_grpo.metrics.results import RESULTS_FILE, write_run
+from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
 from lit_grpo.reports.report import REPORT_FILE, write_report
 
 MAIN_ARMS = ("sft", "sft_compute_matched", "sft_grpo")
@@ -114,18 +114,8 @@ def score_trivial_policies(folder: Path, benchmark: Path) -> None:
             continue
         tasks = tasks or read_benchmark(benchmark)
         episodes = run_baseline(policy, tasks, solver, EPISODE, seed=0)
-        scored = [
-            ScoredTask(
-                task_id=played.task.id,
-                kind=played.task.fault.kind,
-                difficulty=played.task.fault.difficulty,
-                domain=played.task.domain,
-                stop_reason=played.record.stop_reason,
-                score=played.score,
-            )
-            for played in episodes
-        ]
-        write_run(folder / policy.name, scored)
+        scored = [ScoredTask.of(played.task, played.record.stop_reason, played.score) for played in episodes]
+        write_run(folder / policy.name, scored, results_of(scored))
 
 
 def _with_starts(names: Sequence[str]) -> Iterator[Arm]:

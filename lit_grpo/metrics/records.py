@@ -13,6 +13,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.environment.faults import Difficulty, FaultKind
 from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
@@ -28,6 +29,11 @@ class ScoredTask:
     domain: str
     stop_reason: StopReason
     score: RepairScore
+
+    @classmethod
+    def of(cls, task: Task, stop_reason: StopReason, score: RepairScore) -> ScoredTask:
+        """The score beside what its task is counted under."""
+        return cls(task.id, task.fault.kind, task.fault.difficulty, task.domain, stop_reason, score)
 
 
 def merge_scored_tasks(shards: Iterable[Iterable[ScoredTask]]) -> tuple[ScoredTask, ...]:

@@ -104,18 +104,25 @@ def write_results(path: Path, results: RepairResults, settings: BootstrapSetting
     path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_run(
-    folder: Path, scored_tasks: Sequence[ScoredTask], settings: BootstrapSettings | None = None
-) -> RepairResults:
-    """Write `scores.jsonl` and `results.json` into a run folder, and return the results.
+def results_of(scored_tasks: Sequence[ScoredTask], settings: BootstrapSettings | None = None) -> RepairResults:
+    """The results of scores that are all at hand; `RepairMetrics` gives those of all ranks."""
+    return summarise(score_table(scored_tasks), settings or BootstrapSettings())
 
-    Under several ranks pass `gather_scored_tasks(local)` and call it on rank 0 only.
+
+def write_run(
+    folder: Path, scored_tasks: Sequence[ScoredTask], results: RepairResults, settings: BootstrapSettings | None = None
+) -> None:
+    """Write `scores.jsonl` and `results.json` into a run folder.
+
+    Args:
+        folder: Made if missing.
+        scored_tasks: Each task once; under several ranks from `gather_scored_tasks`, and on rank 0 only.
+        results: Of these scores.
+        settings: Those that the results were computed with.
     """
     settings = settings or BootstrapSettings()
-    results = summarise(score_table(scored_tasks), settings)
     write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
     write_results(folder / RESULTS_FILE, results, settings)
-    return results
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | None]:

@@ -130,7 +130,7 @@ class PolicyModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the policy version; of a policy with adapters keep the adapters only."""
         checkpoint["policy_version"] = self.policy_version
-        if self.policy_settings.lora is not None and self.device_mesh is None:
+        if self.policy_settings.lora is not None:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
             weights = checkpoint["state_dict"]
             checkpoint["state_dict"] = {name: weights[name] for name in weights if name in trained}

@@ -78,7 +78,7 @@ def _headline(comparison: Comparison) -> TableContent:
     title = f"{pooled.num_tasks} held-out tasks{seeds}: percent ({comparison.confidence:.0%} interval)"
     rows = [
         Row(
-            cells=(Cell(name, emphasis), *(Cell(_absolute(profile.overall[q], q), emphasis) for q in HEADLINE)),
+            cells=(Cell(name, emphasis), *(Cell(estimate_text(profile.overall[q], q), emphasis) for q in HEADLINE)),
             share=profile.overall[Quantity.FR_5].value,
             ends_group=ends_group,
         )
@@ -91,7 +91,7 @@ def _per_kind(comparison: Comparison) -> TableContent:
     kinds = _kinds(comparison)
     rows = []
     for name, profile, emphasis, ends_group in _everyone(comparison):
-        texts = (_absolute(profile.by_kind[kind][Quantity.FR_5], Quantity.FR_5) for kind in kinds)
+        texts = (estimate_text(profile.by_kind[kind][Quantity.FR_5], Quantity.FR_5) for kind in kinds)
         rows.append(Row((Cell(name, emphasis), *(Cell(text, emphasis) for text in texts)), ends_group=ends_group))
     return TableContent("FR@5 per kind of fault", ("", *(KIND_NAMES[kind] for kind in kinds)), tuple(rows))
 
@@ -127,7 +127,8 @@ def _kinds(comparison: Comparison) -> list[FaultKind]:
     return list(next(iter(comparison.pooled.arms.values())).by_kind)
 
 
-def _absolute(estimate: Estimate, quantity: Quantity) -> str:
+def estimate_text(estimate: Estimate, quantity: Quantity) -> str:
+    """``44.4 (41–48)``: in percent, or as it is where the quantity is a count."""
     value, low, high = estimate
     if value is None or low is None or high is None:
         return "none"

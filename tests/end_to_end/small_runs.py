@@ -1,20 +1,25 @@
 """Small fits of the real thing for the tests of this folder: a random Qwen3 of 2 layers x 32 on tiny tasks.
 
-Also a program: the tests of DDP and FSDP2 start it as ``python small_runs.py STRATEGY CHECKPOINT FOLDER``.
+Also a program: `two_processes` starts it as ``python small_runs.py RUN CHECKPOINT FOLDER``.
 """
 
+import os
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 from typing_extensions import override
 
+from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
 from lit_grpo.data.datamodule import DemonstrationDataModule, ReplaySettings, TaskDataModule
@@ -138,7 +143,42 @@ def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path) -> None:
             torch.save({"weights": weights, "steps": trainer.global_step}, folder / f"{kind}.pt")
 
 
+def sharded_resume(lora: LoraSettings | None, checkpoint: Path, folder: Path) -> None:
+    """FSDP2: four batches of SFT with a sharded checkpoint after each; then again from the second one.
+
+    Leaves in ``folder``: ``whole.pt`` and ``resumed.pt``, the weights of each; ``whole/policy``, exported from the
+    checkpoint called best, which is that of the last batch; and the checkpoints.
+    """
+    for name, resume in (("whole", None), ("resumed", folder / "whole" / "batch_step=2.ckpt")):
+        pl.seed_everything(0 if resume is None else 99)
+        module = make_module("sft", checkpoint, lora=lora)
+        saving = ModelCheckpoint(folder / name, "batch_{step}", every_n_train_steps=1, save_top_k=-1)
+        best = ModelCheckpoint(folder / name, "best_{step}", monitor="step", mode="max", every_n_train_steps=1)
+        callbacks = [saving, best, ExportPolicy("best")]
+        trainer = make_trainer(folder / name, "fsdp2", enable_checkpointing=True, callbacks=callbacks)
+        trainer.fit(module, make_data("sft", checkpoint, batches=4), ckpt_path=resume)
+        weights = weights_of(module)
+        if trainer.is_global_zero:
+            torch.save(weights, folder / f"{name}.pt")
+
+
+RUNS: dict[str, Callable[[Path, Path], None]] = {
+    "ddp": partial(short_fits, "ddp"),
+    "fsdp2": partial(short_fits, "fsdp2"),
+    "fsdp2_resume": partial(sharded_resume, None),
+    "fsdp2_resume_lora": partial(sharded_resume, LoraSettings(r=4)),
+}
+
+
+def two_processes(run: str, checkpoint: Path, folder: Path) -> None:
+    """One of `RUNS`, on two ranks on the CPU."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
+        environment.pop(name, None)
+    command = [sys.executable, __file__, run, str(checkpoint), str(folder)]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert finished.returncode == 0, finished.stderr[-4000:]
+
+
 if __name__ == "__main__":
-    name, *paths = sys.argv[1:]
-    assert name in ("ddp", "fsdp2")
-    short_fits(name, Path(paths[0]), Path(paths[1]))
+    RUNS[sys.argv[1]](*map(Path, sys.argv[2:]))

@@ -2,19 +2,25 @@
 
 1. DDP with 2 processes takes the same optimizer steps as one device, for SFT and for GRPO with replay.
 2. So does FSDP2 (ModelParallelStrategy) with 2 processes on the CPU.
-The weights agree up to float32 rounding: each differs by at most 1e-5 of the largest.
+   The weights agree up to float32 rounding: each differs by at most 1e-5 of the largest.
+3. FSDP2 resumed from a sharded checkpoint ends with bit-identical weights, with and without adapters; with adapters
+   the checkpoint holds them alone.
+4. ExportPolicy writes what a sharded checkpoint holds; an object in place of a number is refused, not run.
 """
 
-import os
-import subprocess
-import sys
+import pickle
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from small_runs import short_fits
+from small_runs import short_fits, two_processes
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict_saver import save
 
-RUNS = Path(__file__).with_name("small_runs.py")
+from lit_grpo.modules.policy import load_policy
+from lit_grpo.sharded_checkpoint import INDEX, UnsafeCheckpointError, load_sharded, read_sharded_weights
 
 
 @pytest.fixture(scope="module")
@@ -24,29 +30,74 @@ def one_device(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def run_two_processes(strategy: str, checkpoint: Path, folder: Path) -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
-        environment.pop(name, None)
-    finished = subprocess.run(
-        [sys.executable, str(RUNS), strategy, str(checkpoint), str(folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr[-4000:]
-
-
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_two_processes_take_the_same_steps_as_one(
     one_device: Path, strategy: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    run_two_processes(strategy, tiny_checkpoint, tmp_path)
+    two_processes(strategy, tiny_checkpoint, tmp_path)
     for kind in ("sft", "grpo"):
         expected, result = (torch.load(folder / f"{kind}.pt", weights_only=True) for folder in (one_device, tmp_path))
         assert result["steps"] == expected["steps"] == 3
         assert result["weights"].keys() == expected["weights"].keys()
         for name, tensor in expected["weights"].items():
             assert (result["weights"][name] - tensor).abs().max() <= 1e-5 * tensor.abs().max(), (kind, name)
+
+
+def weights(path: Path) -> dict[str, Tensor]:
+    return torch.load(path, weights_only=True)
+
+
+def assert_identical(result: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert result.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(result[name], tensor), name
+
+
+def test_a_sharded_run_resumes_to_identical_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    two_processes("fsdp2_resume", tiny_checkpoint, tmp_path)
+    whole = weights(tmp_path / "whole.pt")
+    assert_identical(weights(tmp_path / "resumed.pt"), whole)
+    exported = load_policy(tmp_path / "whole" / "policy").model.state_dict()
+    assert_identical({name: exported[name] for name in whole}, whole)
+
+
+def test_adapters_alone_are_sharded_kept_and_resumed(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    two_processes("fsdp2_resume_lora", tiny_checkpoint, tmp_path)
+    whole = weights(tmp_path / "whole.pt")
+    assert_identical(weights(tmp_path / "resumed.pt"), whole)
+    saved = read_sharded_weights(tmp_path / "whole" / "batch_step=4.ckpt")
+    assert saved
+    assert all(
+        "lora_" in name and torch.equal(saved[name], whole[name.removeprefix("policy.model.")]) for name in saved
+    )
+    assert (tmp_path / "whole" / "policy" / "adapter_model.safetensors").is_file()
+
+
+class Code:
+    def __reduce__(self) -> Any:
+        return print, ("ran",)
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+def test_an_object_in_a_sharded_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "step.ckpt"
+    state: dict[str, Any] = {"state_dict": {"w": torch.arange(3.0)}, "optimizer_0": {"lr": 0.1}}
+    save(state, checkpoint_id=path, no_dist=True)
+    found: dict[str, Any] = {"state_dict": {"w": torch.zeros(3)}, "optimizer_0": {"lr": 0.0}}
+    load_sharded(found, path)
+    assert found["optimizer_0"] == {"lr": 0.1}
+    assert torch.equal(found["state_dict"]["w"], state["state_dict"]["w"])
+
+    shutil.copytree(path, tmp_path / "evil_index")
+    (tmp_path / "evil_index" / INDEX).write_bytes(pickle.dumps(Code()))
+    with pytest.raises(UnsafeCheckpointError, match=r"builtins\.print"):
+        read_sharded_weights(tmp_path / "evil_index")
+
+    save(
+        {"state_dict": state["state_dict"], "optimizer_0": {"lr": Code()}},
+        checkpoint_id=tmp_path / "evil_value",
+        no_dist=True,
+    )
+    with pytest.raises(ValueError, match=r"(?s)expected data alone.*Weights only load failed"):
+        load_sharded(found, tmp_path / "evil_value")
+    assert "ran" not in capsys.readouterr().out

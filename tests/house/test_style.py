@@ -55,14 +55,18 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf8"))
 
 
-def offences(tree: ast.AST) -> Iterator[str]:
+KNOWS_PICKLE = {"lit_grpo/sharded_checkpoint.py": "refuses", "tests/end_to_end/test_strategies.py": "attacks"}
+"""Files that deal with a format that is pickled, and what they do to it."""
+
+
+def offences(tree: ast.AST, may_import: frozenset[str] = frozenset()) -> Iterator[str]:
     """Descriptions of what must not stand in a file."""
     for node in ast.walk(tree):
         found = None
         if isinstance(node, ast.Call):
             found = _forbidden_call(node)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            found = _forbidden_import(node)
+            found = _forbidden_import(node, may_import)
         elif isinstance(node, ast.ExceptHandler):
             found = _swallowed_exception(node)
         if found:
@@ -81,9 +85,11 @@ def _forbidden_call(call: ast.Call) -> str | None:
     return None
 
 
-def _forbidden_import(node: ast.Import | ast.ImportFrom) -> str | None:
+def _forbidden_import(node: ast.Import | ast.ImportFrom, may_import: frozenset[str]) -> str | None:
     names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-    unsafe = {"pickle", "dill", "cloudpickle", "marshal", "shelve"} & {name.split(".")[0] for name in names}
+    unsafe = {"pickle", "dill", "cloudpickle", "marshal", "shelve"} & {
+        name.split(".")[0] for name in names
+    } - may_import
     return f"imports {', '.join(sorted(unsafe))}" if unsafe else None
 
 
@@ -97,7 +103,8 @@ def _swallowed_exception(handler: ast.ExceptHandler) -> str | None:
 
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=relative)
 def test_nothing_forbidden(path: Path) -> None:
-    assert not list(offences(parsed(path)))
+    may_import = frozenset({"pickle"} if relative(path) in KNOWS_PICKLE else ())
+    assert not list(offences(parsed(path), may_import))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from lit_grpo.environment.faults import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask, merge_scored_tasks, read_scores, write_scores
-from lit_grpo.metrics.results import summarise, write_run
+from lit_grpo.metrics.results import results_of, summarise, write_run
 from lit_grpo.metrics.table import score_table
 
 
@@ -39,14 +39,14 @@ def test_4_merging_shards_keeps_each_task_once_and_sorts(scored_task: Callable[.
 
 
 def test_5_the_same_scores_give_the_same_bytes_in_any_order(tmp_path: Path, four_tasks: list[ScoredTask]) -> None:
-    write_run(tmp_path / "one", four_tasks)
-    write_run(tmp_path / "two", four_tasks[::-1])
+    write_run(tmp_path / "one", four_tasks, results_of(four_tasks))
+    write_run(tmp_path / "two", four_tasks[::-1], results_of(four_tasks[::-1]))
     for name in ("results.json", "scores.jsonl"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_6_results_hold_every_quantity_overall_and_in_parts(tmp_path: Path, four_tasks: list[ScoredTask]) -> None:
-    write_run(tmp_path, four_tasks, BootstrapSettings(50))
+    write_run(tmp_path, four_tasks, results_of(four_tasks, BootstrapSettings(50)), BootstrapSettings(50))
     document = json.loads((tmp_path / "results.json").read_text())
     assert document["tasks"] == 4
     assert list(document["metrics"]) == [quantity.value for quantity in Quantity]

@@ -11,7 +11,7 @@ from lit_grpo.environment.faults import Difficulty, FaultKind
 from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
-from lit_grpo.metrics.results import write_run
+from lit_grpo.metrics.results import results_of, write_run
 
 ARMS = {"sft": 0.55, "sft_compute_matched": 0.56, "sft_grpo": 0.72}
 BASELINES = {"drop-first": 0.0, "informed-random": 0.5, "minimum-relaxation": 0.14, "oracle": 1.0}
@@ -52,7 +52,7 @@ def write_seed(root: Path, seed: int, num_tasks: int) -> None:
         for name, skill in skills.items():
             rng = random.Random(f"{seed} {name}")
             tasks = [scored_task(index, skill, rng) for index in range(num_tasks)]
-            write_run(root / parent / name, tasks, CHEAP)
+            write_run(root / parent / name, tasks, results_of(tasks, CHEAP), CHEAP)
 
 
 @pytest.fixture
