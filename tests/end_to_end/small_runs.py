@@ -130,17 +130,24 @@ def weights_of(module: PolicyModule) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in full_weights(module.policy.model, trainable_only=False)}
 
 
+SHORT_FITS: dict[str, tuple[Kind, dict[str, Any]]] = {
+    "sft": ("sft", {}),
+    "sft_muon": ("sft", {"optimizer": MUON}),
+    "grpo": ("grpo", {"demonstration_loss_weight": 0.3}),
+}
+"""SFT with either optimizer, and GRPO with replay."""
+
+
 def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path) -> None:
-    """Three batches of SFT, then of GRPO with replay; the whole weights of each in ``folder``."""
-    kinds: tuple[Kind, ...] = ("sft", "grpo")
-    for kind in kinds:
+    """Three batches of each of `SHORT_FITS`; the whole weights of each in ``folder``."""
+    for name, (kind, arguments) in SHORT_FITS.items():
         pl.seed_everything(0)
-        module = make_module(kind, checkpoint, **({"demonstration_loss_weight": 0.3} if kind == "grpo" else {}))
+        module = make_module(kind, checkpoint, **arguments)
         trainer = make_trainer(folder, strategy, callbacks=[CoinRewards()] if kind == "grpo" else [])
         trainer.fit(module, make_data(kind, checkpoint, batches=3))
         weights = weights_of(module)
         if trainer.is_global_zero:
-            torch.save({"weights": weights, "steps": trainer.global_step}, folder / f"{kind}.pt")
+            torch.save({"weights": weights, "steps": trainer.global_step}, folder / f"{name}.pt")
 
 
 def sharded_resume(lora: LoraSettings | None, checkpoint: Path, folder: Path) -> None:
@@ -151,7 +158,7 @@ def sharded_resume(lora: LoraSettings | None, checkpoint: Path, folder: Path) ->
     """
     for name, resume in (("whole", None), ("resumed", folder / "whole" / "batch_step=2.ckpt")):
         pl.seed_everything(0 if resume is None else 99)
-        module = make_module("sft", checkpoint, lora=lora)
+        module = make_module("sft", checkpoint, MUON, lora)
         saving = ModelCheckpoint(folder / name, "batch_{step}", every_n_train_steps=1, save_top_k=-1)
         best = ModelCheckpoint(folder / name, "best_{step}", monitor="step", mode="max", every_n_train_steps=1)
         callbacks = [saving, best, ExportPolicy("best")]

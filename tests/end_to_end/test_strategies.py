@@ -2,7 +2,8 @@
 
 1. DDP with 2 processes takes the same optimizer steps as one device, for SFT and for GRPO with replay.
 2. So does FSDP2 (ModelParallelStrategy) with 2 processes on the CPU.
-   The weights agree up to float32 rounding: each differs by at most 1e-5 of the largest.
+   The weights agree up to float32 rounding: each differs by at most 1e-5 of the largest; with Muon, which rounds to
+   bfloat16 on the way, by 2e-3, a tenth of what the three steps move.
 3. FSDP2 resumed from a sharded checkpoint ends with bit-identical weights, with and without adapters; with adapters
    the checkpoint holds them alone.
 4. ExportPolicy writes what a sharded checkpoint holds; an object in place of a number is refused, not run.
@@ -35,12 +36,12 @@ def test_two_processes_take_the_same_steps_as_one(
     one_device: Path, strategy: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     two_processes(strategy, tiny_checkpoint, tmp_path)
-    for kind in ("sft", "grpo"):
+    for kind, tolerance in (("sft", 1e-5), ("grpo", 1e-5), ("sft_muon", 2e-3)):
         expected, result = (torch.load(folder / f"{kind}.pt", weights_only=True) for folder in (one_device, tmp_path))
         assert result["steps"] == expected["steps"] == 3
         assert result["weights"].keys() == expected["weights"].keys()
         for name, tensor in expected["weights"].items():
-            assert (result["weights"][name] - tensor).abs().max() <= 1e-5 * tensor.abs().max(), (kind, name)
+            assert (result["weights"][name] - tensor).abs().max() <= tolerance * tensor.abs().max(), (kind, name)
 
 
 def weights(path: Path) -> dict[str, Tensor]:
