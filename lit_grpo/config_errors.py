@@ -20,7 +20,10 @@ import lightning.pytorch.strategies
 import yaml
 
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
-NOISE = re.compile(r"^(Does not validate against any|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>)")
+NOISE = re.compile(
+    r"^(Does not validate against any|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
+    r"|Not a valid subclass of|Subclass types expect one of|a class path \(str\)|a dict with)"
+)
 """Lines of a message that say nothing to a user."""
 
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")

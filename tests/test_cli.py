@@ -120,6 +120,13 @@ def test_what_makes_no_sense_is_one_line(
     assert expected in complaint(capsys, ["fit", "--config", write(tree, tmp_path), *arguments])
 
 
+def test_what_a_nested_class_refuses_is_said_alone(
+    tree: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree["trainer"]["callbacks"][0]["init_args"]["sampling"]["temperature"] = 0.0
+    assert complaint(capsys, ["fit", "--config", write(tree, tmp_path)]).endswith("are all alike and teach nothing")
+
+
 def test_a_run_from_fit_to_test(
     tree: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
 ) -> None:
