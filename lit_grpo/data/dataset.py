@@ -125,6 +125,6 @@ def _training_program(settings: TaskSettings, rng: Random) -> BaseModel:
     while True:
         difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
         profile = PROFILES[difficulty]
-        base = build_base(rng.choice(settings.domains), settings.size or profile.size, profile.wording, rng)
+        base = build_base(rng.choice(settings.drawn_domains), settings.size or profile.size, profile.wording, rng)
         if split_of(base.program) is Split.TRAIN:
             return base

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -18,8 +18,6 @@ from lit_grpo.data.batches import BatchStream, TaskBatch, consumed_batches
 from lit_grpo.data.benchmark import read_benchmark
 from lit_grpo.data.dataset import TaskDataset
 from lit_grpo.data.task import Split, Task, TaskSettings
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.faults import FaultKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +47,7 @@ class HeldOutDataModule(pl.LightningDataModule):
 
     def __init__(self, tasks: TaskSettings, held_out: HeldOutSettings, num_workers: int) -> None:
         super().__init__()
-        # The keys of a mapping in a config arrive as plain strings.
-        self.tasks = replace(
-            tasks,
-            kinds={FaultKind(kind): weight for kind, weight in tasks.kinds.items()},
-            difficulties={Difficulty(difficulty): weight for difficulty, weight in tasks.difficulties.items()},
-        )
-        self.held_out, self.num_workers = held_out, num_workers
+        self.tasks, self.held_out, self.num_workers = tasks, held_out, num_workers
 
     @override
     def val_dataloader(self) -> BatchStream[Task, TaskBatch]:

@@ -13,9 +13,9 @@ from enum import StrEnum
 from random import Random
 
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
-from lit_grpo.environment.domains import build_base
+from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize
-from lit_grpo.environment.faults import FaultKind, FaultyProgram, Rejection, inject
+from lit_grpo.environment.faults import FaultKind, FaultyProgram, Rejection, inject, kinds_of
 from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.solver import Solver
 from lit_grpo.environment.specification import RepairProblem, Specification
@@ -62,21 +62,37 @@ class TaskSettings:
 
     size: ProgramSize | None = None
     """Of the base programs; None: what the difficulty says (difficulty.py)."""
-    kinds: dict[FaultKind, float] = field(default_factory=lambda: dict.fromkeys(FaultKind, 1.0))
-    """Weight of each kind, by its letter; a kind left out does not occur."""
+    kinds: dict[FaultKind, float] | None = None
+    """Weight of each kind, by its letter; a kind left out does not occur. None: all that the size can have, alike."""
     difficulties: dict[Difficulty, float] = field(default_factory=lambda: dict.fromkeys(Difficulty, 1.0))
     """Weight of each difficulty; a difficulty left out does not occur."""
-    domains: tuple[Domain, ...] = tuple(Domain)
+    domains: tuple[Domain, ...] | None = None
+    """None: all that come in the size."""
 
     def __post_init__(self) -> None:
         # A configuration file brings the keys as texts: "A", "easy".
-        object.__setattr__(self, "kinds", {FaultKind(kind): weight for kind, weight in self.kinds.items()})
+        if self.kinds is not None:
+            object.__setattr__(self, "kinds", {FaultKind(kind): weight for kind, weight in self.kinds.items()})
         object.__setattr__(self, "difficulties", {Difficulty(d): weight for d, weight in self.difficulties.items()})
-        for name, weights in (("kinds", self.kinds), ("difficulties", self.difficulties)):
+        for name, weights in (("kinds", self.kind_weights), ("difficulties", self.difficulties)):
             if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
                 raise ValueError(f"expected {name} with weights >= 0 and a positive sum, got {weights}")
-        if not self.domains:
-            raise ValueError("expected at least one domain, got none; name some in TaskSettings.domains")
+        offered = domains_of(self.size)
+        if not self.drawn_domains or not set(self.drawn_domains) <= set(offered):
+            got = ", ".join(self.drawn_domains) or "none"
+            raise ValueError(
+                f"expected at least one domain, of {', '.join(offered)}, got {got}; change domains or size"
+            )
+
+    @property
+    def kind_weights(self) -> dict[FaultKind, float]:
+        """The weight of each kind that occurs."""
+        return dict.fromkeys(kinds_of(self.size), 1.0) if self.kinds is None else self.kinds
+
+    @property
+    def drawn_domains(self) -> tuple[Domain, ...]:
+        """The domains that occur, alike."""
+        return domains_of(self.size) if self.domains is None else self.domains
 
 
 class UnfilledCellError(RuntimeError):
@@ -96,8 +112,8 @@ def generate_task(settings: TaskSettings, split: Split, seed: int, index: int, s
     Its original program's hash falls into the split, so tasks of two splits never share one.
     """
     rng = _rng(seed, split, index)
-    domain = rng.choice(settings.domains)
-    kind = rng.choices(list(settings.kinds), list(settings.kinds.values()))[0]
+    domain = rng.choice(settings.drawn_domains)
+    kind = rng.choices(list(settings.kind_weights), list(settings.kind_weights.values()))[0]
     difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
     size = settings.size or PROFILES[difficulty].size
     rejections: Counter[str] = Counter()

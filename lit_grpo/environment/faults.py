@@ -14,6 +14,7 @@ from random import Random
 from lit_grpo.environment.actions import AgentEdit
 from lit_grpo.environment.decoys import count_decoys
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
+from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.edits import AddRow, apply, edited_element, inverse
 from lit_grpo.environment.fault_candidates import (
     Candidate,
@@ -42,6 +43,12 @@ class FaultKind(StrEnum):
     """A coefficient dropped, negated, or off by a unit slip."""
     RIGHT_HAND_SIDE = "D"
     """A right-hand side is wrong, or a contradicting row was added."""
+
+
+def kinds_of(size: ProgramSize | None) -> tuple[FaultKind, ...]:
+    """The kinds of fault that programs of a size can have; None: of any size but TINY."""
+    tiny = (FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.COEFFICIENT, FaultKind.RIGHT_HAND_SIDE)
+    return tiny if size is ProgramSize.TINY else tuple(FaultKind)
 
 
 class RejectionReason(StrEnum):

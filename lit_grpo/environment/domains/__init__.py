@@ -23,6 +23,11 @@ def build_base(domain: Domain, size: ProgramSize, wording: Wording, rng: Random)
     return _BUILDERS[domain](rng, size, wording)
 
 
+def domains_of(size: ProgramSize | None) -> tuple[Domain, ...]:
+    """The domains that build programs of a size; None: of any size but TINY."""
+    return tuple(_TINY_THEMES) if size is ProgramSize.TINY else tuple(_BUILDERS)
+
+
 _TINY_THEMES: dict[Domain, TinyTheme] = {
     module.TINY.domain: module.TINY
     for module in (production, blending, transportation, lot_sizing, capital_budgeting, staffing)
