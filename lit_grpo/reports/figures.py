@@ -16,10 +16,10 @@ from lit_grpo.metrics.bootstrap import Estimate
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.comparison import Comparison, Profile
 from lit_grpo.reports.runs import METRICS_FILE, Series, read_series
-from lit_grpo.reports.style import BLUE, GREEN, MUTED, PURPLE, SKY, VERMILION, figure, label_line_end
+from lit_grpo.reports.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILION, figure, label_line_end
 from lit_grpo.reports.tables import KIND_NAMES, by_faithful_recovery
 
-OTHER_ARMS = (VERMILION, GREEN, PURPLE)
+OTHER_ARMS = (VERMILION, GREEN, PURPLE, ORANGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ def draw_learning_curve(curve: LearningCurve, path: Path) -> None:
     """Validation FR above, training reward below, over optimizer steps; the first evaluation is dashed."""
     with figure(7.2, 5.4, path) as drawing:
         upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-        for (label, series), colour in zip(curve.faithful.items(), (BLUE, VERMILION, GREEN, PURPLE), strict=False):
+        for (label, series), colour, lifted in zip(curve.faithful.items(), (BLUE, VERMILION), (4.0, -4.0), strict=True):
             percent = [100 * value for value in series.values]
             upper.plot(series.steps, percent, color=colour, linewidth=2, marker="o", markersize=3.5)
             upper.axhline(percent[0], color=colour, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
-            label_line_end(upper, series.steps[-1], percent[-1], f"{label} {percent[-1]:.0f}", colour)
+            label_line_end(upper, series.steps[-1], percent[-1], f"{label} {percent[-1]:.0f}", colour, lifted=lifted)
         upper.set_ylim(0, 101)
         upper.set_ylabel("tasks (%)")
         upper.set_title("Faithful recovery on validation tasks (dashed: first evaluation)")

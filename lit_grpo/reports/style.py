@@ -51,8 +51,15 @@ def figure(width: float, height: float, path: Path) -> Iterator[Figure]:
         drawing.savefig(path, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
 
 
-def label_line_end(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
-    """Name a line at its end, which needs no legend."""
+def label_line_end(axes: Axes, x: float, y: float, text: str, colour: str, *, lifted: float = 0.0) -> None:
+    """Name a line at its end, which needs no legend; ``lifted`` by some points where two lines end close together."""
     axes.annotate(
-        text, (x, y), xytext=(6, 0), textcoords="offset points", va="center", color=colour, weight="bold", fontsize=9
+        text,
+        (x, y),
+        xytext=(6, lifted),
+        textcoords="offset points",
+        va="center",
+        color=colour,
+        weight="bold",
+        fontsize=9,
     )

@@ -21,7 +21,7 @@ from lit_grpo.reports.style import FAINT, GREEN, INK, MUTED, VERMILION, figure
 TRANSCRIPTS_FILE = "episodes.jsonl"
 COLUMN_CHARACTERS = 80
 LINE_INCHES = 0.165
-COLUMN_INCHES = 5.6
+COLUMN_INCHES = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _write(axes: Axes, lines: Sequence[_Line], num_lines: int) -> None:
     axes.set_ylim(num_lines, 0)
     axes.set_xlim(0, 1)
     for position, line in enumerate(lines):
-        axes.text(
+        written = axes.text(
             0.015,
             position + 1.3,
             line.text,
@@ -168,6 +168,7 @@ def _write(axes: Axes, lines: Sequence[_Line], num_lines: int) -> None:
             va="center",
             transform=axes.get_yaxis_transform(),
         )
+        written.set_in_layout(False)  # the layout would make the boxes smaller than their text
 
 
 def _fenced(text: str) -> str:
