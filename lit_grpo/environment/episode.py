@@ -163,7 +163,10 @@ class RepairEpisode:
             edited = apply(self.program, edit)
         except ProgramError as error:
             return self._unknown_name(move, str(error))
-        solution = self._solver.solve(edited)
+        try:
+            solution = self._solver.solve(edited)
+        except ProgramError as error:  # a number that only the edit and the program together make too large
+            return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", str(error)))
         self._touched[edited_element(edit)] = None
         was_undone = self._settings.undo_if_still_infeasible and solution.status is not SolverStatus.OPTIMAL
         if not was_undone:

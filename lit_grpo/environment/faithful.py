@@ -1,14 +1,16 @@
 """Is a program the original one? Structural equality, row by row; the solver is asked only about superfluous rows.
 
 Called by scoring.py. Equal means 1e-6 relative; a row up to positive scaling (``3 x <= 6`` is ``x <= 2``; a row negated
-together with its sense counts as another row, no edit leads there unawares); binary is integer within [0, 1]. Rows and
-variables are matched by name.
+together with its sense counts as another row, no edit leads there unawares); binary is integer within [0, 1]. What
+whole numbers cannot tell apart is the same (``x <= 10.5`` is ``x <= 10``); what they can is not, however close
+(9.99999). Rows and variables are matched by name.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from dataclasses import replace
 from typing import TypeVar
 
 from lit_grpo.environment.program import (
@@ -45,7 +47,8 @@ def is_faithful(program: LinearProgram, original: LinearProgram, solver: Solver)
 
 def differing_elements(program: LinearProgram, original: LinearProgram) -> tuple[Element, ...]:
     """The rows and variables in which the two differ, those that only one of them has included."""
-    rows, true_rows = ({row.name: row for row in p.constraints} for p in (program, original))
+    whole = {v.name for v in original.variables if v.type is not VariableType.CONTINUOUS}
+    rows, true_rows = ({row.name: _on_whole_numbers(row, whole) for row in p.constraints} for p in (program, original))
     variables, true_variables = ({v.name: v for v in p.variables} for p in (program, original))
     names = dict.fromkeys([*true_rows, *rows])
     different = [row_element(n) for n in names if not _both(rows.get(n), true_rows.get(n), same_row)]
@@ -72,11 +75,12 @@ def same_variable(variable: Variable, other: Variable) -> bool:
     """Whether two variables range over the same set."""
     if (variable.type is VariableType.CONTINUOUS) is not (other.type is VariableType.CONTINUOUS):
         return False
-    return all(_close(a, b) for a, b in zip(variable.effective_bounds, other.effective_bounds, strict=True))
+    return all(_close(a, b) for a, b in zip(_range(variable), _range(other), strict=True))
 
 
 def is_redundant(row: Constraint, original: LinearProgram, solver: Solver) -> bool:
     """Whether every solution of the original satisfies the row, by optimising the row's activity over it."""
+    row = _scaled_without_fixed_variables(row, original)
     margin = RELATIVE_TOLERANCE * max(1.0, abs(row.rhs))
     highest, lowest = (
         _extreme_activity(row, original, direction, solver) if row.sense in senses else row.rhs
@@ -86,6 +90,38 @@ def is_redundant(row: Constraint, original: LinearProgram, solver: Solver) -> bo
         )
     )
     return highest is not None and lowest is not None and highest <= row.rhs + margin and lowest >= row.rhs - margin
+
+
+def _range(variable: Variable) -> tuple[float, float]:
+    """The least and largest value a variable can take."""
+    lower, upper = variable.effective_bounds
+    if variable.type is VariableType.CONTINUOUS:
+        return lower, upper
+    return _up(lower), _down(upper)
+
+
+def _on_whole_numbers(row: Constraint, whole: Set[str]) -> Constraint:
+    """The row; where its left-hand side is always whole, with the right-hand side rounded to what that allows."""
+    if row.sense is Sense.EQUAL or not all(name in whole and value.is_integer() for name, value in row.terms):
+        return row
+    return replace(row, rhs=_down(row.rhs) if row.sense is Sense.LESS_EQUAL else _up(row.rhs))
+
+
+def _up(value: float) -> float:
+    return value if math.isinf(value) else float(math.ceil(value - ZERO_TOLERANCE))
+
+
+def _down(value: float) -> float:
+    return value if math.isinf(value) else float(math.floor(value + ZERO_TOLERANCE))
+
+
+def _scaled_without_fixed_variables(row: Constraint, original: LinearProgram) -> Constraint:
+    """The same requirement over what can vary, its largest coefficient 1: margins then mean the same for every row."""
+    fixed = {v.name: v.lower for v in original.variables if v.effective_bounds[0] == v.effective_bounds[1]}
+    rhs = row.rhs - sum(value * fixed[name] for name, value in row.terms if name in fixed)
+    terms = [(name, value) for name, value in row.terms if name not in fixed]
+    scale = max((abs(value) for _, value in terms), default=1.0)
+    return replace(row, terms=tuple((name, value / scale) for name, value in terms), rhs=rhs / scale)
 
 
 def _extreme_activity(row: Constraint, original: LinearProgram, direction: Direction, solver: Solver) -> float | None:

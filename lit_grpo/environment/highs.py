@@ -18,6 +18,9 @@ from lit_grpo.environment.solver import Conflict, Solution, SolverStatus, Violat
 CONFLICT_NODE_LIMIT = 1000
 """Nodes for one test of a conflict: without the bounds of its integers a program may have no end of them."""
 
+ELASTIC_NODE_LIMIT = 1000
+"""Nodes for a minimum relaxation of an integer program, which an agent can ask for in every turn."""
+
 _STATUS = {
     Verdict.OPTIMAL: SolverStatus.OPTIMAL,
     Verdict.INFEASIBLE: SolverStatus.INFEASIBLE,
@@ -54,8 +57,10 @@ class HighsSolver:
         self._conflict_mip = HighsModel(
             mip_options | {"presolve": "on", "mip_max_nodes": min(node_limit, CONFLICT_NODE_LIMIT)}
         )
-        # Presolve makes elastic programs 8 times slower.
-        self._elastic_mip = HighsModel(mip_options | {"presolve": "off"})
+        # Presolve makes elastic programs 8 times slower; the limit keeps a question about one within a second.
+        self._elastic_mip = HighsModel(
+            mip_options | {"presolve": "off", "mip_max_nodes": min(node_limit, ELASTIC_NODE_LIMIT)}
+        )
 
     def solve(self, program: LinearProgram) -> Solution:
         """The verdict on the program, with the optimum if there is one.

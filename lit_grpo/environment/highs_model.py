@@ -47,7 +47,11 @@ _VERDICTS = {
     highspy.HighsModelStatus.kSolutionLimit: Verdict.LIMIT,
     # Numbers so far apart that HiGHS cannot settle the residuals: an agent can write them, so it is no failure.
     highspy.HighsModelStatus.kUnknown: Verdict.LIMIT,
+    highspy.HighsModelStatus.kNotset: Verdict.LIMIT,
+    highspy.HighsModelStatus.kSolveError: Verdict.LIMIT,
 }
+_GIVES_UP = (highspy.HighsModelStatus.kNotset, highspy.HighsModelStatus.kSolveError)
+"""What comes with an error code where the simplex method breaks down on the numbers; loading another model mends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,7 @@ class HighsModel:
         status = self._highs.run()
         model_status = self._highs.getModelStatus()
         verdict = _VERDICTS.get(model_status)
-        if status == highspy.HighsStatus.kError or verdict is None:
+        if verdict is None or (status == highspy.HighsStatus.kError and model_status not in _GIVES_UP):
             raise SolverFailure(f"HiGHS run: expected a verdict, got {status.name} with {model_status.name}")
         return verdict
 

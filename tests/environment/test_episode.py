@@ -12,6 +12,7 @@ from lit_grpo.environment.actions import GetConflict, Inspect, Relax, Restore, S
 from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
 from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
+from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.environment.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
 from lit_grpo.environment.solver import Solver, SolverFailure, SolverStatus
@@ -193,6 +194,34 @@ def test_15_a_program_that_needs_no_repair_is_an_error() -> None:
 def test_16_crossed_bounds_get_an_answer() -> None:
     assert _episode().step(turn(SetBounds("x", 5.0, 2.0))).status is INFEASIBLE
     assert _episode().step(turn(SetBounds("x", -math.inf, math.inf))).status is INFEASIBLE
+
+
+def test_16b_a_number_that_becomes_too_large_only_with_the_programs_own_is_refused() -> None:
+    rows = (
+        Constraint("a", (("x", 1.0),), Sense.LESS_EQUAL, 999_999_999_999_999.0),
+        Constraint("b", (("x", 1.0),), Sense.GREATER_EQUAL, 20.0),
+    )
+    program = LinearProgram(Direction.MINIMIZE, (("x", 1.0),), (Variable("x", 0.0, 10.0),), rows)
+    episode = RepairEpisode(RepairProblem(program), HighsSolver(), EpisodeSettings(style=COMPACT))
+    outcome = episode.step(turn(Relax("a", 999_999_999.0)))
+    assert outcome.result is TurnResult.REFUSED
+    assert outcome.observation.startswith("refused number")
+    assert episode.program == program
+
+
+def test_16c_numbers_that_break_the_simplex_method_earn_nothing_and_are_no_failure() -> None:
+    """The solver gives up on these with an error code; a failure would spare the attempt its negative advantage."""
+    integers = (Variable("x", 0.0, 53.0, VariableType.INTEGER), Variable("y", 0.0, 14.0, VariableType.INTEGER))
+    rows = (
+        Constraint("ra", (("x", 2.0), ("y", 1.0)), Sense.LESS_EQUAL, 54.0),
+        Constraint("rb", (("y", 6.0),), Sense.GREATER_EQUAL, 93.0),
+        Constraint("rd", (("x", 8.0), ("y", 6.0)), Sense.LESS_EQUAL, 182.0),
+    )
+    program = LinearProgram(Direction.MINIMIZE, (("x", 3.0), ("y", 1.0)), integers, rows)
+    episode = RepairEpisode(RepairProblem(program), HighsSolver(), EpisodeSettings(style=COMPACT))
+    assert episode.step(turn(SetBounds("x", -math.inf, 999999998.9999999))).status is SolverStatus.INCONCLUSIVE
+    assert episode.stop_reason is None
+    assert episode.step(turn(SetBounds("x", 0.0, 53.0))).status is INFEASIBLE
 
 
 def test_17_a_step_without_a_new_conflict_is_cheap() -> None:

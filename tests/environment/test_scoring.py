@@ -40,6 +40,7 @@ from lit_grpo.environment.program import (
     Element,
     LinearProgram,
     Sense,
+    Variable,
     VariableType,
     variable_element,
 )
@@ -166,6 +167,16 @@ def test_9_binary_is_integer_between_0_and_1() -> None:
     assert not is_faithful(apply_all(same, [SetType("x", VariableType.CONTINUOUS)]), original, HighsSolver())
 
 
+def test_9b_whole_numbers_are_compared_as_what_they_allow() -> None:
+    whole = apply_all(ORIGINAL, [SetType("x", VariableType.INTEGER), SetType("y", VariableType.INTEGER)])
+    assert _faithful(SetBounds("x", -0.5, 40.9), original=whole)  # 0 to 40 all the same
+    assert not _faithful(SetBounds("x", 0.0, 39.99999), original=whole)  # 40 is lost
+    assert not _faithful(SetBounds("x", 0.00001, 40.0), original=whole)  # 0 is lost
+    assert _faithful(SetRhs("wood", 194.5), original=whole)  # 3 x + 2 y is a whole number
+    assert not _faithful(SetRhs("orders", 30.00001), original=whole)  # 30 pieces are lost
+    assert not _faithful(SetBounds("x", 0.0, 40.9), original=ORIGINAL)
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
@@ -180,6 +191,16 @@ def test_9_binary_is_integer_between_0_and_1() -> None:
 )
 def test_10_a_row_more_only_if_proven_redundant(row: AddRow, expected: bool) -> None:
     assert _faithful(row) is expected
+
+
+def test_10b_redundancy_does_not_depend_on_the_scale_of_a_row() -> None:
+    """x + y >= 80 excludes the corner of 30 pieces, however small its numbers; x <= 39 does, however large they are."""
+    small = Constraint("new", (("x", 1e-10), ("y", 1e-10)), Sense.GREATER_EQUAL, 8e-9)
+    assert not _faithful(AddRow(small, 0))
+    with_fixed = replace(ORIGINAL, variables=(*ORIGINAL.variables, Variable("z", 7.0, 7.0)))
+    large = Constraint("new", (("x", 1.0), ("z", 1e8)), Sense.LESS_EQUAL, 7e8 + 39)
+    assert not _faithful(AddRow(large, 0), original=with_fixed)
+    assert _faithful(AddRow(replace(large, rhs=7e8 + 41), 0), original=with_fixed)
 
 
 def test_11_differing_elements() -> None:
