@@ -45,6 +45,11 @@ class Phrasings:
     """With one ``{number}`` each; they determine nothing."""
 
 
+def on_subject(templates: Sequence[str], subject: str) -> tuple[str, ...]:
+    """Templates with their ``{subject}`` filled in; ``{terms}`` and ``{limit}`` stay open, for ``specify``."""
+    return tuple(template.replace("{subject}", subject) for template in templates)
+
+
 def specify(
     rng: Random,
     wording: Wording,
