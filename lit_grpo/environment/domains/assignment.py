@@ -9,11 +9,10 @@ from __future__ import annotations
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
-from lit_grpo.environment.domains.draft import Draft, Topics
+from lit_grpo.environment.domains.draft import Draft, Topics, variables_around
 from lit_grpo.environment.domains.pairs import Pair, some_pairs
-from lit_grpo.environment.domains.rows import upper_bound
-from lit_grpo.environment.domains.wording import Phrasings, on_subject
-from lit_grpo.environment.program import Direction, Sense, Variable, VariableType
+from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
+from lit_grpo.environment.program import Direction, Sense, VariableType
 
 PEOPLE = ("ann", "ben", "cara", "dev", "eli", "fay", "gus", "hana", "ida", "jon", "kim", "leo", "mia", "noor")
 JOBS = ("audit", "merger", "payroll", "survey", "website", "training", "archive", "tender", "budget", "recall")
@@ -26,6 +25,7 @@ GRIDS = {
 """People and jobs; with overtime for every person, less at most two pairs."""
 HOURS_OF_THE_IDLE = (4, 30)
 """Least and most hours of a person whom the plan does not need."""
+MOST_OVERTIME_TO_SPARE = 12
 NUM_SHARED = {ProgramSize.SMALL: 1, ProgramSize.MEDIUM: 2, ProgramSize.LARGE: 4}
 
 PHRASINGS = Phrasings(
@@ -87,7 +87,8 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     plan = {name: int(pair in assigned) for name, pair in pairs.items()}
     busy = {person for person, _ in assigned}
     plan |= {_overtime(person): rng.randint(0, 6) * (person in busy) for person in people}
-    draft = Draft(rng, _variables(rng, plan, pairs), plan, rng.sample(CLAUSES, len(CLAUSES)))
+    variables = variables_around(rng, plan, pairs, VariableType.CONTINUOUS, MOST_OVERTIME_TO_SPARE)
+    draft = Draft(rng, variables, plan, rng.sample(CLAUSES, len(CLAUSES)))
     for job in jobs:
         sense = rng.choice((Sense.EQUAL, Sense.GREATER_EQUAL))
         team = {name: 1 for name, (_, where) in pairs.items() if where == job}
@@ -103,7 +104,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     if size is not ProgramSize.SMALL:
         draft.planned({_overtime(person): 1 for person in people}, Sense.LESS_EQUAL, OVERTIME_PHRASINGS)
     together = rng.sample(range(num_people), rng.randint(2, num_people))
-    named = " and ".join(people[i] for i in together)
+    named = listed([people[i] for i in together])
     draft.total(Sense.LESS_EQUAL, [limits[i] for i in together], on_subject(FIRM_PHRASINGS, named))
     draft.shared(NUM_SHARED[size], USED, OWED)
     gains = {name: rng.randint(20, 300) for name in pairs} | {_overtime(p): -rng.randint(2, 30) for p in people}
@@ -116,15 +117,3 @@ def _on(pair: Pair) -> str:
 
 def _overtime(person: str) -> str:
     return f"overtime_{person}"
-
-
-def _variables(rng: Random, plan: dict[str, int], pairs: dict[str, Pair]) -> list[Variable]:
-    """In random order: the place of a variable says nothing about its kind."""
-    total = sum(planned for name, planned in plan.items() if name not in pairs)
-    variables = [
-        Variable(name, 0.0, 1.0, VariableType.BINARY)
-        if name in pairs
-        else Variable(name, 0.0, upper_bound(rng, planned, 12, total))
-        for name, planned in plan.items()
-    ]
-    return rng.sample(variables, len(variables))

@@ -7,7 +7,7 @@ a fault adds would give those away; here every row, and every spare name, is dra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -18,9 +18,10 @@ from lit_grpo.environment.domains.rows import (
     planned_row,
     smallest_activity,
     total_row,
+    upper_bound,
 )
 from lit_grpo.environment.domains.wording import Phrasings, on_subject, specify
-from lit_grpo.environment.program import Constraint, Direction, Sense, Variable
+from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
 
 COEFFICIENTS = (2, 20)
 """Least and most in a row on something shared."""
@@ -36,6 +37,23 @@ class Topics:
     """With ``{subject}``, ``{terms}`` and ``{limit}``."""
     subjects: tuple[str, ...]
     """With their units, e.g. ``litres of diesel``; at least as many as rows are asked for."""
+
+
+def variables_around(
+    rng: Random, plan: Mapping[str, int], decisions: Collection[str], type_: VariableType, spare: int
+) -> list[Variable]:
+    """The plan's variables: the decisions are binary, the others of the type, from 0 to mostly so much above the plan.
+
+    In random order, so that the place of a variable says nothing about its kind.
+    """
+    total = sum(planned for name, planned in plan.items() if name not in decisions)
+    variables = [
+        Variable(name, 0.0, 1.0, VariableType.BINARY)
+        if name in decisions
+        else Variable(name, 0.0, upper_bound(rng, planned, spare, total), type_)
+        for name, planned in plan.items()
+    ]
+    return rng.sample(variables, len(variables))
 
 
 @dataclass(slots=True)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
-from lit_grpo.environment.domains.draft import Draft, Topics
+from lit_grpo.environment.domains.draft import Draft, Topics, variables_around
 from lit_grpo.environment.domains.pairs import some_pairs
-from lit_grpo.environment.domains.rows import upper_bound
-from lit_grpo.environment.domains.wording import Phrasings, on_subject
-from lit_grpo.environment.program import Direction, Sense, Variable, VariableType
+from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
+from lit_grpo.environment.program import Direction, Sense, VariableType
 
 HALLS = tuple(f"hall_{letter}" for letter in "abcdefghkmnprstw")
 LANES = tuple(f"lane_{number}" for number in range(11, 80))
@@ -29,6 +28,7 @@ GRIDS = {
 }
 """Halls and shops; with a lane from each to each, less at most two."""
 NUM_SHARED = {ProgramSize.SMALL: 1, ProgramSize.MEDIUM: 2, ProgramSize.LARGE: 3}
+MOST_TONS_TO_SPARE = 40
 OPEN_SHARE = 0.7
 """Of the halls, in the plan."""
 LEAST_USE_SHARES = {ProgramSize.SMALL: 0.0, ProgramSize.MEDIUM: 0.3, ProgramSize.LARGE: 0.4}
@@ -74,8 +74,8 @@ RENT_PHRASINGS = (
     "Fitting out takes {terms}, and {limit} thousand euros can be had",
 )
 REGION_PHRASINGS = (
-    "The region around {subject} as a whole is promised {limit} tons, at {terms}",
-    "With {terms}, {limit} tons must come to the shops of the {subject} region",
+    "The region of {subject} as a whole is promised {limit} tons, at {terms}",
+    "With {terms}, {limit} tons must come to {subject} together",
 )
 USED = Topics(
     ("There are {limit} {subject}, used at {terms}", "At {terms}, the week may take {limit} {subject}"),
@@ -97,7 +97,8 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     lanes = dict(zip(rng.sample(LANES, len(pairs)), pairs, strict=True))
     sent = {name: rng.randint(5, 60) if hall in opened else 0 for name, (hall, _) in lanes.items()}
     plan = {hall: int(hall in opened) for hall in halls} | sent
-    draft = Draft(rng, _variables(rng, plan, halls), plan, rng.sample(TOWNS, len(TOWNS)))
+    variables = variables_around(rng, plan, halls, VariableType.CONTINUOUS, MOST_TONS_TO_SPARE)
+    draft = Draft(rng, variables, plan, rng.sample(TOWNS, len(TOWNS)))
     demands = []
     for shop in shops:
         brought = {name: 1 for name, (_, end) in lanes.items() if end == shop}
@@ -110,8 +111,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     if size is ProgramSize.LARGE:
         draft.exact(dict.fromkeys(halls, 1), Sense.LESS_EQUAL, len(opened), RENTED_PHRASINGS)
     region = rng.sample(demands, rng.randint(2, min(4, num_shops)))
-    subject = " and ".join(row.name for row in region)
-    draft.total(Sense.GREATER_EQUAL, region, on_subject(REGION_PHRASINGS, subject))
+    draft.total(Sense.GREATER_EQUAL, region, on_subject(REGION_PHRASINGS, listed([row.name for row in region])))
     draft.shared(NUM_SHARED[size], USED, OWED)
     costs = {hall: rng.randint(100, 900) for hall in halls} | {name: rng.randint(2, 40) for name in lanes}
     return draft.finish(Domain.FACILITY_LOCATION, Direction.MINIMIZE, costs, PHRASINGS, wording)
@@ -126,15 +126,3 @@ def _add_hall(draft: Draft, hall: str, lanes: list[str], least_use_share: float)
     if draft.rng.random() < least_use_share:
         least = sent - draft.rng.randint(0, sent // 3) if sent else draft.rng.randint(10, 40)
         draft.exact(leaving | {hall: -least}, Sense.GREATER_EQUAL, 0, on_subject(USE_PHRASINGS, named))
-
-
-def _variables(rng: Random, plan: dict[str, int], halls: list[str]) -> list[Variable]:
-    """In random order: the place of a variable says nothing about its kind."""
-    total = sum(planned for name, planned in plan.items() if name not in halls)
-    variables = [
-        Variable(name, 0.0, 1.0, VariableType.BINARY)
-        if name in halls
-        else Variable(name, 0.0, upper_bound(rng, planned, 40, total))
-        for name, planned in plan.items()
-    ]
-    return rng.sample(variables, len(variables))

@@ -12,7 +12,7 @@ from random import Random
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
 from lit_grpo.environment.domains.draft import Draft, Topics
 from lit_grpo.environment.domains.rows import upper_bound
-from lit_grpo.environment.domains.wording import Phrasings, on_subject
+from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
 from lit_grpo.environment.program import Constraint, Direction, Sense, Variable
 
 Main = tuple[int, int]
@@ -111,9 +111,9 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     passed = [_node_row(draft, mains, node, 1, Sense.EQUAL, JUNCTION_PHRASINGS) for node in junctions]
     brought = [_node_row(draft, mains, node, 1, Sense.GREATER_EQUAL, TOWN_PHRASINGS) for node in towns]
     zone = [brought[0], *rng.sample([*passed, *brought[1:]], rng.randint(1, min(2, num_junctions + num_towns - 1)))]
-    draft.total(Sense.GREATER_EQUAL, zone, on_subject(ZONE_PHRASINGS, _names(zone)))
+    draft.total(Sense.GREATER_EQUAL, zone, on_subject(ZONE_PHRASINGS, listed([row.name for row in zone])))
     if size is not ProgramSize.SMALL:
-        draft.total(Sense.LESS_EQUAL, drawn, on_subject(RIVER_PHRASINGS, _names(drawn)))
+        draft.total(Sense.LESS_EQUAL, drawn, on_subject(RIVER_PHRASINGS, listed([row.name for row in drawn])))
     draft.shared(NUM_SHARED[size], USED, OWED)
     costs = {name: rng.randint(2, 60) for name in mains}
     return draft.finish(Domain.NETWORK_FLOW, Direction.MINIMIZE, costs, PHRASINGS, wording)
@@ -152,7 +152,3 @@ def _node_row(
     """What flows into the node less what flows out of it, or with sign -1 the other way round."""
     terms = {name: sign if main[1] == node else -sign for name, main in mains.items() if node in main}
     return draft.planned(terms, sense, on_subject(phrasings, draft.names[-1]))
-
-
-def _names(rows: list[Constraint]) -> str:
-    return " and ".join(row.name for row in rows)

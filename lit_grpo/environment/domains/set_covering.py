@@ -6,13 +6,21 @@ Called through ``build_base``.
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
-from lit_grpo.environment.domains.draft import Draft, Topics
-from lit_grpo.environment.domains.rows import upper_bound
-from lit_grpo.environment.domains.wording import Phrasings, on_subject
-from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
+from lit_grpo.environment.domains.draft import Draft, Topics, variables_around
+from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
+from lit_grpo.environment.program import Constraint, Direction, Sense, VariableType
+
+
+class Unit(Enum):
+    """What the watch over a bay is counted in; only bays of one unit are added up."""
+
+    HOURS = auto()
+    TIMES = auto()
+
 
 POSTS = tuple(f"{what}_post" for what in ("cliff", "pier", "dune", "mole", "lighthouse", "tower", "marsh", "spit"))
 BEATS = tuple(f"beat_{number}" for number in range(11, 70))
@@ -27,8 +35,11 @@ SHAPES = {
 }
 """Posts, beats and bays."""
 NUM_SHARED = {ProgramSize.SMALL: 1, ProgramSize.MEDIUM: 2, ProgramSize.LARGE: 4}
+MOST_PATROLS_TO_SPARE = 8
 MANNED_SHARE = 0.7
 """Of the posts, in the plan."""
+HOURS = (2, 20)
+"""Least and most hours that a post, or a patrol, watches a bay."""
 REACH = 0.4
 """Share of the posts and beats that see a bay."""
 
@@ -52,19 +63,27 @@ PHRASINGS = Phrasings(
         "A storm in spring lasted {number} hours.",
     ),
 )
-HOURS_PHRASINGS = (
-    "The bay of {subject} must be watched for {limit} hours, which are {terms}",
-    "Counting {terms}, {limit} hours of watch are due in {subject} bay",
-    "Over {subject} bay there are {limit} hours of eyes, from {terms}",
-)
-TIMES_PHRASINGS = (
-    "The bay of {subject} must be seen {limit} times, with {terms}",
-    "With {terms}, someone looks at {subject} bay {limit} times",
-)
-COAST_PHRASINGS = (
-    "The coast along {subject} as a whole gets {limit} counts of watch, from {terms}",
-    "Taken together, {subject} are owed {limit} counts of watch, from {terms}",
-)
+BAY_PHRASINGS = {
+    Unit.HOURS: (
+        "The bay of {subject} must be watched for {limit} hours, which are {terms}",
+        "Counting {terms}, {limit} hours of watch are due in {subject} bay",
+        "Over {subject} bay there are {limit} hours of eyes, from {terms}",
+    ),
+    Unit.TIMES: (
+        "The bay of {subject} must be seen {limit} times, with {terms}",
+        "With {terms}, someone looks at {subject} bay {limit} times",
+    ),
+}
+COAST_PHRASINGS = {
+    Unit.HOURS: (
+        "The coast along {subject} as a whole gets {limit} hours of watch, from {terms}",
+        "Taken together, {subject} are owed {limit} hours, from {terms}",
+    ),
+    Unit.TIMES: (
+        "Somewhere along {subject} someone looks {limit} times, with {terms}",
+        "Taken together, {subject} are seen {limit} times, with {terms}",
+    ),
+}
 BERTH_PHRASINGS = (
     "Boats sail from the {subject} only if it is manned, and from so many berths: {terms} is {limit}",
     "Patrols from the {subject} less its berths, {terms}, come to {limit}",
@@ -88,41 +107,28 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     home = {beat: posts[i % num_posts] for i, beat in enumerate(beats)}
     sails = {beat: rng.randint(2, 12) if home[beat] in manned else 0 for beat in beats}
     plan = {post: int(post in manned) for post in posts} | sails
-    draft = Draft(rng, _variables(rng, plan, posts), plan, rng.sample(ORDERS, len(ORDERS)))
+    variables = variables_around(rng, plan, posts, VariableType.INTEGER, MOST_PATROLS_TO_SPARE)
+    draft = Draft(rng, variables, plan, rng.sample(ORDERS, len(ORDERS)))
     bays = rng.sample(BAYS, num_bays)
-    covers = [_add_bay(draft, bay) for bay in bays]
+    units = [rng.choice(list(Unit))] * 2 + [rng.choice(list(Unit)) for _ in bays[2:]]
+    covers = [_add_bay(draft, bay, unit) for bay, unit in zip(bays, units, strict=True)]
     for post in posts:
         based = {beat: 1 for beat in beats if home[beat] == post}
         planned = sum(plan[beat] for beat in based)
         berths = planned + rng.randint(0, 4) if planned else rng.randint(4, 20)
         draft.exact(based | {post: -berths}, Sense.LESS_EQUAL, 0, on_subject(BERTH_PHRASINGS, post.replace("_", " ")))
-    coast = rng.sample(range(num_bays), rng.randint(2, min(4, num_bays)))
-    subject = " and ".join(bays[i] for i in coast)
-    draft.total(Sense.GREATER_EQUAL, [covers[i] for i in coast], on_subject(COAST_PHRASINGS, subject))
+    coast = [i for i, unit in enumerate(units) if unit is units[0]][: rng.randint(2, 4)]
+    together = on_subject(COAST_PHRASINGS[units[0]], listed([bays[i] for i in coast]))
+    draft.total(Sense.GREATER_EQUAL, [covers[i] for i in coast], together)
     draft.shared(NUM_SHARED[size], USED, OWED)
     costs = {post: rng.randint(40, 400) for post in posts} | {beat: rng.randint(3, 50) for beat in beats}
     return draft.finish(Domain.SET_COVERING, Direction.MINIMIZE, costs, PHRASINGS, wording)
 
 
-def _add_bay(draft: Draft, bay: str) -> Constraint:
-    """What must be seen of a bay, in hours that differ by who looks, or simply in times."""
+def _add_bay(draft: Draft, bay: str, unit: Unit) -> Constraint:
+    """What must be seen of a bay: in hours, which differ by who looks, or in times."""
     rng = draft.rng
     seen_by = {v.name for v in draft.variables if rng.random() < REACH}
     seen_by |= set(rng.sample(sorted(name for name, planned in draft.plan.items() if planned > 0), 2))
-    if rng.random() < 0.5:
-        times = {name: 1 for name in draft.plan if name in seen_by}
-        return draft.planned(times, Sense.GREATER_EQUAL, on_subject(TIMES_PHRASINGS, bay))
-    hours = {name: rng.randint(2, 20) for name in draft.plan if name in seen_by}
-    return draft.planned(hours, Sense.GREATER_EQUAL, on_subject(HOURS_PHRASINGS, bay))
-
-
-def _variables(rng: Random, plan: dict[str, int], posts: list[str]) -> list[Variable]:
-    """In random order: the place of a variable says nothing about its kind."""
-    total = sum(planned for name, planned in plan.items() if name not in posts)
-    variables = [
-        Variable(name, 0.0, 1.0, VariableType.BINARY)
-        if name in posts
-        else Variable(name, 0.0, upper_bound(rng, planned, 8, total), VariableType.INTEGER)
-        for name, planned in plan.items()
-    ]
-    return rng.sample(variables, len(variables))
+    watch = {name: 1 if unit is Unit.TIMES else rng.randint(*HOURS) for name in draft.plan if name in seen_by}
+    return draft.planned(watch, Sense.GREATER_EQUAL, on_subject(BAY_PHRASINGS[unit], bay))
