@@ -80,7 +80,7 @@ COAST_PHRASINGS = {
         "Taken together, {subject} are owed {limit} hours, from {terms}",
     ),
     Unit.TIMES: (
-        "Somewhere along {subject} someone looks {limit} times, with {terms}",
+        "Added up over {subject}, someone looks {limit} times, with {terms}",
         "Taken together, {subject} are seen {limit} times, with {terms}",
     ),
 }
