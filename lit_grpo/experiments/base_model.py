@@ -18,8 +18,8 @@ from transformers import Qwen3Config, Qwen3ForCausalLM, set_seed
 
 from lit_grpo.cli import main as run_command
 from lit_grpo.data.tokenizer import END, PAD, train_tokenizer
-from lit_grpo.environment.domains import build_base
-from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
+from lit_grpo.environment.domains import build_base, domains_of
+from lit_grpo.environment.domains.base import ProgramSize, Wording
 from lit_grpo.environment.domains.tiny import ROW_NAMES
 from lit_grpo.environment.observation import ObservationStyle, initial_observation
 from lit_grpo.environment.specification import RepairProblem
@@ -93,7 +93,7 @@ def tiny_texts(num_programs: int, seed: int) -> list[str]:
     rng = Random(seed)
     texts: list[str] = []
     for _ in range(num_programs):
-        base = build_base(rng.choice(list(Domain)), ProgramSize.TINY, Wording(), rng)
+        base = build_base(rng.choice(domains_of(ProgramSize.TINY)), ProgramSize.TINY, Wording(), rng)
         problem = RepairProblem(base.program, base.specification)
         texts.append(initial_observation(problem, None, ObservationStyle.COMPACT))
     return texts

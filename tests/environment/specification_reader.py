@@ -33,16 +33,15 @@ def read_program(text: str) -> LinearProgram:
     rows = [s for s in sentences if TERM.search(s) and LIMIT.search(s)]
     assert len(objectives) == 1
     costs = _terms(objectives[0])
+    names = sorted({name for s in sentences for name in _terms(s)})
     maximise = re.search("as large as possible|goal : most", objectives[0])
     minimise = re.search("as small as possible|goal : least", objectives[0])
     assert (maximise is None) != (minimise is None)
-    variables = sorted((_variable(name, sentences, is_tiny) for name in costs), key=lambda v: v.name)
-    order = [v.name for v in variables]
     return LinearProgram(
         Direction.MAXIMIZE if maximise else Direction.MINIMIZE,
-        tuple((name, costs[name]) for name in order),
-        tuple(variables),
-        tuple(sorted((_row(s, order, is_tiny) for s in rows), key=lambda c: c.name)),
+        tuple((name, costs[name]) for name in names if name in costs),
+        tuple(_variable(name, sentences, is_tiny) for name in names),
+        tuple(sorted((_row(s, names, is_tiny) for s in rows), key=lambda c: c.name)),
     )
 
 
@@ -55,7 +54,6 @@ def _row(sentence: str, order: list[str], is_tiny: bool) -> Constraint:
     (limit,) = LIMIT.findall(sentence)
     terms = _terms(sentence)
     assert named is not None
-    assert set(terms) <= set(order)
     return Constraint(named[1], tuple((n, terms[n]) for n in order if n in terms), SENSES[limit[0]], float(limit[1]))
 
 

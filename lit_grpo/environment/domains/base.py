@@ -42,6 +42,10 @@ class Domain(StrEnum):
     LOT_SIZING = "lot_sizing"
     CAPITAL_BUDGETING = "capital_budgeting"
     STAFFING = "staffing"
+    ASSIGNMENT = "assignment"
+    NETWORK_FLOW = "network_flow"
+    FACILITY_LOCATION = "facility_location"
+    SET_COVERING = "set_covering"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,17 +60,34 @@ def implied_row(
     return make_row(variables, name, coefficients, sense, most - rng.randint(0, max(0, most // 4)))
 
 
+def total_row(
+    rng: Random, variables: Sequence[Variable], name: str, sense: Sense, rows: Sequence[Constraint]
+) -> Constraint:
+    """The sum of the rows, which are of the sense given or equalities, with up to a quarter to spare, at least 1.
+
+    The rows imply it strictly, and only together: reversed, it is in a conflict with all of them.
+    """
+    coefficients: dict[str, int] = {}
+    for row in rows:
+        for variable, value in row.terms:
+            coefficients[variable] = coefficients.get(variable, 0) + round(value)
+    total = round(sum(row.rhs for row in rows))
+    spare = rng.randint(1, max(1, abs(total) // 4))
+    return make_row(variables, name, coefficients, sense, total + (spare if sense is Sense.LESS_EQUAL else -spare))
+
+
 def largest_activity(
     coefficients: Mapping[str, int], variables: Sequence[Variable], rows: Sequence[Constraint]
 ) -> float:
     """An upper bound on ``sum a_j x_j`` over the bounds and any single one of the ``<=`` rows: the least of these.
 
-    Exact for each row alone (continuous knapsack, solved greedily by the ratio of gain to use); coefficients of the
-    activity and of the rows are non-negative, lower bounds are finite. ``inf`` if nothing limits the activity.
+    Exact for each row alone (continuous knapsack, solved greedily by the ratio of gain to use). Coefficients of the
+    activity are non-negative, lower bounds are finite; a row with a negative coefficient is passed over. ``inf`` if
+    nothing limits the activity.
     """
     best = _knapsack(coefficients, variables, {}, math.inf)
     for row in rows:
-        if row.sense is not Sense.GREATER_EQUAL:
+        if row.sense is not Sense.GREATER_EQUAL and _only_adds(row):
             best = min(best, _knapsack(coefficients, variables, dict(row.terms), row.rhs))
     return best
 
@@ -81,9 +98,13 @@ def smallest_activity(
     """A lower bound on ``sum a_j x_j`` over the bounds and any single one of the ``>=`` rows: the largest of these."""
     best = sum(coefficients.get(v.name, 0) * v.effective_bounds[0] for v in variables)
     for row in rows:
-        if row.sense is not Sense.LESS_EQUAL:
+        if row.sense is not Sense.LESS_EQUAL and _only_adds(row):
             best = max(best, _cover(coefficients, variables, dict(row.terms), row.rhs))
     return best
+
+
+def _only_adds(row: Constraint) -> bool:
+    return all(value > 0 for _, value in row.terms)
 
 
 def _knapsack(

@@ -45,6 +45,16 @@ class Phrasings:
     """With one ``{number}`` each; they determine nothing."""
 
 
+def on_subject(templates: Sequence[str], subject: str) -> tuple[str, ...]:
+    """Templates with their ``{subject}`` filled in; ``{terms}`` and ``{limit}`` stay open, for ``specify``."""
+    return tuple(template.replace("{subject}", subject) for template in templates)
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def specify(
     rng: Random,
     wording: Wording,
