@@ -47,9 +47,13 @@ class Case:
 
     @cached_property
     def violation(self) -> float:
+        """Of the faulty program."""
+        return self.violation_of(self.faulty)
+
+    def violation_of(self, requirements: Requirements) -> float:
         """Smallest sum by which rows and bounds of the LP relaxation must give way."""
-        linear = relaxed(self.faulty)
-        least = self.judge.least_violation(linear, linear)
+        linear = relaxed(requirements)
+        least = self.judge.least_violation(linear, frozenset(linear))
         assert least is not None, "with everything soft there is nothing to break"
         return least
 

@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from benchmark_checker.case import LEAST_VIOLATION, TIE, Case, near
+from benchmark_checker.case import LEAST_VIOLATION, TIE, TOLERANCE, Case, near
 from benchmark_checker.requirements import conflict, elements_of, relaxed, requirements_of, without
 
 LEAST_SHIFT = 1e-3
-"""Of the objective, by which deleting a row shows (kind F)."""
+"""Of the objective, relative to it (to 1 if that is smaller), by which deleting a row shows (kind F)."""
 NEARLY_EQUAL = 0.01
 """Relative; violations that differ by less are a tie (kind I)."""
 
@@ -86,6 +86,10 @@ def _several(case: Case) -> Iterator[str]:
     for element in elements_of(case.faulty):
         if case.repairs(element):
             yield f"expected it to stay infeasible without {element}, got a feasible program"
+    left = min(case.violation_of(case.without(element)) for element in elements_of(case.faulty))
+    recorded = case.record.certificate["property_margin"]
+    if not LEAST_VIOLATION <= recorded <= left + TOLERANCE * max(1.0, left):
+        yield f"expected property_margin from {LEAST_VIOLATION} to {left}, left without any one element, got {recorded}"
 
 
 def _distant(case: Case) -> Iterator[str]:
@@ -97,11 +101,10 @@ def _distant(case: Case) -> Iterator[str]:
     for row in rows:
         if row not in case.record.elements and not _deletion_shows(case, row):
             yield f"expected deleting {row} to move the objective or not to repair, got the same optimum"
-    linear = relaxed(case.faulty)
-    soft = {r for r in linear if r.element in case.record.elements}
-    alone = case.judge.least_violation(linear, soft)
-    if alone is not None and alone <= case.violation * (1 + TIE) + TIE:
+    alone = case.amount(case.record.elements[0])
+    if alone <= case.violation * (1 + TIE) + TIE:
         yield f"expected the minimum relaxation to be elsewhere, got {case.record.elements} as one"
+    yield from _margin(case, "what the faulty element alone takes more", alone - case.violation, least=0.0)
 
 
 def _deletion_shows(case: Case, row: str) -> bool:
@@ -109,7 +112,7 @@ def _deletion_shows(case: Case, row: str) -> bool:
     objective = case.judge.optimum(replace(case.record.faulty, rows=rows))
     if objective is None or case.original_objective is None or math.isinf(objective):
         return True
-    return abs(objective - case.original_objective) >= LEAST_SHIFT * (1 - TIE)
+    return abs(objective - case.original_objective) >= LEAST_SHIFT * max(1.0, abs(case.original_objective)) * (1 - TIE)
 
 
 def _cascade(case: Case) -> Iterator[str]:
@@ -120,6 +123,7 @@ def _cascade(case: Case) -> Iterator[str]:
         yield f"expected it to be infeasible still after {restored} is restored, got a feasible program"
     elif not case.judge.feasible(without(revealed, [restored])):
         yield f"expected every conflict that is left to hold {restored}, got one that does not"
+    yield from _margin(case, f"the violation once {restored} is restored", case.violation_of(revealed))
 
 
 def _bounds(case: Case) -> Iterator[str]:
@@ -133,6 +137,8 @@ def _bounds(case: Case) -> Iterator[str]:
         yield f"expected crossed bounds at easy alone, got those of {crossed[0]} at {difficulty}"
     if not crossed and not _conflicts_share_only_bounds(case):
         yield "expected at least two conflicts that share only bounds, got none that were found"
+    rest = case.without(*(r.element for r in case.conflict if r.part == "row"))
+    yield from _margin(case, "the violation without the rows of the conflict", case.violation_of(rest))
 
 
 def _conflicts_share_only_bounds(case: Case) -> bool:
@@ -153,8 +159,11 @@ def _ambiguous(case: Case) -> Iterator[str]:
     tied = [element for element, amount in amounts.items() if amount <= least * (1 + NEARLY_EQUAL)]
     if math.isinf(least) or len(tied) < 2:
         yield f"expected at least two elements with the smallest violation {least}, got {tied}"
-    elif not set(case.record.elements) & set(tied):
+    elif not set(case.record.elements) <= set(tied):
         yield f"expected {case.record.elements} among those with the smallest violation, got {tied}"
+    else:
+        spread = max(amounts[element] for element in tied) / least - 1
+        yield from _margin(case, "the relative spread of the tie", spread, least=0.0)
     told = {sentence["about"] for sentence in case.record.fields["specification"]}
     true = set(elements_of(case.original)) & set(tied)
     if not true <= told:
