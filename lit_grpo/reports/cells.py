@@ -60,7 +60,7 @@ def draw_cells(results: RepairResults, path: Path) -> None:
     """Two panels side by side, FR@5 and RR@5; a cell without a task stays white."""
     rows = _rows(results)
     with figure(8.4, 1.5 + 0.42 * len(rows), path) as drawing:
-        panels: Sequence[Axes] = drawing.subplots(1, len(SHOWN), sharey=True)
+        panels: Sequence[Axes] = drawing.subplots(1, len(SHOWN), sharey=True, gridspec_kw={"wspace": 0.08})
         for axes, quantity in zip(panels, SHOWN, strict=True):
             values = [[_percent(summary, quantity) for summary in summaries] for _, summaries in rows]
             axes.imshow(values, cmap="Blues", vmin=0, vmax=100, aspect="auto")
