@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 from typing_extensions import override
 
 from lit_grpo.data.batches import BatchStream, TaskBatch, consumed_batches
-from lit_grpo.data.benchmark import read_benchmark
 from lit_grpo.data.dataset import TaskDataset
+from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, Task, TaskSettings
 
 
@@ -32,7 +32,7 @@ class HeldOutSettings:
     """Tasks played at once, over all ranks; no effect on the results."""
     seed: int = 0
     benchmark: Path | None = None
-    """JSONL of tasks to test on, instead of generated ones."""
+    """JSONL of tasks to test on, or a folder of such files, instead of generated ones."""
 
     def __post_init__(self) -> None:
         if min(self.num_validation_tasks, self.num_test_tasks) < 0 or self.batch_size < 1:
@@ -57,11 +57,11 @@ class HeldOutDataModule(pl.LightningDataModule):
 
     @override
     def test_dataloader(self) -> BatchStream[Task, TaskBatch]:
-        """Held-out tasks of the test split, or those of the benchmark file."""
+        """Held-out tasks of the test split, or those of the benchmark."""
         if self.held_out.benchmark is None:
             tasks = TaskDataset(self.tasks, Split.TEST, self.held_out.seed, keep=True)
             return self._evaluation_stream(tasks, self.held_out.num_test_tasks)
-        listed = read_benchmark(self.held_out.benchmark)
+        listed = read_suite(self.held_out.benchmark)
         return self._evaluation_stream(_Listed(listed), len(listed))
 
     def _evaluation_stream(self, tasks: Dataset[Task], num_tasks: int) -> BatchStream[Task, TaskBatch]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
+from typing_extensions import override
+
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize
@@ -104,6 +106,12 @@ class UnfilledCellError(RuntimeError):
             f"cell {domain}/{kind}/{difficulty}: expected a fault within {MAX_ATTEMPTS} base programs, "
             f"got none ({yields}); leave the cell out of TaskSettings or choose another size"
         )
+        self._arguments = (domain, kind, difficulty, rejections)
+
+    @override
+    def __reduce__(self) -> tuple[type[UnfilledCellError], tuple[Domain, FaultKind, Difficulty, Counter[str]]]:
+        """From one process to another: by default an exception is rebuilt from its message alone."""
+        return UnfilledCellError, self._arguments
 
 
 def generate_task(settings: TaskSettings, split: Split, seed: int, index: int, solver: Solver) -> Task:
@@ -134,7 +142,13 @@ def make_task(domain: Domain, specification: Specification, fault: FaultyProgram
 
 
 def split_of(program: LinearProgram) -> Split:
-    """The split of an original program: 80 : 10 : 10 by a hash that is blind to names and to the order of rows."""
+    """The split of an original program: 80 : 10 : 10 by its digest."""
+    bucket = int(program_digest(program), 16) % 10
+    return Split.TEST if bucket == 9 else Split.VALIDATION if bucket == 8 else Split.TRAIN
+
+
+def program_digest(program: LinearProgram) -> str:
+    """A hash of the program that is blind to names and to the order of rows."""
     position = {v.name: i for i, v in enumerate(program.variables)}
 
     def by_position(terms: tuple[tuple[str, float], ...]) -> list[tuple[int, float]]:
@@ -142,9 +156,7 @@ def split_of(program: LinearProgram) -> Split:
 
     rows = sorted((by_position(c.terms), c.sense.value, c.rhs) for c in program.constraints)
     variables = [(v.lower, v.upper, v.type.value) for v in program.variables]
-    content = repr((program.direction.value, by_position(program.objective), variables, rows))
-    bucket = int(_digest(content), 16) % 10
-    return Split.TEST if bucket == 9 else Split.VALIDATION if bucket == 8 else Split.TRAIN
+    return _digest(repr((program.direction.value, by_position(program.objective), variables, rows)))
 
 
 def _draws(domain: Domain, size: ProgramSize, difficulty: Difficulty, rng: Random) -> Iterator[BaseModel]:

@@ -47,6 +47,12 @@ def scored_task(index: int, skill: float, rng: random.Random) -> ScoredTask:
     )
 
 
+@pytest.fixture
+def make_scored_task() -> Callable[[int, float, random.Random], ScoredTask]:
+    """`scored_task`, for tests that need scores of their own."""
+    return scored_task
+
+
 def write_seed(root: Path, seed: int, num_tasks: int) -> None:
     for parent, skills in (("arms", ARMS), ("baselines", BASELINES)):
         for name, skill in skills.items():

@@ -1,0 +1,99 @@
+"""A run's FR@5 and RR@5 over kind x difficulty: a table, a heat map, and ``cells.md``.
+
+Called by scripts/report_cells.py, on the `scores.jsonl` that an evaluation leaves in its run folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from rich.console import Console
+
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.faults import FaultKind
+from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.metrics.records import read_scores
+from lit_grpo.metrics.results import SCORES_FILE, RepairResults, RepairSummary, results_of
+from lit_grpo.reports.show import markdown_table, show_tables
+from lit_grpo.reports.style import INK, figure
+from lit_grpo.reports.tables import KIND_NAMES, Cell, Emphasis, Row, TableContent, estimate_text
+
+CELLS_FILE = "cells.md"
+HEAT_MAP_FILE = "cells.png"
+SHOWN = (Quantity.FR_5, Quantity.RR_5)
+COLUMNS = (*Difficulty, None)
+"""None: all difficulties together."""
+
+
+def write_cells(run: Path, settings: BootstrapSettings, console: Console) -> None:
+    """Print the table of a run folder, and write `CELLS_FILE` and `HEAT_MAP_FILE` into it.
+
+    Raises:
+        ValueError: The folder holds no scores.
+    """
+    if not (run / SCORES_FILE).is_file():
+        raise ValueError(f"expected {run / SCORES_FILE}, got no such file; give the folder of a finished evaluation")
+    results = results_of(read_scores(run / SCORES_FILE), settings)
+    tables = [cells_table(results, quantity, settings) for quantity in SHOWN]
+    show_tables(tables, console)
+    draw_cells(results, run / HEAT_MAP_FILE)
+    picture = f"![FR@5 and RR@5 per kind and difficulty]({HEAT_MAP_FILE})\n"
+    (run / CELLS_FILE).write_text("\n".join([*map(markdown_table, tables), picture]), encoding="utf-8")
+
+
+def cells_table(results: RepairResults, quantity: Quantity, settings: BootstrapSettings) -> TableContent:
+    """One quantity with intervals: a row per kind, and one of all kinds."""
+    rows = [
+        Row((Cell(KIND_NAMES[kind]), *(Cell(_text(summary, quantity)) for summary in summaries)))
+        for kind, summaries in _rows(results)
+    ]
+    overall = (Cell(""),) * len(Difficulty) + (Cell(_text(results.overall, quantity), Emphasis.BEST),)
+    title = f"{quantity.value} of {results.overall.num_tasks} tasks: percent ({settings.confidence:.0%} interval)"
+    columns = ("", *(_heading(difficulty) for difficulty in COLUMNS))
+    return TableContent(title, columns, (*rows, Row((Cell("all kinds", Emphasis.BEST), *overall))))
+
+
+def draw_cells(results: RepairResults, path: Path) -> None:
+    """Two panels side by side, FR@5 and RR@5; a cell without a task stays white."""
+    rows = _rows(results)
+    with figure(8.4, 1.5 + 0.42 * len(rows), path) as drawing:
+        panels: Sequence[Axes] = drawing.subplots(1, len(SHOWN), sharey=True, gridspec_kw={"wspace": 0.08})
+        for axes, quantity in zip(panels, SHOWN, strict=True):
+            values = [[_percent(summary, quantity) for summary in summaries] for _, summaries in rows]
+            axes.imshow(values, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+            for y, line in enumerate(values):
+                for x, value in enumerate(line):
+                    if value == value:  # not NaN
+                        colour = "white" if value > 60 else INK
+                        axes.text(x, y, f"{value:.0f}", ha="center", va="center", color=colour)
+            axes.set_title(f"{quantity.value} (%)")
+            axes.set_xticks(range(len(COLUMNS)), [_heading(difficulty) for difficulty in COLUMNS])
+            axes.axvline(len(Difficulty) - 0.5, color="white", linewidth=3)
+            axes.tick_params(length=0)
+            axes.grid(visible=False)
+            axes.spines[:].set_visible(False)
+        panels[0].set_yticks(range(len(rows)), [KIND_NAMES[kind] for kind, _ in rows])
+
+
+def _rows(results: RepairResults) -> list[tuple[FaultKind, list[RepairSummary | None]]]:
+    """Per kind its summaries in the order of `COLUMNS`; None where there is no task."""
+    return [
+        (kind, [results.by_kind[kind] if difficulty is None else cells.get(difficulty) for difficulty in COLUMNS])
+        for kind, cells in results.by_cell.items()
+    ]
+
+
+def _heading(difficulty: Difficulty | None) -> str:
+    return "all" if difficulty is None else difficulty.value
+
+
+def _text(summary: RepairSummary | None, quantity: Quantity) -> str:
+    return "" if summary is None else estimate_text(summary.estimates[quantity], quantity)
+
+
+def _percent(summary: RepairSummary | None, quantity: Quantity) -> float:
+    value = None if summary is None else summary.value(quantity)
+    return float("nan") if value is None else 100 * value

@@ -1,0 +1,63 @@
+"""Held-out tasks from a benchmark: `lit-grpo test` plays all cells of a folder in one run.
+
+The policy is random, so nothing is repaired: what counts is that every cell is there, with all its tasks.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lit_grpo.cli import main
+from lit_grpo.data.benchmark import write_benchmark
+from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.highs import HighsSolver
+
+CELLS = {(FaultKind.SENSE, Difficulty.EASY): 3, (FaultKind.RIGHT_HAND_SIDE, Difficulty.HARD): 2}
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    solver, folder = HighsSolver(), tmp_path / "suite"
+    folder.mkdir()
+    for (kind, difficulty), num_tasks in CELLS.items():
+        settings = TaskSettings(ProgramSize.TINY, {kind: 1.0}, {difficulty: 1.0})
+        tasks = [generate_task(settings, Split.TEST, 0, index, solver) for index in range(num_tasks)]
+        write_benchmark(folder / f"{kind.value}_{difficulty.value}.jsonl", tasks)
+    return folder
+
+
+def config(run: Path, checkpoint: Path) -> dict:
+    callbacks = [{"class_path": "RepairEvaluation", "init_args": {"max_completion_tokens": 4}}]
+    return {
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 1,
+            "default_root_dir": str(run),
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "callbacks": callbacks,
+        },
+        "episode": {"max_steps": 1, "style": "COMPACT"},
+        "model": {
+            "class_path": "GRPOModule",
+            "init_args": {"policy": {"checkpoint": str(checkpoint)}, "loss": {"class_path": "ClippedLoss"}},
+        },
+        "data": {"class_path": "TaskDataModule", "init_args": {"tasks": {"size": "TINY"}, "held_out": {}}},
+    }
+
+
+def test_all_cells_of_a_folder_are_played_in_one_run(suite: Path, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    path, run = tmp_path / "config.yaml", tmp_path / "run"
+    path.write_text(json.dumps(config(run, tiny_checkpoint)), encoding="utf-8")  # JSON is YAML
+    assert main(["test", "--config", str(path), "--data.held_out.benchmark", str(suite)]) == 0
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    played = {
+        (FaultKind(kind), Difficulty(difficulty)): cell["tasks"]
+        for kind, cells in results["by_kind_and_difficulty"].items()
+        for difficulty, cell in cells.items()
+    }
+    assert played == CELLS

@@ -1,0 +1,196 @@
+"""The benchmark suite.
+
+1. The same settings give the same bytes, with one process or with three; another seed gives other tasks.
+2. A cell holds as many test tasks as asked for, of its kind and difficulty; no id and no original program twice.
+3. What was finished is kept; what is half-written, damaged or missing is made again, to the same bytes.
+4. A folder with a suite of other settings is refused, and so is a suite of nothing.
+5. A cell that cannot be filled says what came of the attempts, across processes.
+6. A folder is read as one benchmark; a task in two files is an error.
+7. Each record is as the shipped schema says, and the package ships it.
+"""
+
+import json
+import tomllib
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from record_schema import violations
+
+from lit_grpo.data import suite_maker
+from lit_grpo.data.benchmark import BenchmarkError, read_benchmark, task_to_record, write_benchmark
+from lit_grpo.data.suite import MANIFEST_FILE, STUDY_KINDS, Cell, SuiteSettings, read_suite
+from lit_grpo.data.suite_maker import make_suite
+from lit_grpo.data.task import Split, TaskSettings, UnfilledCellError, generate_task, program_digest
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.domains.base import Domain
+from lit_grpo.environment.faults import FaultKind, kinds_of
+from lit_grpo.environment.highs import HighsSolver
+
+SETTINGS = SuiteSettings(
+    kinds=(FaultKind.RIGHT_HAND_SIDE, FaultKind.SENSE), difficulties=(Difficulty.EASY,), num_tasks=22, seed=5
+)
+A_EASY, D_EASY = SETTINGS.cells
+
+
+def quiet(cell: Cell, num_tasks: int) -> None:
+    """A report to nobody."""
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("suite") / "new"
+    make_suite(folder, SETTINGS, 3, quiet)
+    return folder
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    for name, data in content(made).items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def test_1_the_number_of_processes_leaves_no_trace(made: Path, tmp_path: Path) -> None:
+    reported: Counter[Cell] = Counter()
+    make_suite(tmp_path, SETTINGS, 1, lambda cell, num_tasks: reported.update({cell: num_tasks}))
+    assert content(tmp_path) == content(made)
+    assert reported == {A_EASY: 22, D_EASY: 22}
+    assert set(content(made)) == {"A_easy.jsonl", "D_easy.jsonl", MANIFEST_FILE}
+
+
+def test_1b_another_seed_gives_other_tasks(made: Path, tmp_path: Path) -> None:
+    make_suite(tmp_path, SuiteSettings(SETTINGS.kinds, SETTINGS.difficulties, 2, seed=6), 1, quiet)
+    assert not {task.id for task in read_suite(tmp_path)} & {task.id for task in read_suite(made)}
+
+
+def test_2_cells_hold_test_tasks_of_their_own(made: Path) -> None:
+    for cell in SETTINGS.cells:
+        tasks = read_benchmark(made / cell.file_name)
+        assert len(tasks) == 22
+        assert {(t.fault.kind, t.fault.difficulty, t.split) for t in tasks} == {
+            (cell.kind, cell.difficulty, Split.TEST)
+        }
+    everything = read_suite(made)
+    assert len({task.id for task in everything}) == 44
+    assert len({program_digest(task.fault.original) for task in everything}) == 44
+
+
+def test_2b_of_two_alike_the_earlier_stays(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one seed for all cells their base programs would be the same: each cell then goes on to the next ones."""
+    monkeypatch.setattr(suite_maker, "_cell_seed", lambda seed, cell: seed)
+    make_suite(tmp_path, SETTINGS, 2, quiet)
+    tasks = read_suite(tmp_path)
+    assert len(tasks) == 44
+    assert len({program_digest(task.fault.original) for task in tasks}) == 44
+
+
+def test_3_only_what_is_not_finished_is_made(made: Path, copy: Path) -> None:
+    (copy / "D_easy.jsonl.partial").write_text("half a li")
+    (copy / "D_easy.jsonl").write_bytes(content(made)["D_easy.jsonl"][:500])
+    before = (copy / "A_easy.jsonl").stat().st_mtime_ns
+    make_suite(copy, SETTINGS, 2, quiet)
+    assert content(copy) == content(made)
+    assert (copy / "A_easy.jsonl").stat().st_mtime_ns == before
+
+
+def test_3b_a_half_written_cell_is_never_a_file(copy: Path) -> None:
+    """Interrupted while it settles the tasks of the second cell."""
+    for name in ("D_easy.jsonl", MANIFEST_FILE):
+        (copy / name).unlink()
+
+    def interrupt(cell: Cell, num_tasks: int) -> None:
+        if cell == D_EASY:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_suite(copy, SETTINGS, 2, interrupt)
+    assert set(content(copy)) == {"A_easy.jsonl", MANIFEST_FILE}
+    assert set(json.loads((copy / MANIFEST_FILE).read_text())["cells"]) == {"A_easy.jsonl"}
+
+
+def test_4_another_suite_in_the_folder_is_refused(copy: Path) -> None:
+    other = SuiteSettings(SETTINGS.kinds, SETTINGS.difficulties, num_tasks=22, seed=6)
+    with pytest.raises(ValueError, match=r"expected a suite of .*'seed': 6.* got one of .*'seed': 5.*another folder"):
+        make_suite(copy, other, 1, quiet)
+
+
+@pytest.mark.parametrize("change", [{"kinds": ()}, {"difficulties": ()}, {"num_tasks": 0}])
+def test_4b_a_suite_of_nothing_is_refused(change: dict) -> None:
+    with pytest.raises(ValueError, match="expected a kind, a difficulty and at least one task"):
+        SuiteSettings(**change)
+
+
+def test_4c_all_kinds_unless_told_otherwise() -> None:
+    assert SuiteSettings().kinds == kinds_of(None)
+    assert len(SuiteSettings(kinds=STUDY_KINDS).cells) == 12
+
+
+def test_5_an_unfilled_cell_says_why() -> None:
+    """The error as it comes out of a worker: all it was told, not the message alone."""
+    rejections = Counter({"candidate left it feasible": 3, "no candidate of the kind": 197})
+    error = UnfilledCellError(Domain.BLENDING, FaultKind.SENSE, Difficulty.HARD, rejections)
+    make, arguments = error.__reduce__()
+    assert str(make(*arguments)) == str(error)
+    assert "blending/A/hard" in str(error)
+    assert "no candidate of the kind: 197, candidate left it feasible: 3" in str(error)
+
+
+def test_6_a_folder_is_one_benchmark(made: Path, copy: Path) -> None:
+    tasks = read_suite(made)
+    assert tasks == (*read_benchmark(made / "A_easy.jsonl"), *read_suite(made / "D_easy.jsonl"))
+    write_benchmark(copy / "Z.jsonl", tasks[:1])
+    with pytest.raises(BenchmarkError, match=r"Z\.jsonl: expected each task once, .* which .*A_easy\.jsonl has"):
+        read_suite(copy)
+
+
+def test_6b_a_folder_without_tasks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"expected \.jsonl files of tasks, got none"):
+        read_suite(tmp_path)
+
+
+def schema() -> dict:
+    return json.loads(files("lit_grpo.data").joinpath("benchmark.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("kind", kinds_of(None))
+def test_7_records_are_as_the_schema_says(kind: FaultKind) -> None:
+    solver, settings = HighsSolver(), TaskSettings(kinds={kind: 1.0}, difficulties={Difficulty.EASY: 1.0})
+    for index in range(4):
+        record = task_to_record(generate_task(settings, Split.TEST, 0, index, solver))
+        assert list(violations(json.loads(json.dumps(record)), schema())) == []
+
+
+def test_7a_the_schema_knows_every_kind_difficulty_and_split() -> None:
+    assert set(schema()["properties"]["kind"]["enum"]) >= set(FaultKind)
+    assert schema()["properties"]["difficulty"]["enum"] == list(Difficulty)
+    assert schema()["properties"]["split"]["enum"] == list(Split)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"id": "abc"}, "id"),
+        ({"kind": "Z"}, "kind"),
+        ({"specification": [{"text": "Words."}]}, "specification[0]"),
+        ({"faulty_elements": ["row:a", "row:a"]}, "faulty_elements"),
+        ({"inverse_actions": []}, "inverse_actions"),
+        ({"inverse_actions": ['{"action":"submit"}']}, "inverse_actions[0]"),
+        ({"original_objective": "12"}, "original_objective"),
+        ({"certificate": {"variant": "wrong_rhs"}}, "certificate"),
+        ({"hint": "row:a"}, "record"),
+    ],
+)
+def test_7b_the_schema_refuses(made: Path, change: dict, where: str) -> None:
+    record = json.loads((made / "A_easy.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert any(found.startswith(f"{where}: ") for found in violations(record | change, schema()))
+
+
+def test_7c_the_package_ships_the_schema() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "benchmark.schema.json" in project["tool"]["setuptools"]["package-data"]["lit_grpo.data"]
