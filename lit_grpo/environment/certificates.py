@@ -1,8 +1,8 @@
 """What the solver has confirmed of a fault, kind by kind, and why a candidate was refused.
 
-Made by kinds/, kept by faults.py, written and read by data/. The evidence of a kind is what somebody with a plain solver
-needs to check the kind's claim again, and what was measured on the way; all numbers are of the LP relaxation unless
-said otherwise.
+Made by kinds/, kept by faults.py, written and read by data/. The evidence of a kind is what somebody with a plain
+solver needs to check the kind's claim again, and what was measured on the way; all numbers are of the LP relaxation
+unless said otherwise.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RejectionReason(StrEnum):
     SYMPTOM_AT_THE_FAULT = "cheapest repair at the fault itself"
     OBJECTIVE_KEPT = "deleting a true row keeps the objective"
     NOT_REVEALED = "second fault already in the first conflict"
-    DELETION_LEAVES_CONFLICT = "deleting the first fault's element leaves a conflict"
+    NO_OPTIMUM_WITHOUT = "deleting the first fault's element gives no optimum"
     ONE_CONFLICT = "no second conflict that shares only bounds"
     NO_TIE = "no other element repairs as cheaply"
 

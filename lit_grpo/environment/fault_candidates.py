@@ -63,14 +63,14 @@ class CandidateSource:
     """Native names for an added row."""
     rng: Random
     solver: Solver
-    only: Element | None = None
-    """The one element that may be edited; None: any."""
+    only: frozenset[Element] | None = None
+    """The elements that may be edited; None: all, and a row may be added."""
     narrow: bool = False
     """Whether wrong bounds and right-hand sides are only just out of range, so that all that sets it is in conflict."""
 
     def admits(self, element: Element) -> bool:
         """Whether the element may be edited."""
-        return self.only is None or self.only == element
+        return self.only is None or element in self.only
 
     def number_above(self, right: float, reach: float, most: float) -> float | None:
         """A wrong number in ``(reach, most]``."""

@@ -67,7 +67,7 @@ class FaultyProgram:
     original: LinearProgram
     faulty: LinearProgram
     inverse: tuple[AgentEdit, ...]
-    """Applied to ``faulty`` in this order they give ``original``, exactly, and before the last of them nothing feasible."""
+    """Applied to ``faulty`` in this order they give ``original``, exactly; before the last it stays infeasible."""
     faulty_elements: tuple[Element, ...]
     """What each of them acts on."""
     original_objective: float

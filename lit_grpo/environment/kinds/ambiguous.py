@@ -5,6 +5,7 @@ Called by faults.py. Which of them is wrong, no number in the faulty model tells
 
 from __future__ import annotations
 
+import math
 from itertools import chain, islice
 
 from lit_grpo.environment.certificates import (
@@ -19,23 +20,34 @@ from lit_grpo.environment.decoys import farkas_multipliers
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.fault_candidates import CandidateSource
 from lit_grpo.environment.kinds.measures import Suspicion, giving_way_alone, smallest_relaxation, suspicion, total
-from lit_grpo.environment.kinds.slips import Slip, narrow_slips, slips
-from lit_grpo.environment.program import Element
+from lit_grpo.environment.kinds.slips import Slip, narrow_slips, slips_of
+from lit_grpo.environment.program import Element, row_element, variable_element
 from lit_grpo.environment.solver import ConflictPart, Solver
 
 WITHIN = 0.01
 """Amounts this close to the smallest, relatively, tie with it."""
-MOST_SLIPS = 12
-"""Examined per base program, of each sort."""
+MOST_SLIPS = 16
+"""Examined per base program where rows count alike."""
+MOST_OTHER_SLIPS = 8
+"""Examined per base program anywhere."""
 
 
 def ambiguous_faults(source: CandidateSource, difficulty: Difficulty) -> Findings:
-    """Any slip whose element has its equals."""
-    for slip in chain(islice(narrow_slips(source), MOST_SLIPS), islice(slips(source), MOST_SLIPS)):
-        yield _certify(slip, difficulty, source.solver)
+    """Slips where rows count alike first, since what counts alike has to give way alike; then narrow ones."""
+    alike = islice(slips_of(source, _alike(source)), MOST_SLIPS)
+    for slip in chain(alike, islice(narrow_slips(source), MOST_OTHER_SLIPS)):
+        yield certified(slip, difficulty, source.solver)
 
 
-def _certify(slip: Slip, difficulty: Difficulty, solver: Solver) -> CertifiedFault | RejectionReason:
+def _alike(source: CandidateSource) -> set[Element]:
+    """The rows that count all their variables alike, and those variables."""
+    rows = [row for row in source.program.constraints if len({abs(value) for _, value in row.terms}) == 1]
+    named = {variable_element(name) for row in rows for name, _ in row.terms}
+    return {row_element(row.name) for row in rows} | named
+
+
+def certified(slip: Slip, difficulty: Difficulty, solver: Solver) -> CertifiedFault | RejectionReason:
+    """The slip, if another element repairs as cheaply."""
     suspected = suspicion(slip.faulty, (slip.element,), difficulty, solver)
     if isinstance(suspected, RejectionReason):
         return suspected
@@ -57,22 +69,19 @@ def _certify(slip: Slip, difficulty: Difficulty, solver: Solver) -> CertifiedFau
 def _tie(slip: Slip, suspected: Suspicion, solver: Solver) -> Tie | None:
     """The elements that repair most cheaply, if the faulty one is among them and not the only one a reader suspects.
 
-    In the canonical conflict alone an element would have to move by an amount inverse to its multiplier; in the program
-    by no less. So only those near the largest multiplier can be cheapest once one of them is seen to need no more.
+    What repairs alone is in every conflict, so it is in the canonical one. There an element has to move by an amount
+    inverse to its multiplier: slips whose multiplier is not among the largest are not worth the solves.
     """
     multipliers = farkas_multipliers(suspected.relaxed, suspected.conflict)
-    near = max(multipliers.values()) / (1 + WITHIN)
-    likely = [element for element, multiplier in multipliers.items() if multiplier >= near]
+    large = max(multipliers.values()) / (1 + WITHIN)
+    likely = [element for element, multiplier in multipliers.items() if multiplier >= large]
     if slip.element not in likely or not any(_is_suspect(e, slip, suspected) for e in likely):
         return None
-    amounts = {element: giving_way_alone(suspected.relaxed, element, solver) for element in likely}
-    cheapest = min(amounts.values())
-    others = [e for e, m in multipliers.items() if e not in amounts and cheapest * m < cheapest * near * (1 + WITHIN)]
-    amounts |= {e: giving_way_alone(suspected.relaxed, e, solver) for e in others}
-    cheapest = min(amounts.values())
-    repairs = tuple(Repair(e, amounts[e]) for e in multipliers if amounts[e] <= cheapest * (1 + WITHIN))
+    amounts = {e: giving_way_alone(suspected.relaxed, e, solver) for e in suspected.conflict.elements}
+    most = min(amounts.values()) * (1 + WITHIN)
+    repairs = tuple(Repair(element, amount) for element, amount in amounts.items() if amount <= most)
     tied = [repair.element for repair in repairs]
-    if slip.element not in tied or not any(_is_suspect(e, slip, suspected) for e in tied):
+    if math.isinf(most) or slip.element not in tied or not any(_is_suspect(e, slip, suspected) for e in tied):
         return None
     return Tie(repairs)
 

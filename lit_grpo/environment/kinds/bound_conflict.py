@@ -1,7 +1,7 @@
 """Kind H: a conflict between bounds, which the deletion of no row repairs.
 
-Called by faults.py. Easy ones may be two crossed bounds of one variable. All others put a bound so far out of range that
-it contradicts two sets of rows that have no row in common: whichever row is deleted, one set still contradicts it.
+Called by faults.py. Easy ones may be two crossed bounds of one variable. All others put a bound so far out of range
+that it contradicts two sets of rows that have no row in common: whichever row is deleted, one set still contradicts it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ CROSSED_SHARE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class _WrongBound:
+class WrongBound:
+    """An edit of one bound."""
+
     edit: SetBounds
     variant: str
 
@@ -38,24 +40,28 @@ def bound_conflict_faults(source: CandidateSource, difficulty: Difficulty) -> Fi
     """A wrong bound of each variable in random order."""
     if difficulty is Difficulty.EASY and source.rng.random() < CROSSED_SHARE:
         for wrong in _crossed_bounds(source):
-            yield _certify(source, wrong, difficulty)
+            yield certified(source.program, wrong, difficulty, source.solver)
     for wrong in _twice_contradicted_bounds(source):
-        yield RejectionReason.ONE_CONFLICT if wrong is None else _certify(source, wrong, difficulty)
+        yield (
+            RejectionReason.ONE_CONFLICT
+            if wrong is None
+            else certified(source.program, wrong, difficulty, source.solver)
+        )
 
 
-def _crossed_bounds(source: CandidateSource) -> Iterator[_WrongBound]:
+def _crossed_bounds(source: CandidateSource) -> Iterator[WrongBound]:
     for variable in source.rng.sample(source.variables, len(source.variables)):
         if variable.type is VariableType.BINARY or variable.upper - variable.lower > source.largest_number:
             continue
         lower = source.number_above(variable.lower, variable.upper, source.largest_number)
         upper = source.number_below(variable.upper, variable.lower, 0.0)
         if upper is not None and source.rng.random() < 0.5:
-            yield _WrongBound(SetBounds(variable.name, variable.lower, upper), "crossed_bounds")
+            yield WrongBound(SetBounds(variable.name, variable.lower, upper), "crossed_bounds")
         elif lower is not None:
-            yield _WrongBound(SetBounds(variable.name, lower, variable.upper), "crossed_bounds")
+            yield WrongBound(SetBounds(variable.name, lower, variable.upper), "crossed_bounds")
 
 
-def _twice_contradicted_bounds(source: CandidateSource) -> Iterator[_WrongBound | None]:
+def _twice_contradicted_bounds(source: CandidateSource) -> Iterator[WrongBound | None]:
     """Bounds out of what the rows allow even without the rows that set the range; None where there is no such."""
     relaxed = linear_relaxation(source.program)
     sides = [(variable, side) for variable in source.variables for side in ("lower", "upper")]
@@ -63,26 +69,26 @@ def _twice_contradicted_bounds(source: CandidateSource) -> Iterator[_WrongBound 
         yield _raised_lower(source, relaxed, variable) if side == "lower" else _cut_upper(source, relaxed, variable)
 
 
-def _raised_lower(source: CandidateSource, relaxed: LinearProgram, variable: Variable) -> _WrongBound | None:
+def _raised_lower(source: CandidateSource, relaxed: LinearProgram, variable: Variable) -> WrongBound | None:
     upper = variable.effective_bounds[1]
     reach = _second_reach(relaxed, variable, source.solver, sign=1.0)
     if reach is None or reach >= upper - LEAST_MARGIN:
         return None
     if variable.type is VariableType.BINARY:
-        return _WrongBound(SetBounds(variable.name, 1.0, variable.upper), "wrong_lower_bound")
+        return WrongBound(SetBounds(variable.name, 1.0, variable.upper), "wrong_lower_bound")
     value = source.number_above(variable.lower, reach, min(upper, source.largest_number))
-    return None if value is None else _WrongBound(SetBounds(variable.name, value, variable.upper), "wrong_lower_bound")
+    return None if value is None else WrongBound(SetBounds(variable.name, value, variable.upper), "wrong_lower_bound")
 
 
-def _cut_upper(source: CandidateSource, relaxed: LinearProgram, variable: Variable) -> _WrongBound | None:
+def _cut_upper(source: CandidateSource, relaxed: LinearProgram, variable: Variable) -> WrongBound | None:
     lower = variable.effective_bounds[0]
     reach = _second_reach(relaxed, variable, source.solver, sign=-1.0)
     if reach is None or reach <= lower + LEAST_MARGIN:
         return None
     if variable.type is VariableType.BINARY:
-        return _WrongBound(SetBounds(variable.name, variable.lower, 0.0), "wrong_upper_bound")
+        return WrongBound(SetBounds(variable.name, variable.lower, 0.0), "wrong_upper_bound")
     value = source.number_below(variable.upper, reach, lower)
-    return None if value is None else _WrongBound(SetBounds(variable.name, variable.lower, value), "wrong_upper_bound")
+    return None if value is None else WrongBound(SetBounds(variable.name, variable.lower, value), "wrong_upper_bound")
 
 
 def _second_reach(relaxed: LinearProgram, variable: Variable, solver: Solver, sign: float) -> float | None:
@@ -104,11 +110,11 @@ def _second_reach(relaxed: LinearProgram, variable: Variable, solver: Solver, si
     return None if conflict is None else extreme(solver, without_rows(relaxed, rows_of(conflict)), terms)
 
 
-def _certify(
-    source: CandidateSource, wrong: _WrongBound, difficulty: Difficulty
+def certified(
+    program: LinearProgram, wrong: WrongBound, difficulty: Difficulty, solver: Solver
 ) -> CertifiedFault | RejectionReason:
-    solver = source.solver
-    faulty = apply(source.program, wrong.edit)
+    """The true program with the wrong bound, if whichever row is deleted a conflict stays."""
+    faulty = apply(program, wrong.edit)
     suspected = suspicion(faulty, (variable_element(wrong.edit.variable),), difficulty, solver)
     if isinstance(suspected, RejectionReason):
         return suspected

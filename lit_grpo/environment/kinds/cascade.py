@@ -1,4 +1,4 @@
-"""Kind G: a cascade. Repairing the first conflict reveals the next, while deleting its element would have been feasible.
+"""Kind G: a cascade. Repairing the first conflict reveals the next; deleting its element would have been feasible.
 
 Called by faults.py. The second fault contradicts the *true* first element: it is only just out of range, so that all
 that sets the range is in its conflict, and an element without which it would be in range becomes the first. That one is
@@ -41,25 +41,27 @@ def _cascades_at(
     source: CandidateSource, difficulty: Difficulty, element: Element, second: Slip, revealed: Conflict
 ) -> Findings:
     """Cascades that begin at an element of the second fault's conflict."""
-    objective = _objective_without(second, element, source.solver)
-    if objective is None:
-        yield RejectionReason.DELETION_LEAVES_CONFLICT
+    evidence = revealed_at(element, second, revealed, source.solver)
+    if evidence is None:
+        yield RejectionReason.NO_OPTIMUM_WITHOUT
         return
-    for first in islice(slips_of(source, element), MOST_FIRSTS):
-        yield _certify(first, second, Cascade(revealed, objective), difficulty, source.solver)
+    for first in islice(slips_of(source, (element,)), MOST_FIRSTS):
+        yield certified(first, second, evidence, difficulty, source.solver)
 
 
-def _objective_without(second: Slip, element: Element, solver: Solver) -> float | None:
-    """The optimum of the program with the second fault and without the element; None if it has none."""
-    relaxed = linear_relaxation(without_element(second.faulty, element))
-    if solver.solve(relaxed).status is not SolverStatus.OPTIMAL:
+def revealed_at(element: Element, second: Slip, revealed: Conflict, solver: Solver) -> Cascade | None:
+    """What the second fault reveals once the element is restored; None if the program has no optimum without it."""
+    without = without_element(second.faulty, element)
+    if solver.solve(linear_relaxation(without)).status is not SolverStatus.OPTIMAL:
         return None
-    return solver.solve(without_element(second.faulty, element)).objective
+    objective = solver.solve(without).objective
+    return None if objective is None else Cascade(revealed, objective)
 
 
-def _certify(
+def certified(
     first: Slip, second: Slip, evidence: Cascade, difficulty: Difficulty, solver: Solver
 ) -> CertifiedFault | RejectionReason:
+    """Both slips, if the second does not show in the first conflict."""
     faulty = apply(first.faulty, second.candidate.edit)
     suspected = suspicion(faulty, (first.element, second.element), difficulty, solver)
     if isinstance(suspected, RejectionReason):

@@ -1,10 +1,11 @@
 """Kind F: a distant cause. The conflict is long, and the cheapest repair is elsewhere than the fault.
 
-Called by faults.py. Deleting a true row of the conflict shows in the objective, if it makes the program feasible at all.
+Called by faults.py. Deleting a true row of the conflict shows in the objective, if it ends the conflict at all.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import chain, islice
 
@@ -47,16 +48,17 @@ def distant_faults(source: CandidateSource, difficulty: Difficulty) -> Findings:
         yield RejectionReason.ORIGINAL_NOT_OPTIMAL
         return
     for slip in _candidates(source):
-        yield _certify(slip, difficulty, original.objective, source.solver)
+        yield certified(slip, difficulty, original.objective, source.solver)
 
 
 def _candidates(source: CandidateSource) -> Iterator[Slip]:
     return chain(islice(narrow_slips(source), MOST_SLIPS), islice(slips(source), MOST_SLIPS))
 
 
-def _certify(
+def certified(
     slip: Slip, difficulty: Difficulty, original_objective: float, solver: Solver
 ) -> CertifiedFault | RejectionReason:
+    """The slip, if its conflict is long and all that it suggests is elsewhere and wrong."""
     suspected = suspicion(slip.faulty, (slip.element,), difficulty, solver)
     if isinstance(suspected, RejectionReason):
         return suspected
@@ -68,6 +70,8 @@ def _certify(
         return violations
     blamed = tuple(dict.fromkeys(violation.element for violation in violations))
     alone = giving_way_alone(relaxed, slip.element, solver)
+    if math.isinf(alone):
+        return RejectionReason.INCONCLUSIVE
     if slip.element in blamed or alone < (1 + LEAST_EXTRA) * total(violations):
         return RejectionReason.SYMPTOM_AT_THE_FAULT
     deletions = _telling_deletions(slip, conflict, original_objective, solver)

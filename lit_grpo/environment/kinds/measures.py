@@ -94,4 +94,3 @@ def giving_way_alone(relaxed: LinearProgram, element: Element, solver: Solver) -
 def without_rows(relaxed: LinearProgram, names: Sequence[str]) -> LinearProgram:
     """The LP without several rows."""
     return replace(relaxed, constraints=tuple(row for row in relaxed.constraints if row.name not in names))
-

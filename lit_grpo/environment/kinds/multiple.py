@@ -34,11 +34,19 @@ MOST_SLIPS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Fault:
+class SingleFault:
+    """A slip and a conflict that it causes."""
+
     slip: Slip
     conflict: Conflict
 
-    def is_independent_of(self, other: _Fault) -> bool:
+    @classmethod
+    def of(cls, slip: Slip, solver: Solver) -> SingleFault | None:
+        """With its canonical conflict; None if a limit stopped the search."""
+        conflict = solver.conflict(linear_relaxation(slip.faulty))
+        return None if conflict is None else cls(slip, conflict)
+
+    def is_independent_of(self, other: SingleFault) -> bool:
         """Neither is part of the other's conflict."""
         return (
             self.slip.element not in other.conflict.elements
@@ -49,47 +57,51 @@ class _Fault:
 
 def multiple_faults(source: CandidateSource, difficulty: Difficulty) -> Findings:
     """Combinations of slips, each of which makes the program infeasible on its own."""
-    found: list[_Fault] = []
+    found: list[SingleFault] = []
     for slip in islice(slips(source), MOST_SLIPS):
-        conflict = source.solver.conflict(linear_relaxation(slip.faulty))
-        if conflict is None:
+        fault = SingleFault.of(slip, source.solver)
+        if fault is None:
             yield RejectionReason.INCONCLUSIVE
             continue
-        fault = _Fault(slip, conflict)
-        yield from (_certify(source, faults, difficulty) for faults in _with_partners(fault, found, difficulty))
+        yield from (
+            certified(source.program, faults, difficulty, source.solver)
+            for faults in _with_partners(fault, found, difficulty)
+        )
         found.append(fault)
     yield RejectionReason.NOT_INDEPENDENT
 
 
-def _with_partners(fault: _Fault, found: Sequence[_Fault], difficulty: Difficulty) -> Iterator[tuple[_Fault, ...]]:
-    """The fault together with earlier ones, all independent of each other."""
+def _with_partners(
+    fault: SingleFault, found: Sequence[SingleFault], difficulty: Difficulty
+) -> Iterator[tuple[SingleFault, ...]]:
+    """The fault together with earlier ones that are independent of it."""
     partners = [other for other in found if fault.is_independent_of(other)]
     for others in combinations(partners, NUM_FAULTS[difficulty] - 1):
-        if all(one.is_independent_of(other) for one, other in combinations(others, 2)):
-            yield (fault, *others)
+        yield (fault, *others)
 
 
-def _certify(
-    source: CandidateSource, faults: tuple[_Fault, ...], difficulty: Difficulty
+def certified(
+    program: LinearProgram, faults: tuple[SingleFault, ...], difficulty: Difficulty, solver: Solver
 ) -> CertifiedFault | RejectionReason:
+    """The true program with these faults, if they are independent and no single action repairs."""
+    if not all(one.is_independent_of(other) for one, other in combinations(faults, 2)):
+        return RejectionReason.NOT_INDEPENDENT
     edits = tuple(fault.slip.candidate.edit for fault in faults)
-    faulty = apply_all(source.program, edits)
+    faulty = apply_all(program, edits)
     conflicts = tuple(fault.conflict for fault in faults)
-    left = _left_without_any_element(linear_relaxation(faulty), conflicts, source.solver)
+    left = _left_without_any_element(linear_relaxation(faulty), conflicts, solver)
     if left < LEAST_VIOLATION:
         return RejectionReason.ONE_ACTION_REPAIRS
-    suspected = suspicion(faulty, tuple(fault.slip.element for fault in faults), difficulty, source.solver)
+    suspected = suspicion(faulty, tuple(fault.slip.element for fault in faults), difficulty, solver)
     if isinstance(suspected, RejectionReason):
         return suspected
-    violations = smallest_relaxation(suspected.relaxed, source.solver)
+    violations = smallest_relaxation(suspected.relaxed, solver)
     if isinstance(violations, RejectionReason):
         return violations
     variant = "+".join(fault.slip.candidate.variant for fault in faults)
     size = len(suspected.conflict.elements)
     evidence = IndependentConflicts(conflicts)
-    return CertifiedFault(
-        edits, Certificate(variant, total(violations), left, size, suspected.num_decoys, evidence)
-    )
+    return CertifiedFault(edits, Certificate(variant, total(violations), left, size, suspected.num_decoys, evidence))
 
 
 def _left_without_any_element(relaxed: LinearProgram, conflicts: Sequence[Conflict], solver: Solver) -> float:

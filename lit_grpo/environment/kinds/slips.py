@@ -6,7 +6,7 @@ part in what is claimed about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from lit_grpo.environment.edits import apply, edited_element
@@ -38,32 +38,26 @@ def slips(source: CandidateSource) -> Iterator[Slip]:
         coefficient_candidates(source),
         right_hand_side_candidates(source),
     ]
-    while streams:
-        stream = source.rng.choice(streams)
-        candidate = next(stream, None)
-        if candidate is None:
-            streams.remove(stream)
-        elif not candidate.only_integrality:
-            yield _slip(source, candidate)
+    return _in_turn(source, streams)
 
 
 def narrow_slips(source: CandidateSource) -> Iterator[Slip]:
     """Bounds, right-hand sides and added rows only just out of range: everything that sets the range is in conflict."""
     source = replace(source, narrow=True)
     streams = [bound_and_type_candidates(source), right_hand_side_candidates(source)]
+    return _in_turn(source, streams)
+
+
+def slips_of(source: CandidateSource, elements: Iterable[Element]) -> Iterator[Slip]:
+    """The candidates that edit one of these elements."""
+    return slips(replace(source, only=frozenset(elements)))
+
+
+def _in_turn(source: CandidateSource, streams: list[Iterator[Candidate]]) -> Iterator[Slip]:
     while streams:
         stream = source.rng.choice(streams)
         candidate = next(stream, None)
         if candidate is None:
             streams.remove(stream)
         elif not candidate.only_integrality:
-            yield _slip(source, candidate)
-
-
-def slips_of(source: CandidateSource, element: Element) -> Iterator[Slip]:
-    """The candidates that edit one element of the program."""
-    return (s for s in slips(replace(source, only=element)) if s.element == element)
-
-
-def _slip(source: CandidateSource, candidate: Candidate) -> Slip:
-    return Slip(candidate, edited_element(candidate.edit), apply(source.program, candidate.edit))
+            yield Slip(candidate, edited_element(candidate.edit), apply(source.program, candidate.edit))
