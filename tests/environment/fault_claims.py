@@ -7,7 +7,7 @@ conflicts are tested for being irreducible.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from lit_grpo.environment.certificates import (
@@ -69,7 +69,8 @@ def _multiple(fault: FaultyProgram) -> Iterator[str]:
             yield f"a conflict of {element} alone"
         if not is_irreducible(linear_relaxation(fault.faulty), conflict, SOLVER):
             yield f"the conflict of {element} is one"
-    if min(_violation(_without(fault.faulty, e)) for e in _elements(fault.faulty)) < fault.certificate.property_margin:
+    left = min(_violation(_without(fault.faulty, element)) for element in _elements(fault.faulty))
+    if left < fault.certificate.property_margin * (1 - 1e-6):
         yield "what is left without any one element"
 
 
@@ -193,5 +194,7 @@ def _moved(relaxed: LinearProgram, element: Element, amount: float) -> LinearPro
 
 
 def _is_smallest_move(faulty: LinearProgram, element: Element, amount: float) -> bool:
-    move: Callable[[float], LinearProgram] = lambda share: _moved(linear_relaxation(faulty), element, amount * share)  # noqa: E731
-    return not _infeasible(move(1.0001)) and _infeasible(move(0.999))
+    relaxed = linear_relaxation(faulty)
+    return not _infeasible(_moved(relaxed, element, amount * 1.0001)) and _infeasible(
+        _moved(relaxed, element, amount * 0.999)
+    )
