@@ -9,6 +9,31 @@ from random import Random
 
 import pytest
 from fault_claims import SOLVER, broken_claims
+from worked_faults import (
+    AMBIGUOUS,
+    ASKS_20,
+    ASKS_95,
+    ASKS_150,
+    BOUND_CONFLICT,
+    BY_HAND,
+    CAP_AND_NEEDS,
+    CASCADE,
+    CHAIN,
+    DELETIONS,
+    DISTANT,
+    EASY,
+    HIGH_NEED,
+    HOURS_AND_ORDERS,
+    LOW_CAP,
+    MULTIPLE,
+    RAISED_X,
+    RAISED_Y,
+    TWICE_CAPPED,
+    TWO_CAPS,
+    conflict_of,
+    make_row,
+    make_slip,
+)
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.baselines import Oracle, run_baseline
@@ -21,185 +46,22 @@ from lit_grpo.environment.certificates import (
     IndependentConflicts,
     RejectionReason,
     Repair,
-    RowDeletion,
     Tie,
 )
 from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.edits import AddRow, SetBounds, SetRhs, apply, edited_element
+from lit_grpo.environment.edits import AddRow, SetBounds, SetRhs, edited_element
 from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.fault_candidates import Candidate
 from lit_grpo.environment.fault_kinds import PLAIN_KINDS, FaultKind
 from lit_grpo.environment.faults import FaultyProgram, Rejection, inject
 from lit_grpo.environment.kinds import ambiguous, bound_conflict, cascade, distant, multiple
 from lit_grpo.environment.kinds.slips import Slip
 from lit_grpo.environment.program import (
-    Constraint,
-    Direction,
     LinearProgram,
     Sense,
-    Variable,
     row_element,
 )
-from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, SolverStatus
 
-EASY = Difficulty.EASY
 COMPOUND = tuple(kind for kind in FaultKind if kind not in PLAIN_KINDS)
-
-
-def _row(name: str, sense: Sense, rhs: float, **terms: float) -> Constraint:
-    return Constraint(name, tuple(terms.items()), sense, rhs)
-
-
-def _program(
-    direction: Direction, objective: dict[str, float], upper: float, names: str, *rows: Constraint
-) -> LinearProgram:
-    return LinearProgram(direction, tuple(objective.items()), tuple(Variable(n, 0.0, upper) for n in names), rows)
-
-
-def _slip(program: LinearProgram, edit: SetRhs | SetBounds | AddRow, variant: str) -> Slip:
-    return Slip(Candidate(edit, variant), edited_element(edit), apply(program, edit))
-
-
-def _conflict(*members: str) -> Conflict:
-    """``_conflict("row ra", "lower x")``."""
-    pairs = (member.split() for member in members)
-    return Conflict(tuple(ConflictMember(ConflictPart(part), name) for part, name in pairs))
-
-
-def _fault(
-    kind: FaultKind, program: LinearProgram, slips: tuple[Slip, ...], objective: float, certificate: Certificate
-) -> FaultyProgram:
-    faulty = program
-    for slip in slips:
-        faulty = apply(faulty, slip.candidate.edit)
-    undo = {
-        SetRhs: lambda e: SetRhs(e.row, program.constraint(e.row).rhs),
-        SetBounds: lambda e: SetBounds(e.variable, 0.0, program.variable(e.variable).upper),
-    }
-    inverse = tuple(undo[type(slip.candidate.edit)](slip.candidate.edit) for slip in slips)
-    return FaultyProgram(
-        kind, EASY, program, faulty, inverse, tuple(slip.element for slip in slips), objective, certificate
-    )
-
-
-# E: x <= 5 and y <= 5, and both are asked for 7 and 8. Without ra 8 - 5 = 3 is left, without rb 7 - 5 = 2.
-TWO_CAPS = _program(
-    Direction.MAXIMIZE,
-    {"x": 1.0, "y": 1.0},
-    9.0,
-    "xy",
-    _row("ra", Sense.LESS_EQUAL, 5.0, x=1.0),
-    _row("rb", Sense.LESS_EQUAL, 5.0, y=1.0),
-)
-RAISED_X = _slip(TWO_CAPS, SetBounds("x", 7.0, 9.0), "wrong_lower_bound")
-RAISED_Y = _slip(TWO_CAPS, SetBounds("y", 8.0, 9.0), "wrong_lower_bound")
-MULTIPLE = _fault(
-    FaultKind.MULTIPLE,
-    TWO_CAPS,
-    (RAISED_X, RAISED_Y),
-    10.0,
-    Certificate(
-        "wrong_lower_bound+wrong_lower_bound",
-        5.0,
-        2.0,
-        2,
-        1,
-        IndependentConflicts((_conflict("row ra", "lower x"), _conflict("row rb", "lower y"))),
-    ),
-)
-
-# F: c <= b <= a <= 10 - d with d >= 0, and 10 c must reach 150 in place of 50. Alone, the last row would have to give
-# way by 50; any of the others by 5. Truly a = b = c = 5 at 5 + 10 + 15 = 30; with one row deleted and c = 15 it costs
-# 15 * 6 = 90 without r1, 15 * 5 = 75 without r2 (a = 0), 15 * 3 = 45 without r3.
-CHAIN = _program(
-    Direction.MINIMIZE,
-    {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0},
-    100.0,
-    "abcd",
-    _row("r1", Sense.LESS_EQUAL, 10.0, a=1.0, d=1.0),
-    _row("r2", Sense.LESS_EQUAL, 0.0, a=-1.0, b=1.0),
-    _row("r3", Sense.LESS_EQUAL, 0.0, b=-1.0, c=1.0),
-    _row("rf", Sense.GREATER_EQUAL, 50.0, c=10.0),
-)
-ASKS_150 = _slip(CHAIN, SetRhs("rf", 150.0), "wrong_rhs")
-DELETIONS = tuple(
-    RowDeletion(row, SolverStatus.OPTIMAL, cost) for row, cost in (("r1", 90.0), ("r2", 75.0), ("r3", 45.0))
-)
-DISTANT = _fault(
-    FaultKind.DISTANT,
-    CHAIN,
-    (ASKS_150,),
-    30.0,
-    Certificate("wrong_rhs", 5.0, 45.0, 5, 4, DistantCause(DELETIONS, (row_element("r1"),), 50.0)),
-)
-
-# G: x is capped at 10 by r and needs 2 by s, 4 by t. The cap becomes 3 (against t), s 12 (against the true cap).
-# Smallest sum of violations: (x - 3) + (12 - x) = 9; with the cap restored 12 - 10 = 2; without the cap x = 20.
-CAP_AND_NEEDS = _program(
-    Direction.MAXIMIZE,
-    {"x": 1.0},
-    20.0,
-    "x",
-    _row("r", Sense.LESS_EQUAL, 10.0, x=1.0),
-    _row("s", Sense.GREATER_EQUAL, 2.0, x=1.0),
-    _row("t", Sense.GREATER_EQUAL, 4.0, x=1.0),
-)
-LOW_CAP = _slip(CAP_AND_NEEDS, SetRhs("r", 3.0), "wrong_rhs")
-HIGH_NEED = _slip(CAP_AND_NEEDS, SetRhs("s", 12.0), "wrong_rhs")
-CASCADE = _fault(
-    FaultKind.CASCADE,
-    CAP_AND_NEEDS,
-    (LOW_CAP, HIGH_NEED),
-    10.0,
-    Certificate("wrong_rhs+wrong_rhs", 9.0, 2.0, 2, 1, Cascade(_conflict("row r", "row s"), 20.0)),
-)
-
-# H: x is capped at 10 and at 12, and asked for 20: either cap contradicts it alone. Without rb, 20 - 10 = 10 are left.
-TWICE_CAPPED = _program(
-    Direction.MAXIMIZE,
-    {"x": 1.0},
-    50.0,
-    "x",
-    _row("ra", Sense.LESS_EQUAL, 10.0, x=1.0),
-    _row("rb", Sense.LESS_EQUAL, 12.0, x=1.0),
-)
-ASKS_20 = bound_conflict.WrongBound(SetBounds("x", 20.0, 50.0), "wrong_lower_bound")
-BOUND_CONFLICT = _fault(
-    FaultKind.BOUND_CONFLICT,
-    TWICE_CAPPED,
-    (_slip(TWICE_CAPPED, ASKS_20.edit, ASKS_20.variant),),
-    10.0,
-    Certificate(
-        "wrong_lower_bound",
-        10.0,
-        10.0,
-        2,
-        1,
-        BoundConflicts((_conflict("row rb", "lower x"), _conflict("row ra", "lower x"))),
-    ),
-)
-
-# I: 90 hours for 95 pieces of an hour each: 5 hours more or 5 pieces fewer. Truly 90 x at 7 each (270 of 300 wood).
-HOURS_AND_ORDERS = _program(
-    Direction.MAXIMIZE,
-    {"x": 7.0, "y": 4.0},
-    100.0,
-    "xy",
-    _row("hours", Sense.LESS_EQUAL, 90.0, x=1.0, y=1.0),
-    _row("orders", Sense.GREATER_EQUAL, 30.0, x=1.0, y=1.0),
-    _row("wood", Sense.LESS_EQUAL, 300.0, x=3.0, y=2.0),
-)
-ASKS_95 = _slip(HOURS_AND_ORDERS, SetRhs("orders", 95.0), "wrong_rhs")
-AMBIGUOUS = _fault(
-    FaultKind.AMBIGUOUS,
-    HOURS_AND_ORDERS,
-    (ASKS_95,),
-    630.0,
-    Certificate(
-        "wrong_rhs", 5.0, 0.0, 2, 1, Tie((Repair(row_element("hours"), 5.0), Repair(row_element("orders"), 5.0)))
-    ),
-)
-BY_HAND = (MULTIPLE, DISTANT, CASCADE, BOUND_CONFLICT, AMBIGUOUS)
 
 
 @pytest.mark.parametrize("fault", BY_HAND, ids=lambda fault: fault.kind.value)
@@ -211,7 +73,7 @@ def test_1b_the_certificates_are_those_worked_by_hand() -> None:
     faults = tuple(multiple.SingleFault.of(slip, SOLVER) for slip in (RAISED_X, RAISED_Y))
     assert faults[0] is not None
     assert faults[1] is not None
-    revealed = cascade.revealed_at(row_element("r"), HIGH_NEED, _conflict("row r", "row s"), SOLVER)
+    revealed = cascade.revealed_at(row_element("r"), HIGH_NEED, conflict_of("row r", "row s"), SOLVER)
     assert revealed is not None
     found = (
         multiple.certified(TWO_CAPS, (faults[0], faults[1]), EASY, SOLVER),
@@ -245,7 +107,7 @@ def test_1c_crossed_bounds_by_hand() -> None:
     crossed = bound_conflict.WrongBound(SetBounds("x", 60.0, 50.0), "crossed_bounds")
     found = bound_conflict.certified(TWICE_CAPPED, crossed, EASY, SOLVER)
     assert not isinstance(found, RejectionReason)
-    expected = BoundConflicts((_conflict("lower x", "upper x"),))
+    expected = BoundConflicts((conflict_of("lower x", "upper x"),))
     assert found.certificate == Certificate("crossed_bounds", 50.0, 50.0, 1, 0, expected)
 
 
@@ -253,12 +115,12 @@ def test_2_several_faults_that_one_action_repairs_are_refused() -> None:
     """x >= 7 and x >= 8 as rows both contradict ra: without it there is no conflict. And x >= 7 against x + y <= 6
     holds y's bound, so a second fault there is not independent."""
     added = [
-        _slip(TWO_CAPS, AddRow(_row(name, Sense.GREATER_EQUAL, rhs, x=1.0), 0), "added_row")
+        make_slip(TWO_CAPS, AddRow(make_row(name, Sense.GREATER_EQUAL, rhs, x=1.0), 0), "added_row")
         for name, rhs in (("rc", 7.0), ("rd", 8.0))
     ]
     assert _multiple(TWO_CAPS, *added) is RejectionReason.ONE_ACTION_REPAIRS
-    total = replace(TWO_CAPS, constraints=(_row("rc", Sense.LESS_EQUAL, 6.0, x=1.0, y=1.0),))
-    raised = [_slip(total, SetBounds(name, 7.0, 9.0), "wrong_lower_bound") for name in ("x", "y")]
+    total = replace(TWO_CAPS, constraints=(make_row("rc", Sense.LESS_EQUAL, 6.0, x=1.0, y=1.0),))
+    raised = [make_slip(total, SetBounds(name, 7.0, 9.0), "wrong_lower_bound") for name in ("x", "y")]
     assert _multiple(total, *raised) is RejectionReason.NOT_INDEPENDENT
 
 
@@ -269,23 +131,23 @@ def _multiple(program: LinearProgram, *slips: Slip) -> object:
 
 def test_2b_causes_that_are_not_distant_are_refused() -> None:
     """A short conflict; a row that gives way by 5 like the others; an objective that does not see r1."""
-    short = replace(CHAIN, constraints=(_row("r1", Sense.LESS_EQUAL, 10.0, c=1.0), CHAIN.constraints[3]))
-    plain = replace(CHAIN, constraints=(*CHAIN.constraints[:3], _row("rf", Sense.GREATER_EQUAL, 5.0, c=1.0)))
+    short = replace(CHAIN, constraints=(make_row("r1", Sense.LESS_EQUAL, 10.0, c=1.0), CHAIN.constraints[3]))
+    plain = replace(CHAIN, constraints=(*CHAIN.constraints[:3], make_row("rf", Sense.GREATER_EQUAL, 5.0, c=1.0)))
     blind = replace(CHAIN, objective=(("d", 4.0),))
     for program, rhs, objective, reason in (
         (short, 150.0, 15.0, RejectionReason.SHORT_CONFLICT),
         (plain, 15.0, 30.0, RejectionReason.SYMPTOM_AT_THE_FAULT),
         (blind, 150.0, 0.0, RejectionReason.OBJECTIVE_KEPT),
     ):
-        assert distant.certified(_slip(program, SetRhs("rf", rhs), "d"), EASY, objective, SOLVER) is reason
+        assert distant.certified(make_slip(program, SetRhs("rf", rhs), "d"), EASY, objective, SOLVER) is reason
 
 
 def test_2c_cascades_that_show_at_once_are_refused() -> None:
     """With t before s the first conflict is r against s. Without t the true cap still contradicts s."""
     r, s, t = CAP_AND_NEEDS.constraints
     program = replace(CAP_AND_NEEDS, constraints=(r, t, s))
-    first, second = _slip(program, SetRhs("r", 3.0), "d"), _slip(program, SetRhs("s", 12.0), "d")
-    evidence = Cascade(_conflict("row r", "row s"), 20.0)
+    first, second = make_slip(program, SetRhs("r", 3.0), "d"), make_slip(program, SetRhs("s", 12.0), "d")
+    evidence = Cascade(conflict_of("row r", "row s"), 20.0)
     assert cascade.certified(first, second, evidence, EASY, SOLVER) is RejectionReason.NOT_REVEALED
     assert cascade.revealed_at(row_element("t"), second, evidence.revealed, SOLVER) is None
 
@@ -298,27 +160,27 @@ def test_2d_a_bound_that_one_row_contradicts_is_refused() -> None:
 
 def test_2e_a_fault_without_its_equal_is_refused() -> None:
     """190 for 2 x + 2 y: the row has to give way by 10, the hours by 5."""
-    rows = (HOURS_AND_ORDERS.constraints[0], _row("orders", Sense.GREATER_EQUAL, 60.0, x=2.0, y=2.0))
+    rows = (HOURS_AND_ORDERS.constraints[0], make_row("orders", Sense.GREATER_EQUAL, 60.0, x=2.0, y=2.0))
     program = replace(HOURS_AND_ORDERS, constraints=rows)
-    assert ambiguous.certified(_slip(program, SetRhs("orders", 190.0), "d"), EASY, SOLVER) is RejectionReason.NO_TIE
+    assert ambiguous.certified(make_slip(program, SetRhs("orders", 190.0), "d"), EASY, SOLVER) is RejectionReason.NO_TIE
 
 
 @pytest.mark.parametrize(
     ("fault", "evidence", "claim"),
     [
-        (MULTIPLE, IndependentConflicts((_conflict("row ra", "lower x"),) * 2), "a conflict of var:y alone"),
+        (MULTIPLE, IndependentConflicts((conflict_of("row ra", "lower x"),) * 2), "a conflict of var:y alone"),
         (
             MULTIPLE,
-            IndependentConflicts((_conflict("row rb", "lower x"), _conflict("row rb", "lower y"))),
+            IndependentConflicts((conflict_of("row rb", "lower x"), conflict_of("row rb", "lower y"))),
             "the conflict of var:x is one",
         ),
         (DISTANT, DistantCause(DELETIONS[:2], (row_element("r1"),), 50.0), "the rows deleted"),
         (DISTANT, DistantCause(DELETIONS, (row_element("rf"),), 50.0), "the symptom is elsewhere"),
         (DISTANT, DistantCause(DELETIONS, (row_element("r1"),), 49.0), "what the faulty element alone"),
-        (CASCADE, Cascade(_conflict("row r", "row t"), 20.0), "the revealed conflict holds both"),
-        (CASCADE, Cascade(_conflict("row r", "row s"), 19.0), "optimal without the first element"),
-        (BOUND_CONFLICT, BoundConflicts((_conflict("row rb", "lower x"),) * 2), "bounds and nothing else"),
-        (BOUND_CONFLICT, BoundConflicts((_conflict("row rb", "lower x"),)), "crossed, or two conflicts"),
+        (CASCADE, Cascade(conflict_of("row r", "row t"), 20.0), "the revealed conflict holds both"),
+        (CASCADE, Cascade(conflict_of("row r", "row s"), 19.0), "optimal without the first element"),
+        (BOUND_CONFLICT, BoundConflicts((conflict_of("row rb", "lower x"),) * 2), "bounds and nothing else"),
+        (BOUND_CONFLICT, BoundConflicts((conflict_of("row rb", "lower x"),)), "crossed, or two conflicts"),
         (AMBIGUOUS, Tie((Repair(row_element("orders"), 5.0),)), "a tie of two or more"),
         (
             AMBIGUOUS,
