@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
+from lit_grpo.data.certificate_records import certificate_from_record, certificate_to_record
+from lit_grpo.data.json_values import element_of, list_of, number_of, text_of, value_of
 from lit_grpo.data.task import GENERATOR_VERSION, Task, make_task
 from lit_grpo.environment.actions import AgentEdit, Move, parse, render
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.edits import SetBounds, SetType, apply_all
-from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
+from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults import FaultyProgram
 from lit_grpo.environment.io import program_from_mps_text, program_to_mps_text
-from lit_grpo.environment.program import Element, LinearProgram, ProgramError, VariableType
+from lit_grpo.environment.program import LinearProgram, ProgramError, VariableType
 from lit_grpo.environment.specification import Sentence, Specification
 
 Record = Mapping[str, object]
@@ -64,29 +66,30 @@ def task_to_record(task: Task) -> dict[str, object]:
         "inverse_actions": _written(fault.inverse),
         "faulty_elements": list(fault.faulty_elements),
         "original_objective": fault.original_objective,
-        "certificate": asdict(fault.certificate),
+        "certificate": certificate_to_record(fault.certificate),
         "generator_version": GENERATOR_VERSION,
     }
 
 
 def task_from_record(record: Record) -> Task:
     """The task of a record; ValueError or ProgramError if a value is not what it should be."""
+    kind = FaultKind(text_of(record, "kind"))
     fault = FaultyProgram(
-        kind=FaultKind(_text(record, "kind")),
-        difficulty=Difficulty(_text(record, "difficulty")),
+        kind=kind,
+        difficulty=Difficulty(text_of(record, "difficulty")),
         original=_read_program(record, "original"),
         faulty=_read_program(record, "faulty"),
         inverse=_read_edits(record, "inverse_actions"),
-        faulty_elements=tuple(_read_element(text) for text in _list(record, "faulty_elements")),
-        original_objective=_number(record, "original_objective"),
-        certificate=_read_certificate(record),
+        faulty_elements=tuple(element_of(text) for text in list_of(record, "faulty_elements")),
+        original_objective=number_of(record, "original_objective"),
+        certificate=certificate_from_record(kind, value_of(record, "certificate")),
     )
     if apply_all(fault.faulty, fault.inverse) != fault.original:
         raise ValueError("expected inverse_actions to turn faulty_mps into original_mps, got another program")
-    sentences = tuple(_read_sentence(entry) for entry in _list(record, "specification"))
-    task = make_task(Domain(_text(record, "domain")), Specification(sentences), fault)
+    sentences = tuple(_read_sentence(entry) for entry in list_of(record, "specification"))
+    task = make_task(Domain(text_of(record, "domain")), Specification(sentences), fault)
     for key, value in (("id", task.id), ("split", task.split.value)):
-        if _text(record, key) != value:
+        if text_of(record, key) != value:
             raise ValueError(f"expected {key} {value} from the content, got {record[key]}: was the record edited?")
     return task
 
@@ -107,7 +110,7 @@ def _written(edits: Iterable[AgentEdit]) -> list[str]:
 
 
 def _read_program(record: Record, which: str) -> LinearProgram:
-    program = program_from_mps_text(_text(record, f"{which}_mps"))
+    program = program_from_mps_text(text_of(record, f"{which}_mps"))
     return apply_all(program, _read_edits(record, f"{which}_declarations"))
 
 
@@ -124,62 +127,16 @@ def _read_lines(path: Path, lines: Iterable[str]) -> Iterator[Task]:
             raise BenchmarkError(f"{path}, line {number}: {error}") from error
 
 
-def _value(record: Record, key: str) -> object:
-    if key not in record:
-        raise ValueError(f"expected the key {key}, got {', '.join(record) or 'none'}")
-    return record[key]
-
-
-def _text(record: Record, key: str) -> str:
-    value = _value(record, key)
-    if not isinstance(value, str):
-        raise ValueError(f"expected {key} to be a text, got {value!r}")
-    return value
-
-
-def _number(record: Record, key: str) -> float:
-    value = _value(record, key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected {key} to be a number, got {value!r}")
-    return float(value)
-
-
-def _list(record: Record, key: str) -> list[object]:
-    value = _value(record, key)
-    if not isinstance(value, list):
-        raise ValueError(f"expected {key} to be a list, got {value!r}")
-    return value
-
-
-def _read_element(value: object) -> Element:
-    if not isinstance(value, str) or not value.startswith(("row:", "var:")):
-        raise ValueError(f"expected an element such as row:NAME or var:NAME, got {value!r}")
-    return Element(value)
-
-
 def _read_sentence(value: object) -> Sentence:
     if not isinstance(value, dict) or set(value) != {"text", "about"}:
         raise ValueError(f"expected a sentence with text and about, got {value!r}")
-    about = None if value["about"] is None else _read_element(value["about"])
-    return Sentence(_text(value, "text"), about)
+    about = None if value["about"] is None else element_of(value["about"])
+    return Sentence(text_of(value, "text"), about)
 
 
 def _read_edits(record: Record, key: str) -> tuple[AgentEdit, ...]:
-    moves = [parse(value) if isinstance(value, str) else None for value in _list(record, key)]
+    moves = [parse(value) if isinstance(value, str) else None for value in list_of(record, key)]
     edits = tuple(move.action for move in moves if isinstance(move, Move) and isinstance(move.action, AgentEdit))
     if len(edits) < len(moves):
         raise ValueError(f"expected {key} to be edits in the action grammar, got {record[key]!r}")
     return edits
-
-
-def _read_certificate(record: Record) -> Certificate:
-    value = _value(record, "certificate")
-    if not isinstance(value, dict):
-        raise ValueError(f"expected certificate to be an object, got {value!r}")
-    return Certificate(
-        variant=_text(value, "variant"),
-        violation=_number(value, "violation"),
-        property_margin=_number(value, "property_margin"),
-        conflict_size=int(_number(value, "conflict_size")),
-        num_decoys=int(_number(value, "num_decoys")),
-    )

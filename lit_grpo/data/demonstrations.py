@@ -58,7 +58,11 @@ def demonstrate(
 
     Returns:
         The prompt with one continuation, in which only the oracle's tokens are targets.
+
+    Raises:
+        ValueError: The episode's rules do not let the repair be made: too few steps, or each edit of several undone.
     """
+    _require_repairable(task, episode_settings)
     rng = random.Random(f"{seed}/{task.id}")
     episode = RepairEpisode(task.problem, solver, episode_settings)
     prompt = conversation.prompt_ids(instructions(episode_settings.style), episode.observation)
@@ -73,6 +77,17 @@ def demonstrate(
         _extend(tokens, is_target, conversation.completion_ids(render(move)), learned)
         observation = episode.step(render(move)).observation
     return PromptGroup(prompt, (Continuation(tuple(tokens), tuple(is_target)),))
+
+
+def _require_repairable(task: Task, settings: EpisodeSettings) -> None:
+    num_edits = len(task.fault.inverse)
+    if num_edits > settings.max_steps:
+        raise ValueError(f"expected max_steps to be at least {num_edits}, got {settings.max_steps}; raise it")
+    if num_edits > 1 and settings.undo_if_still_infeasible:
+        raise ValueError(
+            f"expected edits that persist for a task of {num_edits} faults, got undo_if_still_infeasible; "
+            "set it to false, or leave kinds E and G out"
+        )
 
 
 def _wrong_moves(

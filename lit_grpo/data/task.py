@@ -17,7 +17,8 @@ from typing_extensions import override
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize
-from lit_grpo.environment.faults import FaultKind, FaultyProgram, Rejection, inject, kinds_of
+from lit_grpo.environment.fault_kinds import FaultKind, kinds_of, suits
+from lit_grpo.environment.faults import FaultyProgram, Rejection, inject
 from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.solver import Solver
 from lit_grpo.environment.specification import RepairProblem, Specification
@@ -79,11 +80,23 @@ class TaskSettings:
         for name, weights in (("kinds", self.kind_weights), ("difficulties", self.difficulties)):
             if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
                 raise ValueError(f"expected {name} with weights >= 0 and a positive sum, got {weights}")
+        kinds = kinds_of(self.size)
+        if not set(self.kind_weights) <= set(kinds):
+            raise ValueError(
+                f"expected kinds of {', '.join(kinds)}, got {', '.join(self.kind_weights)}; change kinds or size"
+            )
         offered = domains_of(self.size)
         if not self.drawn_domains or not set(self.drawn_domains) <= set(offered):
             got = ", ".join(self.drawn_domains) or "none"
             raise ValueError(
                 f"expected at least one domain, of {', '.join(offered)}, got {got}; change domains or size"
+            )
+        cells = [(k, d) for k, kw in self.kind_weights.items() for d, dw in self.difficulties.items() if kw and dw]
+        empty = [f"{kind}/{difficulty}" for kind, difficulty in cells if not self.domains_for(kind, difficulty)]
+        if empty:
+            raise ValueError(
+                f"expected a domain that has room for {', '.join(empty)}, got {', '.join(self.drawn_domains)}; "
+                "add domains, or leave the kind or the difficulty out"
             )
 
     @property
@@ -95,6 +108,10 @@ class TaskSettings:
     def drawn_domains(self) -> tuple[Domain, ...]:
         """The domains that occur, alike."""
         return domains_of(self.size) if self.domains is None else self.domains
+
+    def domains_for(self, kind: FaultKind, difficulty: Difficulty) -> tuple[Domain, ...]:
+        """Those of the domains whose models have room for such faults."""
+        return tuple(domain for domain in self.drawn_domains if suits(domain, kind, difficulty))
 
 
 class UnfilledCellError(RuntimeError):
@@ -123,6 +140,8 @@ def generate_task(settings: TaskSettings, split: Split, seed: int, index: int, s
     domain = rng.choice(settings.drawn_domains)
     kind = rng.choices(list(settings.kind_weights), list(settings.kind_weights.values()))[0]
     difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
+    if not suits(domain, kind, difficulty):
+        domain = rng.choice(settings.domains_for(kind, difficulty))
     size = settings.size or PROFILES[difficulty].size
     rejections: Counter[str] = Counter()
     for attempt in range(MAX_ATTEMPTS):

@@ -1,6 +1,6 @@
 """How many true requirements look as guilty as the faulty one: the decoys of a conflict.
 
-Called by faults.py. Pure arithmetic on the conflict; nothing is solved.
+Called by kinds/. Pure arithmetic on the conflict; nothing is solved.
 
 An irreducible conflict of linear requirements ``g_i x >= h_i`` has exactly one combination, up to scale, with
 multipliers ``m_i > 0``, ``sum m_i g_i = 0`` and ``sum m_i h_i = D > 0`` (Farkas). Moving requirement i alone by
@@ -19,8 +19,18 @@ ROUNDING = 1e-9
 """Relative; multipliers that differ by less are equal."""
 
 
-def count_decoys(program: LinearProgram, conflict: Conflict, faulty: Element) -> int:
-    """Decoys of a conflict of the linear program (no integrality in it) that holds the faulty element."""
+def count_decoys(program: LinearProgram, conflict: Conflict, *faulty: Element) -> int:
+    """Decoys of a conflict of the linear program (no integrality in it) that holds a faulty element.
+
+    Of several faulty elements in the conflict the one that would have to move least is compared with.
+    """
+    multipliers = farkas_multipliers(program, conflict)
+    tight = max(multipliers[element] for element in faulty if element in multipliers) * (1 - ROUNDING)
+    return sum(multiplier >= tight for element, multiplier in multipliers.items() if element not in faulty)
+
+
+def farkas_multipliers(program: LinearProgram, conflict: Conflict) -> dict[Element, float]:
+    """The multiplier of each element of the conflict, up to a common scale: the larger, the less it has to move."""
     position = {v.name: i for i, v in enumerate(program.variables)}
     gradients = np.zeros((len(conflict.members), len(position)))
     for i, member in enumerate(conflict.members):
@@ -29,8 +39,7 @@ def count_decoys(program: LinearProgram, conflict: Conflict, faulty: Element) ->
     multipliers: dict[Element, float] = {}
     for member, multiplier in zip(conflict.members, np.abs(_null_vector(gradients)).tolist(), strict=True):
         multipliers[member.element] = max(multiplier, multipliers.get(member.element, 0.0))
-    tight = multipliers[faulty] * (1 - ROUNDING)
-    return sum(multiplier >= tight for element, multiplier in multipliers.items() if element != faulty)
+    return multipliers
 
 
 def _terms(program: LinearProgram, member: ConflictMember) -> tuple[tuple[str, float], ...]:

@@ -1,8 +1,8 @@
 """Candidate faults of each kind: edits of a true program that, by a range computed beforehand, should break it.
 
-Called by faults.py, which examines them one by one. They come lazily and in random order, and are constructed: the
-range that a row's activity or a variable can take without the fault is computed first, and the wrong number is put
-outside it.
+Called by faults.py for kinds A to D, and by kinds/slips.py, of which the other kinds are made. They come lazily and in
+random order, and are constructed: the range that a row's activity or a variable can take without the fault is computed
+first, and the wrong number is put outside it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from random import Random
 from typing import TypeVar
 
 from lit_grpo.environment.edits import AddRow, Edit, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
-from lit_grpo.environment.program import Constraint, LinearProgram, Sense, Variable, VariableType, ordered_terms
+from lit_grpo.environment.program import (
+    Constraint,
+    Element,
+    LinearProgram,
+    Sense,
+    Variable,
+    VariableType,
+    ordered_terms,
+    row_element,
+    variable_element,
+)
 from lit_grpo.environment.relaxation import largest_value, linear_relaxation, smallest_value, without_row
 from lit_grpo.environment.solver import Solver
 from lit_grpo.environment.wrong_numbers import wrong_number
@@ -27,6 +37,8 @@ LEAST_MARGIN = 1e-4
 LARGEST_TINY_NUMBER = 999
 """Programs of two variables keep to 3 digits."""
 LARGEST_WRONG_NUMBER = 999_999
+NARROW = 3
+"""Whole numbers out of range that count as only just out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,36 @@ class CandidateSource:
     """Native names for an added row."""
     rng: Random
     solver: Solver
+    only: frozenset[Element] | None = None
+    """The elements that may be edited; None: all, and a row may be added."""
+    narrow: bool = False
+    """Whether wrong bounds and right-hand sides are only just out of range, so that all that sets it is in conflict."""
+
+    def admits(self, element: Element) -> bool:
+        """Whether the element may be edited."""
+        return self.only is None or element in self.only
+
+    def number_above(self, right: float, reach: float, most: float) -> float | None:
+        """A wrong number in ``(reach, most]``."""
+        if self.narrow and math.isfinite(reach):
+            most = min(most, math.floor(reach) + NARROW)
+        return wrong_number(self.rng, right, above=reach, most=most)
+
+    def number_below(self, right: float, reach: float, least: float) -> float | None:
+        """A wrong number in ``[least, reach)``."""
+        if self.narrow and math.isfinite(reach):
+            least = max(least, math.ceil(reach) - NARROW)
+        return wrong_number(self.rng, right, below=reach, least=least)
+
+    @property
+    def rows(self) -> list[int]:
+        """Positions of the rows that may be edited."""
+        return [i for i, row in enumerate(self.program.constraints) if self.admits(row_element(row.name))]
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The variables that may be edited."""
+        return [v for v in self.program.variables if self.admits(variable_element(v.name))]
 
     @property
     def largest_number(self) -> int:
@@ -65,7 +107,7 @@ def sense_candidates(source: CandidateSource) -> Iterator[Candidate]:
     if anywhere is None:
         return
     at = dict(zip((v.name for v in relaxed.variables), anywhere, strict=True))
-    for position in _shuffled(source.rng, range(len(relaxed.constraints))):
+    for position in _shuffled(source.rng, source.rows):
         row = relaxed.constraints[position]
         activity = sum(value * at[name] for name, value in row.terms)
         if row.sense is Sense.EQUAL or abs(activity - row.rhs) < LEAST_MARGIN:
@@ -92,7 +134,7 @@ def coefficient_candidates(source: CandidateSource) -> Iterator[Candidate]:
     """Kind C: a coefficient dropped, negated, or ten or a thousand times too large, where that tightens the row."""
     relaxed = linear_relaxation(source.program)
     lowers = {v.name: v.lower for v in relaxed.variables}
-    places = [(i, name, value) for i, row in enumerate(relaxed.constraints) for name, value in row.terms]
+    places = [(i, name, value) for i in source.rows for name, value in relaxed.constraints[i].terms]
     slips = (("dropped", 0), ("negated", -1), ("unit_slip_10", 10), ("unit_slip_1000", 1000))
     for (position, name, value), (variant, factor) in _shuffled(source.rng, [(p, s) for p in places for s in slips]):
         row, wrong = relaxed.constraints[position], value * factor
@@ -114,7 +156,7 @@ def right_hand_side_candidates(source: CandidateSource) -> Iterator[Candidate]:
 
 def _bound_candidates(source: CandidateSource) -> Iterator[Candidate]:
     relaxed = linear_relaxation(source.program)
-    sides = [(v, side) for v in source.program.variables for side in ("lower", "upper")]
+    sides = [(v, side) for v in source.variables for side in ("lower", "upper")]
     for variable, side in _shuffled(source.rng, sides):
         lower, upper = variable.effective_bounds
         terms = ((variable.name, 1.0),)
@@ -122,12 +164,12 @@ def _bound_candidates(source: CandidateSource) -> Iterator[Candidate]:
             yield from _binary_bound_candidates(source, relaxed, variable, side)
         elif side == "lower":
             reach = largest_value(source.solver, relaxed, terms)
-            value = wrong_number(source.rng, lower, above=reach, most=min(upper, source.largest_number))
+            value = source.number_above(lower, reach, min(upper, source.largest_number))
             if value is not None:
                 yield Candidate(SetBounds(variable.name, value, variable.upper), "wrong_lower_bound")
         else:
             reach = smallest_value(source.solver, relaxed, terms)
-            value = wrong_number(source.rng, upper, below=reach, least=lower)
+            value = source.number_below(upper, reach, lower)
             if value is not None:
                 yield Candidate(SetBounds(variable.name, variable.lower, value), "wrong_upper_bound")
 
@@ -147,7 +189,7 @@ def _type_candidates(source: CandidateSource) -> Iterator[Candidate]:
     """Too narrow a type: binary where more than 1 is needed; whole numbers where an equality needs fractions."""
     relaxed = linear_relaxation(source.program)
     in_equality = {name for c in source.program.constraints if c.sense is Sense.EQUAL for name, _ in c.terms}
-    for variable in _shuffled(source.rng, source.program.variables):
+    for variable in _shuffled(source.rng, source.variables):
         if variable.type is VariableType.BINARY:
             continue
         if variable.type is VariableType.CONTINUOUS and variable.name in in_equality:
@@ -159,7 +201,7 @@ def _type_candidates(source: CandidateSource) -> Iterator[Candidate]:
 
 def _wrong_rhs_candidates(source: CandidateSource) -> Iterator[Candidate]:
     relaxed = linear_relaxation(source.program)
-    for position in _shuffled(source.rng, range(len(relaxed.constraints))):
+    for position in _shuffled(source.rng, source.rows):
         row = relaxed.constraints[position]
         value = _contradicting_rhs(source, without_row(relaxed, position), row.terms, row.sense, row.rhs)
         if value is not None:
@@ -168,6 +210,8 @@ def _wrong_rhs_candidates(source: CandidateSource) -> Iterator[Candidate]:
 
 def _added_row_candidates(source: CandidateSource) -> Iterator[Candidate]:
     """Rows built on the pattern of a true one, with a right-hand side that the program cannot meet."""
+    if source.only is not None:
+        return
     relaxed = linear_relaxation(source.program)
     rows = source.program.constraints
     for pattern in _shuffled(source.rng, rows):
@@ -187,9 +231,9 @@ def _contradicting_rhs(
     """A right-hand side that no point of ``rest`` meets; None if there is no native one."""
     if sense is Sense.LESS_EQUAL or (sense is Sense.EQUAL and source.rng.random() < 0.5):
         reach = smallest_value(source.solver, rest, terms)
-        return wrong_number(source.rng, rhs, below=reach, least=min(1.0, rhs))
+        return source.number_below(rhs, reach, min(1.0, rhs))
     reach = largest_value(source.solver, rest, terms)
-    return wrong_number(source.rng, rhs, above=reach, most=source.largest_number)
+    return source.number_above(rhs, reach, source.largest_number)
 
 
 def _is_out_of_reach(

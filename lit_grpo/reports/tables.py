@@ -22,6 +22,11 @@ KIND_NAMES = {
     FaultKind.BOUND_OR_TYPE: "B bound or type",
     FaultKind.COEFFICIENT: "C coefficient",
     FaultKind.RIGHT_HAND_SIDE: "D right-hand side",
+    FaultKind.MULTIPLE: "E several faults",
+    FaultKind.DISTANT: "F distant cause",
+    FaultKind.CASCADE: "G cascade",
+    FaultKind.BOUND_CONFLICT: "H bound conflict",
+    FaultKind.AMBIGUOUS: "I ambiguous",
 }
 
 

@@ -13,7 +13,7 @@ from lit_grpo.data.task import Split, TaskSettings, UnfilledCellError, generate_
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.fault_kinds import FaultKind, kinds_of, suits
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.solver import Conflict, Solution, SolverStatus, Violation
@@ -42,7 +42,9 @@ def test_1b_the_id_is_of_the_content() -> None:
 def test_1c_every_cell_asked_for_occurs() -> None:
     tasks = [generate_task(TINY, Split.TRAIN, 2, i, _SOLVER) for i in range(150)]
     assert {t.domain for t in tasks} == set(domains_of(ProgramSize.TINY))
-    assert {(t.fault.kind, t.fault.difficulty) for t in tasks} == {(k, d) for k in FaultKind for d in Difficulty}
+    assert {(t.fault.kind, t.fault.difficulty) for t in tasks} == {
+        (k, d) for k in kinds_of(ProgramSize.TINY) for d in Difficulty
+    }
     only = replace(TINY, kinds={FaultKind.SENSE: 1.0, FaultKind.COEFFICIENT: 0.0}, domains=(Domain.STAFFING,))
     tasks = [generate_task(only, Split.TRAIN, 2, i, _SOLVER) for i in range(8)]
     assert {(t.fault.kind, t.domain) for t in tasks} == {(FaultKind.SENSE, Domain.STAFFING)}
@@ -102,6 +104,21 @@ def test_4_bad_settings_are_refused() -> None:
         TaskSettings(domains=())
     with pytest.raises(ValueError, match="'Z' is not a valid FaultKind"):
         _configured("--tasks.kinds", '{"Z": 1.0}')
+    with pytest.raises(ValueError, match="expected kinds of A, B, C, D, got E; change kinds or size"):
+        TaskSettings(size=ProgramSize.TINY, kinds={FaultKind.MULTIPLE: 1.0})
+    with pytest.raises(ValueError, match="has room for I/easy, got capital_budgeting; add domains"):
+        TaskSettings(
+            kinds={FaultKind.AMBIGUOUS: 1.0}, difficulties={Difficulty.EASY: 1.0}, domains=(Domain.CAPITAL_BUDGETING,)
+        )
+
+
+def test_4a_a_domain_without_room_is_not_drawn() -> None:
+    """Half of the domains asked for have no room for ambiguous faults: all tasks come from the other one."""
+    both = (Domain.CAPITAL_BUDGETING, Domain.LOT_SIZING)
+    settings = TaskSettings(kinds={FaultKind.AMBIGUOUS: 1.0}, difficulties={Difficulty.EASY: 1.0}, domains=both)
+    assert [suits(domain, FaultKind.AMBIGUOUS, Difficulty.EASY) for domain in both] == [False, True]
+    tasks = [generate_task(settings, Split.TRAIN, 0, i, _SOLVER) for i in range(8)]
+    assert {task.domain for task in tasks} == {Domain.LOT_SIZING}
 
 
 def test_4b_a_configuration_names_kinds_by_letter() -> None:

@@ -1,0 +1,82 @@
+"""Kind G: a cascade. Repairing the first conflict reveals the next; deleting its element would have been feasible.
+
+Called by faults.py. The second fault contradicts the *true* first element: it is only just out of range, so that all
+that sets the range is in its conflict, and an element without which it would be in range becomes the first. That one is
+then made faulty as well, so badly that the conflict seen first does without the second fault.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from lit_grpo.environment.certificates import Cascade, Certificate, CertifiedFault, Findings, RejectionReason
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.edits import apply
+from lit_grpo.environment.fault_candidates import CandidateSource
+from lit_grpo.environment.kinds.measures import smallest_relaxation, suspicion, total, without_element
+from lit_grpo.environment.kinds.slips import Slip, narrow_slips, slips_of
+from lit_grpo.environment.program import Element
+from lit_grpo.environment.relaxation import linear_relaxation
+from lit_grpo.environment.solver import Conflict, Solver, SolverStatus
+
+MOST_SECONDS = 8
+"""Second faults examined per base program."""
+MOST_FIRSTS = 3
+"""First faults examined per second fault and element."""
+
+
+def cascade_faults(source: CandidateSource, difficulty: Difficulty) -> Findings:
+    """Pairs of slips, the second drawn first."""
+    for second in islice(narrow_slips(source), MOST_SECONDS):
+        revealed = source.solver.conflict(linear_relaxation(second.faulty))
+        if revealed is None:
+            yield RejectionReason.INCONCLUSIVE
+            continue
+        others = [element for element in revealed.elements if element != second.element]
+        for element in source.rng.sample(others, len(others)):
+            yield from _cascades_at(source, difficulty, element, second, revealed)
+
+
+def _cascades_at(
+    source: CandidateSource, difficulty: Difficulty, element: Element, second: Slip, revealed: Conflict
+) -> Findings:
+    """Cascades that begin at an element of the second fault's conflict."""
+    evidence = revealed_at(element, second, revealed, source.solver)
+    if evidence is None:
+        yield RejectionReason.NO_OPTIMUM_WITHOUT
+        return
+    for first in islice(slips_of(source, (element,)), MOST_FIRSTS):
+        yield certified(first, second, evidence, difficulty, source.solver)
+
+
+def revealed_at(element: Element, second: Slip, revealed: Conflict, solver: Solver) -> Cascade | None:
+    """What the second fault reveals once the element is restored; None if the program has no optimum without it."""
+    without = without_element(second.faulty, element)
+    if solver.solve(linear_relaxation(without)).status is not SolverStatus.OPTIMAL:
+        return None
+    objective = solver.solve(without).objective
+    return None if objective is None else Cascade(revealed, objective)
+
+
+def certified(
+    first: Slip, second: Slip, evidence: Cascade, difficulty: Difficulty, solver: Solver
+) -> CertifiedFault | RejectionReason:
+    """Both slips, if the second does not show in the first conflict."""
+    faulty = apply(first.faulty, second.candidate.edit)
+    suspected = suspicion(faulty, (first.element, second.element), difficulty, solver)
+    if isinstance(suspected, RejectionReason):
+        return suspected
+    if second.element in suspected.conflict.elements:
+        return RejectionReason.NOT_REVEALED
+    violations = smallest_relaxation(suspected.relaxed, solver)
+    if isinstance(violations, RejectionReason):
+        return violations
+    left = smallest_relaxation(linear_relaxation(second.faulty), solver)
+    if isinstance(left, RejectionReason):
+        return left
+    variant = f"{first.candidate.variant}+{second.candidate.variant}"
+    size = len(suspected.conflict.elements)
+    return CertifiedFault(
+        (first.candidate.edit, second.candidate.edit),
+        Certificate(variant, total(violations), total(left), size, suspected.num_decoys, evidence),
+    )

@@ -1,0 +1,52 @@
+"""Demonstrations: 1 of several faults every repair is shown and learned from, and the last one recovers; 2 rules of an
+episode under which the repair cannot be made are refused.
+"""
+
+import json
+
+import pytest
+from test_conversation import MINIMAL, MINIMAL_TOKENS, byte_tokenizer
+
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
+from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.environment.actions import Move, render
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.highs import HighsSolver
+
+SOLVER = HighsSolver()
+SETTINGS = DemonstrationSettings()
+
+
+def _task(kind: FaultKind, difficulty: Difficulty) -> Task:
+    return generate_task(TaskSettings(kinds={kind: 1.0}, difficulties={difficulty: 1.0}), Split.TRAIN, 0, 0, SOLVER)
+
+
+@pytest.mark.parametrize(
+    ("kind", "difficulty", "num_faults"),
+    [(FaultKind.MULTIPLE, Difficulty.HARD, 3), (FaultKind.CASCADE, Difficulty.EASY, 2)],
+)
+def test_1_every_repair_is_shown_and_learned(kind: FaultKind, difficulty: Difficulty, num_faults: int) -> None:
+    tokenizer = byte_tokenizer(MINIMAL, MINIMAL_TOKENS, "<|end|>")
+    task = _task(kind, difficulty)
+    group = demonstrate(task, ConversationFormat(tokenizer), SOLVER, EpisodeSettings(), SETTINGS, seed=0)
+    (continuation,) = group.continuations
+    pairs = zip(continuation.token_ids, continuation.is_target, strict=True)
+    learned = tokenizer.decode([token for token, is_target in pairs if is_target], skip_special_tokens=True)
+    assert learned == "".join(render(Move(edit, task.fault.faulty_elements)) for edit in task.fault.inverse)
+    assert learned.count(json.dumps(list(task.fault.faulty_elements), separators=(",", ":"))) == num_faults
+    shown = tokenizer.decode(continuation.token_ids, skip_special_tokens=True)
+    assert shown.count("The solver reports: infeasible") == num_faults - 1
+
+
+def test_2_rules_that_forbid_the_repair_are_refused() -> None:
+    conversation = ConversationFormat(byte_tokenizer(MINIMAL, MINIMAL_TOKENS, "<|end|>"))
+    task = _task(FaultKind.CASCADE, Difficulty.EASY)
+    for rules, message in (
+        (EpisodeSettings(undo_if_still_infeasible=True), "expected edits that persist for a task of 2 faults"),
+        (EpisodeSettings(max_steps=1), "expected max_steps to be at least 2, got 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            demonstrate(task, conversation, SOLVER, rules, SETTINGS, seed=0)
