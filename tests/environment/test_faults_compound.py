@@ -73,12 +73,10 @@ def test_1b_the_certificates_are_those_worked_by_hand() -> None:
     faults = tuple(multiple.SingleFault.of(slip, SOLVER) for slip in (RAISED_X, RAISED_Y))
     assert faults[0] is not None
     assert faults[1] is not None
-    revealed = cascade.revealed_at(row_element("r"), HIGH_NEED, conflict_of("row r", "row s"), SOLVER)
-    assert revealed is not None
     found = (
         multiple.certified(TWO_CAPS, (faults[0], faults[1]), EASY, SOLVER),
         distant.certified(ASKS_150, EASY, 30.0, SOLVER),
-        cascade.certified(LOW_CAP, HIGH_NEED, revealed, EASY, SOLVER),
+        cascade.certified(LOW_CAP, HIGH_NEED, conflict_of("row r", "row s"), EASY, SOLVER),
         bound_conflict.certified(TWICE_CAPPED, ASKS_20, EASY, SOLVER),
         ambiguous.certified(ASKS_95, EASY, SOLVER),
     )
@@ -143,13 +141,15 @@ def test_2b_causes_that_are_not_distant_are_refused() -> None:
 
 
 def test_2c_cascades_that_show_at_once_are_refused() -> None:
-    """With t before s the first conflict is r against s. Without t the true cap still contradicts s."""
+    """With t before s the first conflict is r against s. And if t were the first (at 16, against the true cap), the cap
+    would still contradict s without it."""
     r, s, t = CAP_AND_NEEDS.constraints
     program = replace(CAP_AND_NEEDS, constraints=(r, t, s))
     first, second = make_slip(program, SetRhs("r", 3.0), "d"), make_slip(program, SetRhs("s", 12.0), "d")
-    evidence = Cascade(conflict_of("row r", "row s"), 20.0)
-    assert cascade.certified(first, second, evidence, EASY, SOLVER) is RejectionReason.NOT_REVEALED
-    assert cascade.revealed_at(row_element("t"), second, evidence.revealed, SOLVER) is None
+    revealed = conflict_of("row r", "row s")
+    assert cascade.certified(first, second, revealed, EASY, SOLVER) is RejectionReason.NOT_REVEALED
+    high = make_slip(CAP_AND_NEEDS, SetRhs("t", 16.0), "wrong_rhs")
+    assert cascade.certified(high, HIGH_NEED, revealed, EASY, SOLVER) is RejectionReason.NO_OPTIMUM_WITHOUT
 
 
 def test_2d_a_bound_that_one_row_contradicts_is_refused() -> None:

@@ -41,27 +41,21 @@ def _cascades_at(
     source: CandidateSource, difficulty: Difficulty, element: Element, second: Slip, revealed: Conflict
 ) -> Findings:
     """Cascades that begin at an element of the second fault's conflict."""
-    evidence = revealed_at(element, second, revealed, source.solver)
-    if evidence is None:
+    relaxed = linear_relaxation(without_element(second.faulty, element))
+    if source.solver.solve(relaxed).status is not SolverStatus.OPTIMAL:
         yield RejectionReason.NO_OPTIMUM_WITHOUT
         return
     for first in islice(slips_of(source, (element,)), MOST_FIRSTS):
-        yield certified(first, second, evidence, difficulty, source.solver)
-
-
-def revealed_at(element: Element, second: Slip, revealed: Conflict, solver: Solver) -> Cascade | None:
-    """What the second fault reveals once the element is restored; None if the program has no optimum without it."""
-    without = without_element(second.faulty, element)
-    if solver.solve(linear_relaxation(without)).status is not SolverStatus.OPTIMAL:
-        return None
-    objective = solver.solve(without).objective
-    return None if objective is None else Cascade(revealed, objective)
+        yield certified(first, second, revealed, difficulty, source.solver)
 
 
 def certified(
-    first: Slip, second: Slip, evidence: Cascade, difficulty: Difficulty, solver: Solver
+    first: Slip, second: Slip, revealed: Conflict, difficulty: Difficulty, solver: Solver
 ) -> CertifiedFault | RejectionReason:
-    """Both slips, if the second does not show in the first conflict."""
+    """Both slips, if the second shows only once the first is repaired, and would not without its element.
+
+    ``revealed`` is the canonical conflict of the program with the second alone.
+    """
     faulty = apply(first.faulty, second.candidate.edit)
     suspected = suspicion(faulty, (first.element, second.element), difficulty, solver)
     if isinstance(suspected, RejectionReason):
@@ -74,6 +68,11 @@ def certified(
     left = smallest_relaxation(linear_relaxation(second.faulty), solver)
     if isinstance(left, RejectionReason):
         return left
+    # Integer optima are what takes longest, so this comes last.
+    objective = solver.solve(without_element(second.faulty, first.element)).objective
+    if objective is None:
+        return RejectionReason.NO_OPTIMUM_WITHOUT
+    evidence = Cascade(revealed, objective)
     variant = f"{first.candidate.variant}+{second.candidate.variant}"
     size = len(suspected.conflict.elements)
     return CertifiedFault(
