@@ -74,11 +74,16 @@ def elements_of(requirements: Iterable[Requirement]) -> list[str]:
 
 
 class Judge:
-    """Two HiGHS objects, one for linear and one for integer programs; every question is loaded afresh."""
+    """HiGHS objects for linear and for integer programs; every question is loaded afresh.
+
+    Where one cannot settle the numbers, another with presolve the other way is asked.
+    """
 
     def __init__(self) -> None:
-        self._lp = _highs({"presolve": "off", "solver": "simplex", "simplex_iteration_limit": ITERATION_LIMIT})
-        self._mip = _highs({"mip_rel_gap": 0.0, "mip_abs_gap": 0.0, "mip_max_nodes": NODE_LIMIT})
+        simplex = {"solver": "simplex", "simplex_iteration_limit": ITERATION_LIMIT}
+        branching = {"mip_rel_gap": 0.0, "mip_abs_gap": 0.0, "mip_max_nodes": NODE_LIMIT}
+        self._lp = [_highs({**simplex, "presolve": presolve}) for presolve in ("off", "on")]
+        self._mip = [_highs({**branching, "presolve": presolve}) for presolve in ("on", "off")]
 
     def feasible(self, requirements: Requirements) -> bool:
         """Whether they can be met together; of an integer program by a completed branch and bound."""
@@ -117,20 +122,22 @@ class Judge:
     def _optimum(self, requirements: Requirements, costs: dict[str, float], maximize: bool = False) -> float | None:
         """The best value, an infinity if there is no best one, None if the requirements cannot be met."""
         is_integer = any(r.part == "integrality" for r in requirements)
-        highs = self._mip if is_integer else self._lp
-        highs.passModel(*_arrays(requirements, costs, maximize))
-        highs.run()
-        status = highs.getModelStatus()
-        match status:
-            case highspy.HighsModelStatus.kOptimal | highspy.HighsModelStatus.kModelEmpty:
-                return highs.getObjectiveValue()
-            case highspy.HighsModelStatus.kInfeasible:
-                return None
-            case highspy.HighsModelStatus.kUnbounded | highspy.HighsModelStatus.kUnboundedOrInfeasible:
-                # Called for an optimum only after the requirements were found feasible.
-                return (math.inf if maximize else -math.inf) if costs else None
-            case _:
-                raise InconclusiveError(highs.modelStatusToString(status))
+        statuses: list[str] = []
+        for highs in self._mip if is_integer else self._lp:
+            highs.passModel(*_arrays(requirements, costs, maximize))
+            highs.run()
+            status = highs.getModelStatus()
+            match status:
+                case highspy.HighsModelStatus.kOptimal | highspy.HighsModelStatus.kModelEmpty:
+                    return highs.getObjectiveValue()
+                case highspy.HighsModelStatus.kInfeasible:
+                    return None
+                case highspy.HighsModelStatus.kUnbounded | highspy.HighsModelStatus.kUnboundedOrInfeasible:
+                    # Called for an optimum only after the requirements were found feasible.
+                    return (math.inf if maximize else -math.inf) if costs else None
+                case _:
+                    statuses.append(highs.modelStatusToString(status))
+        raise InconclusiveError(" and ".join(statuses))
 
 
 def conflict(judge: Judge, requirements: Requirements) -> Requirements:

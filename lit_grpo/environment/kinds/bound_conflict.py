@@ -19,7 +19,14 @@ from lit_grpo.environment.certificates import (
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.edits import SetBounds, apply
 from lit_grpo.environment.fault_candidates import LEAST_MARGIN, CandidateSource
-from lit_grpo.environment.kinds.measures import rows_of, smallest_relaxation, suspicion, total, without_rows
+from lit_grpo.environment.kinds.measures import (
+    conflict_of,
+    rows_of,
+    smallest_relaxation,
+    suspicion,
+    total,
+    without_rows,
+)
 from lit_grpo.environment.program import LinearProgram, Variable, VariableType, variable_element
 from lit_grpo.environment.relaxation import largest_value, linear_relaxation, smallest_value
 from lit_grpo.environment.solver import Conflict, Solver, SolverStatus
@@ -106,8 +113,12 @@ def _second_reach(relaxed: LinearProgram, variable: Variable, solver: Solver, si
     beyond = min(beyond, limit) if sign > 0 else max(beyond, limit)
     lower, upper = variable.effective_bounds
     asked = SetBounds(variable.name, beyond, upper) if sign > 0 else SetBounds(variable.name, lower, beyond)
-    conflict = solver.conflict(apply(relaxed, asked))
-    return None if conflict is None else extreme(solver, without_rows(relaxed, rows_of(conflict)), terms)
+    conflict = conflict_of(apply(relaxed, asked), solver)
+    return (
+        None
+        if isinstance(conflict, RejectionReason)
+        else extreme(solver, without_rows(relaxed, rows_of(conflict)), terms)
+    )
 
 
 def certified(

@@ -13,7 +13,7 @@ from lit_grpo.environment.certificates import Cascade, Certificate, CertifiedFau
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.edits import apply
 from lit_grpo.environment.fault_candidates import CandidateSource
-from lit_grpo.environment.kinds.measures import smallest_relaxation, suspicion, total, without_element
+from lit_grpo.environment.kinds.measures import conflict_of, smallest_relaxation, suspicion, total, without_element
 from lit_grpo.environment.kinds.slips import Slip, narrow_slips, slips_of
 from lit_grpo.environment.program import Element
 from lit_grpo.environment.relaxation import linear_relaxation
@@ -28,9 +28,9 @@ MOST_FIRSTS = 3
 def cascade_faults(source: CandidateSource, difficulty: Difficulty) -> Findings:
     """Pairs of slips, the second drawn first."""
     for second in islice(narrow_slips(source), MOST_SECONDS):
-        revealed = source.solver.conflict(linear_relaxation(second.faulty))
-        if revealed is None:
-            yield RejectionReason.INCONCLUSIVE
+        revealed = conflict_of(linear_relaxation(second.faulty), source.solver)
+        if isinstance(revealed, RejectionReason):
+            yield revealed
             continue
         others = [element for element in revealed.elements if element != second.element]
         for element in source.rng.sample(others, len(others)):

@@ -15,7 +15,7 @@ from lit_grpo.environment.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.edits import DropRow, apply
 from lit_grpo.environment.program import Element, LinearProgram, Sense, Variable
 from lit_grpo.environment.relaxation import largest_value, linear_relaxation, smallest_value
-from lit_grpo.environment.solver import Conflict, ConflictPart, Solver, Violation
+from lit_grpo.environment.solver import Conflict, ConflictPart, Solver, SolverStatus, Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,23 @@ def suspicion(
 ) -> Suspicion | RejectionReason:
     """The conflict of a program whose LP relaxation is infeasible, if its suspects are of the difficulty."""
     relaxed = linear_relaxation(faulty)
-    conflict = solver.conflict(relaxed)
-    if conflict is None:
-        return RejectionReason.INCONCLUSIVE
+    conflict = conflict_of(relaxed, solver)
+    if isinstance(conflict, RejectionReason):
+        return conflict
     num_decoys = count_decoys(relaxed, conflict, *faulty_elements)
     num_others = len(set(conflict.elements) - set(faulty_elements))
     if not PROFILES[difficulty].admits(len(faulty.variables), num_others + num_decoys):
         return RejectionReason.OTHER_DIFFICULTY
     return Suspicion(relaxed, conflict, num_decoys)
+
+
+def conflict_of(relaxed: LinearProgram, solver: Solver) -> Conflict | RejectionReason:
+    """The canonical conflict of an LP that should be infeasible; by rounding, it may not be."""
+    status = solver.solve(relaxed).status
+    if status is not SolverStatus.INFEASIBLE:
+        return RejectionReason.INCONCLUSIVE if status is SolverStatus.INCONCLUSIVE else RejectionReason.FEASIBLE
+    conflict = solver.conflict(relaxed)
+    return RejectionReason.INCONCLUSIVE if conflict is None else conflict
 
 
 def smallest_relaxation(relaxed: LinearProgram, solver: Solver) -> tuple[Violation, ...] | RejectionReason:

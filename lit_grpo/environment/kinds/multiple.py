@@ -22,7 +22,7 @@ from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.edits import apply_all
 from lit_grpo.environment.fault_candidates import CandidateSource
 from lit_grpo.environment.irreducible import subsystem
-from lit_grpo.environment.kinds.measures import smallest_relaxation, suspicion, total, without_element
+from lit_grpo.environment.kinds.measures import conflict_of, smallest_relaxation, suspicion, total, without_element
 from lit_grpo.environment.kinds.slips import Slip, slips
 from lit_grpo.environment.program import Element, LinearProgram
 from lit_grpo.environment.relaxation import linear_relaxation
@@ -43,8 +43,8 @@ class SingleFault:
     @classmethod
     def of(cls, slip: Slip, solver: Solver) -> SingleFault | None:
         """With its canonical conflict; None if a limit stopped the search."""
-        conflict = solver.conflict(linear_relaxation(slip.faulty))
-        return None if conflict is None else cls(slip, conflict)
+        conflict = conflict_of(linear_relaxation(slip.faulty), solver)
+        return None if isinstance(conflict, RejectionReason) else cls(slip, conflict)
 
     def is_independent_of(self, other: SingleFault) -> bool:
         """Neither is part of the other's conflict."""
