@@ -59,6 +59,13 @@ class Finding:
         """Whether the family is as good as useless."""
         return self.upper <= LIMIT
 
+    @property
+    def verdict(self) -> str:
+        """`tells` if the interval lies over 0, `open` if it is too wide to say either."""
+        if self.is_native:
+            return "native"
+        return "tells" if self.accuracy - self.chance > self.half_width else "open: more instances"
+
 
 def make_choices(size: ProgramSize | None, kind: FaultKind, seed: int, start: int) -> list[list[Choice]]:
     """What is to choose in each of `CHUNK` instances of the kind, from a position of the stream."""
@@ -135,7 +142,7 @@ def show(kind: FaultKind, found: Sequence[Finding], console: Console) -> None:
     for column in ("family", "picked", "chance", "above chance", "upper", "verdict"):
         table.add_column(column, justify="left" if column == "family" else "right")
     for f in found:
-        verdict = "apart" if f.family in APART else "native" if f.is_native else "TELLS"
+        verdict = "apart" if f.family in APART else f.verdict
         above = f"{100 * (f.accuracy - f.chance):+.1f} ± {100 * f.half_width:.1f}"
         shares = [f"{100 * share:.1f}" for share in (f.accuracy, f.chance)]
         table.add_row(f.family, *shares, above, f"{100 * f.upper:+.1f}", verdict)
