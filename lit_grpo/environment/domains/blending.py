@@ -5,6 +5,7 @@ An LP with one equality, the weight of the batch. Called through ``build_base``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
@@ -79,7 +80,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
 
 
 def _add_content(
-    draft: Draft, ingredients: list[str], sense: Sense, is_implied: bool, phrasings: tuple[str, ...]
+    draft: Draft, ingredients: Sequence[str], sense: Sense, is_implied: bool, phrasings: tuple[str, ...]
 ) -> None:
     """What the batch holds of something; where it is to be implied that there is any, all ingredients hold it."""
     rng = draft.rng

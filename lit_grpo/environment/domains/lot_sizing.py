@@ -61,8 +61,8 @@ SHARED_PHRASINGS = (
     "All weeks together, at {terms}, may use {limit} {subject}",
 )
 WEEKLY_PHRASINGS = (
-    "In that week there are {limit} {subject}, at {terms}",
-    "At {terms}, the week may use {limit} {subject}",
+    "There are {limit} {subject}, at {terms}",
+    "At {terms}, the plan may use {limit} {subject}",
 )
 
 
@@ -85,7 +85,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     uses = [({name: rng.randint(1, 9) for name in plan}, on_subject(SHARED_PHRASINGS, rng.choice(SHARED)))]
     for t, what in [(t, what) for what in WEEKLY for t in weeks if rng.random() < WEEKLY_SHARE]:
         use = {f"{does}_{t}": rng.randint(1, 20) for does in ("make", "setup")}
-        uses.append((use, on_subject(WEEKLY_PHRASINGS, what)))
+        uses.append((use, on_subject(WEEKLY_PHRASINGS, f"{what} in week {WEEK_NAMES[t - 1]}")))
     for i, (use, phrasings) in enumerate(uses):
         add = draft.implied if i % 2 == 0 else draft.planned
         add(use, Sense.LESS_EQUAL, phrasings)

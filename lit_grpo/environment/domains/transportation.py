@@ -78,7 +78,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     for town in towns:
         brought = {name: load[name] for name, (_, end) in routes.items() if end == town}
         draft.planned(brought, Sense.GREATER_EQUAL, on_subject(DEMAND_PHRASINGS, town))
-    limits = [
+    limits: list[tuple[dict[str, int], tuple[str, ...], str]] = [
         ({name: load[name] for name, (start, _) in routes.items() if start == depot}, STOCK_PHRASINGS, depot)
         for depot in depots
     ]
