@@ -1,8 +1,8 @@
 """A base model on the way: the rows so far, what is said of each, and the names that are left.
 
-Called by the domains whose rows are named without regard to what they ask (assignment, network_flow, facility_location,
-set_covering). A name that says "demand" would give a reversed sense away, and one that is only ever given to rows that
-a fault adds would give those away; here every row, and every spare name, is drawn from one list.
+Called by every domain for its programs above TINY. A name that says "demand" would give a reversed sense away, and one
+that is only ever given to rows that a fault adds would give those away; here every row, and every spare name, is drawn
+from one list, whatever the row asks.
 """
 
 from __future__ import annotations
@@ -80,6 +80,12 @@ class Draft:
         """A row with a given right-hand side, which the plan must meet."""
         return self._keep(make_row(self.variables, self.names.pop(), coefficients, sense, rhs), phrasings)
 
+    def implied(self, coefficients: Mapping[str, int], sense: Sense, phrasings: tuple[str, ...]) -> Constraint:
+        """A row that the bounds and one of the rows so far imply strictly; of a demand, they must imply 2 or more."""
+        row = implied_row(self.rng, self.variables, self.names.pop(), coefficients, sense, self.rows)
+        assert sense is Sense.LESS_EQUAL or row.rhs >= 1, f"expected a demand of at least 1, got {row}"
+        return self._keep(row, phrasings)
+
     def total(self, sense: Sense, rows: Sequence[Constraint], phrasings: tuple[str, ...]) -> Constraint:
         """A row that these rows imply strictly, and only together."""
         return self._keep(total_row(self.rng, self.variables, self.names.pop(), sense, rows), phrasings)
@@ -95,15 +101,12 @@ class Draft:
             is_implied = i % 2 == 1
             sense = self.rng.choice((Sense.LESS_EQUAL, Sense.GREATER_EQUAL))
             coefficients = self._coefficients(sense, is_implied)
-            if is_implied and sense is Sense.GREATER_EQUAL and self._least(coefficients) < COEFFICIENTS[0]:
+            if is_implied and sense is Sense.GREATER_EQUAL and not self.implies_demand(coefficients):
                 sense = Sense.LESS_EQUAL
             topics, subjects = (used, used_subjects) if sense is Sense.LESS_EQUAL else (owed, owed_subjects)
             phrasings = on_subject(topics.templates, subjects.pop())
-            if is_implied:
-                name = self.names.pop()
-                self._keep(implied_row(self.rng, self.variables, name, coefficients, sense, self.rows), phrasings)
-            else:
-                self.planned(coefficients, sense, phrasings)
+            add = self.implied if is_implied else self.planned
+            add(coefficients, sense, phrasings)
 
     def finish(
         self, domain: Domain, direction: Direction, objective: dict[str, int], phrasings: Phrasings, wording: Wording
@@ -123,8 +126,9 @@ class Draft:
             names |= {name for name, _ in self.rng.choice(demands).terms}
         return {v.name: self.rng.randint(*COEFFICIENTS) for v in self.variables if v.name in names}
 
-    def _least(self, coefficients: Mapping[str, int]) -> float:
-        return smallest_activity(coefficients, self.variables, self.rows)
+    def implies_demand(self, coefficients: Mapping[str, int]) -> bool:
+        """Whether the rows so far imply that these terms come to 2 or more, so that a demand of 1 can be implied."""
+        return smallest_activity(coefficients, self.variables, self.rows) >= 2
 
     def _keep(self, row: Constraint, phrasings: tuple[str, ...]) -> Constraint:
         self.rows.append(row)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from random import Random
 
-from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
-from lit_grpo.environment.domains.rows import implied_row, make_row, planned_row
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
+from lit_grpo.environment.domains.draft import Draft
 from lit_grpo.environment.domains.tiny import TinyTheme
-from lit_grpo.environment.domains.wording import Phrasings, specify
-from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
+from lit_grpo.environment.domains.wording import Phrasings, on_subject
+from lit_grpo.environment.program import Direction, Sense, Variable, VariableType
 
 TINY = TinyTheme(
     domain=Domain.LOT_SIZING,
@@ -26,7 +26,12 @@ TINY = TinyTheme(
 )
 
 WEEKS = {ProgramSize.SMALL: (2, 2), ProgramSize.MEDIUM: (3, 4), ProgramSize.LARGE: (5, 7)}
-SHARED = ("labour_hours", "machine_hours", "steel_tons", "energy_units", "pallet_places", "crane_lifts")
+WEEK_NAMES = ("one", "two", "three", "four", "five", "six", "seven")
+SHARED = ("hours of labour", "machine hours", "tons of steel", "units of energy", "pallet places", "lifts of the crane")
+WEEKLY = ("hours of labour", "units of energy", "lifts of the crane")
+WEEKLY_SHARE = 0.2
+"""Share of weeks that have a limit of their own, for each of these."""
+ENTRIES = tuple(f"entry_{number}" for number in range(11, 43))
 MOST_STOCK = 60
 
 PHRASINGS = Phrasings(
@@ -44,23 +49,21 @@ PHRASINGS = Phrasings(
     ),
 )
 BALANCE_PHRASINGS = (
-    "Customers of the week take {limit}, out of {terms}",
-    "With {terms}, what is sold comes to {limit}",
+    "Customers of week {subject} take {limit}, out of {terms}",
+    "With {terms}, what is sold in week {subject} comes to {limit}",
 )
 LINK_PHRASINGS = (
-    "Nothing is made without a set-up: {terms} is {limit}",
-    "The set-up gives room for the week: {terms} comes to {limit}",
+    "Nothing is made in week {subject} without a set-up: {terms} is {limit}",
+    "The set-up gives room for week {subject}: {terms} comes to {limit}",
 )
 SHARED_PHRASINGS = (
-    "Over all weeks there is {limit}, used by {terms}",
-    "All weeks together, at {terms}, may use {limit}",
+    "Over all weeks there are {limit} {subject}, used by {terms}",
+    "All weeks together, at {terms}, may use {limit} {subject}",
 )
-
-
-WEEKLY_PHRASINGS = ("That week there is {limit}, at {terms}", "At {terms}, the week may use {limit}")
-WEEKLY = ("labour", "energy", "crane")
-WEEKLY_SHARE = 0.2
-"""Share of weeks that have a limit of their own, for each of these."""
+WEEKLY_PHRASINGS = (
+    "There are {limit} {subject}, at {terms}",
+    "At {terms}, the plan may use {limit} {subject}",
+)
 
 
 def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
@@ -70,29 +73,23 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     kept = {t: rng.randint(0, 20) if t < len(weeks) else 0 for t in weeks}
     room = {t: made[t] + rng.randint(5, 60) for t in weeks}
     variables = [v for t in weeks for v in _week_variables(rng, t, room[t])]
-    rows: list[Constraint] = []
+    rng.shuffle(variables)
+    plan = {f"make_{t}": made[t] for t in weeks} | {f"setup_{t}": 1 for t in weeks}
+    draft = Draft(rng, variables, plan, rng.sample(ENTRIES, len(ENTRIES)))
     for t in weeks:
         demand = made[t] + kept.get(t - 1, 0) - kept[t]
         flows = ({f"stock_{t - 1}": 1} if t > 1 else {}) | {f"make_{t}": 1, f"stock_{t}": -1}
-        rows.append(make_row(variables, f"balance_{t}", flows, Sense.EQUAL, demand))
-        rows.append(make_row(variables, f"link_{t}", {f"make_{t}": 1, f"setup_{t}": -room[t]}, Sense.LESS_EQUAL, 0))
-    plan = {f"make_{t}": made[t] for t in weeks} | {f"setup_{t}": 1 for t in weeks}
-    shared = rng.sample(SHARED, len(SHARED))
-    weekly = {f"{what}_{t}": t for what in WEEKLY for t in weeks}
-    chosen = [name for name in weekly if rng.random() < WEEKLY_SHARE]
-    uses = {shared[0]: {name: rng.randint(1, 9) for name in plan}}
-    uses |= {name: {f"{what}_{weekly[name]}": rng.randint(1, 20) for what in ("make", "setup")} for name in chosen}
-    for i, (name, use) in enumerate(uses.items()):
-        if i % 2 == 0:
-            rows.append(implied_row(rng, variables, name, use, Sense.LESS_EQUAL, []))
-        else:
-            rows.append(planned_row(rng, variables, name, use, Sense.LESS_EQUAL, plan))
-    rng.shuffle(rows)
-    program = make_program(Direction.MINIMIZE, _costs(rng, weeks), variables, rows)
-    phrasings = {f"balance_{t}": BALANCE_PHRASINGS for t in weeks} | {f"link_{t}": LINK_PHRASINGS for t in weeks}
-    phrasings |= dict.fromkeys(weekly, WEEKLY_PHRASINGS) | dict.fromkeys(shared, SHARED_PHRASINGS)
-    text = specify(rng, wording, PHRASINGS, program, phrasings)
-    return BaseModel(Domain.LOT_SIZING, program, text, (*shared[1:], *(n for n in weekly if n not in chosen)))
+        link = {f"make_{t}": 1, f"setup_{t}": -room[t]}
+        draft.exact(flows, Sense.EQUAL, demand, on_subject(BALANCE_PHRASINGS, WEEK_NAMES[t - 1]))
+        draft.exact(link, Sense.LESS_EQUAL, 0, on_subject(LINK_PHRASINGS, WEEK_NAMES[t - 1]))
+    uses = [({name: rng.randint(1, 9) for name in plan}, on_subject(SHARED_PHRASINGS, rng.choice(SHARED)))]
+    for t, what in [(t, what) for what in WEEKLY for t in weeks if rng.random() < WEEKLY_SHARE]:
+        use = {f"{does}_{t}": rng.randint(1, 20) for does in ("make", "setup")}
+        uses.append((use, on_subject(WEEKLY_PHRASINGS, f"{what} in week {WEEK_NAMES[t - 1]}")))
+    for i, (use, phrasings) in enumerate(uses):
+        add = draft.implied if i % 2 == 0 else draft.planned
+        add(use, Sense.LESS_EQUAL, phrasings)
+    return draft.finish(Domain.LOT_SIZING, Direction.MINIMIZE, _costs(rng, weeks), PHRASINGS, wording)
 
 
 def _week_variables(rng: Random, week: int, room: int) -> tuple[Variable, Variable, Variable]:

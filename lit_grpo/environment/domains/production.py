@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from random import Random
 
-from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
-from lit_grpo.environment.domains.rows import implied_row, planned_row, upper_bound
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
+from lit_grpo.environment.domains.draft import Draft
+from lit_grpo.environment.domains.rows import upper_bound
 from lit_grpo.environment.domains.tiny import TinyTheme
-from lit_grpo.environment.domains.wording import Phrasings, specify
-from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
+from lit_grpo.environment.domains.wording import Phrasings, on_subject
+from lit_grpo.environment.program import Direction, Sense, Variable, VariableType
 
 TINY = TinyTheme(
     domain=Domain.PRODUCTION,
@@ -31,11 +32,12 @@ PRODUCTS = tuple(
     for piece in ("chair", "desk", "shelf", "bed", "lamp")
 )
 RESOURCES = tuple(
-    f"{place}_{what}"
-    for place in ("saw", "sanding", "assembly", "paint", "packing", "drying", "store")
-    for what in ("hours", "space")
+    f"{unit} of {place}"
+    for place in ("sawing", "sanding", "assembly", "painting", "packing", "drying", "storing")
+    for unit in ("hours", "square metres")
 )
-ORDERS = tuple(f"{who}_order" for who in ("hotel", "school", "office", "export", "web", "clinic", "retail", "studio"))
+CUSTOMERS = ("hotel", "school", "office", "exporter", "web shop", "clinic", "retailer", "studio")
+CARDS = tuple(f"card_{number}" for number in range(11, 43))
 
 PHRASINGS = Phrasings(
     introduction="A furniture maker plans next week's production.",
@@ -49,10 +51,13 @@ PHRASINGS = Phrasings(
     ),
 )
 RESOURCE_PHRASINGS = (
-    "There is {limit} available, used at {terms}",
-    "Products take {terms}, and {limit} can be had",
+    "There are {limit} {subject} available, used at {terms}",
+    "Products take {terms}, and {limit} {subject} can be had",
 )
-ORDER_PHRASINGS = ("The customer must get {limit}, counting {terms}", "Counting {terms}, we owe {limit}")
+ORDER_PHRASINGS = (
+    "The {subject} must get {limit} pieces, counting {terms}",
+    "Counting {terms}, the {subject} is owed {limit} pieces",
+)
 
 
 def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
@@ -64,22 +69,16 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
         for name, made in plan.items()
     ]
     num_rows = size.draw(rng)
-    num_orders = min(len(ORDERS) - 2, max(1, num_rows // 3))
-    resources = rng.sample(RESOURCES, len(RESOURCES))
-    orders = rng.sample(ORDERS, len(ORDERS))
+    num_orders = min(len(CUSTOMERS) - 2, max(1, num_rows // 3))
     num_resources = min(num_rows - num_orders, len(RESOURCES) - 2)
-    rows: list[Constraint] = []
-    for i, name in enumerate(resources[:num_resources]):
-        use = {p: rng.randint(1, 20) for p in products if rng.random() < 0.6} or {products[0]: rng.randint(1, 20)}
-        if i % 2 == 0:
-            rows.append(planned_row(rng, variables, name, use, Sense.LESS_EQUAL, plan))
-        else:
-            rows.append(implied_row(rng, variables, name, use, Sense.LESS_EQUAL, rows))
-    for name in orders[:num_orders]:
+    draft = Draft(rng, variables, plan, rng.sample(CARDS, len(CARDS)))
+    for i, resource in enumerate(rng.sample(RESOURCES, num_resources)):
+        use = {p: rng.randint(1, 20) for p in products if rng.random() < 0.6}
+        use = use or {rng.choice(products): rng.randint(1, 20)}
+        add = draft.planned if i % 2 == 0 else draft.implied
+        add(use, Sense.LESS_EQUAL, on_subject(RESOURCE_PHRASINGS, resource))
+    for customer in rng.sample(CUSTOMERS, num_orders):
         counted = dict.fromkeys(rng.sample(products, rng.randint(2, min(4, len(products)))), 1)
-        rows.append(planned_row(rng, variables, name, counted, Sense.GREATER_EQUAL, plan))
-    rng.shuffle(rows)
-    program = make_program(Direction.MAXIMIZE, {name: rng.randint(5, 95) for name in products}, variables, rows)
-    phrasings = dict.fromkeys(resources, RESOURCE_PHRASINGS) | dict.fromkeys(orders, ORDER_PHRASINGS)
-    text = specify(rng, wording, PHRASINGS, program, phrasings)
-    return BaseModel(Domain.PRODUCTION, program, text, (*resources[num_resources:], *orders[num_orders:]))
+        draft.planned(counted, Sense.GREATER_EQUAL, on_subject(ORDER_PHRASINGS, customer))
+    profits = {name: rng.randint(5, 95) for name in products}
+    return draft.finish(Domain.PRODUCTION, Direction.MAXIMIZE, profits, PHRASINGS, wording)

@@ -40,7 +40,7 @@ def planned_row(
     """An inequality that the plan satisfies with at most a sixth to spare, or an equality that it meets."""
     activity = sum(value * plan[variable] for variable, value in coefficients.items())
     spare = 0 if sense is Sense.EQUAL else rng.randint(0, max(1, activity // 6))
-    rhs = activity + spare if sense is Sense.LESS_EQUAL else max(0, activity - spare)
+    rhs = activity + spare if sense is Sense.LESS_EQUAL else max(min(1, activity), activity - spare)
     return make_row(variables, name, coefficients, sense, rhs)
 
 

@@ -5,12 +5,14 @@ An integer program. A shift covers neighbouring hours. Called through ``build_ba
 
 from __future__ import annotations
 
+from itertools import combinations
 from random import Random
 
-from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
-from lit_grpo.environment.domains.rows import implied_row, planned_row, upper_bound
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
+from lit_grpo.environment.domains.draft import Draft
+from lit_grpo.environment.domains.rows import upper_bound
 from lit_grpo.environment.domains.tiny import TinyTheme
-from lit_grpo.environment.domains.wording import Phrasings, specify
+from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
 from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
 
 TINY = TinyTheme(
@@ -25,7 +27,14 @@ TINY = TinyTheme(
 )
 
 SHIFTS = tuple(f"{who}_{start:02d}" for who in ("senior", "junior", "trainee") for start in range(6, 15))
-SHARED = ("wage_budget", "desk_places", "training_days", "meal_vouchers", "parking_places")
+SHARED = ("pounds of wages", "places at desks", "days of training", "meal vouchers", "parking places")
+HOURS = {
+    6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven", 12: "noon", 13: "one", 14: "two",
+    15: "three", 16: "four", 17: "five", 18: "six in the evening", 19: "seven in the evening",
+}  # fmt: skip
+"""Every hour of every shift, and what it is called: each shift covers as many of them."""
+SHIFT_HOURS = 6
+TICKETS = tuple(f"ticket_{number}" for number in range(11, 43))
 
 PHRASINGS = Phrasings(
     introduction="A call centre plans tomorrow's shifts; a shift's number is the hour it starts.",
@@ -39,38 +48,48 @@ PHRASINGS = Phrasings(
     ),
 )
 HOUR_PHRASINGS = (
-    "In this hour {limit} calls must be taken, at {terms}",
-    "Taking {terms}, the staff must manage {limit}",
+    "In the hour from {subject}, {limit} calls must be taken, at {terms}",
+    "Taking {terms}, the staff must manage {limit} calls from {subject} on",
 )
-SHARED_PHRASINGS = ("The centre has {limit} in all, at {terms}", "All shifts together, at {terms}, may use {limit}")
+HOURS_PHRASINGS = (
+    "Added up over the hours from {subject}, {limit} calls must be taken, at {terms}",
+    "Taking {terms}, the staff must manage {limit} calls in the hours from {subject} together",
+)
+SHARED_PHRASINGS = (
+    "The centre has {limit} {subject} in all, at {terms}",
+    "All shifts together, at {terms}, may use {limit} {subject}",
+)
 
 
 def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
-    """A day of shifts."""
-    shifts = sorted(rng.sample(SHIFTS, size.draw(rng)))
+    """A day of shifts: every second row on calls adds up two hours, and so is implied by theirs."""
+    shifts = rng.sample(SHIFTS, size.draw(rng))
     plan = {name: rng.randint(2, 15) for name in shifts}
     variables = [
         Variable(name, float(rng.choice((0, 0, 1))), upper_bound(rng, n, 20, sum(plan.values())), VariableType.INTEGER)
         for name, n in plan.items()
     ]
-    hours = rng.sample(range(8, 20), 12)
     num_shared = 1 if size is ProgramSize.SMALL else 3
     num_hours = min(10, size.draw(rng) - num_shared)
-    rows: list[Constraint] = []
-    for i, hour in enumerate(hours[:num_hours]):
-        calls = {name: rng.randint(1, 12) for name in shifts if 0 <= hour - int(name[-2:]) < 6}
-        calls = calls or {rng.choice(shifts): rng.randint(1, 12)}
-        if i % 2 == 0:
-            rows.append(planned_row(rng, variables, f"calls_{hour:02d}", calls, Sense.GREATER_EQUAL, plan))
-        else:
-            rows.append(implied_row(rng, variables, f"calls_{hour:02d}", calls, Sense.GREATER_EQUAL, rows))
-    shared = rng.sample(SHARED, len(SHARED))
-    for name in shared[:num_shared]:
+    draft = Draft(rng, variables, plan, rng.sample(TICKETS, len(TICKETS)))
+    covered = [hour for hour in HOURS if _on_duty(shifts, hour)]
+    hours = rng.sample(covered, num_hours // 2 + 1)
+    calls = {hour: _add_hour(draft, hour, _on_duty(shifts, hour)) for hour in hours}
+    for together in rng.sample(list(combinations(sorted(hours), 2)), num_hours - len(hours)):
+        named = on_subject(HOURS_PHRASINGS, listed([HOURS[hour] for hour in together]))
+        draft.total(Sense.GREATER_EQUAL, [calls[hour] for hour in together], named)
+    for what in rng.sample(SHARED, num_shared):
         use = {shift: rng.randint(1, 9) for shift in shifts}
-        rows.append(planned_row(rng, variables, name, use, Sense.LESS_EQUAL, plan))
-    rng.shuffle(rows)
-    program = make_program(Direction.MINIMIZE, {name: rng.randint(8, 40) for name in shifts}, variables, rows)
-    hour_names = [f"calls_{hour:02d}" for hour in hours]
-    phrasings = dict.fromkeys(hour_names, HOUR_PHRASINGS) | dict.fromkeys(shared, SHARED_PHRASINGS)
-    text = specify(rng, wording, PHRASINGS, program, phrasings)
-    return BaseModel(Domain.STAFFING, program, text, (*hour_names[num_hours:], *shared[num_shared:]))
+        draft.planned(use, Sense.LESS_EQUAL, on_subject(SHARED_PHRASINGS, what))
+    wages = {name: rng.randint(8, 40) for name in shifts}
+    return draft.finish(Domain.STAFFING, Direction.MINIMIZE, wages, PHRASINGS, wording)
+
+
+def _on_duty(shifts: list[str], hour: int) -> list[str]:
+    """The shifts, named after the hour they start, that cover the hour."""
+    return [name for name in shifts if 0 <= hour - int(name[-2:]) < SHIFT_HOURS]
+
+
+def _add_hour(draft: Draft, hour: int, on_duty: list[str]) -> Constraint:
+    calls = {name: draft.rng.randint(1, 12) for name in on_duty}
+    return draft.planned(calls, Sense.GREATER_EQUAL, on_subject(HOUR_PHRASINGS, HOURS[hour]))

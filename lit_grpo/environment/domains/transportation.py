@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from random import Random
 
-from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, make_program
-from lit_grpo.environment.domains.rows import implied_row, planned_row
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
+from lit_grpo.environment.domains.draft import Draft
 from lit_grpo.environment.domains.tiny import TinyTheme
-from lit_grpo.environment.domains.wording import Phrasings, specify
-from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
+from lit_grpo.environment.domains.wording import Phrasings, on_subject
+from lit_grpo.environment.program import Direction, Sense, Variable, VariableType
 
 TINY = TinyTheme(
     domain=Domain.TRANSPORTATION,
@@ -27,7 +27,8 @@ TINY = TinyTheme(
 
 DEPOTS = ("north", "south", "east", "west", "harbour")
 TOWNS = ("ashby", "burton", "corby", "dover", "ely", "frome")
-SHARED = ("driver_hours", "fuel_litres", "toll_money", "engine_service", "tyre_wear", "night_passes")
+SHARED = ("hours of drivers", "litres of fuel", "pounds of toll", "engine services", "tyres", "night passes")
+LETTERS = tuple(f"letter_{number}" for number in range(11, 43))
 GRIDS = {
     ProgramSize.SMALL: ((2, 2), (2, 3)),
     ProgramSize.MEDIUM: ((3, 3), (2, 5), (3, 4)),
@@ -46,19 +47,23 @@ PHRASINGS = Phrasings(
     ),
 )
 STOCK_PHRASINGS = (
-    "The depot has {limit} crates in stock, loaded at {terms}",
-    "Loading {terms}, the depot can give {limit}",
+    "The {subject} depot has {limit} crates in stock, loaded at {terms}",
+    "Loading {terms}, the {subject} depot can give {limit}",
 )
 DEMAND_PHRASINGS = (
-    "The town needs {limit} crates, brought at {terms}",
-    "Bringing {terms}, the lorries must deliver {limit}",
+    "The town of {subject} needs {limit} crates, brought at {terms}",
+    "Bringing {terms}, the lorries must deliver {limit} to {subject}",
 )
-SHARED_PHRASINGS = ("The fleet has {limit} to spend, at {terms}", "All trips together, at {terms}, may use {limit}")
-
-
-LOCAL_PHRASINGS = ("On the spot there is {limit} to use, at {terms}", "At {terms}, the place can take {limit}")
+SHARED_PHRASINGS = (
+    "The fleet has {limit} {subject} to spend, at {terms}",
+    "All trips together, at {terms}, may use {limit} {subject}",
+)
+LOCAL_PHRASINGS = (
+    "At the gates of {subject} there are {limit} minutes to use, at {terms}",
+    "At {terms}, the gates of {subject} can take {limit} minutes",
+)
 LOCAL_SHARE = 0.4
-"""Share of depots and towns with a limit of their own."""
+"""Share of places with a limit at their gates."""
 
 
 def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
@@ -69,27 +74,22 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     plan = {name: rng.randint(1, 12) for name in routes}
     variables = [Variable(name, 0.0, float(n + rng.randint(1, 15)), VariableType.INTEGER) for name, n in plan.items()]
     load = {name: rng.randint(5, 40) for name in routes}
-    rows: list[Constraint] = []
+    draft = Draft(rng, variables, plan, rng.sample(LETTERS, len(LETTERS)))
     for town in towns:
         brought = {name: load[name] for name, (_, end) in routes.items() if end == town}
-        rows.append(planned_row(rng, variables, f"demand_{town}", brought, Sense.GREATER_EQUAL, plan))
-    limits = {f"stock_{d}": {name: load[name] for name, ends in routes.items() if ends[0] == d} for d in depots}
-    local = {f"gates_{place}": [n for n, ends in routes.items() if place in ends] for place in (*depots, *towns)}
-    chosen = [name for name in local if rng.random() < LOCAL_SHARE][: len(local) - 1]
-    shared = rng.sample(SHARED, len(SHARED))
-    num_shared = 1 if size is ProgramSize.SMALL else 2
-    limits |= {name: {route: rng.randint(1, 9) for route in local[name]} for name in chosen}
-    limits |= {name: {route: rng.randint(1, 9) for route in routes} for name in shared[:num_shared]}
-    for i, (name, use) in enumerate(limits.items()):
-        if i % 2 == 0:
-            rows.append(planned_row(rng, variables, name, use, Sense.LESS_EQUAL, plan))
-        else:
-            rows.append(implied_row(rng, variables, name, use, Sense.LESS_EQUAL, rows))
-    rng.shuffle(rows)
-    program = make_program(Direction.MINIMIZE, {name: rng.randint(20, 95) for name in routes}, variables, rows)
-    phrasings = {f"stock_{d}": STOCK_PHRASINGS for d in depots} | {f"demand_{t}": DEMAND_PHRASINGS for t in towns}
-    phrasings |= dict.fromkeys(local, LOCAL_PHRASINGS) | dict.fromkeys(shared, SHARED_PHRASINGS)
-    text = specify(rng, wording, PHRASINGS, program, phrasings)
-    return BaseModel(
-        Domain.TRANSPORTATION, program, text, (*shared[num_shared:], *(n for n in local if n not in chosen))
-    )
+        draft.planned(brought, Sense.GREATER_EQUAL, on_subject(DEMAND_PHRASINGS, town))
+    limits: list[tuple[dict[str, int], tuple[str, ...], str]] = [
+        ({name: load[name] for name, (start, _) in routes.items() if start == depot}, STOCK_PHRASINGS, depot)
+        for depot in depots
+    ]
+    chosen = [place for place in (*depots, *towns) if rng.random() < LOCAL_SHARE][: num_depots + num_towns - 1]
+    for place in chosen:
+        local = {name: rng.randint(1, 9) for name, ends in routes.items() if place in ends}
+        limits.append((local, LOCAL_PHRASINGS, place))
+    for what in rng.sample(SHARED, 1 if size is ProgramSize.SMALL else 2):
+        limits.append(({name: rng.randint(1, 9) for name in routes}, SHARED_PHRASINGS, what))
+    for i, (use, templates, subject) in enumerate(limits):
+        add = draft.planned if i % 2 == 0 else draft.implied
+        add(use, Sense.LESS_EQUAL, on_subject(templates, subject))
+    costs = {name: rng.randint(20, 95) for name in routes}
+    return draft.finish(Domain.TRANSPORTATION, Direction.MINIMIZE, costs, PHRASINGS, wording)
