@@ -16,7 +16,7 @@ from lit_grpo.environment.program import Constraint, Direction, LinearProgram, S
 from lit_grpo.environment.solver import Solver, SolverStatus
 
 TOLERANCE = 1e-5
-"""Of a requirement whose largest coefficient is 1, times max(1, |right-hand side|): ten times what the score forgives."""
+"""Of a requirement whose largest coefficient is 1, times max(1, |right-hand side|): ten times what a score forgives."""
 
 
 def differences(program: LinearProgram, original: LinearProgram, solver: Solver) -> list[str]:
