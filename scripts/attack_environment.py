@@ -19,6 +19,7 @@ from rich.table import Table
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.attacks import ATTACKS
 from lit_grpo.environment.baselines import BaselineEpisode, BaselinePolicy, InformedRandom, Oracle, run_baseline
+from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.equivalence import differences
@@ -48,9 +49,9 @@ class Earnings:
         return sum(self.rewards) / len(self.rewards)
 
 
-def make_tasks(num_tasks: int, seed: int, solver: HighsSolver) -> list[Task]:
-    """Tasks of every kind, domain and difficulty, half of them tiny; the order is drawn."""
-    settings = [TaskSettings(size=size) for size in SIZES]
+def make_tasks(num_tasks: int, difficulties: Sequence[Difficulty], seed: int, solver: HighsSolver) -> list[Task]:
+    """Tasks of every kind and domain, half of them tiny; the order is drawn."""
+    settings = [TaskSettings(size=size, difficulties=dict.fromkeys(difficulties, 1.0)) for size in SIZES]
     tasks = [generate_task(settings[i % 2], Split.TEST, seed, i, solver) for i in range(num_tasks)]
     random.Random(seed).shuffle(tasks)
     return tasks
@@ -117,10 +118,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=10_000, help="of the two searchers together")
     parser.add_argument("--num-tasks", type=int, default=200)
+    parser.add_argument(
+        "--difficulties", type=Difficulty, nargs="+", choices=list(Difficulty), default=list(Difficulty)
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     solver = HighsSolver()
-    tasks = make_tasks(arguments.num_tasks, arguments.seed, solver)
+    tasks = make_tasks(arguments.num_tasks, arguments.difficulties, arguments.seed, solver)
     references = [play(policy, tasks, solver, arguments.seed) for policy in (InformedRandom(), Oracle())]
     attacks = [play(attack, tasks, solver, arguments.seed) for attack in ATTACKS]
     half = arguments.episodes // 2
