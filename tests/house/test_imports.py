@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "rollout": BELOW_ROLLOUT,
     "modules": BELOW_MODULES,
     "repair": BELOW_MODULES,
+    "adapters": BELOW_ROLLOUT | {"rollout"},
     "callbacks": EVERYTHING | {"repair"},
     "config_errors": {"environment"},
     "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "experiments"},
