@@ -27,7 +27,7 @@ from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 
 solver = HighsSolver()
 settings = TaskSettings(size=ProgramSize.TINY)
-tasks = [generate_task(settings, Split.TRAIN, 0, index, solver) for index in range(8 * arguments.steps)]
+tasks = [generate_task(settings, Split.TRAIN, 0, index, solver) for index in range(4 * arguments.steps)]
 tokenizer = AutoTokenizer.from_pretrained(arguments.checkpoint, padding_side="left")
 trainer = GRPOTrainer(
     model=AutoModelForCausalLM.from_pretrained(arguments.checkpoint),
@@ -39,7 +39,7 @@ trainer = GRPOTrainer(
         use_cpu=True,
         bf16=False,
         max_steps=arguments.steps,
-        per_device_train_batch_size=64,
+        per_device_train_batch_size=32,
         num_generations=8,
         max_completion_length=48,
         learning_rate=3e-4,
