@@ -91,7 +91,10 @@ def _check_faithful(episodes: list[BaselineEpisode[Task]]) -> None:
 
 def test_1_the_honest_attempt() -> None:
     honest = Attack("honest", lambda view, rng: "hm" if view.turn == 0 else Oracle().act(view, rng))
-    assert [_reward(played) for played in _play(honest)] == pytest.approx([HONEST] * len(_tasks()))
+    # One wrong turn of the spare ones: four where one edit repairs, fewer where there are several faults.
+    expected = [0.8 + 0.2 * (1 - 1 / (5 - len(task.fault.inverse))) for task in _tasks()]
+    assert max(expected) == pytest.approx(HONEST)
+    assert [_reward(played) for played in _play(honest)] == pytest.approx(expected)
     assert [_reward(played) for played in _play(Oracle())] == pytest.approx([1.0] * len(_tasks()))
     assert DIAGNOSIS_ALONE < _bar() < HONEST
 
