@@ -92,6 +92,8 @@ def name_features(name: str) -> list[float]:
         buckets[crc32(word.encode()) % NUM_NAME_BUCKETS] = 1.0
     (number,) = _numbers([name])
     return [*buckets, float(len(name)), float(len(words)), float(words[-1].isdecimal()), float(number)]
+
+
 def place_features(place: int, number: int, domain: Domain) -> list[float]:
     """Where the element stands among its like, from both ends, and in which domain."""
     ends = [place == 0, place == 1, place == number - 2, place == number - 1]
