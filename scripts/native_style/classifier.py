@@ -107,6 +107,9 @@ class Batch:
 class Chooser(nn.Module):
     """Standardises the features by what it learns from, and scores slots."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, seen: Batch) -> None:
         super().__init__()
         present = seen.features[seen.is_slot]

@@ -85,14 +85,15 @@ def instances(stream: Stream, number: int, folder: Path, pool: ProcessPoolExecut
     path = folder / stream.file_name
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     found = [instance for instance in map(from_line, lines) if instance.is_a_choice]
-    while len(found) < number:
-        num_chunks = math.ceil((number - len(found)) / CHUNK)
-        starts = range(len(lines), len(lines) + num_chunks * CHUNK, CHUNK)
-        made = [line for chunk in pool.map(partial(_make_lines, stream), starts) for line in chunk]
-        with path.open("a", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in made)
-        lines += made
-        found += [instance for instance in map(from_line, made) if instance.is_a_choice]
+    start = len(lines)
+    with path.open("a", encoding="utf-8") as file:
+        while len(found) < number:
+            starts = range(start, start + math.ceil((number - len(found)) / CHUNK) * CHUNK, CHUNK)
+            start = starts.stop
+            for chunk in pool.map(partial(_make_lines, stream), starts):
+                file.writelines(f"{line}\n" for line in chunk)
+                file.flush()
+                found += [instance for instance in map(from_line, chunk) if instance.is_a_choice]
     return found[:number]
 
 

@@ -82,26 +82,24 @@ def leaking(leak: str, share: float, number: int) -> list[Choice]:
 
 @pytest.mark.parametrize("leak", FAMILIES)
 def test_1_a_leak_is_found_by_its_family_alone(leak: str) -> None:
-    choices = leaking(leak, 1.0, 400)
-    for family in FAMILIES:
-        found = found_by(choices, 0, (family, (family,)))
-        assert found.chance == pytest.approx(0.2)
-        if family == leak:
-            assert found.accuracy > 0.98
-            assert found.verdict == "tells"
-        else:
-            assert found.accuracy < 0.3
+    choices = leaking(leak, 1.0, 300)
+    found = found_by(choices, 0, (leak, (leak,)))
+    assert found.chance == pytest.approx(0.2)
+    assert found.accuracy > 0.98
+    assert found.verdict == "tells"
+    blind = found_by(choices, 0, ("the others", [family for family in FAMILIES if family != leak]))
+    assert blind.accuracy < 0.3
 
 
 def test_1a_a_leak_in_every_fourth_instance_is_found() -> None:
     """A quarter is picked for sure, the rest at chance: 25 + 75 / 5 = 40 %, twice what chance picks."""
-    found = found_by(leaking("names", 0.25, 1200), 0, ("style", FAMILIES))
+    found = found_by(leaking("names", 0.25, 800), 0, ("style", FAMILIES))
     assert found.verdict == "tells"
     assert 0.3 < found.accuracy < 0.5
 
 
 def test_2_what_tells_nothing_is_native() -> None:
-    choices = leaking("names", 0.0, 3000)
+    choices = leaking("names", 0.0, 2000)
     assert found_by(choices, 0, ("names", ("names",))).verdict == "native"
     order = found_by(choices[:100], 0, ("order of terms", ("order of terms",)))
     assert (order.above, order.half_width) == (pytest.approx(0.0, abs=1e-6), pytest.approx(0.0, abs=1e-6))
