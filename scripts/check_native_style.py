@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -70,6 +70,21 @@ def show(kind: FaultKind, num_instances: int, found: Sequence[Finding], console:
     console.print(table)
 
 
+def markdown(tables: Mapping[FaultKind, Sequence[Finding]]) -> str:
+    """All kinds in one table, as in docs/native_style.md: a column per kind, points above chance (95 %)."""
+    columns = list(tables.values())
+    rows = [
+        ["", *(kind.value for kind in tables)],
+        ["---"] * (1 + len(columns)),
+        ["choices", *(str(found[0].num_choices) for found in columns)],
+        ["chance, %", *(f"{100 * found[0].chance:.1f}" for found in columns)],
+    ]
+    for i, (name, _) in enumerate(GROUPS):
+        label = f"apart: {name}" if name in APART else name
+        rows.append([label, *(f"{100 * found[i].above:+.1f} ± {100 * found[i].half_width:.1f}" for found in columns)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def main() -> int:
     """Make, train, print; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,16 +96,17 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=Path("runs/native_style"), help="folder (%(default)s)")
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
-    console, is_native = Console(width=100), True
+    console, tables = Console(width=100), dict[FaultKind, list[Finding]]()
     with ProcessPoolExecutor(options.processes) as pool:
         for kind in [FaultKind(letter) for letter in options.kinds]:
             stream = Stream(kind, options.size, options.seed)
             made = instances(stream, options.instances, options.cache, pool)
             choices = [choice for instance in made for choice in choices_of(instance)]
-            found = list(pool.map(partial(found_by, choices, options.seed), GROUPS))
-            show(kind, len(made), found, console)
-            is_native = is_native and all(f.verdict == "native" for f in found if f.family not in APART)
-    return 0 if is_native else 1
+            tables[kind] = list(pool.map(partial(found_by, choices, options.seed), GROUPS))
+            show(kind, len(made), tables[kind], console)
+    print(markdown(tables))
+    verdicts = [f.verdict for found in tables.values() for f in found if f.family not in APART]
+    return 0 if set(verdicts) == {"native"} else 1
 
 
 if __name__ == "__main__":
