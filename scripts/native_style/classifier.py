@@ -23,7 +23,8 @@ LIMIT = 0.03
 """What the upper end of an interval may lie above chance."""
 NUM_FOLDS = 4
 WIDTH = 32
-BATCH = 64
+BATCH = 256
+LEARNING_RATE = 1e-2
 NUM_EPOCHS = 15
 TIE = 1e-5
 """Scores closer than this are the same: the order of summation may change the last bits."""
@@ -99,6 +100,13 @@ class Batch:
         is_faulty = torch.tensor([c.is_faulty + [False] * (most - len(c.is_faulty)) for c in choices])
         return cls(features, is_slot, is_faulty)
 
+    @property
+    def tells_slots_apart(self) -> bool:
+        """Whether any two slots of a choice differ; if none do, every network scores them alike."""
+        unused = ~self.is_slot.unsqueeze(-1)
+        least = self.features.masked_fill(unused, math.inf).amin(1)
+        return bool((self.features.masked_fill(unused, -math.inf).amax(1) > least).any())
+
     def part(self, which: Tensor) -> Batch:
         """Some of the choices, by index or mask."""
         return Batch(self.features[which], self.is_slot[which], self.is_faulty[which])
@@ -127,7 +135,7 @@ class Chooser(nn.Module):
 def trained(seen: Batch) -> Chooser:
     """A network that has learned from these choices."""
     network = Chooser(seen)
-    optimizer = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.1)
     for _ in range(NUM_EPOCHS):
         for indices in torch.randperm(len(seen.features)).split(BATCH):
             part = seen.part(indices)
@@ -149,13 +157,13 @@ def finding(name: str, families: Sequence[str], choices: Sequence[Choice]) -> Fi
     """Learn from all folds but one, ask about that one, in turn."""
     batch = Batch.of(choices, families)
     folds = torch.tensor([choice.fold for choice in choices])
-    right = torch.zeros(len(choices))
-    for fold in range(NUM_FOLDS):
+    chances = batch.is_faulty.sum(1) / batch.is_slot.sum(1)
+    right = chances.clone()
+    for fold in range(NUM_FOLDS) if batch.tells_slots_apart else ():
         network = trained(batch.part(folds != fold))
         asked = folds == fold
         with torch.no_grad():
             right[asked] = hits(network(batch.part(asked)), batch.is_faulty[asked])
-    chances = batch.is_faulty.sum(1) / batch.is_slot.sum(1)
     half_width = 1.96 * clustered_error(right - chances, [choice.original for choice in choices])
     return Finding(name, len(choices), float(right.mean()), float(chances.mean()), half_width)
 
