@@ -136,10 +136,19 @@ def test_4a_chance_is_the_share_of_faulty_slots() -> None:
     assert (found.chance, found.accuracy, found.half_width) == (0.5, 0.5, 0.0)
 
 
-def test_5_an_original_is_in_one_fold() -> None:
-    """A mark that only tells which original it is, learned by heart, is of no use where originals are new."""
+def test_5_what_is_learned_by_heart_is_of_no_use() -> None:
+    """Six copies of each of 60 originals, with features that tell nothing: copies are found if they may be learned."""
     assert {Choice(str(i), [], []).fold for i in range(50)} == set(range(NUM_FOLDS))
-    assert Choice("same", [], [True]).fold == Choice("same", [], [False]).fold
+    rng, together, apart = Random(5), [], []
+    for i in range(60):
+        features = [{"names": [rng.gauss(0.0, 1.0) for _ in range(24)]} for _ in range(4)]
+        faulty = rng.randrange(4)
+        for copy in range(6):
+            together.append(Choice(str(i), features, [slot == faulty for slot in range(4)]))
+            apart.append(replace(together[-1], original=f"{i} {copy}"))
+    torch.manual_seed(0)
+    assert finding("names", ("names",), together).accuracy < 0.4
+    assert finding("names", ("names",), apart).accuracy > 0.6
 
 
 # x + y reaches from 12 to 14: rc asks for 12, so x >= 3 and y >= 7; rb allows x <= 5, and y <= 9.
