@@ -8,6 +8,7 @@
 6. The eligible elements of each kind, by hand; the slots are of one sort and hold the faulty ones.
 7. A line of the cache is the instance, and a second call makes nothing anew.
 8. In the tasks that are generated the faulty element is among the slots of each kind.
+9. All kinds come in one table.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +18,7 @@ from random import Random
 
 import pytest
 import torch
-from check_native_style import GROUPS, choices_of, found_by
+from check_native_style import GROUPS, choices_of, found_by, markdown
 from native_style.classifier import NUM_FOLDS, Choice, Finding, clustered_error, finding, hits
 from native_style.eligible import eligible_elements, slots_by_sort
 from native_style.features import APART, FAMILIES, NUM_NAME_BUCKETS, features_of
@@ -242,3 +243,16 @@ def test_8_the_faulty_ones_are_among_the_slots(kind: FaultKind) -> None:
             assert len({len(seen["names"]) for seen in features}) == 1
             assert len(features[0]["names"]) == NUM_NAME_BUCKETS + 6
     assert [name for name, _ in GROUPS] == [*FAMILIES, "style together", *APART]
+
+
+def test_9_the_table_of_all_kinds_by_hand() -> None:
+    found = [Finding(name, 3000, 0.271, 0.25, 0.005) for name, _ in GROUPS]
+    lines = markdown({FaultKind.SENSE: found, FaultKind.DISTANT: found}).splitlines()
+    assert lines[:4] == [
+        "|  | A | F |",
+        "| --- | --- | --- |",
+        "| choices | 3000 | 3000 |",
+        "| chance, % | 25.0 | 25.0 |",
+    ]
+    assert lines[4] == "| names | +2.1 ± 0.5 | +2.1 ± 0.5 |"
+    assert lines[-1] == "| apart: slacks | +2.1 ± 0.5 | +2.1 ± 0.5 |"
