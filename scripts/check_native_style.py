@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from native_style.classifier import Choice, Finding, finding
+from native_style.classifier import Choice, Finding, finding, first_picked
 from native_style.features import APART, FAMILIES, TOGETHER, features_of
 from native_style.instances import Instance, Stream, instances
 from rich.console import Console
@@ -34,6 +34,8 @@ GROUPS = (
     *((family, (family,)) for family in APART),
 )
 """What is asked, and which families are seen."""
+FIRST = "always the first"
+"""A reader that learns nothing: the eligible element that stands first. Counted as style."""
 
 
 def choices_of(instance: Instance) -> list[Choice]:
@@ -79,9 +81,9 @@ def markdown(tables: Mapping[FaultKind, Sequence[Finding]]) -> str:
         ["choices", *(str(found[0].num_choices) for found in columns)],
         ["chance, %", *(f"{100 * found[0].chance:.1f}" for found in columns)],
     ]
-    for i, (name, _) in enumerate(GROUPS):
-        label = f"apart: {name}" if name in APART else name
-        rows.append([label, *(f"{100 * found[i].above:+.1f} ± {100 * found[i].half_width:.1f}" for found in columns)])
+    for row in zip(*columns, strict=True):
+        label = f"apart: {row[0].family}" if row[0].family in APART else row[0].family
+        rows.append([label, *(f"{100 * f.above:+.1f} ± {100 * f.half_width:.1f}" for f in row)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -102,7 +104,8 @@ def main() -> int:
             stream = Stream(kind, options.size, options.seed)
             made = instances(stream, options.instances, options.cache, pool)
             choices = [choice for instance in made for choice in choices_of(instance)]
-            tables[kind] = list(pool.map(partial(found_by, choices, options.seed), GROUPS))
+            learned = pool.map(partial(found_by, choices, options.seed), GROUPS)
+            tables[kind] = [first_picked(FIRST, choices), *learned]
             show(kind, len(made), tables[kind], console)
     print(markdown(tables))
     verdicts = [f.verdict for found in tables.values() for f in found if f.family not in APART]

@@ -17,7 +17,7 @@ from zlib import crc32
 import torch
 from torch import Tensor, nn
 
-from native_style.features import Features
+from native_style.features import RANK_OF_PLACE, Features
 
 LIMIT = 0.03
 """What the upper end of an interval may lie above chance."""
@@ -164,6 +164,17 @@ def finding(name: str, families: Sequence[str], choices: Sequence[Choice]) -> Fi
         asked = folds == fold
         with torch.no_grad():
             right[asked] = hits(network(batch.part(asked)), batch.is_faulty[asked])
+    return _finding(name, choices, right, chances)
+
+
+def first_picked(name: str, choices: Sequence[Choice]) -> Finding:
+    """What comes of always picking the eligible element that stands first in the program; nothing is learned."""
+    batch = Batch.of(choices, ("positions",))
+    ranks = batch.features[..., RANK_OF_PLACE].masked_fill(~batch.is_slot, math.inf)
+    return _finding(name, choices, hits(-ranks, batch.is_faulty), batch.is_faulty.sum(1) / batch.is_slot.sum(1))
+
+
+def _finding(name: str, choices: Sequence[Choice], right: Tensor, chances: Tensor) -> Finding:
     half_width = 1.96 * clustered_error(right - chances, [choice.original for choice in choices])
     return Finding(name, len(choices), float(right.mean()), float(chances.mean()), half_width)
 

@@ -33,6 +33,8 @@ Features = dict[str, list[float]]
 """By family."""
 
 NUM_NAME_BUCKETS = 128
+RANK_OF_PLACE = -3
+"""Where the positions hold an element's rank among the slots, 0 for the first."""
 
 
 def features_of(slots: Sequence[Element], program: LinearProgram, domain: Domain) -> list[Features]:

@@ -19,7 +19,7 @@ from random import Random
 import pytest
 import torch
 from check_native_style import GROUPS, choices_of, found_by, markdown
-from native_style.classifier import NUM_FOLDS, Choice, Finding, clustered_error, finding, hits
+from native_style.classifier import NUM_FOLDS, Choice, Finding, clustered_error, finding, first_picked, hits
 from native_style.eligible import eligible_elements, slots_by_sort
 from native_style.features import APART, FAMILIES, NUM_NAME_BUCKETS, features_of
 from native_style.instances import Instance, Stream, from_line, instance_of, instances, to_line
@@ -135,6 +135,13 @@ def test_4a_chance_is_the_share_of_faulty_slots() -> None:
     choices = [Choice(str(i), [none] * n, [j < n // 2 for j in range(n)]) for i, n in enumerate([2, 4] * 20)]
     found = finding("names", ("names",), choices)
     assert (found.chance, found.accuracy, found.half_width) == (0.5, 0.5, 0.0)
+
+
+def test_4b_always_the_first_needs_no_training() -> None:
+    """The marked row stands last, and is never the first eligible one; without a leak it is so in a fifth."""
+    assert first_picked("first", leaking("positions", 1.0, 50)).accuracy == 0.0
+    at_random = first_picked("first", leaking("names", 1.0, 2000))
+    assert (at_random.chance, at_random.verdict) == (pytest.approx(0.2), "native")
 
 
 def test_5_what_is_learned_by_heart_is_of_no_use() -> None:
