@@ -76,13 +76,13 @@ class CandidateSource:
         """A wrong number in ``(reach, most]``."""
         if self.narrow and math.isfinite(reach):
             most = min(most, math.floor(reach) + NARROW)
-        return wrong_number(self.rng, right, above=reach, most=most)
+        return wrong_number(self.rng, right, above=reach, most=most, is_tiny=self.is_tiny)
 
     def number_below(self, right: float, reach: float, least: float) -> float | None:
         """A wrong number in ``[least, reach)``."""
         if self.narrow and math.isfinite(reach):
             least = max(least, math.ceil(reach) - NARROW)
-        return wrong_number(self.rng, right, below=reach, least=least)
+        return wrong_number(self.rng, right, below=reach, least=least, is_tiny=self.is_tiny)
 
     @property
     def rows(self) -> list[int]:
@@ -95,9 +95,14 @@ class CandidateSource:
         return [v for v in self.program.variables if self.admits(variable_element(v.name))]
 
     @property
+    def is_tiny(self) -> bool:
+        """Whether the program is of TINY size."""
+        return len(self.program.variables) <= 2
+
+    @property
     def largest_number(self) -> int:
         """Largest magnitude of a wrong number."""
-        return LARGEST_TINY_NUMBER if len(self.program.variables) <= 2 else LARGEST_WRONG_NUMBER
+        return LARGEST_TINY_NUMBER if self.is_tiny else LARGEST_WRONG_NUMBER
 
 
 def sense_candidates(source: CandidateSource) -> Iterator[Candidate]:

@@ -12,6 +12,9 @@ ROUNDING = 1e-6
 """What an LP's optimal value may be off by."""
 SLIP_SHARE = 0.5
 """How often a slip of the pen is taken where one is out of range."""
+NOUGHT_SHARE = 0.05
+"""How often a nought too many or too few is thought of, above TINY: if it always were, since it reaches furthest, wrong
+numbers would end in a nought twice as often as true ones."""
 
 
 def wrong_number(
@@ -22,9 +25,11 @@ def wrong_number(
     most: float = math.inf,
     below: float = math.inf,
     least: float = -math.inf,
+    is_tiny: bool = False,
 ) -> float | None:
     """A whole number other than ``right``, in ``(above, most]`` or ``[least, below)``: give one of the two ranges.
 
+    In TINY programs a nought more or fewer is as likely as any slip, and no digit becomes one.
     None if the range holds no whole number or is open where it starts (``above`` or ``below`` infinite).
     """
     upward = above > -math.inf
@@ -34,7 +39,10 @@ def wrong_number(
     low, high = (math.floor(above + ROUNDING) + 1, most) if upward else (least, math.ceil(below - ROUNDING) - 1)
     if low > high:
         return None
-    slips = [s for s in _slips(right) if low <= s <= high and s != right]
+    all_slips = _slips(right, "123456789") + _noughts(right) if is_tiny else _slips(right, "0123456789")
+    if not is_tiny and rng.random() < NOUGHT_SHARE:
+        all_slips += _noughts(right)
+    slips = [s for s in all_slips if low <= s <= high and s != right]
     if slips and rng.random() < SLIP_SHARE:
         return float(rng.choice(slips))
     reach = max(3, math.ceil(abs(start) * 0.4))
@@ -43,12 +51,22 @@ def wrong_number(
     return next((float(c) for c in choices if c != right), None)
 
 
-def _slips(right: float) -> list[int]:
-    """A digit changed, two digits swapped, a nought too many or too few."""
-    if not math.isfinite(right) or right != int(right) or right == 0:
+def _slips(right: float, others: str) -> list[int]:
+    """Two digits swapped, or one changed into another of ``others``; the first never becomes a nought."""
+    if not _has_digits(right):
         return []
     sign, digits = (-1 if right < 0 else 1), str(abs(int(right)))
     swapped = [digits[:i] + digits[i + 1] + digits[i] + digits[i + 2 :] for i in range(len(digits) - 1)]
-    changed = [digits[:i] + d + digits[i + 1 :] for i in range(len(digits)) for d in "123456789"]
-    short = [digits[:-1]] if digits.endswith("0") else []
-    return [sign * int(text) for text in (*swapped, *changed, digits + "0", *short) if text[0] != "0"]
+    changed = [digits[:i] + d + digits[i + 1 :] for i in range(len(digits)) for d in others]
+    return [sign * int(text) for text in (*swapped, *changed) if text[0] != "0"]
+
+
+def _noughts(right: float) -> list[int]:
+    """A nought too many, or too few."""
+    if not _has_digits(right):
+        return []
+    return [int(right) * 10, *([int(right) // 10] if right % 10 == 0 else [])]
+
+
+def _has_digits(right: float) -> bool:
+    return math.isfinite(right) and right == int(right) and right != 0

@@ -6,6 +6,8 @@ A mixed-integer program with an equality (the stock balance) for every week. Cal
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
@@ -31,12 +33,17 @@ SHARED = ("hours of labour", "machine hours", "tons of steel", "units of energy"
 WEEKLY = ("hours of labour", "units of energy", "lifts of the crane")
 WEEKLY_SHARE = 0.2
 """Share of weeks that have a limit of their own, for each of these."""
+CELLS = tuple(f"cell_{number}" for number in range(11, 60))
+"""Names of variables: which week a figure is of, and whether it is made, kept or set up, is said by the text alone."""
 ENTRIES = tuple(f"entry_{number}" for number in range(11, 43))
 MOST_STOCK = 60
 
 PHRASINGS = Phrasings(
-    introduction="A plant makes one good week by week and may keep stock for later weeks; there is none at the start.",
-    variables=("The plan for {name} is {range}.", "We allow {name} to be {range}."),
+    introduction=(
+        "A plant makes one good week by week and may keep stock for later weeks; there is none at the start. "
+        "The plan is a sheet whose cells are what is made, kept and set up."
+    ),
+    variables=("The plan has {range} in {name}.", "We allow {name} to be {range}."),
     objectives=(
         "Making, keeping and setting up cost {terms}; keep that {best}.",
         "The bill is {terms}, to be kept {best}.",
@@ -66,41 +73,58 @@ WEEKLY_PHRASINGS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The names of a week's variables."""
+
+    made: str
+    kept: str
+    set_up: str
+
+
 def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     """Some weeks of making and keeping."""
-    weeks = range(1, rng.randint(*WEEKS[size]) + 1)
-    made = {t: rng.randint(20, 90) for t in weeks}
-    kept = {t: rng.randint(0, 20) if t < len(weeks) else 0 for t in weeks}
-    room = {t: made[t] + rng.randint(5, 60) for t in weeks}
-    variables = [v for t in weeks for v in _week_variables(rng, t, room[t])]
+    num_weeks = rng.randint(*WEEKS[size])
+    cells = iter(rng.sample(CELLS, 3 * num_weeks))
+    weeks = [Week(*names) for names in zip(cells, cells, cells, strict=True)]
+    made = [rng.randint(20, 90) for _ in weeks]
+    kept = [*(rng.randint(0, 20) for _ in weeks[1:]), 0]
+    room = [planned + rng.randint(5, 60) for planned in made]
+    variables = [v for week, most in zip(weeks, room, strict=True) for v in _week_variables(rng, week, most)]
     rng.shuffle(variables)
-    plan = {f"make_{t}": made[t] for t in weeks} | {f"setup_{t}": 1 for t in weeks}
+    plan = {week.made: planned for week, planned in zip(weeks, made, strict=True)} | {w.set_up: 1 for w in weeks}
     draft = Draft(rng, variables, plan, rng.sample(ENTRIES, len(ENTRIES)))
-    for t in weeks:
-        demand = made[t] + kept.get(t - 1, 0) - kept[t]
-        flows = ({f"stock_{t - 1}": 1} if t > 1 else {}) | {f"make_{t}": 1, f"stock_{t}": -1}
-        link = {f"make_{t}": 1, f"setup_{t}": -room[t]}
-        draft.exact(flows, Sense.EQUAL, demand, on_subject(BALANCE_PHRASINGS, WEEK_NAMES[t - 1]))
-        draft.exact(link, Sense.LESS_EQUAL, 0, on_subject(LINK_PHRASINGS, WEEK_NAMES[t - 1]))
-    uses = [({name: rng.randint(1, 9) for name in plan}, on_subject(SHARED_PHRASINGS, rng.choice(SHARED)))]
-    for t, what in [(t, what) for what in WEEKLY for t in weeks if rng.random() < WEEKLY_SHARE]:
-        use = {f"{does}_{t}": rng.randint(1, 20) for does in ("make", "setup")}
-        uses.append((use, on_subject(WEEKLY_PHRASINGS, f"{what} in week {WEEK_NAMES[t - 1]}")))
-    for i, (use, phrasings) in enumerate(uses):
-        add = draft.implied if i % 2 == 0 else draft.planned
-        add(use, Sense.LESS_EQUAL, phrasings)
+    for t, week in enumerate(weeks):
+        demand = made[t] + (kept[t - 1] if t else 0) - kept[t]
+        flows = ({weeks[t - 1].kept: 1} if t else {}) | {week.made: 1, week.kept: -1}
+        link = {week.made: 1, week.set_up: -room[t]}
+        draft.exact(flows, Sense.EQUAL, demand, on_subject(BALANCE_PHRASINGS, WEEK_NAMES[t]))
+        draft.exact(link, Sense.LESS_EQUAL, 0, on_subject(LINK_PHRASINGS, WEEK_NAMES[t]))
+    _add_limits(draft, weeks)
     return draft.finish(Domain.LOT_SIZING, Direction.MINIMIZE, _costs(rng, weeks), PHRASINGS, wording)
 
 
-def _week_variables(rng: Random, week: int, room: int) -> tuple[Variable, Variable, Variable]:
+def _add_limits(draft: Draft, weeks: Sequence[Week]) -> None:
+    """What making and setting up may use, over all weeks and in some of them; by turns implied and not."""
+    rng = draft.rng
+    uses = [({name: rng.randint(1, 9) for name in draft.plan}, on_subject(SHARED_PHRASINGS, rng.choice(SHARED)))]
+    for t, what in [(t, what) for what in WEEKLY for t in range(len(weeks)) if rng.random() < WEEKLY_SHARE]:
+        use = {name: rng.randint(1, 20) for name in (weeks[t].made, weeks[t].set_up)}
+        uses.append((use, on_subject(WEEKLY_PHRASINGS, f"{what} in week {WEEK_NAMES[t]}")))
+    for i, (use, phrasings) in enumerate(uses):
+        add = draft.implied if i % 2 == 0 else draft.planned
+        add(use, Sense.LESS_EQUAL, phrasings)
+
+
+def _week_variables(rng: Random, week: Week, room: int) -> tuple[Variable, Variable, Variable]:
     return (
-        Variable(f"make_{week}", 0.0, float(room + rng.randint(0, 40))),
-        Variable(f"stock_{week}", 0.0, rng.choice((math.inf, float(MOST_STOCK + rng.randint(0, 40))))),
-        Variable(f"setup_{week}", 0.0, 1.0, VariableType.BINARY),
+        Variable(week.made, 0.0, float(room + rng.randint(0, 40))),
+        Variable(week.kept, 0.0, rng.choice((math.inf, float(MOST_STOCK + rng.randint(0, 40))))),
+        Variable(week.set_up, 0.0, 1.0, VariableType.BINARY),
     )
 
 
-def _costs(rng: Random, weeks: range) -> dict[str, int]:
-    making = {f"make_{t}": rng.randint(3, 20) for t in weeks}
-    keeping = {f"stock_{t}": rng.randint(1, 6) for t in weeks}
-    return making | keeping | {f"setup_{t}": rng.randint(50, 400) for t in weeks}
+def _costs(rng: Random, weeks: Sequence[Week]) -> dict[str, int]:
+    making = {week.made: rng.randint(3, 20) for week in weeks}
+    keeping = {week.kept: rng.randint(1, 6) for week in weeks}
+    return making | keeping | {week.set_up: rng.randint(50, 400) for week in weeks}

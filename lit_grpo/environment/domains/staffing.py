@@ -26,7 +26,15 @@ TINY = TinyTheme(
     num_limits=1,
 )
 
-SHIFTS = tuple(f"{who}_{start:02d}" for who in ("senior", "junior", "trainee") for start in range(6, 15))
+SHIFTS = tuple(
+    f"{colour}_{sign}"
+    for colour in ("red", "blue", "green", "amber", "violet")
+    for sign in ("kite", "oak", "moon", "key", "bell", "fox")
+)
+"""Names of shifts: which hours one covers is said by the text alone."""
+STARTS = tuple(range(6, 15))
+SAME_START = 3
+"""At most so many shifts start in the same hour."""
 SHARED = ("pounds of wages", "places at desks", "days of training", "meal vouchers", "parking places")
 HOURS = {
     6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven", 12: "noon", 13: "one", 14: "two",
@@ -37,7 +45,7 @@ SHIFT_HOURS = 6
 TICKETS = tuple(f"ticket_{number}" for number in range(11, 43))
 
 PHRASINGS = Phrasings(
-    introduction="A call centre plans tomorrow's shifts; a shift's number is the hour it starts.",
+    introduction="A call centre plans tomorrow's shifts, each of the same length.",
     variables=("On {name} we can put {range} people.", "People on {name}: {range}."),
     objectives=("Wages are {terms}; keep them {best}.", "The shifts cost {terms}, which should be {best}."),
     distractors=(
@@ -64,6 +72,7 @@ SHARED_PHRASINGS = (
 def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     """A day of shifts: every second row on calls adds up two hours, and so is implied by theirs."""
     shifts = rng.sample(SHIFTS, size.draw(rng))
+    starts = dict(zip(shifts, rng.sample(STARTS * SAME_START, len(shifts)), strict=True))
     plan = {name: rng.randint(2, 15) for name in shifts}
     variables = [
         Variable(name, float(rng.choice((0, 0, 1))), upper_bound(rng, n, 20, sum(plan.values())), VariableType.INTEGER)
@@ -72,9 +81,9 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     num_shared = 1 if size is ProgramSize.SMALL else 3
     num_hours = min(10, size.draw(rng) - num_shared)
     draft = Draft(rng, variables, plan, rng.sample(TICKETS, len(TICKETS)))
-    covered = [hour for hour in HOURS if _on_duty(shifts, hour)]
+    covered = [hour for hour in HOURS if _on_duty(starts, hour)]
     hours = rng.sample(covered, num_hours // 2 + 1)
-    calls = {hour: _add_hour(draft, hour, _on_duty(shifts, hour)) for hour in hours}
+    calls = {hour: _add_hour(draft, hour, _on_duty(starts, hour)) for hour in hours}
     for together in rng.sample(list(combinations(sorted(hours), 2)), num_hours - len(hours)):
         named = on_subject(HOURS_PHRASINGS, listed([HOURS[hour] for hour in together]))
         draft.total(Sense.GREATER_EQUAL, [calls[hour] for hour in together], named)
@@ -85,9 +94,9 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     return draft.finish(Domain.STAFFING, Direction.MINIMIZE, wages, PHRASINGS, wording)
 
 
-def _on_duty(shifts: list[str], hour: int) -> list[str]:
-    """The shifts, named after the hour they start, that cover the hour."""
-    return [name for name in shifts if 0 <= hour - int(name[-2:]) < SHIFT_HOURS]
+def _on_duty(starts: dict[str, int], hour: int) -> list[str]:
+    """The shifts that cover the hour."""
+    return [name for name, start in starts.items() if 0 <= hour - start < SHIFT_HOURS]
 
 
 def _add_hour(draft: Draft, hour: int, on_duty: list[str]) -> Constraint:

@@ -73,6 +73,7 @@ def build(rng: Random, size: ProgramSize, wording: Wording) -> BaseModel:
     routes = {f"{depot}_to_{town}": (depot, town) for depot in depots for town in towns}
     plan = {name: rng.randint(1, 12) for name in routes}
     variables = [Variable(name, 0.0, float(n + rng.randint(1, 15)), VariableType.INTEGER) for name, n in plan.items()]
+    rng.shuffle(variables)
     load = {name: rng.randint(5, 40) for name in routes}
     draft = Draft(rng, variables, plan, rng.sample(LETTERS, len(LETTERS)))
     for town in towns:
