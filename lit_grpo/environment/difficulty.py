@@ -39,23 +39,28 @@ class DifficultyProfile:
 
     size: ProgramSize
     wording: Wording
-    suspects: tuple[int, int]
-    """Least and most suspects."""
+    others: tuple[int, int]
+    """Least and most other elements of the conflict."""
+    distant_others: tuple[int, int]
+    """The same for kind F."""
     tiny_suspects: tuple[int, int]
     """The same for a program of two variables."""
 
-    def admits(self, num_variables: int, num_suspects: int) -> bool:
-        """Whether a fault with so many suspects is of this difficulty."""
-        least, most = self.tiny_suspects if num_variables <= 2 else self.suspects
-        return least <= num_suspects <= most
+    def admits(self, num_variables: int, num_others: int, num_decoys: int, is_distant: bool = False) -> bool:
+        """Whether a fault with so many other elements in its conflict, and decoys among them, is of this difficulty."""
+        if num_variables <= 2:
+            least, most = self.tiny_suspects
+            return least <= num_others + num_decoys <= most
+        least, most = self.distant_others if is_distant else self.others
+        return least <= num_others <= most
 
 
 PROFILES: dict[Difficulty, DifficultyProfile] = {
-    Difficulty.EASY: DifficultyProfile(ProgramSize.SMALL, Wording(), suspects=(0, 8), tiny_suspects=(0, 2)),
+    Difficulty.EASY: DifficultyProfile(ProgramSize.SMALL, Wording(), others=(0, 3), distant_others=(4, 5), tiny_suspects=(0, 2)),
     Difficulty.MEDIUM: DifficultyProfile(
-        ProgramSize.MEDIUM, Wording(shuffled=True), suspects=(3, 10**6), tiny_suspects=(3, 3)
+        ProgramSize.MEDIUM, Wording(shuffled=True), others=(4, 8), distant_others=(6, 9), tiny_suspects=(3, 3)
     ),
     Difficulty.HARD: DifficultyProfile(
-        ProgramSize.LARGE, Wording(shuffled=True, num_distractors=3), suspects=(4, 10**6), tiny_suspects=(4, 4)
+        ProgramSize.LARGE, Wording(shuffled=True, num_distractors=3), others=(7, 10**6), distant_others=(10, 10**6), tiny_suspects=(4, 4)
     ),
 }

@@ -48,7 +48,7 @@ def _certify(
     if conflict is None:
         return RejectionReason.INCONCLUSIVE
     num_decoys = 0 if only_integrality else count_decoys(relaxed, conflict, edited_element(candidate.edit))
-    if not PROFILES[difficulty].admits(len(faulty.variables), len(conflict.elements) - 1 + num_decoys):
+    if not PROFILES[difficulty].admits(len(faulty.variables), len(conflict.elements) - 1, num_decoys):
         return RejectionReason.OTHER_DIFFICULTY
     violations = () if only_integrality else solver.minimum_relaxation(relaxed)
     violation = sum(v.amount for v in violations or ())
