@@ -28,7 +28,11 @@ class Suspicion:
 
 
 def suspicion(
-    faulty: LinearProgram, faulty_elements: Sequence[Element], difficulty: Difficulty, solver: Solver, is_distant: bool = False
+    faulty: LinearProgram,
+    faulty_elements: Sequence[Element],
+    difficulty: Difficulty,
+    solver: Solver,
+    is_distant: bool = False,
 ) -> Suspicion | RejectionReason:
     """The conflict of a program whose LP relaxation is infeasible, if its suspects are of the difficulty."""
     relaxed = linear_relaxation(faulty)
