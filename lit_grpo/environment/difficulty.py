@@ -17,6 +17,9 @@ The *others* are the true elements of the canonical conflict: whoever reads the 
 to clear beside the faulty one, and each is one more that can be misread. A distant cause (kind F) has a conflict of at
 least 5 elements by definition. Two variables make conflicts of at most three elements (Helly's theorem), so that there
 the decoys among the others (decoys.py) are counted once more: the *suspects*, at most 4.
+
+In a program of another size than the difficulty's own the limits give way to what is attainable there: at least half as
+many others as variables are always enough, and 2 fewer than that (kind F: both with 3 more) are never too many.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ class DifficultyProfile:
             least, most = self.tiny_suspects
             return least <= num_others + num_decoys <= most
         least, most = self.distant_others if is_distant else self.others
-        return least <= num_others <= most
+        attainable = num_variables // 2 + (3 if is_distant else 0)
+        return min(least, attainable) <= num_others <= max(most, attainable - 2)
 
 
 PROFILES: dict[Difficulty, DifficultyProfile] = {

@@ -61,13 +61,16 @@ class NoisyReader:
 
 
 def _misread_row(faulty: LinearProgram, true: Constraint, rng: Random) -> Constraint:
+    """Not right by accident, and with all the terms that stand there."""
+    stands = faulty.constraint(true.name)
     while True:
-        read = apply(faulty, _row_slip(faulty.constraint(true.name), rng)).constraint(true.name)
-        if read != true:
+        read = apply(faulty, _row_slip(stands, rng)).constraint(true.name)
+        if read != true and len(read.terms) == len(stands.terms):
             return read
 
 
 def _misread_variable(faulty: LinearProgram, true: Variable, rng: Random) -> Variable:
+    """Not right by accident."""
     while True:
         read = apply(faulty, _range_slip(faulty.variable(true.name), rng)).variable(true.name)
         if read != true:
