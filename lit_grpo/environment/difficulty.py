@@ -8,7 +8,7 @@ property                   easy        medium       hard
 size (if left open)        SMALL       MEDIUM       LARGE
 sentences                  in order    shuffled     shuffled, 3 distractors
 others in the conflict     at most 3   4 to 8       at least 7
-the same for kind F        4 or 5      6 to 9       at least 10
+the same for kind F        at most 5   6 to 9       at least 10
 faults, kind E             2           2            3
 suspects, 2 variables      at most 2   3            4
 =========================  ==========  ===========  =======================
@@ -63,7 +63,7 @@ class DifficultyProfile:
 
 PROFILES: dict[Difficulty, DifficultyProfile] = {
     Difficulty.EASY: DifficultyProfile(
-        ProgramSize.SMALL, Wording(), others=(0, 3), distant_others=(4, 5), tiny_suspects=(0, 2)
+        ProgramSize.SMALL, Wording(), others=(0, 3), distant_others=(0, 5), tiny_suspects=(0, 2)
     ),
     Difficulty.MEDIUM: DifficultyProfile(
         ProgramSize.MEDIUM, Wording(shuffled=True), others=(4, 8), distant_others=(6, 9), tiny_suspects=(3, 3)

@@ -3,7 +3,7 @@
 Called by scripts/validate_gradient.py; they play through baselines.run_baseline as well. All three are given the same
 noisy reading of the specification (noisy_reader.py), and correct what differs from it, never the same element twice.
 One believes what it has read and looks at the conflict. The other two look at no conflict: they ask the solver, who
-answers a budget of questions, 20 an episode. These numbers are the same for all kinds and difficulties.
+answers a budget of questions. These numbers are the same for all kinds and difficulties.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class OneStepSearcher:
 
     reader: NoisyReader = field(default_factory=NoisyReader)
     budget: int = 4
-    """Corrections solved a turn; 20 an episode, as the other searcher."""
+    """Corrections solved a turn."""
     name: str = "one-step searcher"
 
     def act(self, view: BaselineView, rng: random.Random) -> Move:
@@ -69,8 +69,8 @@ class FiveStepSearcher:
     """Makes corrections in random orders until the program is optimal, in thought, and plays the shortest series."""
 
     reader: NoisyReader = field(default_factory=NoisyReader)
-    budget: int = 20
-    """Programs solved in all."""
+    budget: int = 15
+    """Programs solved in all: three series of five."""
     name: str = "five-step searcher"
 
     def act(self, view: BaselineView, rng: random.Random) -> Move:
