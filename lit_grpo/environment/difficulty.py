@@ -2,19 +2,26 @@
 
 Called by faults.py (what a fault must measure up to) and data/task.py (size and wording of the base program).
 
-=====================  ==========  =============  =======================
-property               easy        medium         hard
-=====================  ==========  =============  =======================
-size (if left open)    SMALL       MEDIUM         LARGE
-sentences              in order    shuffled       shuffled, 3 distractors
-suspects               at most 8   at least 3     at least 4
-suspects, 2 variables  at most 2   3              4
-=====================  ==========  =============  =======================
+=========================  ==========  ===========  =======================
+property                   easy        medium       hard
+=========================  ==========  ===========  =======================
+size (if left open)        SMALL       MEDIUM       LARGE
+sentences                  in order    shuffled     shuffled, 3 distractors
+others in the conflict     at most 3   4 to 8       at least 7
+the same for kind F        at most 5   6 to 9       at least 10
+rows, an added row (D)     any         any          at least 3
+faults, kind E             2           2            3
+suspects, 2 variables      at most 2   3            4
+=========================  ==========  ===========  =======================
 
-The *suspects* of a fault are the other elements of the canonical conflict, its decoys (decoys.py) counted twice:
-whoever reads the specification has so many requirements to clear, and clears those as tight as the fault last. Two
-variables make conflicts of at most three elements (Helly's theorem), of which two can be decoys: at most 4 suspects.
-In larger programs the size says most, since conflicts grow with it; the suspects keep out what is easy by luck.
+The *others* are the true elements of the canonical conflict: whoever reads the specification has so many requirements
+to clear beside the faulty one, and each is one more that can be misread. A distant cause (kind F) has a conflict of at
+least 5 elements by definition. An added row that contradicts bounds alone, or one other row, is soon found by whoever
+deletes a row of the conflict. Two variables make conflicts of at most three elements (Helly's theorem), so that there
+the decoys among the others (decoys.py) are counted once more: the *suspects*, at most 4.
+
+In a program of another size than the difficulty's own the limits give way to what is attainable there: at least half as
+many others as variables are always enough, and 2 fewer than that (kind F: both with 3 more) are never too many.
 """
 
 from __future__ import annotations
@@ -39,23 +46,47 @@ class DifficultyProfile:
 
     size: ProgramSize
     wording: Wording
-    suspects: tuple[int, int]
-    """Least and most suspects."""
+    others: tuple[int, int]
+    """Least and most true elements of the conflict."""
+    distant_others: tuple[int, int]
+    """The same for kind F."""
+    rows_with_added: int
+    """Least rows in the conflict of an added row of kind D; of no effect in a program of two variables."""
     tiny_suspects: tuple[int, int]
-    """The same for a program of two variables."""
+    """Least and most suspects in a program of two variables."""
 
-    def admits(self, num_variables: int, num_suspects: int) -> bool:
-        """Whether a fault with so many suspects is of this difficulty."""
-        least, most = self.tiny_suspects if num_variables <= 2 else self.suspects
-        return least <= num_suspects <= most
+    def hides_added_row(self, num_variables: int, num_rows: int) -> bool:
+        """Whether an added row in a conflict of so many rows, itself included, can be of this difficulty."""
+        return num_variables <= 2 or num_rows >= self.rows_with_added
+
+    def admits(self, num_variables: int, num_others: int, num_decoys: int, is_distant: bool = False) -> bool:
+        """Whether a fault with so many other elements in its conflict, and decoys among them, is of this difficulty."""
+        if num_variables <= 2:
+            least, most = self.tiny_suspects
+            return least <= num_others + num_decoys <= most
+        least, most = self.distant_others if is_distant else self.others
+        attainable = num_variables // 2 + (3 if is_distant else 0)
+        return min(least, attainable) <= num_others <= max(most, attainable - 2)
 
 
 PROFILES: dict[Difficulty, DifficultyProfile] = {
-    Difficulty.EASY: DifficultyProfile(ProgramSize.SMALL, Wording(), suspects=(0, 8), tiny_suspects=(0, 2)),
+    Difficulty.EASY: DifficultyProfile(
+        ProgramSize.SMALL, Wording(), others=(0, 3), distant_others=(0, 5), rows_with_added=1, tiny_suspects=(0, 2)
+    ),
     Difficulty.MEDIUM: DifficultyProfile(
-        ProgramSize.MEDIUM, Wording(shuffled=True), suspects=(3, 10**6), tiny_suspects=(3, 3)
+        ProgramSize.MEDIUM,
+        Wording(shuffled=True),
+        others=(4, 8),
+        distant_others=(6, 9),
+        rows_with_added=1,
+        tiny_suspects=(3, 3),
     ),
     Difficulty.HARD: DifficultyProfile(
-        ProgramSize.LARGE, Wording(shuffled=True, num_distractors=3), suspects=(4, 10**6), tiny_suspects=(4, 4)
+        ProgramSize.LARGE,
+        Wording(shuffled=True, num_distractors=3),
+        others=(7, 10**6),
+        distant_others=(10, 10**6),
+        rows_with_added=3,
+        tiny_suspects=(4, 4),
     ),
 }

@@ -59,7 +59,7 @@ def certified(
     slip: Slip, difficulty: Difficulty, original_objective: float, solver: Solver
 ) -> CertifiedFault | RejectionReason:
     """The slip, if its conflict is long and all that it suggests is elsewhere and wrong."""
-    suspected = suspicion(slip.faulty, (slip.element,), difficulty, solver)
+    suspected = suspicion(slip.faulty, (slip.element,), difficulty, solver, is_distant=True)
     if isinstance(suspected, RejectionReason):
         return suspected
     conflict, relaxed = suspected.conflict, suspected.relaxed

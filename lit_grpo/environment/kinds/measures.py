@@ -28,7 +28,11 @@ class Suspicion:
 
 
 def suspicion(
-    faulty: LinearProgram, faulty_elements: Sequence[Element], difficulty: Difficulty, solver: Solver
+    faulty: LinearProgram,
+    faulty_elements: Sequence[Element],
+    difficulty: Difficulty,
+    solver: Solver,
+    is_distant: bool = False,
 ) -> Suspicion | RejectionReason:
     """The conflict of a program whose LP relaxation is infeasible, if its suspects are of the difficulty."""
     relaxed = linear_relaxation(faulty)
@@ -37,7 +41,7 @@ def suspicion(
         return conflict
     num_decoys = count_decoys(relaxed, conflict, *faulty_elements)
     num_others = len(set(conflict.elements) - set(faulty_elements))
-    if not PROFILES[difficulty].admits(len(faulty.variables), num_others + num_decoys):
+    if not PROFILES[difficulty].admits(len(faulty.variables), num_others, num_decoys, is_distant):
         return RejectionReason.OTHER_DIFFICULTY
     return Suspicion(relaxed, conflict, num_decoys)
 

@@ -16,8 +16,9 @@ from lit_grpo.environment.certificates import (
 )
 from lit_grpo.environment.decoys import count_decoys
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
-from lit_grpo.environment.edits import apply, edited_element
+from lit_grpo.environment.edits import AddRow, apply, edited_element
 from lit_grpo.environment.fault_candidates import Candidate, CandidateSource
+from lit_grpo.environment.kinds.measures import rows_of
 from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.relaxation import linear_relaxation
 from lit_grpo.environment.solver import Solver, SolverStatus
@@ -48,7 +49,11 @@ def _certify(
     if conflict is None:
         return RejectionReason.INCONCLUSIVE
     num_decoys = 0 if only_integrality else count_decoys(relaxed, conflict, edited_element(candidate.edit))
-    if not PROFILES[difficulty].admits(len(faulty.variables), len(conflict.elements) - 1 + num_decoys):
+    profile, num_variables = PROFILES[difficulty], len(faulty.variables)
+    if not profile.admits(num_variables, len(conflict.elements) - 1, num_decoys):
+        return RejectionReason.OTHER_DIFFICULTY
+    is_added = isinstance(candidate.edit, AddRow)
+    if is_added and not profile.hides_added_row(num_variables, len(rows_of(conflict))):
         return RejectionReason.OTHER_DIFFICULTY
     violations = () if only_integrality else solver.minimum_relaxation(relaxed)
     violation = sum(v.amount for v in violations or ())
