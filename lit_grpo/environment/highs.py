@@ -7,10 +7,11 @@ fifth of a re-solve, and would have to be kept exact under every edit there is.
 
 from __future__ import annotations
 
-from lit_grpo.environment.conflict import canonical_conflict, most_fractional
+from lit_grpo.environment.conflict import canonical_conflict
 from lit_grpo.environment.elastic import elastic_arrays, violations, with_integers_fixed, with_integers_within
 from lit_grpo.environment.feasibility import LimitReached
 from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict, model_arrays
+from lit_grpo.environment.integer_proof import is_integral
 from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.requirements import Numbering
 from lit_grpo.environment.solver import Conflict, Solution, SolverStatus, Violation
@@ -98,7 +99,7 @@ class HighsSolver:
         arrays = model_arrays(program)
         elastic = elastic_arrays(arrays)
         solution = self._judge(self._lp, elastic.relaxed())
-        if solution.values is not None and most_fractional(solution.values, elastic.integral_columns) is not None:
+        if solution.values is not None and not is_integral(solution.values, elastic.integral_columns):
             some = self._judge(self._lp, with_integers_fixed(elastic, solution.values))
             if some.objective is None:
                 return None
@@ -111,7 +112,7 @@ class HighsSolver:
         relaxation = self._judge(self._lp, arrays.relaxed())
         if relaxation.status in (SolverStatus.INFEASIBLE, SolverStatus.INCONCLUSIVE):
             return relaxation
-        if relaxation.values is not None and most_fractional(relaxation.values, arrays.integral_columns) is None:
+        if relaxation.values is not None and is_integral(relaxation.values, arrays.integral_columns):
             return relaxation
         return self._judge(self._mip, arrays)
 
