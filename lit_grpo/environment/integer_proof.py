@@ -16,9 +16,20 @@ from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict
 INTEGRALITY_TOLERANCE = 1e-6
 """A value is integral if it is this close to an integer, as in HiGHS."""
 
-ROUNDS = ((16, 50), (200, 1000))
-"""Nodes of our own tree, then of HiGHS's branch-and-bound, in one test: what the first round leaves open, the second may
-settle. Ours proves again quickly what was proved before; HiGHS finds points and settles what has no bounds."""
+RETRACING_NODES = 16
+"""Nodes of our own tree, from the tree of the test before, until HiGHS's branch-and-bound is asked."""
+
+FEW_NODES = 50
+"""Nodes of HiGHS's branch-and-bound that most tests can do with."""
+
+PROVING_NODES = 100
+"""Nodes of our own tree from scratch, where HiGHS says infeasible, which proves nothing, or gives up."""
+
+LAST_NODES = 400
+"""Nodes of our own tree from scratch once HiGHS has given up for good."""
+
+MANY_NODES = 1000
+"""Nodes of HiGHS's branch-and-bound in one test: without the bounds of its integers a program may have no end of them."""
 
 CONFLICT_NODES = 20_000
 """Nodes in all the tests of one conflict, ours and HiGHS's: what bounds the time a conflict can take."""
@@ -78,6 +89,7 @@ class IntegerProver:
         self._tree: Refutation | None = None
         self._num_marks = 0
         self._nodes_left = 0
+        self._provable = math.inf
         self._conflict_nodes = 0
 
     def proof(self, active: Set[int]) -> Set[int] | None:
@@ -87,22 +99,36 @@ class IntegerProver:
             LimitReached: An iteration or node limit was reached.
         """
         self.points = []
-        for own_nodes, highs_nodes in ROUNDS:
-            self._nodes_left = own_nodes
+        try:
+            return self._search(self._tree, active, RETRACING_NODES)
+        except (TreeTooLarge, LimitReached):
+            verdict = self._branch_and_bound(active, FEW_NODES)
+        if verdict is not Verdict.OPTIMAL and len(active) <= self._provable:
             try:
-                return self._search(active)
+                return self._search(None, active, PROVING_NODES)
             except (TreeTooLarge, LimitReached):
-                verdict = self._branch_and_bound(active, highs_nodes)
-            if verdict is Verdict.OPTIMAL:
+                self._provable = len(active) // 2
+        if verdict is Verdict.LIMIT:
+            verdict = self._branch_and_bound(active, MANY_NODES)
+        match verdict:
+            case Verdict.OPTIMAL:
                 self.points = [self._mip.values]
                 return None
-            if verdict is not Verdict.LIMIT:
+            case Verdict.LIMIT:
+                return self._search_at_last(active)
+            case _:
                 return active
-        raise LimitReached
 
-    def _search(self, active: Set[int]) -> Set[int] | None:
+    def _search_at_last(self, active: Set[int]) -> Set[int] | None:
+        try:
+            return self._search(None, active, LAST_NODES)
+        except TreeTooLarge:
+            raise LimitReached from None
+
+    def _search(self, known: Refutation | None, active: Set[int], num_nodes: int) -> Set[int] | None:
+        self._nodes_left = num_nodes
         integral = [j for j in self._arrays.integral_columns if self._number.integrality(j) in active]
-        tree = self._refute(self._tree, active, integral, Node({}, {}))
+        tree = self._refute(known, active, integral, Node({}, {}))
         if tree is None:
             return None
         self._tree = tree
