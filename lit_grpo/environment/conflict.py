@@ -16,16 +16,16 @@ from lit_grpo.environment.highs_model import HighsModel, ModelArrays
 from lit_grpo.environment.integer_proof import IntegerProver
 from lit_grpo.environment.lone_violations import LoneViolations
 
-Proof = Callable[[Set[int]], Set[int] | None]
+Proof = Callable[[frozenset[int]], Set[int] | None]
 """For a set of requirements: an infeasible subset of it, or None if they can be met together."""
 
-Needed = Callable[[Set[int]], Set[int]]
+Needed = Callable[[frozenset[int]], Set[int]]
 """After a proof was asked for: some of the requirements without which the active ones can be met."""
 
 
 def deletion_filter(requirements: Sequence[int], proof: Proof, needed: Needed) -> list[int] | None:
     """The irreducible subset left after trying to delete each requirement in the order given; None if feasible."""
-    active = set(requirements)
+    active = frozenset(requirements)
     witness = proof(active)
     if witness is None:
         return None
@@ -33,15 +33,15 @@ def deletion_filter(requirements: Sequence[int], proof: Proof, needed: Needed) -
     for requirement in requirements:
         if requirement in kept:
             continue
+        fewer = active - {requirement}
         if requirement not in witness:
-            active.remove(requirement)
+            active = fewer
             continue
-        smaller = proof(active - {requirement})
+        smaller = proof(fewer)
         if smaller is None:
             kept.add(requirement)
         else:
-            active.remove(requirement)
-            witness = smaller
+            active, witness = fewer, smaller
         kept |= needed(active)
     return [requirement for requirement in requirements if requirement in active]
 

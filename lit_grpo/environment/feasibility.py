@@ -34,13 +34,15 @@ class FeasibilityLp:
         self.numbering = Numbering(len(arrays.row_lower), len(arrays.costs))
         self._arrays = arrays
         self._lp = lp
-        self._active: Set[int] = frozenset(self.numbering.all(arrays))
+        self._active: frozenset[int] = frozenset(self.numbering.all(arrays))
         self._branches: Mapping[int, float] = NO_BRANCHES
+        self._stale_rows: set[int] = set()
+        self._stale_columns: set[int] = set()
         self._lower = list(arrays.column_lower)
         self._upper = list(arrays.column_upper)
         lp.load(arrays.without_costs().relaxed())
 
-    def proof(self, active: Set[int]) -> Set[int] | None:
+    def proof(self, active: frozenset[int]) -> Set[int] | None:
         """An infeasible subset of the active requirements; None if they can be met together.
 
         Raises:
@@ -52,7 +54,7 @@ class FeasibilityLp:
         self._restrict(active, NO_BRANCHES)
         return self._proof_of_row(rows[0])
 
-    def certificate(self, active: Set[int], branches: Mapping[int, float] = NO_BRANCHES) -> Set[int] | None:
+    def certificate(self, active: frozenset[int], branches: Mapping[int, float] = NO_BRANCHES) -> Set[int] | None:
         """What a proof rests on that the active requirements and the branches admit no point; None if they do.
 
         ``branches`` are bounds that stand in for the program's own, under the numbers of those. Without a proof by
@@ -62,6 +64,7 @@ class FeasibilityLp:
             LimitReached: The iteration limit was reached.
         """
         self._restrict(active, branches)
+        self._load_changes()
         match self._lp.run():
             case Verdict.OPTIMAL:
                 return None
@@ -83,29 +86,38 @@ class FeasibilityLp:
         """The point that was found feasible."""
         return self._lp.values
 
-    def _restrict(self, active: Set[int], branches: Mapping[int, float]) -> None:
-        """Leave in the loaded LP the active requirements and the branches, and no other."""
-        arrays, num_rows = self._arrays, self.numbering.num_rows
-        bounds: set[int] = set()
-        for requirement in self._active ^ active:
-            if requirement >= num_rows:
-                bounds.add(requirement)
-            elif requirement in active:
-                self._lp.set_row_bounds(requirement, arrays.row_lower[requirement], arrays.row_upper[requirement])
-            else:
-                self._lp.set_row_bounds(requirement, -math.inf, math.inf)
+    def _restrict(self, active: frozenset[int], branches: Mapping[int, float]) -> None:
+        """Keep the active requirements and the branches, and no other; the loaded LP follows before it is run."""
+        num_rows, num_continuous = self.numbering.num_rows, self.numbering.integrality(0)
+        bounds = [requirement for requirement in self._active ^ active if requirement < num_continuous]
         if branches is not self._branches:
-            bounds.update(requirement for requirement, _ in branches.items() ^ self._branches.items())
-        self._active, self._branches = frozenset(active), branches
-        for column in {self.numbering.column_of_bound(b) for b in bounds if not self.numbering.is_integrality(b)}:
-            self._set_bounds(column)
+            bounds += [requirement for requirement, _ in branches.items() ^ self._branches.items()]
+        self._active, self._branches = active, branches
+        for requirement in bounds:
+            if requirement < num_rows:
+                self._stale_rows.add(requirement)
+            else:
+                column = (requirement - num_rows) // 2
+                self._stale_columns.add(column)
+                self._lower[column] = self._bound(num_rows + 2 * column, self._arrays.column_lower[column], -math.inf)
+                self._upper[column] = self._bound(
+                    num_rows + 2 * column + 1, self._arrays.column_upper[column], math.inf
+                )
 
-    def _set_bounds(self, column: int) -> None:
-        arrays, number, branches = self._arrays, self.numbering, self._branches
-        lower, upper = number.lower(column), number.upper(column)
-        self._lower[column] = branches.get(lower, arrays.column_lower[column] if lower in self._active else -math.inf)
-        self._upper[column] = branches.get(upper, arrays.column_upper[column] if upper in self._active else math.inf)
-        self._lp.set_column_bounds(column, self._lower[column], self._upper[column])
+    def _bound(self, requirement: int, own: float, otherwise: float) -> float:
+        return self._branches.get(requirement, own if requirement in self._active else otherwise)
+
+    def _load_changes(self) -> None:
+        arrays = self._arrays
+        for row in self._stale_rows:
+            if row in self._active:
+                self._lp.set_row_bounds(row, arrays.row_lower[row], arrays.row_upper[row])
+            else:
+                self._lp.set_row_bounds(row, -math.inf, math.inf)
+        for column in self._stale_columns:
+            self._lp.set_column_bounds(column, self._lower[column], self._upper[column])
+        self._stale_rows.clear()
+        self._stale_columns.clear()
 
     def _proof_of_row(self, row: int) -> Set[int] | None:
         """One row and bounds need no LP: the row's extreme activity is all there is to know."""

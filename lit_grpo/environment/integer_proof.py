@@ -29,7 +29,7 @@ LAST_NODES = 400
 """Nodes of our own tree from scratch once HiGHS has given up for good."""
 
 MANY_NODES = 1000
-"""Nodes of HiGHS's branch-and-bound in one test: without the bounds of its integers a program may have no end of them."""
+"""Nodes of HiGHS's branch-and-bound in one test: programs without bounds may have no end of them."""
 
 CONFLICT_NODES = 20_000
 """Nodes in all the tests of one conflict, ours and HiGHS's: what bounds the time a conflict can take."""
@@ -92,7 +92,7 @@ class IntegerProver:
         self._provable = math.inf
         self._conflict_nodes = 0
 
-    def proof(self, active: Set[int]) -> Set[int] | None:
+    def proof(self, active: frozenset[int]) -> Set[int] | None:
         """An infeasible subset of the active requirements; None if they can be met together.
 
         Raises:
@@ -119,13 +119,13 @@ class IntegerProver:
             case _:
                 return active
 
-    def _search_at_last(self, active: Set[int]) -> Set[int] | None:
+    def _search_at_last(self, active: frozenset[int]) -> Set[int] | None:
         try:
             return self._search(None, active, LAST_NODES)
         except TreeTooLarge:
             raise LimitReached from None
 
-    def _search(self, known: Refutation | None, active: Set[int], num_nodes: int) -> Set[int] | None:
+    def _search(self, known: Refutation | None, active: frozenset[int], num_nodes: int) -> Set[int] | None:
         self._nodes_left = num_nodes
         integral = [j for j in self._arrays.integral_columns if self._number.integrality(j) in active]
         tree = self._refute(known, active, integral, Node({}, {}))
@@ -134,7 +134,9 @@ class IntegerProver:
         self._tree = tree
         return tree.requirements
 
-    def _refute(self, known: Refutation | None, active: Set[int], integral: list[int], node: Node) -> Refutation | None:
+    def _refute(
+        self, known: Refutation | None, active: frozenset[int], integral: list[int], node: Node
+    ) -> Refutation | None:
         """A refutation of the node, from one that was known when more was active; None once a point is found."""
         if known is not None:
             if known.requirements <= active:
@@ -155,7 +157,7 @@ class IntegerProver:
         self._num_marks += 1
         return self._branch(Branching(column, math.floor(values[column]), self._num_marks), active, integral, node)
 
-    def _branch(self, known: Branching, active: Set[int], integral: list[int], node: Node) -> Refutation | None:
+    def _branch(self, known: Branching, active: frozenset[int], integral: list[int], node: Node) -> Refutation | None:
         """Refute both halves; a half whose refutation does without its new bound has refuted the node already."""
         number, mark = self._number, known.mark
         below = node.child(number.upper(known.column), known.floor, mark)
@@ -178,7 +180,7 @@ class IntegerProver:
         if self._nodes_left < 0:
             raise TreeTooLarge
 
-    def _branch_and_bound(self, active: Set[int], node_limit: int) -> Verdict:
+    def _branch_and_bound(self, active: frozenset[int], node_limit: int) -> Verdict:
         if self._conflict_nodes > CONFLICT_NODES:
             return Verdict.LIMIT
         self._mip.set_node_limit(min(node_limit, self._node_limit))

@@ -59,7 +59,7 @@ class LoneViolations:
                 self._entries[column].append((i, value))
         self._found: set[int] = set()
 
-    def found_from(self, points: Iterable[list[float]], active: Set[int]) -> Set[int]:
+    def found_from(self, points: Iterable[list[float]], active: frozenset[int]) -> Set[int]:
         """All that was found, from these points too; it stays true when fewer requirements are active."""
         waiting = [self._with_integers(point, active) for point in points]
         while waiting:
@@ -71,7 +71,7 @@ class LoneViolations:
                 waiting += self._moves(values, activities, alone, active)
         return self._found
 
-    def _with_integers(self, values: list[float], active: Set[int]) -> list[float]:
+    def _with_integers(self, values: list[float], active: frozenset[int]) -> list[float]:
         number, integral = self._number, self._arrays.integral
         return [
             float(round(x)) if integral[j] and number.integrality(j) in active and abs(x - round(x)) < 1e-6 else x
@@ -86,7 +86,7 @@ class LoneViolations:
                     activities[i] += coefficient * x
         return activities
 
-    def _violated_alone(self, values: list[float], activities: list[float], active: Set[int]) -> int | None:
+    def _violated_alone(self, values: list[float], activities: list[float], active: frozenset[int]) -> int | None:
         alone: int | None = None
         for requirement in self._violated(values, activities, active):
             if alone is not None:
@@ -94,7 +94,7 @@ class LoneViolations:
             alone = requirement
         return alone
 
-    def _violated(self, values: list[float], activities: list[float], active: Set[int]) -> Iterator[int]:
+    def _violated(self, values: list[float], activities: list[float], active: frozenset[int]) -> Iterator[int]:
         arrays, number, tolerance = self._arrays, self._number, FEASIBILITY_TOLERANCE
         for i, activity in enumerate(activities):
             outside = activity < arrays.row_lower[i] - tolerance or activity > arrays.row_upper[i] + tolerance
@@ -109,7 +109,7 @@ class LoneViolations:
                 yield number.integrality(j)
 
     def _moves(
-        self, values: list[float], activities: list[float], violated: int, active: Set[int]
+        self, values: list[float], activities: list[float], violated: int, active: frozenset[int]
     ) -> Iterator[list[float]]:
         """Points one variable away that meet the violated requirement and may violate a single new one."""
         number = self._number
@@ -126,7 +126,7 @@ class LoneViolations:
                 if requirement in active and requirement not in self._found:
                     yield [*values[:column], x, *values[column + 1 :]]
 
-    def _window(self, column: int, x: float, activities: list[float], active: Set[int]) -> Window:
+    def _window(self, column: int, x: float, activities: list[float], active: frozenset[int]) -> Window:
         arrays, window = self._arrays, Window()
         for i, coefficient in self._entries[column]:
             if i in active:
@@ -135,7 +135,7 @@ class LoneViolations:
                 window.narrow(i, min(below, above), max(below, above))
         return window
 
-    def _targets(self, column: int, x: float, window: Window, active: Set[int]) -> Iterator[tuple[int, float]]:
+    def _targets(self, column: int, x: float, window: Window, active: frozenset[int]) -> Iterator[tuple[int, float]]:
         """New values of the variable, each with the one requirement that it is meant to violate."""
         number, arrays = self._number, self._arrays
         is_integral = arrays.integral[column] == 1 and number.integrality(column) in active
