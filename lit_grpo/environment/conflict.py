@@ -46,10 +46,11 @@ def deletion_filter(requirements: Sequence[int], proof: Proof, needed: Needed) -
     return [requirement for requirement in requirements if requirement in active]
 
 
-def canonical_conflict(arrays: ModelArrays, lp: HighsModel, mip: HighsModel) -> list[int] | None:
+def canonical_conflict(arrays: ModelArrays, lp: HighsModel, mip: HighsModel, node_limit: int) -> list[int] | None:
     """The conflict as requirement numbers; None if the program is feasible.
 
-    If the LP relaxation is infeasible, integrality is no part of the conflict.
+    If the LP relaxation is infeasible, integrality is no part of the conflict. One run of ``mip`` takes at most
+    ``node_limit`` nodes; all of them together are bounded by integer_proof.CONFLICT_NODES.
 
     Raises:
         LimitReached: A test of the filter ended in a limit, so nothing is known to be irreducible.
@@ -59,7 +60,7 @@ def canonical_conflict(arrays: ModelArrays, lp: HighsModel, mip: HighsModel) -> 
     continuous = [requirement for requirement in requirements if not feasibility.numbering.is_integrality(requirement)]
     conflict = deletion_filter(continuous, feasibility.proof, lambda _: frozenset())
     if conflict is None and arrays.is_integer:
-        prover = IntegerProver(arrays, feasibility, mip)
+        prover = IntegerProver(arrays, feasibility, mip, node_limit)
         violations = LoneViolations(arrays)
         conflict = deletion_filter(
             requirements, prover.proof, lambda active: violations.found_from(prover.points, active)

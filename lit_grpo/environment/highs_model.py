@@ -194,6 +194,11 @@ class HighsModel:
         return self._highs.getSolution().col_value
 
     @property
+    def run_time_s(self) -> float:
+        """Seconds that HiGHS has been running in all, by its own clock."""
+        return self._highs.getRunTime()
+
+    @property
     def num_nodes(self) -> int:
         """Nodes of branch-and-bound in the last run."""
         return max(self._highs.getInfo().mip_node_count, 0)

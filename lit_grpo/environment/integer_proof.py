@@ -7,7 +7,7 @@ is still a proof, so only the others are searched again. A tree that grows too l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from lit_grpo.environment.feasibility import FeasibilityLp, LimitReached
@@ -25,8 +25,11 @@ FEW_NODES = 50
 PROVING_NODES = 100
 """Nodes of our own tree from scratch, where HiGHS says infeasible, which proves nothing, or gives up."""
 
-LAST_NODES = 400
+LAST_NODES = 200
 """Nodes of our own tree from scratch once HiGHS has given up for good."""
+
+WIDENING = 20.0
+"""Where a bound was taken out, points are looked for this far beyond it before they are looked for anywhere."""
 
 MANY_NODES = 1000
 """Nodes of HiGHS's branch-and-bound in one test: programs without bounds may have no end of them."""
@@ -75,10 +78,29 @@ class Node:
         return Node({**self.bounds, bound: value}, {**self.marks, bound: mark})
 
 
+BranchingRule = Callable[[Sequence[float], Sequence[int]], int]
+"""Of the values and the columns that are fractional, the column to branch on."""
+
+
+def most_fractional(values: Sequence[float], columns: Sequence[int]) -> int:
+    """The column whose value is furthest from an integer, the first of equals; of at least one."""
+    return max(columns, key=lambda j: abs(values[j] - round(values[j])))
+
+
+def first_column(values: Sequence[float], columns: Sequence[int]) -> int:
+    """The first column."""
+    return columns[0]
+
+
+def last_column(values: Sequence[float], columns: Sequence[int]) -> int:
+    """The last column."""
+    return columns[-1]
+
+
 class IntegerProver:
     """Proves integer infeasibility for one requirement less at a time."""
 
-    def __init__(self, arrays: ModelArrays, lp: FeasibilityLp, mip: HighsModel, node_limit: int = 1000) -> None:
+    def __init__(self, arrays: ModelArrays, lp: FeasibilityLp, mip: HighsModel, node_limit: int) -> None:
         self.points: list[list[float]] = []
         """Of the last test: points that violate at most one of the requirements then active."""
         self._arrays = arrays
@@ -90,6 +112,7 @@ class IntegerProver:
         self._num_marks = 0
         self._nodes_left = 0
         self._provable = math.inf
+        self._rule = most_fractional
         self._conflict_nodes = 0
 
     def proof(self, active: frozenset[int]) -> Set[int] | None:
@@ -98,35 +121,52 @@ class IntegerProver:
         Raises:
             LimitReached: An iteration or node limit was reached.
         """
+        if self._conflict_nodes > CONFLICT_NODES:
+            raise LimitReached
         self.points = []
         try:
             return self._search(self._tree, active, RETRACING_NODES)
-        except (TreeTooLarge, LimitReached):
+        except TreeTooLarge:
             verdict = self._branch_and_bound(active, FEW_NODES)
-        if verdict is not Verdict.OPTIMAL and len(active) <= self._provable:
+        if verdict is Verdict.OPTIMAL:
+            return None
+        if len(active) <= self._provable:
             try:
                 return self._search(None, active, PROVING_NODES)
-            except (TreeTooLarge, LimitReached):
+            except TreeTooLarge:
                 self._provable = len(active) // 2
-        if verdict is Verdict.LIMIT:
-            verdict = self._branch_and_bound(active, MANY_NODES)
-        match verdict:
+        return self._settle(active) if verdict is Verdict.LIMIT else active
+
+    def _settle(self, active: frozenset[int]) -> Set[int] | None:
+        """The same with more effort: near the bounds taken out, then with many nodes, then by trees of other shapes.
+
+        Where bounds are missing, a tree may go down for ever beside a point close by.
+        """
+        if self._branch_and_bound(active, FEW_NODES, WIDENING) is Verdict.OPTIMAL:
+            return None
+        match self._branch_and_bound(active, MANY_NODES):
             case Verdict.OPTIMAL:
-                self.points = [self._mip.values]
                 return None
             case Verdict.LIMIT:
-                return self._search_at_last(active)
+                pass
             case _:
                 return active
+        for known, rule in (
+            (self._tree, most_fractional),
+            (None, most_fractional),
+            (None, last_column),
+            (None, first_column),
+        ):
+            try:
+                return self._search(known, active, LAST_NODES, rule)
+            except TreeTooLarge:
+                pass
+        raise LimitReached
 
-    def _search_at_last(self, active: frozenset[int]) -> Set[int] | None:
-        try:
-            return self._search(None, active, LAST_NODES)
-        except TreeTooLarge:
-            raise LimitReached from None
-
-    def _search(self, known: Refutation | None, active: frozenset[int], num_nodes: int) -> Set[int] | None:
-        self._nodes_left = num_nodes
+    def _search(
+        self, known: Refutation | None, active: frozenset[int], num_nodes: int, rule: BranchingRule = most_fractional
+    ) -> Set[int] | None:
+        self._nodes_left, self._rule = num_nodes, rule
         integral = [j for j in self._arrays.integral_columns if self._number.integrality(j) in active]
         tree = self._refute(known, active, integral, Node({}, {}))
         if tree is None:
@@ -144,7 +184,10 @@ class IntegerProver:
             if known.branching is not None and self._number.integrality(known.branching.column) in active:
                 return self._branch(known.branching, active, integral, node)
         self._spend_node()
-        support = self._lp.certificate(active, node.bounds)
+        try:
+            support = self._lp.certificate(active, node.bounds)
+        except LimitReached:
+            raise TreeTooLarge from None
         if support is not None:
             return _leaf(support, node)
         values = self._lp.values
@@ -153,25 +196,24 @@ class IntegerProver:
             self.points.append(values)
         if not fractional:
             return None
-        column = most_fractional(values, fractional)
+        column = self._rule(values, fractional)
         self._num_marks += 1
         return self._branch(Branching(column, math.floor(values[column]), self._num_marks), active, integral, node)
 
     def _branch(self, known: Branching, active: frozenset[int], integral: list[int], node: Node) -> Refutation | None:
         """Refute both halves; a half whose refutation does without its new bound has refuted the node already."""
         number, mark = self._number, known.mark
-        below = node.child(number.upper(known.column), known.floor, mark)
-        first = self._refute(known.below, active, integral, below)
-        if first is None or mark not in first.branches:
-            return first
-        above = node.child(number.lower(known.column), known.floor + 1.0, mark)
-        second = self._refute(known.above, active, integral, above)
-        if second is None or mark not in second.branches:
-            return second
+        below = self._refute(known.below, active, integral, node.child(number.upper(known.column), known.floor, mark))
+        if below is None or mark not in below.branches:
+            return below
+        bound = known.floor + 1.0
+        above = self._refute(known.above, active, integral, node.child(number.lower(known.column), bound, mark))
+        if above is None or mark not in above.branches:
+            return above
         return Refutation(
-            first.requirements | second.requirements | {number.integrality(known.column)},
-            (first.branches | second.branches) - {mark},
-            replace(known, below=first, above=second),
+            below.requirements | above.requirements | {number.integrality(known.column)},
+            (below.branches | above.branches) - {mark},
+            replace(known, below=below, above=above),
         )
 
     def _spend_node(self) -> None:
@@ -180,18 +222,20 @@ class IntegerProver:
         if self._nodes_left < 0:
             raise TreeTooLarge
 
-    def _branch_and_bound(self, active: frozenset[int], node_limit: int) -> Verdict:
-        if self._conflict_nodes > CONFLICT_NODES:
-            return Verdict.LIMIT
+    def _branch_and_bound(self, active: frozenset[int], node_limit: int, widening: float = math.inf) -> Verdict:
+        """What HiGHS says of the active requirements; of fewer points than they admit if bounds are only widened."""
+        arrays = self._number.restricted(self._arrays, active)
+        if widening < math.inf:
+            own_lower, own_upper = self._arrays.column_lower, self._arrays.column_upper
+            lower = [max(kept, own - widening) for kept, own in zip(arrays.column_lower, own_lower, strict=True)]
+            upper = [min(kept, own + widening) for kept, own in zip(arrays.column_upper, own_upper, strict=True)]
+            arrays = replace(arrays, column_lower=lower, column_upper=upper)
         self._mip.set_node_limit(min(node_limit, self._node_limit))
-        verdict = self._mip.solve(self._number.restricted(self._arrays, active))
+        verdict = self._mip.solve(arrays)
         self._conflict_nodes += BRANCH_AND_BOUND_NODES + self._mip.num_nodes
+        if verdict is Verdict.OPTIMAL:
+            self.points = [self._mip.values]
         return verdict
-
-
-def most_fractional(values: Sequence[float], columns: Sequence[int]) -> int:
-    """The column whose value is furthest from an integer, the first of equals; of at least one."""
-    return max(columns, key=lambda j: abs(values[j] - round(values[j])))
 
 
 def is_integral(values: Sequence[float], columns: Iterable[int]) -> bool:
