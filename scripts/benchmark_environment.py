@@ -3,9 +3,9 @@
 A step is a whole turn of an episode: parse the text, edit, re-solve, find the new conflict if the program is still
 infeasible, write the observation. Programs are the domains' own, of the sizes of easy, medium and hard tasks, each with
 one right-hand side moved until it is infeasible; "integers" are those whose LP relaxation is feasible all the same, so
-that integrality is in the conflict. Times are CPU times of this process after a round to warm up; steps/s is a median of
-rounds, a conflict's time that of the programs. HiGHS's share is by its own clock, which runs on while others have the
-core: look at the load first.
+that integrality is in the conflict. Times are CPU times of this process after a round to warm up; steps/s is a median
+of rounds, a conflict's time one of programs. HiGHS's share is by its own clock, which runs on while others have the
+core, as the whole does: look at the load first.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import Wording
 from lit_grpo.environment.edits import SetRhs, apply
 from lit_grpo.environment.episode import RepairEpisode
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import LinearProgram, Sense
 from lit_grpo.environment.relaxation import linear_relaxation
@@ -53,16 +54,12 @@ CLASSES = (ProgramClass("LP", False, False), ProgramClass("MILP", True, False), 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A faulty program, the action that repairs it, and one that leaves it infeasible."""
+    """A faulty program, its episode, the action that repairs it, and one that leaves it infeasible."""
 
+    program: LinearProgram
     episode: RepairEpisode
     repair: str
     idle: str
-
-    @property
-    def program(self) -> LinearProgram:
-        """The faulty program."""
-        return self.episode.problem.program
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +82,8 @@ def tightened(program: LinearProgram, rng: Random, solver: HighsSolver, wanted: 
             continue
         if wanted.admits(faulty, solver):
             idle = idle_edit(faulty, row.name, rng, solver, wanted)
-            episode = RepairEpisode(RepairProblem(faulty), solver)
-            return idle and Case(episode, render(Move(SetRhs(row.name, row.rhs))), render(Move(idle)))
+            episode = RepairEpisode(RepairProblem(faulty), solver, EpisodeSettings())
+            return idle and Case(faulty, episode, render(Move(SetRhs(row.name, row.rhs))), render(Move(idle)))
         if wanted.integers_at_fault:
             return None
     return None

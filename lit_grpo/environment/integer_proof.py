@@ -35,7 +35,7 @@ MANY_NODES = 1000
 """Nodes of HiGHS's branch-and-bound in one test: programs without bounds may have no end of them."""
 
 CONFLICT_NODES = 20_000
-"""Nodes in all the tests of one conflict, ours and HiGHS's: what bounds the time a conflict can take."""
+"""Nodes in all the tests of one conflict, ours and HiGHS's, before it is given up: what bounds its time."""
 
 BRANCH_AND_BOUND_NODES = 10
 """What one call of HiGHS's branch-and-bound counts beside its nodes, for presolving and the root."""
@@ -103,6 +103,8 @@ class IntegerProver:
     def __init__(self, arrays: ModelArrays, lp: FeasibilityLp, mip: HighsModel, node_limit: int) -> None:
         self.points: list[list[float]] = []
         """Of the last test: points that violate at most one of the requirements then active."""
+        self.num_nodes = 0
+        """In all tests so far, ours and HiGHS's."""
         self._arrays = arrays
         self._lp = lp
         self._mip = mip
@@ -112,8 +114,8 @@ class IntegerProver:
         self._num_marks = 0
         self._nodes_left = 0
         self._provable = math.inf
+        self._highs_nodes = FEW_NODES
         self._rule = most_fractional
-        self._conflict_nodes = 0
 
     def proof(self, active: frozenset[int]) -> Set[int] | None:
         """An infeasible subset of the active requirements; None if they can be met together.
@@ -121,13 +123,13 @@ class IntegerProver:
         Raises:
             LimitReached: An iteration or node limit was reached.
         """
-        if self._conflict_nodes > CONFLICT_NODES:
+        if self.num_nodes > CONFLICT_NODES:
             raise LimitReached
         self.points = []
         try:
             return self._search(self._tree, active, RETRACING_NODES)
         except TreeTooLarge:
-            verdict = self._branch_and_bound(active, FEW_NODES)
+            verdict = self._branch_and_bound(active, self._highs_nodes)
         if verdict is Verdict.OPTIMAL:
             return None
         if len(active) <= self._provable:
@@ -138,19 +140,17 @@ class IntegerProver:
         return self._settle(active) if verdict is Verdict.LIMIT else active
 
     def _settle(self, active: frozenset[int]) -> Set[int] | None:
-        """The same with more effort: near the bounds taken out, then with many nodes, then by trees of other shapes.
+        """With more effort: many nodes, and so from now on; then near the bounds taken out; then trees of other shapes.
 
         Where bounds are missing, a tree may go down for ever beside a point close by.
         """
+        if self._highs_nodes < MANY_NODES:
+            self._highs_nodes = MANY_NODES
+            verdict = self._branch_and_bound(active, MANY_NODES)
+            if verdict is not Verdict.LIMIT:
+                return None if verdict is Verdict.OPTIMAL else active
         if self._branch_and_bound(active, FEW_NODES, WIDENING) is Verdict.OPTIMAL:
             return None
-        match self._branch_and_bound(active, MANY_NODES):
-            case Verdict.OPTIMAL:
-                return None
-            case Verdict.LIMIT:
-                pass
-            case _:
-                return active
         for known, rule in (
             (self._tree, most_fractional),
             (None, most_fractional),
@@ -218,7 +218,7 @@ class IntegerProver:
 
     def _spend_node(self) -> None:
         self._nodes_left -= 1
-        self._conflict_nodes += 1
+        self.num_nodes += 1
         if self._nodes_left < 0:
             raise TreeTooLarge
 
@@ -232,7 +232,7 @@ class IntegerProver:
             arrays = replace(arrays, column_lower=lower, column_upper=upper)
         self._mip.set_node_limit(min(node_limit, self._node_limit))
         verdict = self._mip.solve(arrays)
-        self._conflict_nodes += BRANCH_AND_BOUND_NODES + self._mip.num_nodes
+        self.num_nodes += BRANCH_AND_BOUND_NODES + self._mip.num_nodes
         if verdict is Verdict.OPTIMAL:
             self.points = [self._mip.values]
         return verdict
