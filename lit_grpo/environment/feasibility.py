@@ -1,6 +1,6 @@
 """A program's LP feasibility under any subset of its requirements, with a Farkas certificate where there is none.
 
-Called by conflict.py and integer_proof.py. One LP is loaded once, without costs; requirements are freed and put back by
+Called by conflict.py and search_tree.py. One LP is loaded once, without costs; requirements are freed and put back by
 live edits, and each run starts from the basis of the one before. What it says is a verdict with a proof, so the path
 does not matter.
 """

@@ -11,9 +11,9 @@ from lit_grpo.environment.conflict import canonical_conflict
 from lit_grpo.environment.elastic import elastic_arrays, violations, with_integers_fixed, with_integers_within
 from lit_grpo.environment.feasibility import LimitReached
 from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict, model_arrays
-from lit_grpo.environment.integer_proof import is_integral
 from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.requirements import Numbering
+from lit_grpo.environment.search_tree import is_integral
 from lit_grpo.environment.solver import Conflict, Solution, SolverStatus, Violation
 
 ELASTIC_NODE_LIMIT = 1000

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from lit_grpo.environment.feasibility import FEASIBILITY_TOLERANCE
 from lit_grpo.environment.highs_model import ModelArrays
 from lit_grpo.environment.requirements import Numbering
+from lit_grpo.environment.search_tree import INTEGRALITY_TOLERANCE
 
 NOWHERE = -1
 """The row of a side that no row bounds."""
@@ -72,9 +73,10 @@ class LoneViolations:
         return self._found
 
     def _with_integers(self, values: list[float], active: frozenset[int]) -> list[float]:
-        number, integral = self._number, self._arrays.integral
+        """The point with values that count as integral made so."""
+        integral = {j for j in self._arrays.integral_columns if self._number.integrality(j) in active}
         return [
-            float(round(x)) if integral[j] and number.integrality(j) in active and abs(x - round(x)) < 1e-6 else x
+            float(round(x)) if j in integral and abs(x - round(x)) <= INTEGRALITY_TOLERANCE else x
             for j, x in enumerate(values)
         ]
 

@@ -88,7 +88,7 @@ class Search:
 
 def test_1_the_conflict_is_that_of_a_plain_filter() -> None:
     solver = HighsSolver()
-    for program in integer_conflict_programs(250, seed=3):
+    for program in integer_conflict_programs(200, seed=3):
         assert solver.conflict(program) == brute_force_conflict(program, solver, integers=True)
 
 
@@ -108,7 +108,7 @@ def two_variables(rows: list[Constraint], upper: float) -> LinearProgram:
 
 
 def test_3_moves_worked_by_hand() -> None:
-    # x + y >= 3 within [0, 1]: at (1, 1) only the row is violated; x = 2 meets it and breaks x <= 1 alone, as y = 2 does.
+    # x + y >= 3 within [0, 1]: at (1, 1) only the row is violated; x = 2 meets it and breaks x <= 1 alone; so with y.
     need = two_variables([Constraint("need", (("x", 1.0), ("y", 1.0)), Sense.GREATER_EQUAL, 3.0)], 1.0)
     arrays, number = model_arrays(need), Numbering(1, 2)
     active = frozenset(number.all(arrays))
