@@ -1,13 +1,14 @@
 """A program's LP feasibility under any subset of its requirements, with a Farkas certificate where there is none.
 
-Called by conflict.py. One LP is loaded once, without costs; requirements are freed and put back by live edits, and
-each run starts from the basis of the one before. What it says is a verdict with a proof, so the path does not matter.
+Called by conflict.py and search_tree.py. One LP is loaded once, without costs; requirements are freed and put back by
+live edits, and each run starts from the basis of the one before. What it says is a verdict with a proof, so the path
+does not matter.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from lit_grpo.environment.highs_model import HighsModel, ModelArrays, Verdict
 from lit_grpo.environment.requirements import Numbering
@@ -17,6 +18,9 @@ FEASIBILITY_TOLERANCE = 1e-7
 
 NEGLIGIBLE_MULTIPLIER = 1e-9
 """Multipliers below this share of the largest are rounding errors of the ray."""
+
+NO_BRANCHES: Mapping[int, float] = {}
+"""The program's own bounds."""
 
 
 class LimitReached(Exception):
@@ -30,62 +34,37 @@ class FeasibilityLp:
         self.numbering = Numbering(len(arrays.row_lower), len(arrays.costs))
         self._arrays = arrays
         self._lp = lp
-        self._active: Set[int] = set(self.numbering.all(arrays))
-        self._branched: set[int] = set()
+        self._active: frozenset[int] = frozenset(self.numbering.all(arrays))
+        self._branches: Mapping[int, float] = NO_BRANCHES
+        self._stale_rows: set[int] = set()
+        self._stale_columns: set[int] = set()
         self._lower = list(arrays.column_lower)
         self._upper = list(arrays.column_upper)
         lp.load(arrays.without_costs().relaxed())
 
-    def proof(self, active: Set[int]) -> Set[int] | None:
+    def proof(self, active: frozenset[int]) -> Set[int] | None:
         """An infeasible subset of the active requirements; None if they can be met together.
 
         Raises:
             LimitReached: The iteration limit was reached.
         """
-        self.restrict(active)
         rows = [requirement for requirement in active if requirement < self.numbering.num_rows]
-        return self.certificate(active) if len(rows) != 1 else self._proof_of_row(rows[0])
+        if len(rows) != 1:
+            return self.certificate(active)
+        self._restrict(active, NO_BRANCHES)
+        return self._proof_of_row(rows[0])
 
-    def restrict(self, active: Set[int]) -> None:
-        """Leave in the loaded LP the active requirements and no other; branching is taken back."""
-        arrays, number = self._arrays, self.numbering
-        changed = self._active ^ active
-        columns = set(self._branched)
-        for requirement in changed:
-            if number.is_integrality(requirement):
-                continue
-            if requirement >= number.num_rows:
-                columns.add(number.column_of_bound(requirement))
-            elif requirement in active:
-                self._lp.set_row_bounds(requirement, arrays.row_lower[requirement], arrays.row_upper[requirement])
-            else:
-                self._lp.set_row_bounds(requirement, -math.inf, math.inf)
-        for j in columns:
-            lower = arrays.column_lower[j] if number.lower(j) in active else -math.inf
-            upper = arrays.column_upper[j] if number.upper(j) in active else math.inf
-            self._set_bounds(j, lower, upper)
-        self._active, self._branched = set(active), set()
+    def certificate(self, active: frozenset[int], branches: Mapping[int, float] = NO_BRANCHES) -> Set[int] | None:
+        """What a proof rests on that the active requirements and the branches admit no point; None if they do.
 
-    def bounds(self, column: int) -> tuple[float, float]:
-        """The variable's bounds as loaded."""
-        return self._lower[column], self._upper[column]
+        ``branches`` are bounds that stand in for the program's own, under the numbers of those. Without a proof by
+        HiGHS that can be verified, the answer is all of the requirements and branches.
 
-    def branch(self, column: int, lower: float, upper: float) -> None:
-        """Load other bounds of a variable; the next `restrict` takes them back."""
-        self._branched.add(column)
-        self._set_bounds(column, lower, upper)
-
-    def _set_bounds(self, column: int, lower: float, upper: float) -> None:
-        self._lower[column], self._upper[column] = lower, upper
-        self._lp.set_column_bounds(column, lower, upper)
-
-    @property
-    def values(self) -> list[float]:
-        """The point that was found feasible."""
-        return self._lp.values
-
-    def certificate(self, active: Set[int]) -> Set[int] | None:
-        """What the loaded LP's proof of infeasibility rests on; ``active`` if HiGHS has none; None if feasible."""
+        Raises:
+            LimitReached: The iteration limit was reached.
+        """
+        self._restrict(active, branches)
+        self._load_changes()
         match self._lp.run():
             case Verdict.OPTIMAL:
                 return None
@@ -93,9 +72,6 @@ class FeasibilityLp:
                 raise LimitReached
             case _:
                 pass
-        crossed = self._crossed_bounds()
-        if crossed is not None:
-            return crossed
         ray = self._lp.dual_ray or []
         scale = max(map(abs, ray), default=0.0) * NEGLIGIBLE_MULTIPLIER
         multipliers = [(i, y) for i, y in enumerate(ray) if abs(y) > scale]
@@ -103,7 +79,45 @@ class FeasibilityLp:
             support = self._farkas_support([(i, sign * y) for i, y in multipliers])
             if support is not None:
                 return support
-        return active
+        return self._crossed_bounds() or active | branches.keys()
+
+    @property
+    def values(self) -> list[float]:
+        """The point that was found feasible."""
+        return self._lp.values
+
+    def _restrict(self, active: frozenset[int], branches: Mapping[int, float]) -> None:
+        """Keep the active requirements and the branches, and no other; the loaded LP follows before it is run."""
+        num_rows, num_continuous = self.numbering.num_rows, self.numbering.integrality(0)
+        bounds = [requirement for requirement in self._active ^ active if requirement < num_continuous]
+        if branches is not self._branches:
+            bounds += [requirement for requirement, _ in branches.items() ^ self._branches.items()]
+        self._active, self._branches = active, branches
+        for requirement in bounds:
+            if requirement < num_rows:
+                self._stale_rows.add(requirement)
+            else:
+                column = (requirement - num_rows) // 2
+                self._stale_columns.add(column)
+                self._lower[column] = self._bound(num_rows + 2 * column, self._arrays.column_lower[column], -math.inf)
+                self._upper[column] = self._bound(
+                    num_rows + 2 * column + 1, self._arrays.column_upper[column], math.inf
+                )
+
+    def _bound(self, requirement: int, own: float, otherwise: float) -> float:
+        return self._branches.get(requirement, own if requirement in self._active else otherwise)
+
+    def _load_changes(self) -> None:
+        arrays = self._arrays
+        for row in self._stale_rows:
+            if row in self._active:
+                self._lp.set_row_bounds(row, arrays.row_lower[row], arrays.row_upper[row])
+            else:
+                self._lp.set_row_bounds(row, -math.inf, math.inf)
+        for column in self._stale_columns:
+            self._lp.set_column_bounds(column, self._lower[column], self._upper[column])
+        self._stale_rows.clear()
+        self._stale_columns.clear()
 
     def _proof_of_row(self, row: int) -> Set[int] | None:
         """One row and bounds need no LP: the row's extreme activity is all there is to know."""
@@ -122,11 +136,13 @@ class FeasibilityLp:
         With d = A'y, every point within the rows has ``d x >= need``, and every point within the bounds has
         ``d x <= most``: infeasible if most < need by more than the tolerance on every row and bound can make up for.
         """
-        arrays = self._arrays
+        arrays, num_rows = self._arrays, self.numbering.num_rows
         need, weight = 0.0, 0.0
         combined: dict[int, float] = {}
         for i, y in multipliers:
             need += y * (arrays.row_lower[i] if y > 0.0 else arrays.row_upper[i])
+            if need == -math.inf:
+                return None
             weight += abs(y)
             for k in range(arrays.starts[i], arrays.starts[i + 1]):
                 column = arrays.columns[k]
@@ -135,8 +151,12 @@ class FeasibilityLp:
         support = {i for i, _ in multipliers}
         most = 0.0
         for column, d in combined.items():
-            if abs(d) > negligible:
-                most += d * (self._upper[column] if d > 0.0 else self._lower[column])
-                weight += abs(d)
-                support.add(self.numbering.upper(column) if d > 0.0 else self.numbering.lower(column))
+            if d > negligible:
+                most += d * self._upper[column]
+                weight += d
+                support.add(num_rows + 2 * column + 1)
+            elif d < -negligible:
+                most += d * self._lower[column]
+                weight -= d
+                support.add(num_rows + 2 * column)
         return support if need - most > 2.0 * FEASIBILITY_TOLERANCE * weight else None

@@ -1,7 +1,7 @@
 """One HiGHS object behind checked calls: load a program's arrays, edit them live, run, read the answer.
 
-Called by highs.py and conflict.py alone. HiGHS reports trouble in return codes and keeps the old model after a refused
-call, so every code is looked at here. Limits are iterations and nodes: a clock would make answers unrepeatable.
+Called by highs.py and the conflict's files alone. HiGHS reports trouble in return codes and keeps the old model after a
+refused call, so every code is looked at here. Limits are iterations and nodes: a clock would make answers unrepeatable.
 """
 
 from __future__ import annotations
@@ -166,6 +166,10 @@ class HighsModel:
             raise SolverFailure(f"HiGHS run: expected a verdict, got {status.name} with {model_status.name}")
         return verdict
 
+    def set_node_limit(self, num_nodes: int) -> None:
+        """For the runs to come: how many nodes branch-and-bound may take."""
+        _require_ok(self._highs.setOptionValue("mip_max_nodes", num_nodes), "setOptionValue(mip_max_nodes)")
+
     def solve(self, arrays: ModelArrays) -> Verdict:
         """Load and run."""
         self.load(arrays)
@@ -188,6 +192,16 @@ class HighsModel:
     def values(self) -> list[float]:
         """One value per variable, after a run that was OPTIMAL."""
         return self._highs.getSolution().col_value
+
+    @property
+    def run_time_s(self) -> float:
+        """Seconds that HiGHS has been running in all, by its own clock."""
+        return self._highs.getRunTime()
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of branch-and-bound in the last run."""
+        return max(self._highs.getInfo().mip_node_count, 0)
 
     @property
     def dual_ray(self) -> list[float] | None:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from plain_filter import brute_force_conflict
 from random_programs import random_program
 
 from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.irreducible import is_irreducible, subsystem
+from lit_grpo.environment.irreducible import is_irreducible
 from lit_grpo.environment.program import (
     Constraint,
     Direction,
@@ -187,22 +188,6 @@ def infeasible_programs(integer_share: float, count: int) -> list[LinearProgram]
         if solver.solve(candidate).status is SolverStatus.INFEASIBLE:
             found.append(candidate)
     return found
-
-
-def brute_force_conflict(faulty: LinearProgram, solver: HighsSolver, *, integers: bool) -> Conflict:
-    """The deletion filter as it is defined: one solve per requirement, in the frozen order."""
-    kept = [ConflictMember(ConflictPart.ROW, row.name) for row in faulty.constraints]
-    for variable in faulty.variables:
-        for part, bound in zip((ConflictPart.LOWER, ConflictPart.UPPER), variable.effective_bounds, strict=True):
-            kept += [ConflictMember(part, variable.name)] if math.isfinite(bound) else []
-    if integers:
-        integral = [v for v in faulty.variables if v.type is not VariableType.CONTINUOUS]
-        kept += [ConflictMember(ConflictPart.INTEGRALITY, v.name) for v in integral]
-    for candidate in tuple(kept):
-        without = [m for m in kept if m != candidate]
-        if solver.solve(subsystem(faulty, without)).status is SolverStatus.INFEASIBLE:
-            kept = without
-    return Conflict(tuple(kept))
 
 
 @pytest.mark.parametrize("integer_share", [0.0, 0.6])
