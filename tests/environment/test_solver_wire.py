@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 from random_programs import random_program
@@ -70,7 +71,7 @@ def test_1_odd_names_and_numbers(name: str, number: float) -> None:
 class Answering:
     """Answers what it was given, or raises it."""
 
-    def __init__(self, answer: object) -> None:
+    def __init__(self, answer: Any) -> None:
         self._answer = answer
 
     def solve(self, program: LinearProgram) -> Solution:
@@ -82,7 +83,7 @@ class Answering:
     def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
         return self._given()
 
-    def _given(self):  # noqa: ANN202
+    def _given(self) -> Any:
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer
