@@ -113,7 +113,7 @@ class WorkerSolver:
     @property
     def worker_pids(self) -> tuple[int, ...]:
         """Of the workers that run."""
-        return tuple(worker.pid for worker in self._alive if not worker.has_ended)
+        return tuple(worker.pid for worker in tuple(self._alive) if not worker.has_ended)
 
     def _answer(self, question: Question, program: LinearProgram) -> Any:
         """The content of the answer; raises what the solver raised, with its message.

@@ -6,6 +6,7 @@ has to end either way.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import select
@@ -27,6 +28,8 @@ REAP_S = 5.0
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "lit_grpo.environment.solver_worker")
 """``-P``: nothing that lies in the working directory is imported."""
+
+_log = logging.getLogger(__name__)
 
 
 class WorkerEnded(Exception):
@@ -51,15 +54,7 @@ class WorkerProcess:
         Raises:
             WorkerEnded: It did not come up.
         """
-        self._process = subprocess.Popen(
-            [*command, str(memory_mb)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            env=_environment(),
-            # Ctrl-C is for the training, which finishes its batch: it needs its workers for that.
-            process_group=0,
-        )
+        self._process = _started([*command, str(memory_mb)])
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -72,10 +67,11 @@ class WorkerProcess:
         """Between a question and its answer. One that is left so (Ctrl-C) would give it to the next question."""
         try:
             said = self._receive(time.monotonic() + START_DEADLINE_S, START_DEADLINE_S)
-        except WorkerEnded:
+            if said != READY_LINE:
+                raise WorkerEnded(f"it began with {said[:100]!r}")
+        except BaseException:
             self.kill()
             raise
-        assert said == READY_LINE, f"expected a worker that is ready, got {said!r}"
         self.owes_answer = False
 
     @property
@@ -102,12 +98,16 @@ class WorkerProcess:
         return answer
 
     def kill(self) -> None:
-        """End the process, whatever it is doing (a stopped one, too), and leave no zombie."""
+        """End the process, whatever it is doing (a stopped one, too), and leave no zombie. Again: nothing."""
         self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
-        self._process.wait(REAP_S)
+        try:
+            self._process.wait(REAP_S)
+        except subprocess.TimeoutExpired:
+            # In the kernel, on a disk that does not answer: `subprocess` collects it later.
+            _log.warning("solver worker %d was killed and is still there after %g s", self.pid, REAP_S)
 
     def _send(self, line: bytes, deadline: float, deadline_s: float) -> None:
         rest = memoryview(line)
@@ -139,6 +139,21 @@ class WorkerProcess:
             return WorkerEnded("it ran out of memory", overran=True)
         how = f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it exited with status {status}"
         return WorkerEnded(how)
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=_environment(),
+            # Ctrl-C is for the training, which finishes its batch: it needs its workers for that.
+            process_group=0,
+        )
+    except OSError as error:
+        raise WorkerEnded(f"it could not be started: {error}") from error
 
 
 def _wait(poll: select.poll, deadline: float, deadline_s: float) -> None:

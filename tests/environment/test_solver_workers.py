@@ -312,12 +312,22 @@ def test_11_the_world_of_a_worker() -> None:
     os.close(other)
 
 
-def test_12_a_worker_that_cannot_start() -> None:
-    solver = WorkerSolver(SolverSettings(), ("false",))
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (("false",), "exited with status 1"),
+        (("no-such-command",), "could not be started"),
+        (("echo", "hello"), "began with b'hello 2048"),
+    ],
+)
+def test_12_a_worker_that_cannot_start(command: tuple[str, ...], reason: str) -> None:
+    solver = WorkerSolver(SolverSettings(), command)
     started = time.monotonic()
-    with pytest.raises(SolverFailure, match="exited with status 1, then it exited with status 1"):
+    with pytest.raises(SolverFailure, match=f"{reason}.*, then it {reason}") as failure:
         solver.solve(ORIGINAL)
-    assert time.monotonic() - started < 5
+    assert failure.type is SolverFailure
+    assert time.monotonic() - started < 10
+    assert solver.worker_pids == ()
 
 
 @pytest.mark.parametrize(
