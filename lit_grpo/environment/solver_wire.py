@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from lit_grpo.environment.program import (
@@ -32,9 +33,8 @@ from lit_grpo.environment.solver import (
     Violation,
 )
 
-# A lookup costs a fifth of an enum's constructor, and there are two for each row and variable.
-_SENSES = {sense.value: sense for sense in Sense}
-_TYPES = {type_.value: type_ for type_ in VariableType}
+MAX_KNOWN_PARTS = 4096
+"""Rows and variables whose text, or whose object, is kept: some 2 MiB on either side."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 """Half the time of ``json.dumps``, which makes an encoder for every call that names its separators."""
@@ -58,22 +58,37 @@ class Reply(StrEnum):
     """The solver raised SolverFailure: its objects are not to be asked again."""
 
 
-def question_line(question: Question, program: LinearProgram) -> bytes:
-    """The question as one line, with its end."""
-    variables = [(v.name, v.lower, v.upper, v.type) for v in program.variables]
-    rows = [(c.name, c.terms, c.sense, c.rhs) for c in program.constraints]
-    parts = (question, program.direction, program.objective_offset, program.objective, variables, rows)
-    return _encode(parts).encode() + b"\n"
+class QuestionWriter:
+    """Writes questions. An edit leaves all rows and variables but one as they are, so the text of each is kept."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[Variable | Constraint, str]] = {}
+        """By identity, which costs a tenth of a hash. Holds what it is the text of: nothing else gets that identity."""
+
+    def line(self, question: Question, program: LinearProgram) -> bytes:
+        """The question as one line, with its end: its parts are JSON, which holds no tab that is not escaped."""
+        if len(self._texts) > MAX_KNOWN_PARTS:
+            self._texts.clear()
+        head = _encode((question, len(program.variables), program.direction, program.objective_offset))
+        parts = [self._text(part) for part in (*program.variables, *program.constraints)]
+        return "\t".join((head, _encode(program.objective), *parts)).encode() + b"\n"
+
+    def _text(self, part: Variable | Constraint) -> str:
+        known = self._texts.get(id(part))
+        if known is None:
+            known = self._texts[id(part)] = (part, _part_text(part))
+        return known[1]
 
 
 def read_question(line: bytes) -> tuple[Question, LinearProgram]:
-    """What `question_line` wrote."""
-    question, direction, offset, objective, variables, rows = json.loads(line)
+    """What `QuestionWriter` wrote."""
+    head, objective, *parts = line.decode().split("\t")
+    question, num_variables, direction, offset = json.loads(head)
     program = LinearProgram(
         Direction(direction),
-        _terms(objective),
-        tuple([Variable(name, lower, upper, _TYPES[type_]) for name, lower, upper, type_ in variables]),
-        tuple([Constraint(name, _terms(terms), _SENSES[sense], rhs) for name, terms, sense, rhs in rows]),
+        _terms(json.loads(objective)),
+        tuple(map(_variable, parts[:num_variables])),
+        tuple(map(_row, parts[num_variables:])),
         offset,
     )
     return Question(question), program
@@ -129,5 +144,23 @@ def _ask(solver: Solver, question: Question, program: LinearProgram) -> Any:
             return None if violations is None else [(v.element, v.amount, v.part) for v in violations]
 
 
+def _part_text(part: Variable | Constraint) -> str:
+    if isinstance(part, Variable):
+        return _encode((part.name, part.lower, part.upper, part.type))
+    return _encode((part.name, part.terms, part.sense, part.rhs))
+
+
+@lru_cache(MAX_KNOWN_PARTS)
+def _variable(text: str) -> Variable:
+    name, lower, upper, type_ = json.loads(text)
+    return Variable(name, lower, upper, VariableType(type_))
+
+
+@lru_cache(MAX_KNOWN_PARTS)
+def _row(text: str) -> Constraint:
+    name, terms, sense, rhs = json.loads(text)
+    return Constraint(name, _terms(terms), Sense(sense), rhs)
+
+
 def _terms(pairs: list[Any]) -> tuple[tuple[str, float], ...]:
-    return tuple(map(tuple, pairs))
+    return tuple((name, value) for name, value in pairs)

@@ -31,9 +31,9 @@ from lit_grpo.environment.program import LinearProgram, ProgramError
 from lit_grpo.environment.solver import Conflict, ProgramIntractable, Solution, SolverFailure, Violation
 from lit_grpo.environment.solver_wire import (
     Question,
+    QuestionWriter,
     Reply,
     conflict_of,
-    question_line,
     read_answer,
     relaxation_of,
     solution_of,
@@ -87,6 +87,7 @@ class WorkerSolver:
         if settings.workers < 1:
             raise ValueError(f"solver.workers: expected at least 1, got {settings.workers}; make_solver takes 0, too")
         self._settings, self._command = settings, tuple(command)
+        self._questions = QuestionWriter()
         # The last one put back is taken first: a single caller keeps to one worker, and no other is started.
         self._idle: LifoQueue[WorkerProcess | None] = LifoQueue()
         for _ in range(settings.workers):
@@ -121,7 +122,7 @@ class WorkerSolver:
         Raises:
             ProgramIntractable, SolverFailure: No worker answered, see above.
         """
-        reply, content = read_answer(self._ask(question_line(question, program), question))
+        reply, content = read_answer(self._ask(self._questions.line(question, program), question))
         match reply:
             case Reply.ANSWER:
                 return content

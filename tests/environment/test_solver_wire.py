@@ -13,8 +13,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from random_programs import random_program
+from random_programs import random_edit, random_program
 
+from lit_grpo.environment.edits import apply
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import Constraint, Direction, LinearProgram, ProgramError, Sense, Variable
 from lit_grpo.environment.solver import (
@@ -28,11 +29,12 @@ from lit_grpo.environment.solver import (
     row_element,
 )
 from lit_grpo.environment.solver_wire import (
+    MAX_KNOWN_PARTS,
     Question,
+    QuestionWriter,
     Reply,
     answer_line,
     conflict_of,
-    question_line,
     read_answer,
     read_question,
     relaxation_of,
@@ -40,7 +42,7 @@ from lit_grpo.environment.solver_wire import (
 )
 
 ODD_NUMBERS = (0.1 + 0.2, 5e-324, -0.0, 1e308, 999_999_999.5, 1 / 3, -math.inf, math.inf)
-ODD_NAMES = ("größe", "ｘ", "\U0001f600", 'a"b', "back\\slash", "</script>", "\ud800")
+ODD_NAMES = ("größe", "ｘ", "\U0001f600", 'a"b', "back\\slash", "tab\tnew\nline", "</script>", "\ud800")
 
 
 def bits(program: LinearProgram) -> str:
@@ -50,12 +52,23 @@ def bits(program: LinearProgram) -> str:
 
 @pytest.mark.parametrize("question", list(Question))
 def test_1_programs(question: Question) -> None:
-    rng = Random(0)
+    rng, writer = Random(0), QuestionWriter()
     for _ in range(50):
         program = random_program(rng, 6, 6, integer_share=0.5)
-        asked, read = read_question(question_line(question, program))
-        assert (asked, bits(read)) == (question, bits(program))
-        assert hash(read) == hash(program)
+        for asked_about in (program, apply(program, random_edit(rng, program)), program):
+            asked, read = read_question(writer.line(question, asked_about))
+            assert (asked, bits(read)) == (question, bits(asked_about))
+            assert hash(read) == hash(asked_about)
+
+
+def test_1_what_is_kept_of_earlier_questions_is_bounded_and_changes_nothing() -> None:
+    rng, writer = Random(1), QuestionWriter()
+    for _ in range(1000):
+        program = random_program(rng, 6, 6)
+        line = writer.line(Question.SOLVE, program)
+        assert line == QuestionWriter().line(Question.SOLVE, program)
+        assert bits(read_question(line)[1]) == bits(program)
+    assert len(writer._texts) < MAX_KNOWN_PARTS + 12
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -63,7 +76,7 @@ def test_1_programs(question: Question) -> None:
 def test_1_odd_names_and_numbers(name: str, number: float) -> None:
     row = Constraint(name, ((name, number),), Sense.EQUAL, number)
     program = LinearProgram(Direction.MAXIMIZE, ((name, number),), (Variable(name, number, number),), (row,), number)
-    line = question_line(Question.SOLVE, program)
+    line = QuestionWriter().line(Question.SOLVE, program)
     assert bits(read_question(line)[1]) == bits(program)
     assert line.index(b"\n") == len(line) - 1
 
