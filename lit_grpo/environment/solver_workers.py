@@ -144,10 +144,12 @@ class WorkerSolver:
                 except WorkerEnded as ending:
                     _log.warning("a solver worker asked to %s is replaced: %s", question, ending)
                     endings.append(ending)
-                    worker = self._discarded(worker)
+                    self._discard(worker)
+                    worker = None
         finally:
             if worker is not None and worker.owes_answer:
-                worker = self._discarded(worker)
+                self._discard(worker)
+                worker = None
             self._idle.put(worker)
         tale = ", then ".join(map(str, endings))
         if all(ending.overran for ending in endings):
@@ -158,12 +160,12 @@ class WorkerSolver:
         """The worker, or a new one if it is gone."""
         if worker is not None and not worker.has_ended:
             return worker
-        self._discarded(worker)
+        self._discard(worker)
         started = WorkerProcess(self._command, self._settings.memory_mb)
         self._alive.add(started)
         return started
 
-    def _discarded(self, worker: WorkerProcess | None) -> None:
+    def _discard(self, worker: WorkerProcess | None) -> None:
         if worker is not None:
             worker.kill()
             self._alive.discard(worker)

@@ -69,8 +69,10 @@ class WorkerProcess:
             said = self._receive(time.monotonic() + START_DEADLINE_S, START_DEADLINE_S)
             if said != READY_LINE:
                 raise WorkerEnded(f"it began with {said[:100]!r}")
-        except BaseException:
+        except BaseException as error:
             self.kill()
+            if isinstance(error, WorkerEnded):  # slow to start, it has overrun nothing: no program is to blame yet
+                raise WorkerEnded(f"it did not start: {error}") from error
             raise
         self.owes_answer = False
 

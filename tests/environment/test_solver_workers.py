@@ -36,6 +36,7 @@ from intractable_program import INTRACTABLE
 from random_programs import random_program
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.environment import worker_process
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.edits import SetRhs, apply
 from lit_grpo.environment.fault_kinds import FaultKind
@@ -315,17 +316,19 @@ def test_11_the_world_of_a_worker() -> None:
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        (("false",), "exited with status 1"),
+        (("false",), "did not start: it exited with status 1"),
         (("no-such-command",), "could not be started"),
-        (("echo", "hello"), "began with b'hello 2048"),
+        (("echo", "hello"), "did not start: it began with b'hello 2048"),
+        ((sys.executable, "-c", "import time; time.sleep(60)"), "did not start: it gave no answer within 0.3 s"),
     ],
 )
-def test_12_a_worker_that_cannot_start(command: tuple[str, ...], reason: str) -> None:
+def test_12_a_worker_that_cannot_start(command: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_process, "START_DEADLINE_S", SHORT_S)
     solver = WorkerSolver(SolverSettings(), command)
     started = time.monotonic()
     with pytest.raises(SolverFailure, match=f"{reason}.*, then it {reason}") as failure:
         solver.solve(ORIGINAL)
-    assert failure.type is SolverFailure
+    assert failure.type is SolverFailure, "no program is to blame"
     assert time.monotonic() - started < 10
     assert solver.worker_pids == ()
 
