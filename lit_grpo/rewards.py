@@ -47,8 +47,10 @@ def composite_reward(score: RepairScore, weights: RewardWeights, max_steps: int)
 
     An unfaithful recovery earns no outcome and no efficiency: paid for, recoveries rise and faithful ones fall.
     An episode that the solver could not verify earns nothing at all; advantages leave it out by ``score.verified``.
+    Nor does one in which an edit drove the solver to a limit, unless it ended faithful all the same: to stall the
+    solver costs everyone time, and must pay less than to submit with the right diagnosis.
     """
-    if not score.verified:
+    if not score.verified or (score.inconclusive_turns and not score.faithful):
         return RewardBreakdown(0.0, 0.0, 0.0, 0.0)
     outcome = 1.0 if score.faithful else 0.0
     efficiency = _efficiency(score, max_steps) if score.faithful else 0.0

@@ -44,9 +44,11 @@ FAULT = FaultyProgram(
 )
 
 
-def _score(faithful: bool, steps: int, f1: float = 0.0, verified: bool = True, min_steps: int = 1) -> RepairScore:
+def _score(
+    faithful: bool, steps: int, f1: float = 0.0, verified: bool = True, min_steps: int = 1, inconclusive: int = 0
+) -> RepairScore:
     diagnosis = DiagnosisScore(f1, f1, f1, f1 == 1.0)
-    return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0.0, 0, None, 0, 0, verified)
+    return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0.0, 0, None, 0, inconclusive, verified)
 
 
 def _reward(*turns: Move) -> float:
@@ -78,6 +80,8 @@ def _move(action: Action, *stated: Element) -> Move:
         (_score(True, 5, 0.0, min_steps=5), RewardBreakdown(1.0, 0.0, 1.0, 0.7)),
         (_score(False, 1, 1.0), RewardBreakdown(0.0, 1.0, 0.0, 0.3)),
         (_score(False, 1, 1.0, verified=False), RewardBreakdown(0.0, 0.0, 0.0, 0.0)),
+        (_score(False, 3, 1.0, inconclusive=1), RewardBreakdown(0.0, 0.0, 0.0, 0.0)),
+        (_score(True, 3, 1.0, inconclusive=1), RewardBreakdown(1.0, 1.0, 0.5, 0.9)),
     ],
 )
 def test_1_formula(score: RepairScore, expected: RewardBreakdown) -> None:

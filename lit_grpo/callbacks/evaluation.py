@@ -28,7 +28,7 @@ from lit_grpo.callbacks.policy_engine import (
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
 from lit_grpo.metrics.repair import RepairMetrics
@@ -61,6 +61,7 @@ class RepairEvaluation(Callback):
         temperature: 0 decodes greedily.
         seed: Of the draws, where the temperature is not 0.
         episode: Rules and rendering, those of training; the command line fills them in; None: the defaults.
+        solver: Where programs are solved; None: in one worker process of this rank.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class RepairEvaluation(Callback):
         temperature: float = 0.0,
         seed: int = 0,
         episode: EpisodeSettings | None = None,
+        solver: SolverSettings | None = None,
     ) -> None:
         sampling = SamplingSettings(temperature=temperature, max_completion_tokens=max_completion_tokens)
         self.settings = RolloutSettings(group_size=1, sampling=sampling, episode=episode or EpisodeSettings())
@@ -76,7 +78,7 @@ class RepairEvaluation(Callback):
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
         self._engine = PolicyEngine(transformers_engine)
-        self._solver = HighsSolver()
+        self._solver = make_solver(solver or SolverSettings())
         self._metrics = RepairMetrics()
         self._groups: list[EpisodeGroup] = []
 
@@ -138,6 +140,12 @@ class RepairEvaluation(Callback):
         """Write the files, log the numbers."""
         results = self._write(trainer, self._folder(trainer))
         pl_module.log_dict({f"test/{quantity}": _value(results, quantity) for quantity in LOGGED})
+
+    @override
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """End the solver's workers; a later stage starts new ones."""
+        if isinstance(self._solver, WorkerSolver):
+            self._solver.close()
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcrip
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.task import Task
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
 from lit_grpo.modules.grpo import GRPOModule, Rollout
 from lit_grpo.rewards import RewardWeights
@@ -40,6 +40,8 @@ METRICS = (
     "turns",
     "truncated",
     "verified",
+    "solver_failed",
+    "inconclusive",
     "groups_with_signal",
     "std_within_groups",
     "rollout_s",
@@ -58,6 +60,7 @@ class RolloutCallback(Callback):
         transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
         episode: Rules and rendering; the command line fills them in; None: the defaults.
+        solver: Where programs are solved; None: in one worker process of this rank.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class RolloutCallback(Callback):
         seed: int = 0,
         transcripts_every: int = 10,
         episode: EpisodeSettings | None = None,
+        solver: SolverSettings | None = None,
     ) -> None:
         if sampling.temperature <= 0:
             raise ValueError(
@@ -78,7 +82,7 @@ class RolloutCallback(Callback):
         self.seed, self.transcripts_every = seed, transcripts_every
         self.engine = PolicyEngine(transformers_engine)
         """Shared with RepairEvaluation."""
-        self._solver = HighsSolver()
+        self._solver = make_solver(solver or SolverSettings())
         self._metrics = PolicyMetrics(METRICS)
 
     @override
@@ -121,6 +125,12 @@ class RolloutCallback(Callback):
         if self.transcripts_every and step % self.transcripts_every == 0:
             write_transcripts(run_folder(trainer) / transcripts_file(trainer), groups, step)
 
+    @override
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """End the solver's workers; a later stage starts new ones."""
+        if isinstance(self._solver, WorkerSolver):
+            self._solver.close()
+
     def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
         """Play the tasks with the policy's present weights."""
         engine, conversation = self.engine.synced(module), self.engine.conversation(module)
@@ -140,8 +150,12 @@ class RolloutCallback(Callback):
             "turns": sum(len(episode.turns) for episode in episodes) / num_episodes,
             "truncated": sum(episode.truncated for episode in episodes) / num_episodes,
             "verified": verified.double().mean().item(),
+            "solver_failed": sum(e.stop_reason is StopReason.SOLVER_FAILED for e in episodes) / num_episodes,
         }
         self._metrics.update(means, num_episodes)
+        num_turns = sum(len(episode.turns) for episode in episodes)
+        num_inconclusive = sum(episode.score.inconclusive_turns for episode in episodes)
+        self._metrics.update({"inconclusive": num_inconclusive / max(num_turns, 1)}, num_turns)
         self._metrics.update({"reward": statistics.mean}, int(verified.sum()))
         self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
         if not math.isnan(statistics.std_within_groups):

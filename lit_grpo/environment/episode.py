@@ -34,6 +34,7 @@ from lit_grpo.environment.observation import (
 from lit_grpo.environment.program import Element, LinearProgram, ProgramError, Sense
 from lit_grpo.environment.solver import Conflict, Solver, SolverFailure, SolverStatus
 from lit_grpo.environment.specification import RepairProblem
+from lit_grpo.environment.turn_solver import TurnSolver
 
 
 class RepairEpisode:
@@ -44,7 +45,7 @@ class RepairEpisode:
 
     def __init__(self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings) -> None:
         """Find the first conflict; ValueError if the program is not infeasible, SolverFailure if the solver breaks."""
-        self._begin(problem, solver, settings, _require_infeasible(problem.program, solver))
+        self._begin(problem, TurnSolver(solver), settings, _require_infeasible(problem.program, solver))
         self.observation = initial_observation(problem, self.first_conflict, settings.style)
 
     def another(self) -> RepairEpisode:
@@ -53,6 +54,15 @@ class RepairEpisode:
         other._begin(self._problem, self._solver, self._settings, self.first_conflict)
         other.observation = self.observation
         return other
+
+    @classmethod
+    def unplayable(cls, problem: RepairProblem, solver: Solver, settings: EpisodeSettings) -> RepairEpisode:
+        """An episode that is over before its first turn, because the solver broke on the program as it was given."""
+        episode = cls.__new__(cls)
+        episode._begin(problem, TurnSolver(solver), settings, None)
+        episode.observation = initial_observation(problem, None, settings.style)
+        episode.stop_reason = StopReason.SOLVER_FAILED
+        return episode
 
     def _begin(
         self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings, first_conflict: Conflict | None

@@ -13,6 +13,7 @@ from lit_grpo.environment.faithful import differing_elements, is_faithful
 from lit_grpo.environment.faults import FaultyProgram
 from lit_grpo.environment.program import Element
 from lit_grpo.environment.solver import ConflictPart, Solver, SolverFailure, SolverStatus
+from lit_grpo.environment.turn_solver import TurnSolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def score_episode(record: EpisodeRecord, fault: FaultyProgram, solver: Solver) -
     recovered = record.stop_reason is StopReason.RECOVERED
     verified = record.stop_reason is not StopReason.SOLVER_FAILED
     try:
-        faithful = recovered and is_faithful(record.final_program, fault.original, solver)
+        faithful = recovered and is_faithful(record.final_program, fault.original, TurnSolver(solver))
     except SolverFailure:
         faithful, verified = False, False
     return RepairScore(

@@ -27,6 +27,13 @@ class SolverFailure(RuntimeError):
     """The solver itself broke (not a limit, not an infeasible program): an error of the infrastructure."""
 
 
+class ProgramIntractable(SolverFailure):
+    """The program took more time or memory than a question may, twice, on solvers of their own (solver_workers.py).
+
+    A failure for who asks about a program as it was given; within an agent's turn a limit reached (turn_solver.py).
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Solution:
     """The verdict on one program."""

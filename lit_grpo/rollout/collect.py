@@ -7,6 +7,7 @@ takes its step and asks for its next turn.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -17,11 +18,13 @@ from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.observation import instructions
 from lit_grpo.environment.scoring import score_episode
-from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.solver import Solver, SolverFailure
 from lit_grpo.rewards import RewardWeights, composite_reward
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
 from lit_grpo.rollout.remembering_solver import RememberingSolver
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ def collect_groups(
 
     Returns:
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
+        Where the solver breaks, that episode ends as SOLVER_FAILED; if it breaks on a task's own program, all attempts
+        at the task do, without a turn.
 
     Raises:
         ValueError: a prompt that does not fit into the engine's context together with a completion.
@@ -75,9 +80,10 @@ def collect_groups(
     for task in tasks:
         attempts += _first_turns(task, solver, conversation, settings)
     seeds = _Seeds(run_seed, step)
-    for key, attempt in enumerate(attempts):
+    playable = [(key, attempt) for key, attempt in enumerate(attempts) if attempt.episode.stop_reason is None]
+    for key, attempt in playable:
         engine.submit(attempt.request(key, seeds), settings.sampling)
-    pending = len(attempts)
+    pending = len(playable)
     while pending:
         for completion in engine.wait():
             attempt = attempts[completion.conversation]
@@ -154,9 +160,13 @@ class _Attempt:
 def _first_turns(
     task: Task, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
 ) -> list[_Attempt]:
-    first = RepairEpisode(task.problem, solver, settings.episode)
-    prompt_ids = conversation.prompt_ids(instructions(settings.episode.style), first.observation)
-    episodes = [first, *(first.another() for _ in range(settings.group_size - 1))]
+    try:
+        first = RepairEpisode(task.problem, solver, settings.episode)
+        episodes = [first, *(first.another() for _ in range(settings.group_size - 1))]
+    except SolverFailure as failure:
+        _log.warning("task %s is left out: %s", task.id, failure)
+        episodes = [RepairEpisode.unplayable(task.problem, solver, settings.episode)] * settings.group_size
+    prompt_ids = conversation.prompt_ids(instructions(settings.episode.style), episodes[0].observation)
     return [_Attempt(task, sample, prompt_ids, episode, prompt_ids) for sample, episode in enumerate(episodes)]
 
 

@@ -6,34 +6,52 @@ edit. Sound because a solver's answers are functions of the program alone (envir
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, Solution, Solver, Violation
+from lit_grpo.environment.solver import Conflict, ProgramIntractable, Solution, Solver, Violation
+
+_Answer = TypeVar("_Answer")
 
 
 class RememberingSolver:
-    """Implements ``Solver`` over another one. A failure is not remembered."""
+    """Implements ``Solver`` over another one. A failure is not remembered, that a program is intractable is.
+
+    To find that out takes two deadlines: attempts that make the same edit wait for them once. A question about a
+    program that is intractable for another question is still asked.
+    """
 
     def __init__(self, solver: Solver) -> None:
         """Remember nothing yet."""
         self._solver = solver
-        self._solutions: dict[LinearProgram, Solution] = {}
-        self._conflicts: dict[LinearProgram, Conflict | None] = {}
-        self._relaxations: dict[LinearProgram, tuple[Violation, ...] | None] = {}
+        self._solutions: _Memory[Solution] = {}
+        self._conflicts: _Memory[Conflict | None] = {}
+        self._relaxations: _Memory[tuple[Violation, ...] | None] = {}
 
     def solve(self, program: LinearProgram) -> Solution:
         """As ``Solver.solve``."""
-        if program not in self._solutions:
-            self._solutions[program] = self._solver.solve(program)
-        return self._solutions[program]
+        return _remembered(self._solutions, program, self._solver.solve)
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
         """As ``Solver.conflict``."""
-        if program not in self._conflicts:
-            self._conflicts[program] = self._solver.conflict(program)
-        return self._conflicts[program]
+        return _remembered(self._conflicts, program, self._solver.conflict)
 
     def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
         """As ``Solver.minimum_relaxation``."""
-        if program not in self._relaxations:
-            self._relaxations[program] = self._solver.minimum_relaxation(program)
-        return self._relaxations[program]
+        return _remembered(self._relaxations, program, self._solver.minimum_relaxation)
+
+
+_Memory = dict[LinearProgram, _Answer | ProgramIntractable]
+
+
+def _remembered(memory: _Memory[_Answer], program: LinearProgram, ask: Callable[[LinearProgram], _Answer]) -> _Answer:
+    if program not in memory:
+        try:
+            memory[program] = ask(program)
+        except ProgramIntractable as intractable:
+            memory[program] = intractable
+    answer = memory[program]
+    if isinstance(answer, ProgramIntractable):
+        raise ProgramIntractable(str(answer))
+    return answer

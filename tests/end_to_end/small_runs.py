@@ -29,6 +29,7 @@ from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.solver_workers import SolverSettings
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
@@ -56,10 +57,9 @@ class CoinRewards(RolloutCallback):
     A random policy never repairs a program, so its true rewards are all 0 and teach nothing.
     """
 
-    def __init__(self, group_size: int = 4) -> None:
-        super().__init__(
-            SamplingSettings(temperature=1.0, max_completion_tokens=6), RewardWeights(), group_size, episode=EPISODE
-        )
+    def __init__(self, group_size: int = 4, solver: SolverSettings | None = None) -> None:
+        sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
+        super().__init__(sampling, RewardWeights(), group_size, episode=EPISODE, solver=solver)
         self.mean_rewards: list[float] = []
 
     @override

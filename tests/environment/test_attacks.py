@@ -157,7 +157,7 @@ def test_6_the_undecided_pays_nothing() -> None:
     solver = ScriptedSolver([SolverStatus.INCONCLUSIVE] * 5)
     stalled = run_baseline(Oracle(), [DeskTask()], solver, EpisodeSettings(), 0)[0]
     assert (stalled.score.recovered, stalled.score.faithful, stalled.score.verified) == (False, False, True)
-    assert _reward(stalled) == pytest.approx(DIAGNOSIS_ALONE)
+    assert _reward(stalled) == 0.0, "less than submitting with the same diagnosis"
 
 
 @pytest.mark.parametrize(("num_malformed", "expected"), [(0, 1.0), (1, 0.95), (4, 0.8), (5, 0.0)])

@@ -1,4 +1,7 @@
-"""RememberingSolver: the answers of the solver below, each asked for once; a failure is asked for again."""
+"""RememberingSolver: the answers of the solver below, each asked for once; a failure is asked for again.
+
+That a program is intractable is an answer: finding it out takes two deadlines.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 from lit_grpo.data.task import Task
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, Solution, SolverFailure, Violation
+from lit_grpo.environment.solver import Conflict, ProgramIntractable, Solution, SolverFailure, Violation
 from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 
@@ -17,12 +20,13 @@ class CountingSolver:
     """A real solver that counts, and can be told to break."""
 
     def __init__(self, solver: HighsSolver) -> None:
-        self.solver, self.asked, self.is_broken = solver, Counter[str](), False
+        self.solver, self.asked = solver, Counter[str]()
+        self.failure: SolverFailure | None = None
 
     def solve(self, program: LinearProgram) -> Solution:
         self.asked["solve"] += 1
-        if self.is_broken:
-            raise SolverFailure("broken")
+        if self.failure is not None:
+            raise self.failure
         return self.solver.solve(program)
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
@@ -48,8 +52,22 @@ def test_each_question_is_asked_once(tasks: list[Task], solver: HighsSolver) -> 
 def test_a_failure_is_not_remembered(tasks: list[Task], solver: HighsSolver) -> None:
     counting = CountingSolver(solver)
     remembering = RememberingSolver(counting)
-    counting.is_broken = True
+    counting.failure = SolverFailure("broken")
     with pytest.raises(SolverFailure):
         remembering.solve(tasks[0].fault.faulty)
-    counting.is_broken = False
+    counting.failure = None
     assert remembering.solve(tasks[0].fault.faulty) == solver.solve(tasks[0].fault.faulty)
+
+
+def test_an_intractable_program_is_remembered(tasks: list[Task], solver: HighsSolver) -> None:
+    counting = CountingSolver(solver)
+    remembering = RememberingSolver(counting)
+    program, other = tasks[0].fault.faulty, tasks[1].fault.faulty
+    counting.failure = ProgramIntractable("no answer within 60 s")
+    for _ in range(3):
+        with pytest.raises(ProgramIntractable, match="no answer within 60 s"):
+            remembering.solve(program)
+    counting.failure = None
+    assert counting.asked["solve"] == 1
+    assert remembering.conflict(program) == solver.conflict(program), "another question is another matter"
+    assert remembering.solve(other) == solver.solve(other)
