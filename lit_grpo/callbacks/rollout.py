@@ -22,6 +22,7 @@ from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.repairable import require_kinds_repairable
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
 from lit_grpo.modules.grpo import GRPOModule, Rollout
 from lit_grpo.rewards import RewardWeights
@@ -87,6 +88,7 @@ class RolloutCallback(Callback):
         module, data = _grpo(pl_module), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if not isinstance(data, TaskDataModule):
             raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
+        require_kinds_repairable(data.tasks.drawn_kinds, self.settings.episode)
         share = data.num_tasks // trainer.world_size
         if share % module.updates_per_rollout:
             raise ValueError(

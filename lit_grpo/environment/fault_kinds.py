@@ -37,6 +37,9 @@ class FaultKind(StrEnum):
 PLAIN_KINDS = (FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.COEFFICIENT, FaultKind.RIGHT_HAND_SIDE)
 """One slip of the pen each; the other kinds are made of these and of what they do to the whole."""
 
+SEVERAL_FAULTS = frozenset({FaultKind.MULTIPLE, FaultKind.CASCADE})
+"""The kinds that no single edit repairs."""
+
 
 def kinds_of(size: ProgramSize | None) -> tuple[FaultKind, ...]:
     """The kinds of fault that programs of a size can have; None: of any size but TINY."""

@@ -16,6 +16,7 @@ from lit_grpo.data.task import Task
 from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.observation import instructions
+from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.environment.scoring import score_episode
 from lit_grpo.environment.solver import Solver
 from lit_grpo.rewards import RewardWeights, composite_reward
@@ -68,7 +69,8 @@ def collect_groups(
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
 
     Raises:
-        ValueError: a prompt that does not fit into the engine's context together with a completion.
+        ValueError: a prompt that does not fit into the engine's context together with a completion, or rules that
+            leave a task no room for its repair.
     """
     solver = RememberingSolver(solver)
     attempts: list[_Attempt] = []
@@ -154,6 +156,7 @@ class _Attempt:
 def _first_turns(
     task: Task, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
 ) -> list[_Attempt]:
+    require_repairable(task.fault, settings.episode)
     first = RepairEpisode(task.problem, solver, settings.episode)
     prompt_ids = conversation.prompt_ids(instructions(settings.episode.style), first.observation)
     episodes = [first, *(first.another() for _ in range(settings.group_size - 1))]
