@@ -152,6 +152,16 @@ def test_5b_another_feasible_set(edits: list[Edit]) -> None:
     assert _differ(*edits)
 
 
+def test_5c_among_whole_numbers_a_hair_cuts_off_a_point() -> None:
+    """At x = 40, y = 37 the wood is used up; a million pieces may be made, and 999,999.5 may not be all of them."""
+    types = [SetType(name, VariableType.INTEGER) for name in ("x", "y")]
+    whole = apply_all(ORIGINAL, types)
+    assert not differences(apply_all(whole, [SetRhs("wood", 194.5)]), whole, SOLVER)
+    assert differences(apply_all(whole, [SetCoefficient("wood", "x", 3.000001)]), whole, SOLVER)
+    million = apply_all(whole, [SetBounds("x", 0.0, 1e6), SetRhs("wood", 1e8), SetRhs("hours", 1e7)])
+    assert differences(apply_all(million, [SetBounds("x", 0.0, 999_999.5)]), million, SOLVER)
+
+
 def test_6_the_undecided_pays_nothing() -> None:
     # The right edit, under a solver that gives up on it every time.
     solver = ScriptedSolver([SolverStatus.INCONCLUSIVE] * 5)
