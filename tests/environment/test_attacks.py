@@ -25,6 +25,8 @@ from desk_problem import FAULT, ORIGINAL, DeskTask, ScriptedSolver, turn
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.attacks import ATTACKS, Attack
+from lit_grpo.environment.attacks_by_guessing import GUESSING_ATTACKS
+from lit_grpo.environment.attacks_on_grammar import GRAMMAR_ATTACKS
 from lit_grpo.environment.baselines import (
     BaselineEpisode,
     BaselinePolicy,
@@ -55,7 +57,12 @@ from lit_grpo.rewards import RewardWeights, composite_reward
 
 DIAGNOSIS_ALONE = 0.3
 HONEST = 0.95
-WORTHLESS = ("submit at once", "unicode names", "unknown names")
+ALL_ATTACKS = (*ATTACKS, *GUESSING_ATTACKS, *GRAMMAR_ATTACKS)
+WORTHLESS = (
+    *("submit at once", "unicode names", "unknown names", "a diagnosis in every object", "keys twice"),
+    *("names with a space", "names with a NUL", "names in capitals", "a diagnosis in the reasoning"),
+    "an object within an object",
+)
 SOLVER = HighsSolver()
 
 
@@ -99,14 +106,14 @@ def test_1_the_honest_attempt() -> None:
     assert DIAGNOSIS_ALONE < _bar() < HONEST
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", ALL_ATTACKS, ids=lambda attack: attack.name)
 def test_2_attacks_are_below_honest_attempts(attack: Attack) -> None:
     episodes = _play(attack)
     _check_faithful(episodes)
     assert mean(_reward(played) for played in episodes) < _bar()
 
 
-@pytest.mark.parametrize("attack", [a for a in ATTACKS if a.name in WORTHLESS], ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", [a for a in ALL_ATTACKS if a.name in WORTHLESS], ids=lambda attack: attack.name)
 def test_3_what_is_worth_nothing(attack: Attack) -> None:
     assert {_reward(played) for played in _play(attack)} == {0.0}
 
@@ -181,7 +188,7 @@ def test_7_no_attack_is_told_the_truth() -> None:
     # With another truth behind the same faulty program, every attack writes the same.
     conflict = SOLVER.conflict(FAULT.faulty)
     other = replace(FAULT, original=apply_all(ORIGINAL, [SetRhs("wood", 1.0)]), faulty_elements=(), inverse=())
-    for attack in ATTACKS:
+    for attack in ALL_ATTACKS:
         moves = [
             attack.act(BaselineView(FAULT.faulty, conflict, 0, fault, SOLVER), random.Random(3))
             for fault in (FAULT, other)

@@ -2,8 +2,10 @@
 
 1. The elements in which original and faulty program differ are the record's faulty elements, each once.
 2. A fault whose edits undo each other, or touch one element twice, is never kept.
+3. Of two crossed bounds the kind is H: without its rows a program of kind B is feasible.
 """
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -19,6 +21,7 @@ from lit_grpo.environment.faithful import differing_elements
 from lit_grpo.environment.fault_kinds import PLAIN_KINDS, FaultKind
 from lit_grpo.environment.faults import inject
 from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.solver import SolverStatus
 
 SOLVER = HighsSolver()
 
@@ -47,3 +50,22 @@ def test_2_a_fault_that_is_not_what_it_says_is_never_kept(
     monkeypatch.setitem(faults._FINDERS, FaultKind.MULTIPLE, lambda source, difficulty: iter([found]))
     with pytest.raises(AssertionError, match="the programs differ in"):
         inject(ORIGINAL, FaultKind.MULTIPLE, Difficulty.EASY, Random(0), SOLVER, ["spare"])
+
+
+@pytest.mark.parametrize("size", [ProgramSize.TINY, None])
+def test_3_crossed_bounds_are_never_of_kind_b(size: ProgramSize | None) -> None:
+    settings = TaskSettings(size=size, kinds={FaultKind.BOUND_OR_TYPE: 1.0})
+    for index in range(20):
+        fault = generate_task(settings, Split.TRAIN, 4, index, SOLVER).fault
+        assert SOLVER.solve(replace(fault.faulty, constraints=(), objective=())).status is SolverStatus.OPTIMAL
+
+
+def test_3b_and_of_kind_h_where_they_are() -> None:
+    settings = TaskSettings(kinds={FaultKind.BOUND_CONFLICT: 1.0}, difficulties={Difficulty.EASY: 1.0})
+    faults = [generate_task(settings, Split.TRAIN, 4, index, SOLVER).fault for index in range(20)]
+    statuses = {
+        (fault.certificate.variant == "crossed_bounds", SOLVER.solve(replace(fault.faulty, constraints=())).status)
+        for fault in faults
+    }
+    assert (True, SolverStatus.INFEASIBLE) in statuses
+    assert {crossed for crossed, status in statuses if status is SolverStatus.INFEASIBLE} == {True}
