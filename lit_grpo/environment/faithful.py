@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from lit_grpo.environment.agreement import MOST_SCALING, RELATIVE_TOLERANCE, ZERO_TOLERANCE, agree
+from lit_grpo.environment.agreement import MOST_SCALING, RELATIVE_TOLERANCE, agree
 from lit_grpo.environment.program import (
     Constraint,
     Direction,
@@ -27,6 +27,9 @@ from lit_grpo.environment.program import (
     variable_element,
 )
 from lit_grpo.environment.solver import Solver, SolverStatus
+
+UNDECIDED = 1e-5
+"""To HiGHS an integer may miss a bound or a row by 1e-6: it takes -1 to be within a lower bound of -0.99999999."""
 
 
 def is_faithful(program: LinearProgram, original: LinearProgram, solver: Solver) -> bool:
@@ -77,7 +80,8 @@ def same_variable(variable: Variable, other: Variable) -> bool:
     """Whether two variables range over the same set."""
     if (variable.type is VariableType.CONTINUOUS) is not (other.type is VariableType.CONTINUOUS):
         return False
-    return all(agree(a, b) for a, b in zip(_range(variable), _range(other), strict=True))
+    exactly = other.type is not VariableType.CONTINUOUS
+    return all(agree(a, b, exactly=exactly) for a, b in zip(_range(variable), _range(other), strict=True))
 
 
 def is_redundant(row: Constraint, original: LinearProgram, solver: Solver) -> bool:
@@ -117,11 +121,16 @@ def _on_whole_numbers(row: Constraint, whole: Set[str]) -> Constraint:
 
 
 def _up(value: float) -> float:
-    return value if math.isinf(value) else float(math.ceil(value - ZERO_TOLERANCE))
+    return value if _is_undecided(value) else float(math.ceil(value))
 
 
 def _down(value: float) -> float:
-    return value if math.isinf(value) else float(math.floor(value + ZERO_TOLERANCE))
+    return value if _is_undecided(value) else float(math.floor(value))
+
+
+def _is_undecided(value: float) -> bool:
+    """Whether it is left to the solver's tolerance if the next whole number is allowed: such a limit stays as it is."""
+    return math.isinf(value) or abs(value - round(value)) <= UNDECIDED
 
 
 def _scaled_without_fixed_variables(row: Constraint, original: LinearProgram) -> Constraint:

@@ -208,6 +208,10 @@ def test_9b_whole_numbers_are_compared_as_what_they_allow() -> None:
     assert _faithful(SetRhs("wood", 194.5), original=whole)  # 3 x + 2 y is a whole number
     assert not _faithful(SetRhs("orders", 30.00001), original=whole)  # 30 pieces are lost
     assert not _faithful(SetBounds("x", 0.0, 40.9), original=ORIGINAL)
+    # The solver's tolerance lets 41 and -1 pass here, and 195 of wood.
+    assert not _faithful(SetBounds("x", 0.0, 40.9999999), original=whole)
+    assert not _faithful(SetBounds("x", -0.99999999, 40.0), original=whole)
+    assert not _faithful(SetRhs("wood", 194.9999999), original=whole)
 
 
 @pytest.mark.parametrize(
