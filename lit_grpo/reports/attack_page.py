@@ -94,9 +94,14 @@ def _kinds(attacks: Sequence[Earnings], references: Sequence[Earnings]) -> list[
     lines = [_header(("kind", informed.name, "best attack", "second", "third"))]
     for kind in sorted(informed.by_kind):
         best = sorted((one for one in attacks if one.by_kind[kind]), key=lambda one: -mean(one.by_kind[kind]))[:3]
-        shown = [f"{one.name} {mean(one.by_kind[kind]):.3f}" for one in best]
-        lines.append(_row((kind.value, f"{mean(informed.by_kind[kind]):.3f}", *shown)))
+        bar = mean(informed.by_kind[kind])
+        lines.append(_row((kind.value, f"{bar:.3f}", *(_shown(one, kind, bar) for one in best))))
     return lines
+
+
+def _shown(attack: Earnings, kind: FaultKind, bar: float) -> str:
+    text = f"{attack.name} {mean(attack.by_kind[kind]):.3f}"
+    return f"**{text}**" if mean(attack.by_kind[kind]) > bar else text
 
 
 def _header(cells: Sequence[str]) -> str:
@@ -136,5 +141,5 @@ that was reversed. `best, not faithful` is what was had without repairing.
 
 BY_KIND = """## By kind
 
-Mean rewards. An attack that undoes one kind of slip does well on the kind that it undoes, and that is all that can be
-had without reading; where it comes near informed-random, FR@5 of that kind says little about reading."""
+Mean rewards. An attack that undoes one kind of slip does well on the kind that it undoes. That can be had without
+reading: where it is above informed-random (bold), a policy has learned to read only if it is above the attack too."""

@@ -37,6 +37,6 @@ def test_2_the_page() -> None:
         "| high | 2 | 0.150 | 0.300 | 0.300 | 0.0 % |",
         "| low | 2 | 0.050 | 0.100 | 0.100 | 0.0 % |",
     ]
-    assert table[7:] == ["| A | 1.000 | low 0.100 | high 0.000 |", "| D | 0.200 | high 0.300 | low 0.000 |"]
+    assert table[7:] == ["| A | 1.000 | low 0.100 | high 0.000 |", "| D | 0.200 | **high 0.300** | low 0.000 |"]
     assert text.endswith("Nothing that is held to above was broken by any episode.\n")
     assert page([low], [informed], ["low: cheats"]).endswith("- low: cheats\n")
