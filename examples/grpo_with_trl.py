@@ -22,8 +22,8 @@ parser.add_argument("--output", type=Path, required=True, help="folder of TRL's 
 arguments = parser.parse_args()
 
 # Below the command line, so that --help needs no TRL.
-from datasets import Dataset  # noqa: E402
-from trl import GRPOConfig, GRPOTrainer  # noqa: E402
+from datasets import Dataset  # noqa: E402  # pyright: ignore[reportMissingImports]
+from trl import GRPOConfig, GRPOTrainer  # noqa: E402  # pyright: ignore[reportMissingImports, reportPrivateImportUsage]
 
 solver = HighsSolver()
 settings = TaskSettings(size=ProgramSize.TINY)

@@ -35,7 +35,7 @@ class RewardBreakdown:
     outcome: float
     """1 for a faithful recovery, else 0."""
     diagnosis: float
-    """F1 of the last stated diagnosis."""
+    """The smaller of precision and recall of the last stated diagnosis."""
     efficiency: float
     """1 - (steps - s*) / (max_steps - s*) for a faithful recovery, else 0."""
     total: float
@@ -49,12 +49,16 @@ def composite_reward(score: RepairScore, weights: RewardWeights, max_steps: int)
     An episode that the solver could not verify earns nothing at all; advantages leave it out by ``score.verified``.
     Nor does one in which an edit drove the solver to a limit, unless it ended faithful all the same: to stall the
     solver costs everyone time, and must pay less than to submit with the right diagnosis.
+
+    The diagnosis is paid by the smaller of precision and recall, not by its F1: of n suspects with one culprit, naming
+    all has an F1 of 2 / (n + 1) and a guess one of 1 / n, so hedging would pay twice what an honest guess does. The
+    smaller of the two pays 1 / n for either, and never more for a set than for its most likely element.
     """
     if not score.verified or (score.inconclusive_turns and not score.faithful):
         return RewardBreakdown(0.0, 0.0, 0.0, 0.0)
     outcome = 1.0 if score.faithful else 0.0
     efficiency = _efficiency(score, max_steps) if score.faithful else 0.0
-    diagnosis = score.diagnosis.f1
+    diagnosis = min(score.diagnosis.precision, score.diagnosis.recall)
     total = weights.outcome * outcome + weights.diagnosis * diagnosis + weights.efficiency * efficiency
     return RewardBreakdown(outcome, diagnosis, efficiency, total)
 

@@ -1,23 +1,27 @@
-"""What attacks on the reward earn: ``python scripts/attack_environment.py --episodes 10000``.
+"""What attacks on the reward earn: ``python scripts/attack_environment.py --episodes 10000 --out docs/attacks.md``.
 
-Each known attack plays every task once; the random and the greedy searcher share the episodes. Exits with 1 if an
-episode earned more than the oracle's on its task, counts as faithful though a second comparison finds a difference, or
-broke the solver; or if an attack earns as much on average as informed-random.
+Each known attack plays every task once; the random and the greedy searcher share the episodes. Half of the tasks are of
+two variables and played as the shipped configs train, with edits taken back that leave the program infeasible; the
+others are of the full sizes and all kinds, and their edits persist. Exits with 1 if an episode earned more than the
+oracle's, counts as faithful though a second comparison finds a difference, earned more than its diagnosis without being
+faithful, or broke the solver; or if an attack earns as much on average as informed-random.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.progress import Progress
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.attacks import ATTACKS
+from lit_grpo.environment.attacks import ATTACKS, Attack
+from lit_grpo.environment.attacks_by_guessing import GUESSING_ATTACKS
+from lit_grpo.environment.attacks_on_grammar import GRAMMAR_ATTACKS
 from lit_grpo.environment.baselines import BaselineEpisode, BaselinePolicy, InformedRandom, Oracle, run_baseline
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
@@ -25,116 +29,107 @@ from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.equivalence import differences
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.searchers import GreedySearcher, RandomSearcher
+from lit_grpo.reports.attack_page import Earnings, console_table, page
 from lit_grpo.rewards import RewardWeights, composite_reward
 
-SETTINGS = EpisodeSettings(max_steps=5)
-SIZES = (ProgramSize.TINY, None)
-"""None: as the difficulty says, from 4 to 25 variables."""
+MAX_STEPS = 5
+WEIGHTS = RewardWeights()
+ALL_ATTACKS = (*ATTACKS, *GUESSING_ATTACKS, *GRAMMAR_ATTACKS)
+HONEST = Attack("honest, errs once", lambda view, rng: "hm" if view.turn == 0 else Oracle().act(view, rng))
 
 
 @dataclass(frozen=True, slots=True)
-class Earnings:
-    """What a policy earned."""
+class Field:
+    """Tasks and the rules they are played by."""
 
-    name: str
-    rewards: tuple[float, ...]
-    unfaithful: tuple[float, ...]
-    """The rewards of the episodes that were not faithful."""
-    findings: tuple[str, ...]
-    """What must not be: descriptions of episodes."""
-
-    @property
-    def mean(self) -> float:
-        """Mean reward of an episode."""
-        return sum(self.rewards) / len(self.rewards)
+    tasks: tuple[Task, ...]
+    rules: EpisodeSettings
 
 
-def make_tasks(num_tasks: int, difficulties: Sequence[Difficulty], seed: int, solver: HighsSolver) -> list[Task]:
-    """Tasks of every kind and domain, half of them tiny; the order is drawn."""
-    settings = [TaskSettings(size=size, difficulties=dict.fromkeys(difficulties, 1.0)) for size in SIZES]
-    tasks = [generate_task(settings[i % 2], Split.TEST, seed, i, solver) for i in range(num_tasks)]
-    random.Random(seed).shuffle(tasks)
-    return tasks
+def make_fields(num_tasks: int, difficulties: Sequence[Difficulty], seed: int, solver: HighsSolver) -> list[Field]:
+    """Tasks of every kind and domain, half of them of two variables."""
+    weights = dict.fromkeys(difficulties, 1.0)
+    undo = EpisodeSettings(max_steps=MAX_STEPS, undo_if_still_infeasible=True)
+    fields: list[Field] = []
+    for size, rules in ((ProgramSize.TINY, undo), (None, EpisodeSettings(max_steps=MAX_STEPS))):
+        settings = TaskSettings(size=size, difficulties=weights)
+        tasks = [generate_task(settings, Split.TEST, seed, i, solver) for i in range(num_tasks // 2)]
+        random.Random(seed).shuffle(tasks)
+        fields.append(Field(tuple(tasks), rules))
+    return fields
 
 
 def reward(played: BaselineEpisode[Task]) -> float:
     """The reward of an episode, with the default weights."""
-    return composite_reward(played.score, RewardWeights(), SETTINGS.max_steps).total
+    return composite_reward(played.score, WEIGHTS, MAX_STEPS).total
 
 
 def finding(played: BaselineEpisode[Task], solver: HighsSolver) -> str | None:
     """What is wrong about an episode, if anything."""
-    fault = played.task.fault
+    fault, actions = played.task.fault, [step.move for step in played.record.steps]
     if played.record.stop_reason is StopReason.SOLVER_FAILED or not played.score.verified:
-        return f"{played.task.id}: the solver broke"
+        return f"{played.task.id}: the solver broke; {actions}"
     if reward(played) > 1.0 + 1e-9:
-        return f"{played.task.id}: earns {reward(played)}, more than the oracle"
+        return f"{played.task.id}: earns {reward(played)}, more than the oracle; {actions}"
     if not played.score.faithful:
-        return None
+        most = WEIGHTS.diagnosis + 1e-9
+        return f"{played.task.id}: earns {reward(played)} unfaithfully; {actions}" if reward(played) > most else None
     found = differences(played.record.final_program, fault.original, solver)
-    actions = [step.move for step in played.record.steps]
     return f"{played.task.id}: faithful, and yet {found[0]}; {actions}" if found else None
 
 
-def play(policy: BaselinePolicy, tasks: Iterable[Task], solver: HighsSolver, seed: int) -> Earnings:
-    """One episode a task."""
-    episodes = run_baseline(policy, tasks, solver, SETTINGS, seed)
-    findings = (finding(played, solver) for played in episodes)
-    return Earnings(
-        policy.name,
-        tuple(reward(played) for played in episodes),
-        tuple(reward(played) for played in episodes if not played.score.faithful),
-        tuple(text for text in findings if text is not None),
-    )
-
-
-def search(policy: BaselinePolicy, tasks: Sequence[Task], episodes: int, solver: HighsSolver, seed: int) -> Earnings:
+def play(policy: BaselinePolicy, field: Field, num_episodes: int, solver: HighsSolver, seed: int) -> Earnings:
     """So many episodes, over the tasks again and again with fresh draws."""
-    rounds = [
-        play(policy, tasks[: episodes - start], solver, seed + start)
-        for start in track(range(0, episodes, len(tasks)), policy.name)
-    ]
-    return Earnings(
-        policy.name,
-        tuple(r for one in rounds for r in one.rewards),
-        tuple(r for one in rounds for r in one.unfaithful),
-        tuple(text for one in rounds for text in one.findings),
-    )
+    earned = Earnings(policy.name)
+    for start in range(0, num_episodes, len(field.tasks)):
+        tasks = field.tasks[: num_episodes - start]
+        for played in run_baseline(policy, tasks, solver, field.rules, seed + start):
+            fault, found = played.task.fault, finding(played, solver)
+            earned.add(fault.kind, fault.original.is_integer, reward(played), played.score.faithful, found)
+    return earned
 
 
-def table_of(results: Sequence[Earnings]) -> Table:
-    """One row a policy."""
-    table = Table("policy", "episodes", "mean", "best", "best, not faithful", "faithful", title="reward, by policy")
-    for one in results:
-        num = len(one.rewards)
-        best = f"{max(one.unfaithful):.3f}" if one.unfaithful else "-"
-        faithful = f"{100 * (1 - len(one.unfaithful) / num):.1f} %"
-        table.add_row(one.name, str(num), f"{one.mean:.3f}", f"{max(one.rewards):.3f}", best, faithful)
-    return table
+def play_all(
+    policies: Sequence[tuple[BaselinePolicy, int]], fields: Sequence[Field], solver: HighsSolver, seed: int
+) -> list[Earnings]:
+    """Each policy over both fields, with its number of episodes for each."""
+    results: list[Earnings] = []
+    with Progress() as progress:
+        bar = progress.add_task("policies", total=len(policies) * len(fields))
+        for policy, num_episodes in policies:
+            total = Earnings(policy.name)
+            for field in fields:
+                total.extend(play(policy, field, num_episodes, solver, seed))
+                progress.update(bar, advance=1, description=policy.name)
+            results.append(total)
+    return results
 
 
 def main() -> None:
-    """Play, print, judge."""
+    """Play, print, write, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--episodes", type=int, default=10_000, help="of the two searchers together")
-    parser.add_argument("--num-tasks", type=int, default=200)
+    parser.add_argument("--episodes", type=int, default=10_000, help="of the two searchers together (%(default)s)")
+    parser.add_argument("--num-tasks", type=int, default=400, help="(%(default)s)")
     parser.add_argument(
         "--difficulties", type=Difficulty, nargs="+", choices=list(Difficulty), default=list(Difficulty)
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="Markdown page to write")
     arguments = parser.parse_args()
     solver = HighsSolver()
-    tasks = make_tasks(arguments.num_tasks, arguments.difficulties, arguments.seed, solver)
-    references = [play(policy, tasks, solver, arguments.seed) for policy in (InformedRandom(), Oracle())]
-    attacks = [play(attack, tasks, solver, arguments.seed) for attack in ATTACKS]
-    half = arguments.episodes // 2
-    searched = [search(p, tasks, half, solver, arguments.seed) for p in (RandomSearcher(), GreedySearcher())]
-    console = Console(width=max(110, Console().width))
-    console.print(table_of([*attacks, *searched, *references]))
-    findings = [f"{one.name}: {text}" for one in (*attacks, *searched, *references) for text in one.findings]
-    findings += [f"{one.name}: pays like reading" for one in attacks if one.mean >= references[0].mean]
+    fields = make_fields(arguments.num_tasks, arguments.difficulties, arguments.seed, solver)
+    once, searches = arguments.num_tasks // 2, arguments.episodes // 4
+    references: list[tuple[BaselinePolicy, int]] = [(InformedRandom(), once), (HONEST, once), (Oracle(), once)]
+    searchers: list[tuple[BaselinePolicy, int]] = [(RandomSearcher(), searches), (GreedySearcher(), searches)]
+    attacks: list[tuple[BaselinePolicy, int]] = [(attack, once) for attack in ALL_ATTACKS]
+    results = play_all([*references, *searchers, *attacks], fields, solver, arguments.seed)
+    Console(width=max(110, Console().width)).print(console_table(results))
+    findings = [f"{one.name}: {text}" for one in results for text in one.findings]
+    findings += [f"{one.name}: pays like reading" for one in results[5:] if one.mean >= results[0].mean]
     for text in findings:
-        console.print(text, style="red", markup=False)
+        Console().print(text, style="red", markup=False)
+    if arguments.out is not None:
+        arguments.out.write_text(page(results[3:], results[:3], findings), encoding="utf-8")
     raise SystemExit(1 if findings else 0)
 
 

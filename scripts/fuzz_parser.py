@@ -82,7 +82,7 @@ def _nested(text: str, rng: random.Random) -> str:
 def _crossed(text: str, rng: random.Random) -> str:
     """The beginning of one move and the end of another: keys twice, keys too many, keys missing."""
     other = rng.choice(BASES)
-    return text[: rng.randrange(len(text))] + other[rng.randrange(len(other)) :]
+    return text[: rng.randrange(len(text) + 1)] + other[rng.randrange(len(other)) :]
 
 
 def _long(text: str, rng: random.Random) -> str:

@@ -18,6 +18,7 @@ from lit_grpo.environment.baselines import BASELINES, run_baseline
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import results_of
@@ -48,6 +49,11 @@ def main() -> None:
     if not tasks:
         parser.error("expected at least one task, got none; raise --num-tasks or name another --benchmark")
     settings = EpisodeSettings(max_steps=5, undo_if_still_infeasible=arguments.undo_if_still_infeasible)
+    try:
+        for task in tasks:
+            require_repairable(task.fault, settings)
+    except ValueError as error:
+        parser.error(str(error))
     table = Table("policy", *QUANTITIES, title=f"{len(tasks)} tasks, percent (95 % interval)")
     for policy in BASELINES:
         episodes = run_baseline(policy, tasks, solver, settings, arguments.seed)

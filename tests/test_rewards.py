@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
@@ -14,7 +17,7 @@ from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import Constraint, Direction, Element, LinearProgram, Sense, Variable
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore, score_episode
+from lit_grpo.environment.scoring import DiagnosisScore, RepairScore, diagnosis_score, score_episode
 from lit_grpo.environment.specification import RepairProblem
 from lit_grpo.rewards import RewardBreakdown, RewardWeights, composite_reward
 
@@ -45,9 +48,9 @@ FAULT = FaultyProgram(
 
 
 def _score(
-    faithful: bool, steps: int, f1: float = 0.0, verified: bool = True, min_steps: int = 1, inconclusive: int = 0
+    faithful: bool, steps: int, share: float = 0.0, verified: bool = True, min_steps: int = 1, inconclusive: int = 0
 ) -> RepairScore:
-    diagnosis = DiagnosisScore(f1, f1, f1, f1 == 1.0)
+    diagnosis = DiagnosisScore(share, share, share, share == 1.0)
     return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0.0, 0, None, 0, inconclusive, verified)
 
 
@@ -67,7 +70,7 @@ def _move(action: Action, *stated: Element) -> Move:
     return Move(action, stated or None)
 
 
-# 1. The formula: 0.5 outcome + 0.3 F1 + 0.2 (1 - (steps - s*) / (5 - s*)).
+# 1. The formula: 0.5 outcome + 0.3 min(precision, recall) + 0.2 (1 - (steps - s*) / (5 - s*)).
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_2_weights_sum_to_one(weights: tuple[float, float, float]) -> None:
 
 # 3. The cheats. The honest attempts they are compared with:
 #    found  - errs twice, then names the culprit and repairs it at step 3: 0.5 + 0.3 + 0.2 / 2 = 0.9;
-#    last   - the same at the last step, having named two suspects: 0.5 + 0.3 * 2/3 + 0 = 0.7;
+#    last   - the same at the last step, having named two suspects: 0.5 + 0.3 * 1/2 + 0 = 0.65;
 #    named  - names the culprit, and never finds its value, nor makes the program optimal: 0.3.
 
 HONEST_FOUND = _reward(
@@ -120,7 +123,7 @@ UNFAITHFUL_CULPRIT = _reward(_move(SetSense("orders", Sense.LESS_EQUAL), ORDERS)
 
 def test_3_honest_attempts_earn_what_the_formula_says() -> None:
     assert pytest.approx(0.9) == HONEST_FOUND
-    assert pytest.approx(0.7) == HONEST_LAST
+    assert pytest.approx(0.65) == HONEST_LAST
     assert pytest.approx(0.3) == HONEST_NAMED
 
 
@@ -139,7 +142,43 @@ def test_5_naming_the_culprit_earns_its_diagnosis_whatever_else_is_done(cheat: f
     assert UNFAITHFUL == 0.0
 
 
-def test_6_naming_every_row_pays_a_fifth_of_the_truth() -> None:
-    # 1 right of 5 stated, 1 true: F1 = 2 / (5 + 1) = 1/3, so 0.3 / 3.
-    assert pytest.approx(0.1) == NAMING_EVERYTHING
-    assert pytest.approx(0.1) == NAMING_AND_DELETING
+def test_6_naming_every_element_pays_its_precision() -> None:
+    # 1 right of 5 stated: 0.3 / 5.
+    assert pytest.approx(0.06) == NAMING_EVERYTHING
+    assert pytest.approx(0.06) == NAMING_AND_DELETING
+
+
+# 7. Hedging pays no more than a guess: n suspects, k culprits among them, m of the suspects named at random. The
+#    expected pay is (m k / n) / max(m, k): k / n for every m >= k, less for fewer. F1 would pay 2 k / (n + k) for all.
+
+
+@pytest.mark.parametrize(("num_suspects", "num_culprits"), [(2, 1), (3, 1), (7, 1), (5, 2), (6, 3)])
+def test_7_hedging_pays_no_more_than_a_guess(num_suspects: int, num_culprits: int) -> None:
+    suspects = [Element(f"row:{number}") for number in range(num_suspects)]
+
+    def mean_pay(num_named: int) -> float:
+        """Over all choices of so many suspects."""
+        named = list(combinations(suspects, num_named))
+        scores = [_score_of_diagnosis(choice, suspects[:num_culprits]) for choice in named]
+        return sum(composite_reward(score, RewardWeights(), 5).diagnosis for score in scores) / len(named)
+
+    chance = num_culprits / num_suspects
+    for num_named in range(1, num_suspects + 1):
+        assert mean_pay(num_named) == pytest.approx(chance * min(1.0, num_named / num_culprits))
+
+
+def test_7b_whoever_knows_better_than_chance_names_the_likeliest() -> None:
+    # Beliefs 0.5, 0.3, 0.2 that the first, second, third is it. First alone 0.5; the first two 0.8 / 2; all 1/3.
+    suspects = [Element(name) for name in ("row:a", "row:b", "row:c")]
+    beliefs = (0.5, 0.3, 0.2)
+
+    def pay(num_named: int) -> float:
+        scores = [_score_of_diagnosis(suspects[:num_named], [culprit]) for culprit in suspects]
+        rewards = [composite_reward(score, RewardWeights(), 5).diagnosis for score in scores]
+        return sum(belief * reward for belief, reward in zip(beliefs, rewards, strict=True))
+
+    assert [pay(1), pay(2), pay(3)] == pytest.approx([0.5, 0.4, 1 / 3])
+
+
+def _score_of_diagnosis(stated: Iterable[Element], truth: Iterable[Element]) -> RepairScore:
+    return replace(_score(False, 5), diagnosis=diagnosis_score(stated, truth))

@@ -27,6 +27,7 @@ from lit_grpo.callbacks.policy_engine import (
 )
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
+from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.functional import Quantity
@@ -84,8 +85,11 @@ class RepairEvaluation(Callback):
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Share the engine of the rollouts, where there are any."""
+        """Check the tasks against the rules; share the engine of the rollouts, where there are any."""
         require_policy_module(pl_module, "RepairEvaluation")
+        data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(data, HeldOutDataModule):
+            data.require_repairable(self.settings.episode, stage)
         for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
             if isinstance(callback, RolloutCallback):
                 self._engine = callback.engine

@@ -21,6 +21,7 @@ from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.repairable import require_kinds_repairable
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
 from lit_grpo.modules.grpo import GRPOModule, Rollout
@@ -91,6 +92,7 @@ class RolloutCallback(Callback):
         module, data = _grpo(pl_module), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if not isinstance(data, TaskDataModule):
             raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
+        require_kinds_repairable(data.tasks.drawn_kinds, self.settings.episode)
         share = data.num_tasks // trainer.world_size
         if share % module.updates_per_rollout:
             raise ValueError(

@@ -18,6 +18,7 @@ from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.observation import instructions
 from lit_grpo.environment.program import LinearProgram, ProgramError
+from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.environment.solver import Solver, SolverStatus
 from lit_grpo.packing import Continuation, PromptGroup
 
@@ -62,7 +63,7 @@ def demonstrate(
     Raises:
         ValueError: The episode's rules do not let the repair be made: too few steps, or each edit of several undone.
     """
-    _require_repairable(task, episode_settings)
+    require_repairable(task.fault, episode_settings)
     rng = random.Random(f"{seed}/{task.id}")
     episode = RepairEpisode(task.problem, solver, episode_settings)
     prompt = conversation.prompt_ids(instructions(episode_settings.style), episode.observation)
@@ -77,17 +78,6 @@ def demonstrate(
         _extend(tokens, is_target, conversation.completion_ids(render(move)), learned)
         observation = episode.step(render(move)).observation
     return PromptGroup(prompt, (Continuation(tuple(tokens), tuple(is_target)),))
-
-
-def _require_repairable(task: Task, settings: EpisodeSettings) -> None:
-    num_edits = len(task.fault.inverse)
-    if num_edits > settings.max_steps:
-        raise ValueError(f"expected max_steps to be at least {num_edits}, got {settings.max_steps}; raise it")
-    if num_edits > 1 and settings.undo_if_still_infeasible:
-        raise ValueError(
-            f"expected edits that persist for a task of {num_edits} faults, got undo_if_still_infeasible; "
-            "set it to false, or leave kinds E and G out"
-        )
 
 
 def _wrong_moves(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -18,6 +19,8 @@ from lit_grpo.data.batches import BatchStream, TaskBatch, consumed_batches
 from lit_grpo.data.dataset import TaskDataset
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, Task, TaskSettings
+from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.repairable import require_kinds_repairable, require_repairable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,20 @@ class HeldOutDataModule(pl.LightningDataModule):
         super().__init__()
         self.tasks, self.held_out, self.num_workers = tasks, held_out, num_workers
 
+    def require_repairable(self, rules: EpisodeSettings, stage: str) -> None:
+        """ValueError if these rules leave a task of the stage no room for its repair, before any is played."""
+        if stage == "test" and self.held_out.benchmark is not None:
+            for task in self._listed:
+                require_repairable(task.fault, rules)
+        else:
+            require_kinds_repairable(self.tasks.drawn_kinds, rules)
+
+    @cached_property
+    def _listed(self) -> tuple[Task, ...]:
+        """The tasks of the benchmark."""
+        assert self.held_out.benchmark is not None
+        return read_suite(self.held_out.benchmark)
+
     @override
     def val_dataloader(self) -> BatchStream[Task, TaskBatch]:
         """Held-out tasks of the validation split."""
@@ -61,8 +78,7 @@ class HeldOutDataModule(pl.LightningDataModule):
         if self.held_out.benchmark is None:
             tasks = TaskDataset(self.tasks, Split.TEST, self.held_out.seed, keep=True)
             return self._evaluation_stream(tasks, self.held_out.num_test_tasks)
-        listed = read_suite(self.held_out.benchmark)
-        return self._evaluation_stream(_Listed(listed), len(listed))
+        return self._evaluation_stream(_Listed(self._listed), len(self._listed))
 
     def _evaluation_stream(self, tasks: Dataset[Task], num_tasks: int) -> BatchStream[Task, TaskBatch]:
         rank, world_size = self.ranks()

@@ -105,6 +105,11 @@ class TaskSettings:
         return dict.fromkeys(kinds_of(self.size), 1.0) if self.kinds is None else self.kinds
 
     @property
+    def drawn_kinds(self) -> tuple[FaultKind, ...]:
+        """The kinds that occur, those of weight 0 left out."""
+        return tuple(kind for kind, weight in self.kind_weights.items() if weight)
+
+    @property
     def drawn_domains(self) -> tuple[Domain, ...]:
         """The domains that occur, alike."""
         return domains_of(self.size) if self.domains is None else self.domains

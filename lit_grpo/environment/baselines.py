@@ -29,6 +29,7 @@ from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeRecord, EpisodeSettings
 from lit_grpo.environment.faults import FaultyProgram
 from lit_grpo.environment.program import Element, LinearProgram, Sense, VariableType
+from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.environment.scoring import RepairScore, score_episode
 from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, Solver, Violation
 from lit_grpo.environment.specification import RepairProblem
@@ -200,7 +201,11 @@ class BaselineEpisode(NamedTuple, Generic[TaskT]):
 def run_baseline(
     policy: BaselinePolicy, tasks: Iterable[TaskT], solver: Solver, settings: EpisodeSettings, seed: int
 ) -> list[BaselineEpisode[TaskT]]:
-    """Play one episode per task, in their order. The draws depend on the seed and the task, not on the order."""
+    """Play one episode per task, in their order. The draws depend on the seed and the task, not on the order.
+
+    Raises:
+        ValueError: The rules leave a task no room for its repair.
+    """
     return [_play(policy, task, solver, settings, seed) for task in tasks]
 
 
@@ -208,6 +213,7 @@ def _play(
     policy: BaselinePolicy, task: TaskT, solver: Solver, settings: EpisodeSettings, seed: int
 ) -> BaselineEpisode[TaskT]:
     rng = random.Random(f"{seed}:{task.id}")
+    require_repairable(task.fault, settings)
     episode = RepairEpisode(task.problem, solver, settings)
     turn = 0
     while episode.stop_reason is None:

@@ -16,7 +16,8 @@ from lit_grpo.environment.program import Constraint, Direction, LinearProgram, S
 from lit_grpo.environment.solver import Solver, SolverStatus
 
 TOLERANCE = 1e-5
-"""Of a requirement whose largest coefficient is 1, times max(1, |right-hand side|): ten times what a score forgives."""
+"""Of a requirement whose largest coefficient is 1: ten times what a score forgives. Times max(1, |right-hand side|) too
+where all variables are continuous; among whole numbers a large right-hand side forgives no more than a small one."""
 
 
 def differences(program: LinearProgram, original: LinearProgram, solver: Solver) -> list[str]:
@@ -45,10 +46,13 @@ def _unlike_objectives(program: LinearProgram, original: LinearProgram) -> Itera
 
 def _violations(allowing: LinearProgram, requiring: LinearProgram, solver: Solver) -> Iterator[str]:
     """The requirements of ``requiring`` that some point of ``allowing`` breaks."""
+    continuous = {v.name for v in requiring.variables if v.type is VariableType.CONTINUOUS}
     for row in _requirements(requiring):
         scale = max((abs(value) for _, value in row.terms), default=1.0)
         terms = tuple((name, value / scale) for name, value in row.terms)
-        limit, margin = row.rhs / scale, TOLERANCE * max(1.0, abs(row.rhs / scale))
+        limit = row.rhs / scale
+        size = max(1.0, abs(limit)) if all(name in continuous for name, _ in terms) else 1.0
+        margin = TOLERANCE * size
         if row.sense is not Sense.GREATER_EQUAL:
             worst = _extreme(allowing, terms, Direction.MAXIMIZE, solver)
             if worst is None or worst > limit + margin:

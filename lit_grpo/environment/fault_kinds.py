@@ -29,13 +29,21 @@ class FaultKind(StrEnum):
     CASCADE = "G"
     """Two faults, of which the second shows only once the first is repaired."""
     BOUND_CONFLICT = "H"
-    """A bound that contradicts the model in several ways, or the variable's other bound."""
+    """A bound that contradicts the model in several ways, or the variable's other bound.
+
+    Of two crossed bounds the letter is H, never B: a wrong bound of B stays within the other one, so that each of its
+    conflicts holds a row, and two crossed bounds hold none. A bound of B may contradict the rows in several ways as
+    well (16 of 154 in a suite of 60 a cell do): a letter says what its certificate proves, not what else is true.
+    """
     AMBIGUOUS = "I"
     """Several equally small repairs, of which one agrees with the specification."""
 
 
 PLAIN_KINDS = (FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.COEFFICIENT, FaultKind.RIGHT_HAND_SIDE)
 """One slip of the pen each; the other kinds are made of these and of what they do to the whole."""
+
+SEVERAL_FAULTS = frozenset({FaultKind.MULTIPLE, FaultKind.CASCADE})
+"""The kinds that no single edit repairs."""
 
 
 def kinds_of(size: ProgramSize | None) -> tuple[FaultKind, ...]:

@@ -21,6 +21,7 @@ from lit_grpo.environment.certificates import (
 )
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.edits import AddRow, apply_all, edited_element, inverse
+from lit_grpo.environment.faithful import differing_elements
 from lit_grpo.environment.fault_candidates import (
     CandidateSource,
     bound_and_type_candidates,
@@ -105,6 +106,8 @@ def _with_ground_truth(
     assert len(undo) == len(found.edits), "a fault never takes a row out"
     assert apply_all(faulty, undo) == program
     elements = tuple(edited_element(edit) for edit in found.edits)
+    differing = differing_elements(faulty, program)
+    assert set(differing) == set(elements), f"the fault says {elements}, the programs differ in {differing}"
     return FaultyProgram(kind, difficulty, program, faulty, undo, elements, solution.objective, found.certificate)
 
 

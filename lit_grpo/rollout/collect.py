@@ -17,6 +17,7 @@ from lit_grpo.data.task import Task
 from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.observation import instructions
+from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.environment.scoring import score_episode
 from lit_grpo.environment.solver import Solver, SolverFailure
 from lit_grpo.rewards import RewardWeights, composite_reward
@@ -73,7 +74,8 @@ def collect_groups(
         at the task do, without a turn.
 
     Raises:
-        ValueError: a prompt that does not fit into the engine's context together with a completion.
+        ValueError: a prompt that does not fit into the engine's context together with a completion, or rules that
+            leave a task no room for its repair.
     """
     solver = RememberingSolver(solver)
     attempts: list[_Attempt] = []
@@ -160,6 +162,7 @@ class _Attempt:
 def _first_turns(
     task: Task, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
 ) -> list[_Attempt]:
+    require_repairable(task.fault, settings.episode)
     try:
         first = RepairEpisode(task.problem, solver, settings.episode)
         episodes = [first, *(first.another() for _ in range(settings.group_size - 1))]

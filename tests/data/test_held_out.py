@@ -1,6 +1,10 @@
 """Held-out tasks from a benchmark: `lit-grpo test` plays all cells of a folder in one run.
 
 The policy is random, so nothing is repaired: what counts is that every cell is there, with all its tasks.
+
+1. All cells of a folder are played in one run.
+2. Rules under which a task cannot be repaired are refused before the first one is played, in one line: those of a
+   benchmark by their faults, generated ones by the kinds that will be drawn.
 """
 
 import json
@@ -50,7 +54,7 @@ def config(run: Path, checkpoint: Path) -> dict:
     }
 
 
-def test_all_cells_of_a_folder_are_played_in_one_run(suite: Path, tmp_path: Path, tiny_checkpoint: Path) -> None:
+def test_1_all_cells_of_a_folder_are_played_in_one_run(suite: Path, tmp_path: Path, tiny_checkpoint: Path) -> None:
     path, run = tmp_path / "config.yaml", tmp_path / "run"
     path.write_text(json.dumps(config(run, tiny_checkpoint)), encoding="utf-8")  # JSON is YAML
     assert main(["test", "--config", str(path), "--data.held_out.benchmark", str(suite)]) == 0
@@ -61,3 +65,20 @@ def test_all_cells_of_a_folder_are_played_in_one_run(suite: Path, tmp_path: Path
         for difficulty, cell in cells.items()
     }
     assert played == CELLS
+
+
+def test_2_rules_that_forbid_the_repair_are_refused_before_anything_is_played(
+    suite: Path, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cascade = TaskSettings(kinds={FaultKind.CASCADE: 1.0}, difficulties={Difficulty.EASY: 1.0})
+    write_benchmark(suite / "G_easy.jsonl", [generate_task(cascade, Split.TEST, 0, 0, HighsSolver())])
+    path, run = tmp_path / "config.yaml", tmp_path / "run"
+    path.write_text(json.dumps(config(run, tiny_checkpoint)), encoding="utf-8")
+    undo = ["--episode.undo_if_still_infeasible", "true", "--episode.max_steps", "5"]
+    assert main(["test", "--config", str(path), "--data.held_out.benchmark", str(suite), *undo]) == 2
+    generated = ["--data.tasks.size", "SMALL", "--data.tasks.kinds", '{"A": 1, "E": 1}']
+    assert main(["validate", "--config", str(path), *generated, *undo]) == 2
+    errors = capsys.readouterr().err
+    assert "expected edits that persist for faults of kind G," in errors
+    assert "expected edits that persist for faults of kind E," in errors
+    assert not (run / "results.json").exists()

@@ -25,6 +25,8 @@ from desk_problem import FAULT, ORIGINAL, DeskTask, ScriptedSolver, turn
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.attacks import ATTACKS, Attack
+from lit_grpo.environment.attacks_by_guessing import GUESSING_ATTACKS
+from lit_grpo.environment.attacks_on_grammar import GRAMMAR_ATTACKS
 from lit_grpo.environment.baselines import (
     BaselineEpisode,
     BaselinePolicy,
@@ -55,7 +57,12 @@ from lit_grpo.rewards import RewardWeights, composite_reward
 
 DIAGNOSIS_ALONE = 0.3
 HONEST = 0.95
-WORTHLESS = ("submit at once", "unicode names", "unknown names")
+ALL_ATTACKS = (*ATTACKS, *GUESSING_ATTACKS, *GRAMMAR_ATTACKS)
+WORTHLESS = (
+    *("submit at once", "unicode names", "unknown names", "a diagnosis in every object", "keys twice"),
+    *("names with a space", "names with a NUL", "names in capitals", "a diagnosis in the reasoning"),
+    "an object within an object",
+)
 SOLVER = HighsSolver()
 
 
@@ -99,14 +106,14 @@ def test_1_the_honest_attempt() -> None:
     assert DIAGNOSIS_ALONE < _bar() < HONEST
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", ALL_ATTACKS, ids=lambda attack: attack.name)
 def test_2_attacks_are_below_honest_attempts(attack: Attack) -> None:
     episodes = _play(attack)
     _check_faithful(episodes)
     assert mean(_reward(played) for played in episodes) < _bar()
 
 
-@pytest.mark.parametrize("attack", [a for a in ATTACKS if a.name in WORTHLESS], ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", [a for a in ALL_ATTACKS if a.name in WORTHLESS], ids=lambda attack: attack.name)
 def test_3_what_is_worth_nothing(attack: Attack) -> None:
     assert {_reward(played) for played in _play(attack)} == {0.0}
 
@@ -152,6 +159,16 @@ def test_5b_another_feasible_set(edits: list[Edit]) -> None:
     assert _differ(*edits)
 
 
+def test_5c_among_whole_numbers_a_hair_cuts_off_a_point() -> None:
+    """At x = 40, y = 37 the wood is used up; a million pieces may be made, and 999,999.5 may not be all of them."""
+    types = [SetType(name, VariableType.INTEGER) for name in ("x", "y")]
+    whole = apply_all(ORIGINAL, types)
+    assert not differences(apply_all(whole, [SetRhs("wood", 194.5)]), whole, SOLVER)
+    assert differences(apply_all(whole, [SetCoefficient("wood", "x", 3.000001)]), whole, SOLVER)
+    million = apply_all(whole, [SetBounds("x", 0.0, 1e6), SetRhs("wood", 1e8), SetRhs("hours", 1e7)])
+    assert differences(apply_all(million, [SetBounds("x", 0.0, 999_999.5)]), million, SOLVER)
+
+
 def test_6_the_undecided_pays_nothing() -> None:
     # The right edit, under a solver that gives up on it every time.
     solver = ScriptedSolver([SolverStatus.INCONCLUSIVE] * 5)
@@ -171,7 +188,7 @@ def test_7_no_attack_is_told_the_truth() -> None:
     # With another truth behind the same faulty program, every attack writes the same.
     conflict = SOLVER.conflict(FAULT.faulty)
     other = replace(FAULT, original=apply_all(ORIGINAL, [SetRhs("wood", 1.0)]), faulty_elements=(), inverse=())
-    for attack in ATTACKS:
+    for attack in ALL_ATTACKS:
         moves = [
             attack.act(BaselineView(FAULT.faulty, conflict, 0, fault, SOLVER), random.Random(3))
             for fault in (FAULT, other)

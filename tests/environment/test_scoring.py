@@ -130,6 +130,39 @@ def test_6_what_counts_as_the_original() -> None:
     assert _faithful(DropRow("wood"), _row("wood", 3, 2, Sense.LESS_EQUAL, 194.0))  # another place
 
 
+def test_6b_whole_numbers_agree_exactly_however_large() -> None:
+    """1,000,001 is within 1e-6 of 1,000,000, and it is another number; 1,000,000.5 may have been rounded."""
+    large = apply_all(ORIGINAL, [SetRhs("hours", 1e6), SetBounds("x", 0.0, 2e6)])
+    assert _faithful(SetRhs("hours", 1e6 + 0.5), original=large)
+    assert not _faithful(SetRhs("hours", 1e6 + 1), original=large)
+    assert not _faithful(SetBounds("x", 0.0, 2e6 + 1), original=large)
+    doubled = [SetCoefficient("hours", "x", 2.0), SetCoefficient("hours", "y", 2.0)]
+    assert _faithful(*doubled, SetRhs("hours", 2e6), original=large)
+    assert not _faithful(*doubled, SetRhs("hours", 2e6 + 1), original=large)  # 1,000,000.5 on the old scale
+    whole = apply_all(large, [SetType("x", VariableType.INTEGER), SetBounds("x", 0.0, 2e6)])
+    assert not _faithful(SetBounds("x", 0.0, 2e6 + 1), original=whole)
+
+
+def test_6c_a_hair_in_a_row_of_whole_numbers_cuts_off_a_point() -> None:
+    """At x = 40, y = 37 the wood is used up: 3.000001 * 40 + 74 is 194.00004, more than there is."""
+    hair = SetCoefficient("wood", "x", 3.000001)
+    assert _faithful(hair)
+    whole = apply_all(ORIGINAL, [SetType("x", VariableType.INTEGER), SetType("y", VariableType.INTEGER)])
+    assert not _faithful(hair, original=whole)
+    assert HighsSolver().solve(whole).objective == 428.0
+    assert HighsSolver().solve(apply_all(whole, [hair])).objective == 425.0  # x = 39, y = 38: 273 + 152
+    # An added row too: x <= 999,999.5 takes the last of a million away.
+    million = apply_all(whole, [SetBounds("x", 0.0, 1e6), SetRhs("wood", 1e8), SetRhs("hours", 1e7)])
+    assert not _faithful(_row("more", 1.0, 0, Sense.LESS_EQUAL, 999_999.5), original=million)
+    assert _faithful(_row("more", 1.0, 0, Sense.LESS_EQUAL, 1_000_000.5), original=million)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1000.0, True), (0.001, True), (1e4, False), (1e-4, False)])
+def test_6d_a_row_scaled_out_of_the_solvers_sight_is_another_row(scale: float, expected: bool) -> None:
+    row = _row("wood", 3 * scale, 2 * scale, Sense.LESS_EQUAL, 194 * scale)
+    assert _faithful(DropRow("wood"), row) is expected
+
+
 @pytest.mark.parametrize(
     "edits",
     [
@@ -175,6 +208,10 @@ def test_9b_whole_numbers_are_compared_as_what_they_allow() -> None:
     assert _faithful(SetRhs("wood", 194.5), original=whole)  # 3 x + 2 y is a whole number
     assert not _faithful(SetRhs("orders", 30.00001), original=whole)  # 30 pieces are lost
     assert not _faithful(SetBounds("x", 0.0, 40.9), original=ORIGINAL)
+    # The solver's tolerance lets 41 and -1 pass here, and 195 of wood.
+    assert not _faithful(SetBounds("x", 0.0, 40.9999999), original=whole)
+    assert not _faithful(SetBounds("x", -0.99999999, 40.0), original=whole)
+    assert not _faithful(SetRhs("wood", 194.9999999), original=whole)
 
 
 @pytest.mark.parametrize(
