@@ -87,6 +87,8 @@ def same_variable(variable: Variable, other: Variable) -> bool:
 def is_redundant(row: Constraint, original: LinearProgram, solver: Solver) -> bool:
     """Whether every solution of the original satisfies the row, by optimising the row's activity over it."""
     whole = _whole_variables(original)
+    if _is_always_whole(row, whole) and _is_undecided(row.rhs) and not row.rhs.is_integer():
+        return False  # >= 70.00000009 forbids 70, though the solver forgives it: nothing is proven on such an edge
     row = _scaled_without_fixed_variables(_on_whole_numbers(row, whole), original)
     # A large right-hand side forgives no more where variables are whole: among them half a piece is a piece.
     size = 1.0 if any(name in whole for name, _ in row.terms) else max(1.0, abs(row.rhs))
@@ -115,9 +117,14 @@ def _range(variable: Variable) -> tuple[float, float]:
 
 def _on_whole_numbers(row: Constraint, whole: Set[str]) -> Constraint:
     """The row; where its left-hand side is always whole, with the right-hand side rounded to what that allows."""
-    if row.sense is Sense.EQUAL or not all(name in whole and value.is_integer() for name, value in row.terms):
+    if row.sense is Sense.EQUAL or not _is_always_whole(row, whole):
         return row
     return replace(row, rhs=_down(row.rhs) if row.sense is Sense.LESS_EQUAL else _up(row.rhs))
+
+
+def _is_always_whole(row: Constraint, whole: Set[str]) -> bool:
+    """Whether the left-hand side can only be a whole number."""
+    return all(name in whole and value.is_integer() for name, value in row.terms)
 
 
 def _up(value: float) -> float:
