@@ -1,11 +1,12 @@
 """Group-relative advantages: what an episode's reward says against the other attempts at the same task.
 
-Called by rollout/experience.py, once per rollout; the tensor it returns is the one that is logged and the one that
+Called by rollout/estimation.py, once per rollout; the tensor it returns is the one that is logged and the one that
 trains. Formulas: docs/losses.md, "Advantages".
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,16 +18,23 @@ SPREAD_TOLERANCE = 1e-8
 
 STD_EPSILON = 1e-6
 
+SumOverRanks = Callable[[Tensor], Tensor]
+"""Float64 numbers of this rank to their sums over all ranks. Every rank calls it equally often."""
+
 
 class AdvantageEstimator(StrEnum):
-    """What stands beside a group's reward R; mean and standard deviation are over the group."""
+    """What stands beside a reward R. Means are over the group; the batch is the whole rollout, on all ranks."""
 
     GROUP = "group"
-    """(R - mean) / (std + 1e-6), sample standard deviation (GRPO, arXiv:2402.03300)."""
+    """(R - mean) / (std + 1e-6), sample standard deviation of the group (GRPO, arXiv:2402.03300)."""
     CENTRED = "centred"
     """R - mean (Dr. GRPO, arXiv:2503.20783)."""
     LEAVE_ONE_OUT = "leave_one_out"
     """R - mean of the others (RLOO, arXiv:2402.14740)."""
+    BATCH = "batch"
+    """(R - mean) / (std + 1e-6), sample standard deviation of the batch's rewards (arXiv:2508.08221)."""
+    PER_COMPONENT = "per_component"
+    """GROUP of each reward component, weighted sum, over the sums' deviation in the batch (GDPO, arXiv:2601.05242)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +47,17 @@ class GroupAdvantages:
     """[num_groups] bool: at least two verified episodes, and rewards that differ."""
 
 
+def on_one_rank(values: Tensor) -> Tensor:
+    """The sum over ranks where there is one."""
+    return values
+
+
 def group_advantages(
     rewards: Tensor,
     group_index: Tensor,
     verified: Tensor | None = None,
     estimator: AdvantageEstimator = AdvantageEstimator.GROUP,
+    sum_over_ranks: SumOverRanks = on_one_rank,
 ) -> GroupAdvantages:
     """Advantages within each group.
 
@@ -55,7 +69,8 @@ def group_advantages(
         group_index: [num_sequences] int64, 0-based and contiguous; groups may be of different sizes, in any order.
         verified: [num_sequences] bool, false where the solver reached no verdict: those take no part in mean or
             spread, and get 0. None means that all are.
-        estimator: of the advantage.
+        estimator: of the advantage; PER_COMPONENT is `component_advantages`.
+        sum_over_ranks: for BATCH, whose standard deviation is over the rewards of all ranks.
 
     Returns:
         Computed in float64. A group without spread, or with fewer than two verified episodes, is exactly 0; that is
@@ -77,8 +92,62 @@ def group_advantages(
             scale = torch.ones_like(counts)
         case AdvantageEstimator.LEAVE_ONE_OUT:
             scale = counts / others
+        case AdvantageEstimator.BATCH:
+            scale = torch.full_like(counts, 1 / (batch_deviation(values, weights, sum_over_ranks) + STD_EPSILON))
+        case AdvantageEstimator.PER_COMPONENT:
+            raise ValueError("expected another estimator than PER_COMPONENT, got rewards without components")
     advantages = torch.where(has_signal[group_index], deviations * scale[group_index], 0.0)
     return GroupAdvantages(advantages.to(rewards.dtype), has_signal)
+
+
+def component_advantages(
+    components: Tensor,
+    component_weights: Tensor,
+    group_index: Tensor,
+    verified: Tensor | None = None,
+    sum_over_ranks: SumOverRanks = on_one_rank,
+) -> GroupAdvantages:
+    """Each reward component normalised in its group, weighted, added up, whitened over the batch.
+
+    So that a component with a large spread does not drown the others, and so that two episodes with equal totals
+    from different components differ. The sums have mean 0 in every group, hence in the batch: whitening divides by
+    their standard deviation alone, and a group in which no component differs stays at exactly 0.
+
+    Example: components (1, 0), (0, 1), (0, 0) with weights 0.5, 0.5 are each (1.155, -0.577, -0.577) normalised, in
+    another order; the sums 0.289, 0.289, -0.577 have deviation 0.5, so the advantages are 0.577, 0.577, -1.155.
+
+    Args:
+        components: [num_sequences, num_components].
+        component_weights: [num_components].
+        group_index: [num_sequences], as for `group_advantages`.
+        verified: [num_sequences], as for `group_advantages`.
+        sum_over_ranks: the standard deviation is over the verified episodes of all ranks.
+
+    Returns:
+        Computed in float64; a group has signal if any weighted component differs within it.
+    """
+    parts = [
+        group_advantages(column, group_index, verified)
+        for column, weight in zip(components.double().T, component_weights.tolist(), strict=True)
+        if weight != 0
+    ]
+    weighted = zip(parts, component_weights[component_weights != 0].tolist(), strict=True)
+    sums = torch.stack([part.advantages * weight for part, weight in weighted]).sum(dim=0)
+    weights = torch.ones_like(sums) if verified is None else verified.double()
+    advantages = sums / (batch_deviation(sums, weights, sum_over_ranks) + STD_EPSILON)
+    has_signal = torch.stack([part.has_signal for part in parts]).any(dim=0)
+    return GroupAdvantages(advantages.to(components.dtype), has_signal)
+
+
+def batch_deviation(values: Tensor, weights: Tensor, sum_over_ranks: SumOverRanks = on_one_rank) -> float:
+    """Sample standard deviation of the values with weight 1 on all ranks; 0 with fewer than two.
+
+    In two passes: the sum of squared deviations from the mean that all ranks share loses no digits.
+    """
+    count, total = sum_over_ranks(torch.stack([weights.sum(), (values * weights).sum()])).tolist()
+    mean = total / max(count, 1.0)
+    (squares,) = sum_over_ranks(((values - mean).square() * weights).sum()[None]).tolist()
+    return (squares / max(count - 1.0, 1.0)) ** 0.5
 
 
 def _sum(values: Tensor, group_index: Tensor, num_groups: int) -> Tensor:

@@ -32,22 +32,34 @@ from lit_grpo.config_errors import explain
 from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
+from lit_grpo.losses.dppo import DPPOLoss
+from lit_grpo.losses.gmpo import GMPOLoss
+from lit_grpo.losses.reinforce import ReinforceLoss
+from lit_grpo.losses.sapo import SAPOLoss
+from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.sft import SFTModule
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
+    CISPOLoss,
     ClippedLoss,
+    DPPOLoss,
     DemonstrationDataModule,
     ExportPolicy,
+    GMPOLoss,
     GRPOModule,
     ProofreadingDataModule,
+    ReinforceLoss,
     RepairDataModule,
     RepairEvaluation,
     RepairWriter,
     RolloutCallback,
+    SAPOLoss,
     SFTModule,
+    SequenceClippedLoss,
     TaskDataModule,
 )
 """What a config may name as ``class_path`` without its module: importing a class is what makes its short name known."""

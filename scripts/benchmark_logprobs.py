@@ -1,4 +1,4 @@
-"""Peak memory of log-probs and their gradient, against a plain log-softmax, as vocabulary and batch grow.
+"""Peak memory of log-probs (and entropies) and their gradient, against a plain log-softmax, as both sizes grow.
 
     python scripts/benchmark_logprobs.py
 
@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs
+from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 
 VOCABULARIES = (32, 512, 4_096, 32_768, 151_936)
 BATCHES = (256, 1_024, 4_096)
@@ -32,7 +32,17 @@ def plain_logprobs(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     return (hidden @ weight.T).log_softmax(dim=1).gather(1, targets[:, None]).squeeze(1)
 
 
-METHODS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"chunked": token_logprobs, "plain": plain_logprobs}
+def with_entropies(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """Log-probs and entropies, added up so that both have a gradient."""
+    logprobs, entropies = token_logprobs_and_entropies(hidden, weight, targets)
+    return logprobs + entropies
+
+
+METHODS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "chunked": token_logprobs,
+    "entropies": with_entropies,
+    "plain": plain_logprobs,
+}
 
 
 def peak_mib() -> float:
@@ -72,7 +82,7 @@ def main() -> None:
         print(*measure(case[0], int(case[1]), int(case[2])))
         return
     print(f"hidden {HIDDEN_SIZE}, float32, one chunk of logits is {CHUNK_ELEMENTS * 4 >> 20} MiB")
-    print(f"{'vocabulary':>10} {'tokens':>7} {'all logits':>12} {'chunked':>20} {'plain':>20}")
+    print(f"{'vocabulary':>10} {'tokens':>7} {'all logits':>12} {'chunked':>20} {'with entropies':>20} {'plain':>20}")
     for vocabulary in VOCABULARIES:
         for num_tokens in BATCHES:
             cells = " ".join(f"{measured_apart(method, vocabulary, num_tokens):>20}" for method in METHODS)

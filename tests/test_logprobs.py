@@ -91,13 +91,19 @@ def test_6_extreme_logits_stay_finite() -> None:
     assert weight.grad.isfinite().all()
 
 
-def test_7_no_more_than_a_chunk_of_logits_exists() -> None:
+@pytest.mark.parametrize("with_entropies", [False, True])
+def test_7_no_more_than_a_chunk_of_logits_exists(with_entropies: bool) -> None:
     """Largest tensor that forward and backward allocate, seen by the allocator: 4 of 64 tokens, not all 64."""
     vocabulary, hidden_size, chunk_tokens = 5000, 8, 4
     hidden = torch.randn(64, hidden_size, requires_grad=True)
     weight = torch.randn(vocabulary, hidden_size, requires_grad=True)
+    arguments = (hidden, weight, torch.arange(64), 1.0, chunk_tokens * vocabulary)
     with torch.profiler.profile(profile_memory=True) as profile:
-        token_logprobs(hidden, weight, torch.arange(64), 1.0, chunk_tokens * vocabulary).sum().backward()
+        if with_entropies:
+            logprobs, entropies = token_logprobs_and_entropies(*arguments)
+            (logprobs.sum() + entropies.sum()).backward()
+        else:
+            token_logprobs(*arguments).sum().backward()
     largest = max(event.self_cpu_memory_usage for event in profile.events())
     assert largest <= 4 * vocabulary * max(hidden_size, chunk_tokens)
 

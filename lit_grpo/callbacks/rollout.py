@@ -24,12 +24,11 @@ from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.repairable import require_kinds_repairable
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
-from lit_grpo.modules.grpo import GRPOModule, Rollout
+from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rewards import RewardWeights
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.experience import build_experience
 from lit_grpo.rollout.transcripts import write_transcripts
 
 METRICS = (
@@ -93,6 +92,7 @@ class RolloutCallback(Callback):
         if not isinstance(data, TaskDataModule):
             raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
         require_kinds_repairable(data.tasks.drawn_kinds, self.settings.episode)
+        module.objective.require_group_size(self.settings.group_size)
         share = data.num_tasks // trainer.world_size
         if share % module.updates_per_rollout:
             raise ValueError(
@@ -115,14 +115,7 @@ class RolloutCallback(Callback):
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
         started, module, step = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
         groups = self.collect(batch.tasks, module, step)
-        share = len(groups) // module.updates_per_rollout
-        batch.experience = Rollout(
-            tuple(
-                build_experience(groups[start : start + share], module.advantage, module.microbatch_tokens)
-                for start in range(0, len(groups), share)
-            ),
-            self.settings.sampling.temperature,
-        )
+        batch.experience = module.rollout_of(groups, self.settings)
         self._log(module, groups, perf_counter() - started)
         if self.transcripts_every and step % self.transcripts_every == 0:
             write_transcripts(run_folder(trainer) / transcripts_file(trainer), groups, step)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -31,6 +32,13 @@ class LossInputs:
     """[num_tokens] int64, which sequence of this micro-batch a token belongs to, 0-based, contiguous."""
     group_index: Tensor
     """[num_tokens] int64, which group of this micro-batch."""
+    group_num_tokens: Tensor | None = None
+    """[num_tokens] tokens of each token's group in the whole step, since a group may be cut over micro-batches; for
+    Reduction.PROMPT_MEAN alone."""
+    entropies: Tensor | None = None
+    """[num_tokens] in nats, of the distribution each token was drawn from, with gradient; for an entropy bonus."""
+    keep: Tensor | None = None
+    """[num_tokens] bool, tokens that the entropy mask leaves in the surrogate; None where there is no such mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,9 @@ class StepTotals:
     num_sequences: int
     """Sequences with at least one sampled token."""
     num_groups: int
+    """Groups with at least one sampled token."""
+    max_sequence_tokens: int | None = None
+    """L_max of Reduction.CONSTANT_LENGTH: not counted but configured, the same in every step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,17 @@ class LossOutput:
 class PolicyLoss(nn.Module, ABC):
     """Base class of the surrogates: a small final module per paper, configured by its arguments."""
 
+    is_sequence_level: ClassVar[bool] = False
+    """Whether a token's loss holds the log-probs of all tokens of its sequence."""
+    clips: ClassVar[bool] = False
+    """Whether a range of the ratio decides which tokens have a gradient."""
+    uses_ratio: ClassVar[bool] = True
+    """Whether later updates of a rollout are corrected for the policy having moved since."""
+
     @abstractmethod
     def forward(self, inputs: LossInputs) -> LossOutput:
         """The loss of each token, to be minimised."""
+
+    def describe(self) -> str:
+        """The surrogate with its settings in a few words, for the log."""
+        return type(self).__name__

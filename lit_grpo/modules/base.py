@@ -19,7 +19,7 @@ from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
@@ -62,13 +62,25 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenScores:
+    """What the policy says of the targets of a micro-batch, with gradient."""
+
+    logprobs: Tensor
+    """[num_tokens]."""
+    entropies: Tensor | None
+    """[num_tokens] in nats; None unless the micro-batch asked for them."""
+
+
+@dataclass(frozen=True, slots=True)
 class MicroBatch:
     """One forward and backward pass."""
 
     batch: PackedBatch
-    loss: Callable[[Tensor], Tensor]
-    """Log-probs [num_tokens] of the batch's targets to this micro-batch's share of the step's loss, a scalar."""
+    loss: Callable[[TokenScores], Tensor]
+    """From the targets' scores to this micro-batch's share of the step's loss, a scalar."""
     temperature: float = 1.0
+    with_entropies: bool = False
+    """They cost a second pass over the logits."""
 
 
 class PolicyModule(pl.LightningModule):
@@ -178,10 +190,22 @@ class PolicyModule(pl.LightningModule):
             torch.distributed.all_reduce(tensor, operations[operation])
         return tensor.tolist()
 
+    def sum_over_ranks(self, values: Tensor) -> Tensor:
+        """Float64 numbers summed over all ranks, on the CPU. Every rank must call it."""
+        if self.trainer.world_size == 1:
+            return values
+        total = values.to(self.device, torch.float64)
+        torch.distributed.all_reduce(total)
+        return total.cpu()
+
     def _accumulate(self, microbatch: MicroBatch) -> None:
-        logprobs = self.policy(microbatch.batch.to(self.device), microbatch.temperature)
+        batch = microbatch.batch.to(self.device)
+        if microbatch.with_entropies:
+            scores = TokenScores(*self.policy.logprobs_and_entropies(batch, microbatch.temperature))
+        else:
+            scores = TokenScores(self.policy(batch, microbatch.temperature), None)
         # DDP and FSDP average gradients over the ranks; the losses are shares of one sum.
-        self.manual_backward(microbatch.loss(logprobs) * self.trainer.world_size)
+        self.manual_backward(microbatch.loss(scores) * self.trainer.world_size)
 
     def _without_sync(self) -> contextlib.AbstractContextManager[None]:
         strategy = self.trainer.strategy
@@ -203,6 +227,7 @@ def shard_policy(policy: CausalPolicy, mesh: DeviceMesh) -> None:
     for layer in policy.causal_lm.base_model.get_submodule("layers").children():
         fully_shard(layer, mesh=ranks)
     fully_shard(policy, mesh=ranks)
+    register_fsdp_forward_method(policy, "logprobs_and_entropies")
 
 
 def idle_batch() -> PackedBatch:
@@ -212,4 +237,4 @@ def idle_batch() -> PackedBatch:
 
 
 def _idle_microbatch() -> MicroBatch:
-    return MicroBatch(idle_batch(), lambda logprobs: logprobs.sum() * 0.0)
+    return MicroBatch(idle_batch(), lambda scores: scores.logprobs.sum() * 0.0)

@@ -1,37 +1,47 @@
 """GRPOModule: reinforcement learning on the experience that RolloutCallback attaches to each batch of tasks.
 
-The objective is put together from independent axes: a surrogate per token (losses/), a reduction, an advantage, a KL to
-the reference, and the replay of demonstrations. Formulas: docs/losses.md.
+The objective is put together from independent axes (losses/objective.py), beside the replay of demonstrations.
+Formulas: docs/losses.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-import torch
+from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.batches import TaskBatch
 from lit_grpo.losses.base import LossInputs, PolicyLoss, StepTotals
+from lit_grpo.losses.description import describe
 from lit_grpo.losses.mismatch import mismatch_statistics
+from lit_grpo.losses.mismatch_weight import MismatchWeight
+from lit_grpo.losses.objective import Objective
+from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.losses.reduction import Reduction
-from lit_grpo.losses.reference_kl import add_reference_kl
+from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.metrics.policy import PolicyMetrics
-from lit_grpo.modules.base import MicroBatch, PolicyModule, PolicySettings, idle_batch, shard_policy
+from lit_grpo.modules.base import MicroBatch, PolicySettings, TokenScores
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.modules.policy import CausalPolicy, load_reference
-from lit_grpo.packing import PackedBatch, PromptGroup, pack
-from lit_grpo.rollout.experience import Experience, ExperienceBatch
+from lit_grpo.modules.reference import ReferencedModule
+from lit_grpo.packing import PromptGroup, pack
+from lit_grpo.rollout.collect import RolloutSettings
+from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.estimation import num_sampled_tokens
+from lit_grpo.rollout.experience import Experience, ExperienceBatch, ExperienceSettings, Rollout, build_updates
 
 METRICS = (
     "loss",
     "clipped",
     "ratio",
     "reference_kl",
+    "entropy",
+    "entropy_kept",
+    "mismatch_weight",
     "mismatch_mean",
     "mismatch_kl",
     "mismatch_effective_share",
@@ -46,16 +56,16 @@ METRICS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rollout:
-    """What RolloutCallback attaches to a batch: one rank's episodes of a step, ready to be learned from."""
+class _BeforeUpdates:
+    """What is known of one update's micro-batches before the rollout's first optimizer step."""
 
-    updates: tuple[Experience, ...]
-    """One per optimizer step."""
-    temperature: float
-    """The episodes were sampled at; log-probs are those of that distribution."""
+    proximal: Sequence[Tensor] | None
+    """[num_tokens] each; None: the policy itself, detached, which is the same in the first update."""
+    keep: Sequence[Tensor] | None
+    """[num_tokens] bool each, where an entropy mask is configured."""
 
 
-class GRPOModule(PolicyModule):
+class GRPOModule(ReferencedModule):
     """Trains a policy on the advantages of its own episodes.
 
     Args:
@@ -64,11 +74,19 @@ class GRPOModule(PolicyModule):
         loss: The surrogate.
         reduction: How tokens are weighed against each other.
         advantage: What a reward is compared with.
-        kl_beta: Weight of the KL to the policy at the start (k3); 0 loads no reference.
+        kl_beta: Weight of the KL to the policy at the start; 0 loads no reference.
         updates_per_rollout: Optimizer steps into which the tasks of a rollout are split. With 1, the ratio of the
             surrogate is exactly 1 and clipping never acts.
         demonstration_loss_weight: Weight of the answer cross-entropy on the demonstrations in the batch.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
+        kl_estimator: K2 or K3 in the loss, K1 in the reward.
+        kl_place: Whether the KL is a term of the loss or of the reward.
+        mismatch: Weight against sampler and trainer disagreeing; None measures it only.
+        entropy_bonus: Weight of the mean token entropy, which the loss falls with.
+        entropy_top_share: Share of tokens, those of highest entropy, that the surrogate keeps; 1 keeps all.
+        overlong_filter: Truncated episodes leave the loss.
+        overlong_penalty: Taken off the reward of episodes near a length; None: nothing is.
+        max_sequence_tokens: L_max of the reduction CONSTANT_LENGTH.
     """
 
     def __init__(
@@ -82,35 +100,62 @@ class GRPOModule(PolicyModule):
         updates_per_rollout: int = 1,
         demonstration_loss_weight: float = 0.0,
         microbatch_tokens: int = 8192,
+        kl_estimator: KLEstimator = KLEstimator.K3,
+        kl_place: KLPlace = KLPlace.LOSS,
+        mismatch: MismatchWeight | None = None,
+        entropy_bonus: float = 0.0,
+        entropy_top_share: float = 1.0,
+        overlong_filter: bool = False,
+        overlong_penalty: OverlongPenalty | None = None,
+        max_sequence_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens)
-        if kl_beta < 0 or demonstration_loss_weight < 0 or updates_per_rollout < 1:
-            raise ValueError(
-                "expected kl_beta >= 0, demonstration_loss_weight >= 0 and updates_per_rollout >= 1, got "
-                f"{kl_beta}, {demonstration_loss_weight} and {updates_per_rollout}"
-            )
-        self.loss, self.reduction, self.advantage, self.kl_beta = loss, reduction, advantage, kl_beta
-        self.updates_per_rollout = updates_per_rollout
+        super().__init__(policy, optimizer, microbatch_tokens, needs_reference=kl_beta > 0)
+        if demonstration_loss_weight < 0:
+            raise ValueError(f"expected demonstration_loss_weight >= 0, got {demonstration_loss_weight}")
+        self.objective = Objective(
+            loss=loss,
+            reduction=reduction,
+            advantage=advantage,
+            kl_beta=kl_beta,
+            kl_estimator=kl_estimator,
+            kl_place=kl_place,
+            mismatch=mismatch,
+            entropy_bonus=entropy_bonus,
+            entropy_top_share=entropy_top_share,
+            overlong_filter=overlong_filter,
+            overlong_penalty=overlong_penalty,
+            max_sequence_tokens=max_sequence_tokens,
+            updates_per_rollout=updates_per_rollout,
+        )
+        # Registered as well: a loss with buffers of its own follows this module to its device.
+        self.loss = loss
         self.demonstration_loss_weight = demonstration_loss_weight
         self.metrics = PolicyMetrics(METRICS)
-        # In a list, so that the frozen reference is no part of this module's weights and checkpoints.
-        self._reference: list[CausalPolicy] = []
 
-    @override
-    def configure_model(self) -> None:
-        """Read the network, and the reference of a KL where the policy has no adapters to switch off."""
-        super().configure_model()
-        if self.kl_beta > 0 and self.policy_settings.lora is None and not self._reference:
-            reference = load_reference(self.policy_settings.checkpoint, self.policy_settings.torch_dtype)
-            if self.device_mesh is not None:
-                shard_policy(reference, self.device_mesh)
-            self._reference.append(reference)
+    @property
+    def updates_per_rollout(self) -> int:
+        """Optimizer steps into which the tasks of a rollout are split."""
+        return self.objective.updates_per_rollout
 
     @override
     def on_fit_start(self) -> None:
-        """The reference follows the policy to its device."""
-        for reference in self._reference:
-            reference.to(self.device)
+        """Say what is minimised."""
+        super().on_fit_start()
+        rank_zero_info(describe(self.objective))
+
+    def rollout_of(self, groups: Sequence[EpisodeGroup], settings: RolloutSettings) -> Rollout:
+        """Groups of episodes, which ``settings`` were played under, as what a training step learns from."""
+        objective, temperature = self.objective, settings.sampling.temperature
+        experience = ExperienceSettings(
+            estimator=objective.advantage,
+            microbatch_tokens=self.microbatch_tokens,
+            num_updates=objective.updates_per_rollout,
+            reward=settings.reward,
+            overlong_filter=objective.overlong_filter,
+            overlong_penalty=objective.overlong_penalty,
+        )
+        reward_kl = self._reward_kl(groups, temperature) if objective.kl_in_reward else None
+        return Rollout(build_updates(groups, experience, reward_kl, self.sum_over_ranks), temperature)
 
     @override
     def training_step(self, batch: TaskBatch, batch_idx: int) -> None:
@@ -129,11 +174,11 @@ class GRPOModule(PolicyModule):
             )
         num_updates = len(rollout.updates)
         # All of them before the first step: the ratio is that to the policy as it was when the rollout came in.
-        proximal = [self._proximal_logprobs(rollout, number) for number in range(num_updates)]
+        before = [self._before_updates(rollout, number) for number in range(num_updates)]
         num_tokens = 0
         for number, experience in enumerate(rollout.updates):
             totals = self._totals(experience)
-            microbatches = self._policy_microbatches(experience, totals, proximal[number], rollout.temperature)
+            microbatches = self._policy_microbatches(experience, totals, before[number], rollout.temperature)
             microbatches += self._replay_microbatches(batch.demonstrations[number::num_updates])
             self._update_or_skip(microbatches)
             num_tokens += totals.num_tokens
@@ -150,40 +195,32 @@ class GRPOModule(PolicyModule):
             self.metrics.update({"grad_norm": self.update(microbatches)}, 1)
 
     def _policy_microbatches(
-        self, experience: Experience, totals: StepTotals, proximal: Sequence[Tensor] | None, temperature: float
+        self, experience: Experience, totals: StepTotals, before: _BeforeUpdates, temperature: float
     ) -> list[MicroBatch]:
         batches = self._learned_from(experience)
-        references = self._reference_logprobs(batches, temperature)
+        packed = [batch.packed for batch in batches]
+        references = self.reference_logprobs(packed, temperature) if self.objective.kl_in_loss else None
 
         def microbatch(number: int, batch: ExperienceBatch) -> MicroBatch:
-            def loss(logprobs: Tensor) -> Tensor:
-                frozen = logprobs.detach() if proximal is None else proximal[number]
-                reference = None if references is None else references[number]
-                return self._policy_loss(logprobs, frozen, reference, batch, totals)
+            def loss(scores: TokenScores) -> Tensor:
+                inputs = batch.loss_inputs(
+                    scores.logprobs,
+                    scores.entropies,
+                    proximal=scores.logprobs.detach() if before.proximal is None else before.proximal[number],
+                    reference=None if references is None else references[number],
+                    keep=None if before.keep is None else before.keep[number],
+                )
+                return self._policy_loss(inputs, totals)
 
-            return MicroBatch(batch.packed, loss, temperature)
+            return MicroBatch(batch.packed, loss, temperature, with_entropies=self.objective.entropy_bonus > 0)
 
         return [microbatch(number, batch) for number, batch in enumerate(batches)]
 
-    def _policy_loss(
-        self, logprobs: Tensor, proximal: Tensor, reference: Tensor | None, batch: ExperienceBatch, totals: StepTotals
-    ) -> Tensor:
+    def _policy_loss(self, inputs: LossInputs, totals: StepTotals) -> Tensor:
         """This micro-batch's share of the step's loss."""
-        device = logprobs.device
-        inputs = LossInputs(
-            policy_logprobs=logprobs,
-            proximal_logprobs=proximal,
-            sampler_logprobs=batch.sampler_logprobs.to(device, torch.float32),
-            reference_logprobs=reference,
-            advantages=batch.advantages.to(device, torch.float32),
-            sequence_index=batch.packed.sequence_index.to(device),
-            group_index=batch.packed.group_index.to(device),
-        )
-        output = self.loss(inputs)
-        if self.kl_beta > 0:
-            output = add_reference_kl(output, inputs, self.kl_beta)
-        self._measure(inputs, output.token_losses, output.statistics)
-        return self.reduction.reduce(output.token_losses, inputs, totals)
+        step = self.objective.step_loss(inputs, totals)
+        self._measure(inputs, step.token_losses, step.statistics)
+        return step.loss
 
     def _measure(self, inputs: LossInputs, token_losses: Tensor, statistics: Mapping[str, Tensor]) -> None:
         mismatch = mismatch_statistics(inputs.proximal_logprobs, inputs.sampler_logprobs)
@@ -209,48 +246,42 @@ class GRPOModule(PolicyModule):
                 "batch_size of at least updates_per_rollout x ranks"
             )
 
-        def loss(logprobs: Tensor) -> Tensor:
+        def loss(scores: TokenScores) -> Tensor:
+            logprobs = scores.logprobs
             self.metrics.update({"demonstration_loss": -logprobs.detach().mean()}, logprobs.numel())
             return -self.demonstration_loss_weight * logprobs.sum() / num_tokens
 
         return [MicroBatch(batch, loss) for batch in packed]
 
-    # --- log-probs that no gradient flows through -----------------------------------------------------------------
+    # --- what no gradient flows through ---------------------------------------------------------------------------
 
-    def _proximal_logprobs(self, rollout: Rollout, number: int) -> list[Tensor] | None:
-        """Of each micro-batch of an update, before the rollout's first; None: the policy itself, detached."""
+    def _before_updates(self, rollout: Rollout, number: int) -> _BeforeUpdates:
+        """Of the update ``number``, by the policy before the rollout's first."""
+        packed = [batch.packed for batch in self._learned_from(rollout.updates[number])]
+        if self.objective.masks_by_entropy:
+            scores = self.frozen_passes(self.policy.logprobs_and_entropies, packed, rollout.temperature)
+            proximal = None if number == 0 else [logprobs for logprobs, _ in scores]
+            entropies = [values for _, values in scores]
+            return _BeforeUpdates(proximal, self.top_entropy_masks(entropies, self.objective.entropy_top_share))
         if number == 0:
-            return None
-        batches = self._learned_from(rollout.updates[number])
-        return self._frozen_passes(self.policy, batches, rollout.temperature)
+            return _BeforeUpdates(None, None)
+        return _BeforeUpdates(self.frozen_passes(self.policy, packed, rollout.temperature), None)
 
-    def _reference_logprobs(self, batches: Sequence[ExperienceBatch], temperature: float) -> list[Tensor] | None:
-        if self.kl_beta == 0.0:
-            return None
-        if self._reference:
-            return self._frozen_passes(self._reference[0], batches, temperature)
-        return self._frozen_passes(self.policy.without_adapters, batches, temperature)
-
-    @torch.no_grad()
-    def _frozen_passes(
-        self,
-        network: Callable[[PackedBatch, float], Tensor],
-        batches: Sequence[ExperienceBatch],
-        temperature: float,
-    ) -> list[Tensor]:
-        """As many passes on every rank, which sharded weights demand."""
-        passes = self.over_ranks([len(batches)], "max")[0]
-        packed = [batch.packed for batch in batches] + [idle_batch()] * (passes - len(batches))
-        return [network(batch.to(self.device), temperature) for batch in packed][: len(batches)]
+    def _reward_kl(self, groups: Sequence[EpisodeGroup], temperature: float) -> Tensor:
+        """[num_episodes] float64: what the KL takes off each reward."""
+        divergences = self.episode_divergences(groups, temperature)
+        num_tokens = sum(num_sampled_tokens(episode) for group in groups for episode in group.episodes)
+        self.metrics.update({"reference_kl": divergences.sum() / max(num_tokens, 1)}, num_tokens)
+        return self.objective.kl_beta * divergences
 
     # --- which tokens, out of how many ----------------------------------------------------------------------------
 
     def _learned_from(self, experience: Experience) -> Sequence[ExperienceBatch]:
-        """Groups without signal have advantages of 0: they are left out, unless a KL pulls on their tokens, too."""
-        return experience.batches if self.kl_beta > 0 else experience.batches_with_signal
+        """Groups without signal have advantages of 0: left out, unless a KL or an entropy term looks at them."""
+        return experience.batches if self.objective.needs_all_groups else experience.batches_with_signal
 
     def _totals(self, experience: Experience) -> StepTotals:
         """Counts over all ranks, groups without signal included: leaving those out changes no gradient."""
         own = experience.totals
         tokens, sequences, groups = self.over_ranks([own.num_tokens, own.num_sequences, own.num_groups])
-        return StepTotals(max(tokens, 1), max(sequences, 1), max(groups, 1))
+        return StepTotals(max(tokens, 1), max(sequences, 1), max(groups, 1), self.objective.max_sequence_tokens)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from lit_grpo.logprobs import token_logprobs
+from lit_grpo.logprobs import token_logprobs, token_logprobs_and_entropies
 from lit_grpo.packing import PackedBatch, attention_mask
 
 if TYPE_CHECKING:
@@ -71,6 +71,20 @@ class CausalPolicy(nn.Module):
         Returns:
             [num_tokens], at least float32.
         """
+        predictors, weight = self._predictors(batch)
+        return token_logprobs(predictors, weight, batch.target_ids, temperature)
+
+    def logprobs_and_entropies(self, batch: PackedBatch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+        """``forward``, and the entropy in nats of the distribution each target was drawn from, differentiable as well.
+
+        A method of its own, since the entropies cost a second pass over each chunk of logits. A sharding strategy has
+        to be told of it: modules/base.py does.
+        """
+        predictors, weight = self._predictors(batch)
+        return token_logprobs_and_entropies(predictors, weight, batch.target_ids, temperature)
+
+    def _predictors(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
+        """The hidden states that predict the targets, [num_tokens, hidden], and the head's weight."""
         causal_lm = self.causal_lm
         states = causal_lm.base_model(
             input_ids=batch.input_ids,
@@ -80,7 +94,7 @@ class CausalPolicy(nn.Module):
         ).last_hidden_state
         predictors = states.flatten(0, 1).index_select(0, batch.predictor_index)
         head = cast(nn.Linear, causal_lm.get_output_embeddings())
-        return token_logprobs(predictors, head.weight, batch.target_ids, temperature)
+        return predictors, head.weight
 
     @torch.no_grad()
     def without_adapters(self, batch: PackedBatch, temperature: float = 1.0) -> Tensor:

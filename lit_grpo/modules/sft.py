@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from lit_grpo.data.batches import DemonstrationBatch
 from lit_grpo.metrics.policy import PolicyMetrics
-from lit_grpo.modules.base import MicroBatch, PolicyModule, PolicySettings
+from lit_grpo.modules.base import MicroBatch, PolicyModule, PolicySettings, TokenScores
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.packing import PromptGroup, pack
 
@@ -51,8 +51,8 @@ class SFTModule(PolicyModule):
         packed = pack(groups, self.microbatch_tokens)
         (num_tokens,) = self.over_ranks([sum(batch.num_tokens for batch in packed)])
 
-        def loss(logprobs: Tensor) -> Tensor:
-            self.metrics.update({"loss": -logprobs.detach().mean()}, logprobs.numel())
-            return -logprobs.sum() / num_tokens
+        def loss(scores: TokenScores) -> Tensor:
+            self.metrics.update({"loss": -scores.logprobs.detach().mean()}, scores.logprobs.numel())
+            return -scores.logprobs.sum() / num_tokens
 
         return [MicroBatch(batch, loss) for batch in packed], num_tokens

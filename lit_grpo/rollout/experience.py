@@ -1,21 +1,28 @@
 """Turns episodes into what a policy learns from: packed tokens, the sampler's log-probs, and advantages.
 
-Called by the rollout callback once per optimizer step. Which tokens have a loss follows from provenance alone: those
-that the policy sampled, never a comparison with some padding or marker token.
+Called by modules/grpo.py once per rollout. Which tokens have a loss follows from provenance alone: those that the
+policy sampled, never a comparison with some padding or marker token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from lit_grpo.advantages import AdvantageEstimator, group_advantages
-from lit_grpo.losses.base import StepTotals
+from lit_grpo.advantages import AdvantageEstimator, SumOverRanks, on_one_rank
+from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
+from lit_grpo.rewards import RewardWeights
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rollout.estimation import estimate_advantages, num_sampled_tokens
+
+Group = TypeVar("Group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,26 @@ class ExperienceBatch:
     """[num_tokens] float32."""
     advantages: Tensor
     """[num_tokens] float32, each token's episode's."""
+    group_num_tokens: Tensor
+    """[num_tokens] int64, targets of each token's group in the whole optimizer step."""
+
+    def loss_inputs(
+        self, policy: Tensor, entropies: Tensor | None, proximal: Tensor, reference: Tensor | None, keep: Tensor | None
+    ) -> LossInputs:
+        """What a loss gets, on the device of the policy's log-probs; all [num_tokens]."""
+        device = policy.device
+        return LossInputs(
+            policy_logprobs=policy,
+            proximal_logprobs=proximal,
+            sampler_logprobs=self.sampler_logprobs.to(device, torch.float32),
+            reference_logprobs=reference,
+            advantages=self.advantages.to(device, torch.float32),
+            sequence_index=self.packed.sequence_index.to(device),
+            group_index=self.packed.group_index.to(device),
+            group_num_tokens=self.group_num_tokens.to(device),
+            entropies=entropies,
+            keep=keep,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,74 +70,156 @@ class Experience:
     """[num_episodes] float64, group by group: what is logged is what trains."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What RolloutCallback attaches to a batch: one rank's episodes of a step, ready to be learned from."""
+
+    updates: tuple[Experience, ...]
+    """One per optimizer step."""
+    temperature: float
+    """The episodes were sampled at; log-probs are those of that distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperienceSettings:
+    """What of an objective is decided before any log-prob is known."""
+
+    estimator: AdvantageEstimator
+    """What a reward is compared with."""
+    microbatch_tokens: int
+    """Positions of a micro-batch at most, padding included."""
+    num_updates: int = 1
+    """Optimizer steps that the groups are split into, in order."""
+    reward: RewardWeights = field(default_factory=RewardWeights)
+    """Of the components, for the estimator PER_COMPONENT."""
+    overlong_filter: bool = False
+    """Truncated episodes have no targets; their rewards still count for their group."""
+    overlong_penalty: OverlongPenalty | None = None
+
+
 def build_experience(
     groups: Sequence[EpisodeGroup], estimator: AdvantageEstimator, microbatch_tokens: int
 ) -> Experience:
-    """Give every episode its advantage and pack the tokens.
-
-    Args:
-        groups: the episodes of one optimizer step.
-        estimator: what a reward is compared with.
-        microbatch_tokens: positions of a micro-batch at most, padding included.
+    """The experience of a rollout that is one optimizer step of one process, with nothing added to the rewards.
 
     Raises:
         ValueError: an episode that does not fit into a micro-batch.
     """
-    episodes = [episode for group in groups for episode in group.episodes]
-    sizes = torch.tensor([len(group.episodes) for group in groups])
-    estimated = group_advantages(
-        torch.tensor([episode.reward.total for episode in episodes], dtype=torch.float64),
-        torch.arange(len(groups)).repeat_interleave(sizes),
-        torch.tensor([episode.score.verified for episode in episodes]),
-        estimator,
+    (experience,) = build_updates(groups, ExperienceSettings(estimator, microbatch_tokens))
+    return experience
+
+
+def build_updates(
+    groups: Sequence[EpisodeGroup],
+    settings: ExperienceSettings,
+    reward_kl: Tensor | None = None,
+    sum_over_ranks: SumOverRanks = on_one_rank,
+) -> tuple[Experience, ...]:
+    """Give every episode its advantage and pack the tokens, once per optimizer step.
+
+    Advantages are estimated for the rollout as a whole, so that one which compares with the batch does not depend on
+    how many updates the batch is split into.
+
+    Args:
+        groups: the whole rollout of this process, split into updates as evenly as their number allows.
+        settings: of the objective.
+        reward_kl: [num_episodes] float64, group by group, what a KL takes off each reward.
+        sum_over_ranks: for estimators that compare with the batch.
+
+    Raises:
+        ValueError: an episode that does not fit into a micro-batch, or tokens without the sampler's log-probs.
+    """
+    estimated = estimate_advantages(
+        groups, settings.estimator, settings.reward, settings.overlong_penalty, reward_kl, sum_over_ranks
     )
-    scored = list(zip(groups, estimated.advantages.split(sizes.tolist()), strict=True))
-    with_signal = [pair for pair, has_signal in zip(scored, estimated.has_signal.tolist(), strict=True) if has_signal]
+    advantages = estimated.advantages.split([len(group.episodes) for group in groups])
+    scored = [
+        _ScoredGroup(group, values, signal, _prompt_group(group, settings.overlong_filter))
+        for group, values, signal in zip(groups, advantages, estimated.has_signal.tolist(), strict=True)
+    ]
+    return tuple(_experience(part, settings.microbatch_tokens) for part in even_parts(scored, settings.num_updates))
+
+
+def even_parts(groups: Sequence[Group], num_parts: int) -> list[Sequence[Group]]:
+    """Consecutive parts whose sizes differ by one at most; some are empty where there are fewer groups than parts."""
+    bounds = [number * len(groups) // num_parts for number in range(num_parts + 1)]
+    return [groups[start:end] for start, end in pairwise(bounds)]
+
+
+def pack_episodes(groups: Sequence[EpisodeGroup], microbatch_tokens: int) -> list[PackedBatch]:
+    """All sampled tokens of some groups, whatever trains on them."""
+    return pack([_prompt_group(group, overlong_filter=False) for group in groups], microbatch_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredGroup:
+    group: EpisodeGroup
+    advantages: Tensor
+    """[num_episodes]."""
+    has_signal: bool
+    prompt_group: PromptGroup
+
+    @property
+    def num_targets(self) -> list[int]:
+        """Of each episode."""
+        return [sum(continuation.is_target) for continuation in self.prompt_group.continuations]
+
+
+def _experience(scored: Sequence[_ScoredGroup], microbatch_tokens: int) -> Experience:
     batches = _batches(scored, microbatch_tokens)
+    chosen = [group for group in scored if group.has_signal]
     return Experience(
         batches=batches,
-        batches_with_signal=batches if len(with_signal) == len(scored) else _batches(with_signal, microbatch_tokens),
-        totals=_totals(groups),
-        advantages=estimated.advantages,
+        batches_with_signal=batches if len(chosen) == len(scored) else _batches(chosen, microbatch_tokens),
+        totals=_totals(scored),
+        advantages=torch.cat([torch.zeros(0, dtype=torch.float64), *(group.advantages for group in scored)]),
     )
 
 
-def _batches(scored: Sequence[tuple[EpisodeGroup, Tensor]], microbatch_tokens: int) -> tuple[ExperienceBatch, ...]:
-    """Groups with the advantages [episodes] of each."""
-    packs = pack([_prompt_group(group) for group, _ in scored], microbatch_tokens)
+def _batches(scored: Sequence[_ScoredGroup], microbatch_tokens: int) -> tuple[ExperienceBatch, ...]:
+    packs = pack([group.prompt_group for group in scored], microbatch_tokens)
     return tuple(_batch(packed, scored) for packed in packs)
 
 
-def _batch(packed: PackedBatch, scored: Sequence[tuple[EpisodeGroup, Tensor]]) -> ExperienceBatch:
-    logprobs: list[float] = []
-    advantages: list[Tensor] = []
-    for group, sample in packed.sequences:
-        episode = scored[group][0].episodes[sample]
-        logprobs += [value for turn in episode.turns for value in turn.sampler_logprobs]
-        advantages.append(scored[group][1][sample])
-    per_sequence = torch.stack(advantages).float()
-    return ExperienceBatch(packed, torch.tensor(logprobs), per_sequence[packed.sequence_index])
+def _batch(packed: PackedBatch, scored: Sequence[_ScoredGroup]) -> ExperienceBatch:
+    logprobs = [value for group, sample in packed.sequences for value in _logprobs(scored[group].group, sample)]
+    advantages = torch.stack([scored[group].advantages[sample] for group, sample in packed.sequences]).float()
+    group_num_tokens = torch.tensor([sum(scored[group].num_targets) for group, _ in packed.sequences])
+    return ExperienceBatch(
+        packed, torch.tensor(logprobs), advantages[packed.sequence_index], group_num_tokens[packed.sequence_index]
+    )
 
 
-def _prompt_group(group: EpisodeGroup) -> PromptGroup:
-    return PromptGroup(group.prompt_ids, tuple(_continuation(episode) for episode in group.episodes))
+def _logprobs(group: EpisodeGroup, sample: int) -> list[float]:
+    """Of an episode's sampled tokens, by the engine that drew them."""
+    episode = group.episodes[sample]
+    logprobs = [value for turn in episode.turns for value in turn.sampler_logprobs]
+    if len(logprobs) != num_sampled_tokens(episode):
+        raise ValueError(
+            f"expected the sampler's log-prob of each of the {num_sampled_tokens(episode)} sampled tokens, got "
+            f"{len(logprobs)}; without them neither a mismatch weight nor DPPO exists: use an engine that returns them"
+        )
+    return logprobs
 
 
-def _continuation(episode: Episode) -> Continuation:
+def _prompt_group(group: EpisodeGroup, overlong_filter: bool) -> PromptGroup:
+    return PromptGroup(group.prompt_ids, tuple(_continuation(e, overlong_filter) for e in group.episodes))
+
+
+def _continuation(episode: Episode, overlong_filter: bool) -> Continuation:
+    learns = not (overlong_filter and episode.truncated)
     token_ids: tuple[int, ...] = ()
     is_target: tuple[bool, ...] = ()
     for turn in episode.turns:
         token_ids += turn.observation_ids + turn.completion_ids
-        is_target += (False,) * len(turn.observation_ids) + (True,) * len(turn.completion_ids)
+        is_target += (False,) * len(turn.observation_ids) + (learns,) * len(turn.completion_ids)
     return Continuation(token_ids, is_target)
 
 
-def _totals(groups: Sequence[EpisodeGroup]) -> StepTotals:
-    num_tokens = [
-        [sum(len(turn.completion_ids) for turn in episode.turns) for episode in group.episodes] for group in groups
-    ]
+def _totals(scored: Sequence[_ScoredGroup]) -> StepTotals:
+    num_targets = [group.num_targets for group in scored]
     return StepTotals(
-        num_tokens=sum(map(sum, num_tokens)),
-        num_sequences=sum(count > 0 for counts in num_tokens for count in counts),
-        num_groups=sum(any(counts) for counts in num_tokens),
+        num_tokens=sum(map(sum, num_targets)),
+        num_sequences=sum(count > 0 for counts in num_targets for count in counts),
+        num_groups=sum(any(counts) for counts in num_targets),
     )

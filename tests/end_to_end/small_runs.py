@@ -19,6 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 from typing_extensions import override
 
+from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
@@ -31,6 +32,8 @@ from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.environment.solver_workers import SolverSettings
 from lit_grpo.losses.clipped import ClippedLoss
+from lit_grpo.losses.reduction import Reduction
+from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
@@ -134,8 +137,21 @@ SHORT_FITS: dict[str, tuple[Kind, dict[str, Any]]] = {
     "sft": ("sft", {}),
     "sft_muon": ("sft", {"optimizer": MUON}),
     "grpo": ("grpo", {"demonstration_loss_weight": 0.3}),
+    "grpo_batch": (
+        "grpo",
+        {
+            "demonstration_loss_weight": 0.3,
+            "advantage": AdvantageEstimator.BATCH,
+            "reduction": Reduction.PROMPT_MEAN,
+            "entropy_bonus": 0.01,
+            "entropy_top_share": 0.5,
+            "kl_beta": 0.01,
+            "kl_estimator": KLEstimator.K1,
+            "kl_place": KLPlace.REWARD,
+        },
+    ),
 }
-"""SFT with either optimizer, and GRPO with replay."""
+"""SFT with either optimizer, GRPO with replay, and with every axis that looks at all ranks."""
 
 
 def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path) -> None:

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "environment": set(),
     "advantages": set(),
     "logprobs": set(),
-    "losses": set(),
+    "losses": {"advantages"},
     "packing": set(),
     "sharded_checkpoint": set(),
     "checkpointing": {"sharded_checkpoint"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from lit_grpo.losses.base import LossInputs, LossOutput, StepTotals
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.mismatch import mismatch_statistics
 from lit_grpo.losses.reduction import Reduction
-from lit_grpo.losses.reference_kl import add_reference_kl, k3
+from lit_grpo.losses.reference_kl import add_reference_kl, k1, k2, k3
 
 
 def inputs_of(
@@ -81,23 +82,41 @@ def test_6_reductions_by_hand() -> None:
     # Losses 1, 2, 3 of one sequence and 10 of another, in a step of 8 tokens and 5 sequences.
     inputs = inputs_of(torch.zeros(4, dtype=torch.float64), [0.0] * 4, [0, 0, 0, 1])
     losses = torch.tensor([1, 2, 3, 10], dtype=torch.float64)
-    totals = StepTotals(num_tokens=8, num_sequences=5, num_groups=2)
-    assert Reduction.TOKEN_MEAN.reduce(losses, inputs, totals).item() == pytest.approx(16 / 8, rel=1e-12)
-    assert Reduction.SEQUENCE_MEAN.reduce(losses, inputs, totals).item() == pytest.approx((2 + 10) / 5, rel=1e-12)
+    # Both are of one group, which has 6 tokens in the step, and the step has 2 groups; L_max is 10.
+    inputs = replace(inputs, group_num_tokens=torch.full((4,), 6))
+    totals = StepTotals(num_tokens=8, num_sequences=5, num_groups=2, max_sequence_tokens=10)
+    found = {reduction: reduction.reduce(losses, inputs, totals).item() for reduction in Reduction}
+    assert found == pytest.approx(
+        {
+            Reduction.TOKEN_MEAN: 16 / 8,
+            Reduction.SEQUENCE_MEAN: (2 + 10) / 5,
+            Reduction.CONSTANT_LENGTH: 16 / (5 * 10),
+            Reduction.SEQUENCE_SUM: 16 / 5,
+            Reduction.PROMPT_MEAN: 16 / 6 / 2,
+        },
+        rel=1e-12,
+    )
 
 
 @pytest.mark.parametrize("reduction", Reduction)
 def test_7_weights_of_a_whole_step_sum_to_one_and_no_token_is_zero(reduction: Reduction) -> None:
     inputs = inputs_of(torch.zeros(4, requires_grad=True), [0.0] * 4, [0, 1, 1, 1])
-    weights = reduction.token_weights(inputs, StepTotals(4, 2, 1))
-    assert weights.sum().item() == pytest.approx(1)
+    inputs = replace(inputs, group_num_tokens=torch.tensor([1, 3, 3, 3]))
+    totals = StepTotals(4, 2, 2, max_sequence_tokens=8)
+    weights = reduction.token_weights(inputs, totals)
+    # The sums over sequences do not: 4 tokens over 2 sequences, and that over L_max = 8.
+    total = {Reduction.SEQUENCE_SUM: 2.0, Reduction.CONSTANT_LENGTH: 0.25}.get(reduction, 1.0)
+    assert weights.sum().item() == pytest.approx(total)
     assert not weights.requires_grad
     empty = inputs_of(torch.zeros(0, requires_grad=True), [])
-    assert reduction.reduce(empty.policy_logprobs, empty, StepTotals(4, 2, 1)).item() == 0
+    empty = replace(empty, group_num_tokens=torch.zeros(0))
+    assert reduction.reduce(empty.policy_logprobs, empty, totals).item() == 0
 
 
-def test_8_k3_by_hand_never_negative_and_zero_at_equality() -> None:
-    # x = log(.25 / .5) = -.693: .5 + .693 - 1 = .193.
+def test_8_k1_k2_k3_by_hand_k3_never_negative_and_zero_at_equality() -> None:
+    # x = log(.25 / .5) = -.693: .693, .693^2 / 2 = .240, and .5 + .693 - 1 = .193.
+    assert k1(log(0.5), log(0.25)).item() == pytest.approx(math.log(2), rel=1e-12)
+    assert k2(log(0.5), log(0.25)).item() == pytest.approx(math.log(2) ** 2 / 2, rel=1e-12)
     assert k3(log(0.5), log(0.25)).item() == pytest.approx(0.5 + math.log(2) - 1, rel=1e-12)
     near = torch.linspace(-1e-3, 1e-3, 2001)
     assert (k3(torch.zeros(2001), near) >= 0).all()

@@ -6,6 +6,10 @@
 4. A rollout without signal takes no step and is counted; with replay it does take one.
 5. With a KL, the reference is not part of the checkpoint; with adapters there is none.
 6. From the second update of a rollout on, the ratio is that to the policy before the first.
+7. Every objective takes a step, in micro-batches of any size the same one; what it is is printed.
+8. An entropy mask keeps its share of the tokens; a bonus raises the entropy.
+9. A KL in the reward pulls like one, without a term in the loss.
+10. Groups of one attempt are refused at the start.
 """
 
 import sys
@@ -20,9 +24,15 @@ from lightning.pytorch.callbacks import Callback
 sys.path.append(str(Path(__file__).parents[1] / "end_to_end"))
 from small_runs import CoinRewards, make_data, make_module, make_trainer, weights_of
 
+from lit_grpo.advantages import AdvantageEstimator
+from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
+from lit_grpo.losses.overlong import OverlongPenalty
+from lit_grpo.losses.reduction import Reduction
+from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import LoraSettings
+from lit_grpo.rollout.experience import pack_episodes
 
 PLAIN = OptimizerSettings(learning_rate=1e-3)
 
@@ -116,6 +126,116 @@ def test_the_reference_stays_out_of_the_checkpoint(tiny_checkpoint: Path, tmp_pa
     adapted, logged = fit(tiny_checkpoint, tmp_path, batches=2, kl_beta=0.1, lora=LoraSettings(r=4))
     assert not adapted._reference
     assert logged.rows[0]["train/reference_kl"] == pytest.approx(0.0, abs=1e-6)
+
+
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "prompt mean, batch": {"reduction": Reduction.PROMPT_MEAN, "advantage": AdvantageEstimator.BATCH},
+    "per component": {"advantage": AdvantageEstimator.PER_COMPONENT, "reduction": Reduction.SEQUENCE_SUM},
+    "constant length": {"reduction": Reduction.CONSTANT_LENGTH, "max_sequence_tokens": 12},
+    "mask": {"entropy_top_share": 0.3, "entropy_bonus": 0.01, "updates_per_rollout": 2},
+    "weight": {"mismatch": MismatchWeight(MismatchRule.SEQUENCE_MASK), "overlong_penalty": OverlongPenalty(12, 6)},
+    "k2": {"kl_beta": 0.1, "kl_estimator": KLEstimator.K2},
+    "reward": {"kl_beta": 0.1, "kl_estimator": KLEstimator.K1, "kl_place": KLPlace.REWARD, "updates_per_rollout": 2},
+}
+
+
+@pytest.mark.parametrize("axes", OBJECTIVES.values(), ids=OBJECTIVES.keys())
+def test_every_objective_takes_the_same_step_in_any_micro_batches(
+    axes: dict[str, Any], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    whole, logged = fit(tiny_checkpoint, tmp_path, microbatch_tokens=8192, **axes)
+    assert whole.policy_version == axes.get("updates_per_rollout", 1)
+    assert logged.rows[0]["train/grad_norm"] > 0
+    cut, logged_cut = fit(tiny_checkpoint, tmp_path, microbatch_tokens=256, **axes)
+    assert logged_cut.rows[0]["train/grad_norm"] == pytest.approx(logged.rows[0]["train/grad_norm"], rel=1e-5)
+    differing = num_weights = 0
+    for one, other in zip(weights_of(whole).values(), weights_of(cut).values(), strict=True):
+        differing += int(((one - other).abs() > 1e-5 * one.abs().max()).sum())
+        num_weights += one.numel()
+    # Adam makes a whole step of the rounding where a gradient is 0 but for it.
+    assert differing < 1e-3 * num_weights
+
+
+def test_the_overlong_filter_reaches_the_loss(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    # An untrained policy ends no turn: every episode is truncated, nothing is left to learn from.
+    module, logged = fit(tiny_checkpoint, tmp_path, overlong_filter=True)
+    assert (logged.rows[0]["train/skipped"], module.policy_version) == (1.0, 0)
+    assert logged.rows[0]["rollout/truncated"] == 1.0
+
+
+def test_the_objective_is_printed(tiny_checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        fit(tiny_checkpoint, tmp_path)
+    assert "Objective: clipped surrogate, ratio of a token within [0.8, 1.2]" in caplog.text
+    assert "identical by construction" in caplog.text
+
+
+def test_an_entropy_mask_keeps_its_share(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    _, logged = fit(tiny_checkpoint, tmp_path, entropy_top_share=0.25)
+    (row,) = logged.rows
+    # At the start of a turn the attempts at a task stand at the same distribution: ties, which are kept.
+    assert 0.25 <= row["train/entropy_kept"] < 0.28
+    assert "train/entropy" not in row, "computed before the update only"
+
+
+def test_an_entropy_bonus_raises_the_entropy(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    _, logged = fit(tiny_checkpoint, tmp_path, Alike(), batches=4, entropy_bonus=1.0)
+    entropies = [row["train/entropy"] for row in logged.rows]
+    # Rewards are all alike: the bonus is all there is, and groups without signal are not left out.
+    assert entropies == sorted(entropies)
+    assert entropies[-1] > entropies[0]
+    assert logged.rows[0]["train/skipped"] == 0.0
+
+
+def test_a_kl_in_the_reward(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    settings = {"kl_beta": 10.0, "kl_estimator": KLEstimator.K1, "kl_place": KLPlace.REWARD}
+    module, logged = fit(tiny_checkpoint, tmp_path, batches=2, **settings)
+    # The policy is its own reference at first, bit for bit, so that rewards which are all alike stay so.
+    assert logged.rows[0]["train/reference_kl"] == 0.0
+    assert logged.rows[1]["train/reference_kl"] != 0.0
+    assert set(module.state_dict()) == set(_configured(tiny_checkpoint).state_dict())
+    plain, _ = fit(tiny_checkpoint, tmp_path, batches=2)
+    assert any(not torch.equal(one, weights_of(plain)[name]) for name, one in weights_of(module).items())
+    _, skipped = fit(tiny_checkpoint, tmp_path, Alike(), **settings)
+    assert skipped.rows[0]["train/skipped"] == 1.0
+
+
+def test_the_kl_of_an_episode_is_summed_over_its_tokens(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    class Recorder(CoinRewards):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+            groups = self.groups
+            found = pl_module.episode_divergences(groups, 1.0)
+            packed = pack_episodes(groups, 100_000)
+            with torch.no_grad():
+                policy, reference = (
+                    torch.cat([network(b, 1.0) for b in packed])
+                    for network in (pl_module.policy, pl_module._reference[0])
+                )
+            places = [place for b in packed for place in b.sequences]
+            index = torch.cat([b.sequence_index for b in packed])
+            sums = torch.zeros(len(places), dtype=torch.float64).index_add(0, index, (policy - reference).double())
+            expected = torch.zeros(len(groups), 4, dtype=torch.float64)
+            for (group, sample), value in zip(places, sums, strict=True):
+                expected[group, sample] = value
+            self.compared.append((found, expected.flatten()))
+
+        def collect(self, *arguments: Any) -> Any:
+            self.groups = super().collect(*arguments)
+            return self.groups
+
+    recorder = Recorder()
+    recorder.compared = []  # pyright: ignore[reportAttributeAccessIssue]
+    settings = {"kl_beta": 0.1, "kl_estimator": KLEstimator.K1, "kl_place": KLPlace.REWARD}
+    fit(tiny_checkpoint, tmp_path, recorder, batches=2, **settings)
+    found, expected = recorder.compared[1]  # pyright: ignore[reportAttributeAccessIssue]
+    assert expected.abs().max() > 1e-4
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_groups_of_one_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="group_size: expected at least 2 with the advantage GROUP"):
+        fit(tiny_checkpoint, tmp_path, CoinRewards(group_size=1))
 
 
 def _configured(checkpoint: Path) -> GRPOModule:

@@ -90,6 +90,25 @@ def test_1_packed_logprobs_equal_those_of_each_sequence_by_itself(
     torch.testing.assert_close(packed, one_by_one(model, 0.7), rtol=0, atol=5e-6)
 
 
+@pytest.mark.parametrize("model", [tiny_qwen3(), tiny_llama()])
+def test_1_entropies_are_those_of_each_sequence_by_itself(model: PreTrainedModel) -> None:
+    policy = CausalPolicy(copy.deepcopy(model))
+    batches = pack(groups(), 30)
+    scores = [policy.logprobs_and_entropies(batch, 0.7) for batch in batches]
+    expected = []
+    for group in groups():
+        for continuation in group.continuations:
+            ids = torch.tensor([group.prompt_ids + continuation.token_ids])
+            log_p = (model(input_ids=ids, use_cache=False).logits[0] / 0.7).log_softmax(-1)
+            entropies = -(log_p.exp() * log_p).sum(-1)
+            start = len(group.prompt_ids) - 1
+            expected += [entropies[start + i] for i, target in enumerate(continuation.is_target) if target]
+    found = in_input_order(batches, [entropies for _, entropies in scores])
+    torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=5e-6)
+    for batch, (logprobs, _) in zip(batches, scores, strict=True):
+        assert torch.equal(logprobs, policy(batch, 0.7))
+
+
 @pytest.mark.parametrize("build", [tiny_qwen3, tiny_llama])
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_2_packed_gradients_of_every_parameter_equal_those_of_the_plain_pass(

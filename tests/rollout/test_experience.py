@@ -5,6 +5,12 @@
 3. Groups without spread are left out of ``batches_with_signal`` and of nothing else; totals count everything.
 4. An unverified episode has advantage 0 and takes no part in its group's mean.
 5. The sampler's log-probs equal the trainer's pass over the packed tokens.
+6. Every token knows how many its group has in the step.
+7. With the overlong filter truncated episodes have no targets, and still count for their group.
+8. Penalty and KL change the advantages and no reward.
+9. Components are normalised one by one, by hand.
+10. What compares with the batch does not depend on how many updates it is split into, which may outnumber its groups.
+11. Tokens without the sampler's log-probs are refused.
 """
 
 from __future__ import annotations
@@ -23,12 +29,14 @@ from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.losses.base import StepTotals
+from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.modules.policy import load_policy
-from lit_grpo.rewards import RewardBreakdown
+from lit_grpo.rewards import RewardBreakdown, RewardWeights
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.experience import ExperienceBatch, build_experience
+from lit_grpo.rollout.estimation import num_sampled_tokens
+from lit_grpo.rollout.experience import ExperienceBatch, ExperienceSettings, build_experience, build_updates
 from lit_grpo.rollout.transformers_engine import TransformersEngine
 
 TEMPERATURE = 1.2
@@ -117,3 +125,108 @@ def test_5_the_trainer_agrees_with_the_sampler(groups: list[EpisodeGroup], tiny_
         with torch.no_grad():
             logprobs = policy(batch.packed, TEMPERATURE)
         torch.testing.assert_close(logprobs, batch.sampler_logprobs, atol=1e-4, rtol=0)
+
+
+def with_components(group: EpisodeGroup, rewards: Sequence[tuple[float, float, float]]) -> EpisodeGroup:
+    weights = RewardWeights()
+    totals = [weights.outcome * o + weights.diagnosis * d + weights.efficiency * e for o, d, e in rewards]
+    episodes = tuple(
+        replace(episode, reward=RewardBreakdown(*parts, total))
+        for episode, parts, total in zip(group.episodes, rewards, totals, strict=True)
+    )
+    return replace(group, episodes=episodes)
+
+
+def truncated(group: EpisodeGroup, flags: Sequence[bool]) -> EpisodeGroup:
+    return replace(
+        group,
+        episodes=tuple(replace(e, truncated=flag) for e, flag in zip(group.episodes, flags, strict=True)),
+    )
+
+
+def lengths_of(group: EpisodeGroup) -> list[int]:
+    return [num_sampled_tokens(episode) for episode in group.episodes]
+
+
+def test_6_every_token_knows_its_group_in_the_step(groups: list[EpisodeGroup]) -> None:
+    # Small micro-batches cut a group over several.
+    for batch in build_experience(groups, AdvantageEstimator.CENTRED, 400).batches:
+        expected = [sum(lengths_of(groups[group])) for group, _ in batch.packed.sequences]
+        assert torch.equal(batch.group_num_tokens, torch.tensor(expected)[batch.packed.sequence_index])
+
+
+def test_7_truncated_episodes_leave_the_loss_and_stay_in_their_group(groups: list[EpisodeGroup]) -> None:
+    scored = [truncated(rewarded(groups[0], [1.0, 0.0, 0.0, 0.0]), [True, False, False, False])]
+    scored.append(truncated(rewarded(groups[1], [1.0, 0.0, 0.0, 0.0]), [True] * 4))
+    settings = ExperienceSettings(AdvantageEstimator.CENTRED, 2000, overlong_filter=True)
+    (experience,) = build_updates(scored, settings)
+    assert sorted(by_episode(experience.batches)) == [(0, 1), (0, 2), (0, 3)]
+    assert experience.totals == StepTotals(sum(lengths_of(groups[0])[1:]), num_sequences=3, num_groups=1)
+    # The mean, 1/4, is over all four.
+    assert experience.advantages.tolist() == pytest.approx([0.75, -0.25, -0.25, -0.25] * 2)
+    assert set(experience.batches[0].group_num_tokens.tolist()) == {sum(lengths_of(groups[0])[1:])}
+    (unfiltered,) = build_updates(scored, replace(settings, overlong_filter=False))
+    assert unfiltered.totals.num_sequences == 8
+
+
+def test_8_what_an_objective_adds_to_the_rewards(groups: list[EpisodeGroup]) -> None:
+    scored = [rewarded(groups[0], [1.0, 0.0, 0.0, 0.0])]
+    lengths = lengths_of(groups[0])
+    longest = max(lengths)
+    # Half of the longest is free; the longest costs 1.
+    penalty = OverlongPenalty(longest, longest - longest // 2)
+    settings = ExperienceSettings(AdvantageEstimator.CENTRED, 2000, overlong_penalty=penalty)
+    (experience,) = build_updates(scored, settings, reward_kl=torch.tensor([0.1, 0.2, 0.3, 0.4]).double())
+    fines = [min(1.0, max(0.0, (n - longest // 2) / (longest - longest // 2))) for n in lengths]
+    rewards = [reward - fine - kl for reward, fine, kl in zip([1, 0, 0, 0], fines, (0.1, 0.2, 0.3, 0.4), strict=True)]
+    expected = [reward - sum(rewards) / 4 for reward in rewards]
+    assert experience.advantages.tolist() == pytest.approx(expected, rel=1e-6)
+    assert [episode.reward.total for episode in scored[0].episodes] == [1.0, 0.0, 0.0, 0.0], "never in a metric"
+
+
+def test_9_per_component(groups: list[EpisodeGroup]) -> None:
+    # Totals .5, .5, 0, 0 do not tell the first two apart: one got the outcome, one diagnosis and efficiency.
+    parts = [(1.0, 0.0, 0.0), (0.0, 1.0, 1.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
+    scored = [with_components(groups[0], parts), with_components(groups[1], [(0.0, 0.5, 0.0)] * 4)]
+    settings = ExperienceSettings(AdvantageEstimator.PER_COMPONENT, 2000)
+    (experience,) = build_updates(scored, settings)
+    # Each component is one 1 in four: 1.5 and -.5 normalised. Sums, weights .5, .3, .2: .5, .5, -.5, -.5 for group 0.
+    found = experience.advantages
+    std = (4 * 0.25 / 7) ** 0.5
+    assert found.tolist() == pytest.approx([0.5 / std, 0.5 / std, -0.5 / std, -0.5 / std, 0, 0, 0, 0], rel=1e-4)
+    assert {group for group, _ in by_episode(experience.batches_with_signal)} == {0}
+    # A penalty is a component of its own, of weight 1, so group 1 has signal where lengths differ.
+    longest = max(lengths_of(groups[1]))
+    penalty = OverlongPenalty(longest, longest)
+    (fined,) = build_updates(scored, replace(settings, overlong_penalty=penalty))
+    assert (len(set(lengths_of(groups[1]))) > 1) == bool(fined.advantages[4:].abs().max() > 0)
+
+
+def test_10_the_batch_is_the_whole_rollout_however_it_is_split(groups: list[EpisodeGroup]) -> None:
+    scored = [rewarded(group, [1.0, 0.0, 0.2 * n, 0.0]) for n, group in enumerate(groups)]
+    settings = ExperienceSettings(AdvantageEstimator.BATCH, 2000)
+    (whole,) = build_updates(scored, settings)
+    split = build_updates(scored, replace(settings, num_updates=2))
+    assert len(split) == 2
+    assert torch.equal(torch.cat([update.advantages for update in split]), whole.advantages)
+    assert sum(update.totals.num_tokens for update in split) == whole.totals.num_tokens
+
+
+@pytest.mark.parametrize("estimator", AdvantageEstimator)
+def test_10_fewer_groups_than_updates(groups: list[EpisodeGroup], estimator: AdvantageEstimator) -> None:
+    settings = ExperienceSettings(estimator, 2000, num_updates=3)
+    scored = [rewarded(group, [1.0, 0.0, 0.0, 0.0]) for group in groups]
+    assert [update.totals.num_groups for update in build_updates(scored[:2], settings)] == [0, 1, 1]
+    assert [update.totals.num_groups for update in build_updates(scored, settings)] == [1, 1, 2]
+    for update in build_updates([], settings):
+        assert update.batches == update.batches_with_signal == ()
+        assert update.totals == StepTotals(0, 0, 0)
+        assert update.advantages.shape == (0,)
+
+
+def test_11_missing_log_probs_are_refused(groups: list[EpisodeGroup]) -> None:
+    first, *others = groups[0].episodes
+    turns = (replace(first.turns[0], sampler_logprobs=()), *first.turns[1:])
+    broken = replace(groups[0], episodes=(replace(first, turns=turns), *others))
+    with pytest.raises(ValueError, match="expected the sampler's log-prob of each"):
+        build_experience([broken], AdvantageEstimator.GROUP, 2000)

@@ -1,0 +1,46 @@
+"""Entropy of the distributions tokens were drawn from: a bonus in the loss, and a mask that keeps the uncertain tokens.
+
+Called by objective.py and modules/grpo.py. The entropies come from the chunked kernel of logprobs.py, so that no
+[tokens, vocabulary] tensor exists for either.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lit_grpo.losses.base import StepTotals
+
+
+def entropy_bonus(entropies: Tensor, coefficient: float, totals: StepTotals) -> Tensor:
+    """This micro-batch's share of ``-coefficient`` times the mean entropy of the step's tokens, a scalar.
+
+    Args:
+        entropies: [num_tokens] in nats, with gradient.
+        coefficient: 0.01 is much.
+        totals: of the whole step.
+    """
+    return -coefficient * entropies.sum() / totals.num_tokens
+
+
+def top_entropy_threshold(entropies: Tensor, top_share: float) -> float:
+    """The smallest entropy among the ``ceil(top_share * num_tokens)`` largest: tokens at or above it are kept.
+
+    A token of low entropy was never in doubt; the fifth of highest entropy is where ways part, and trained alone it
+    does as well or better (arXiv:2506.01939). Example: 0.1, 0.9, 0.4, 0.2 with a share of 0.5 give 0.4.
+
+    Args:
+        entropies: [num_tokens] of the whole step, all ranks; -inf marks padding.
+        top_share: in (0, 1].
+
+    Returns:
+        The threshold; -inf without tokens.
+    """
+    present = entropies[entropies > -math.inf]
+    if present.numel() == 0:
+        return -math.inf
+    # Rounded first: 0.2 * 15 is 3.0000000000000004 in floating point.
+    num_kept = max(1, math.ceil(round(top_share * present.numel(), 9)))
+    return torch.topk(present, num_kept).values[-1].item()

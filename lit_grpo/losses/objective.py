@@ -1,0 +1,168 @@
+"""The whole objective: one choice on each axis, checked to make sense together, and put together token by token.
+
+Made by modules/grpo.py from its arguments; scripts/check_losses.py evaluates worked values with it. Formulas and
+papers: docs/losses.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lit_grpo.advantages import AdvantageEstimator
+from lit_grpo.losses.base import LossInputs, LossOutput, PolicyLoss, StepTotals
+from lit_grpo.losses.entropy import entropy_bonus
+from lit_grpo.losses.mismatch_weight import MismatchWeight
+from lit_grpo.losses.overlong import OverlongPenalty
+from lit_grpo.losses.reduction import Reduction
+from lit_grpo.losses.reference_kl import KLEstimator, KLPlace, add_reference_kl
+
+
+@dataclass(frozen=True, slots=True)
+class StepLoss:
+    """Of one micro-batch."""
+
+    loss: Tensor
+    """Its share of the step's loss, a scalar with gradient."""
+    token_losses: Tensor
+    """[num_tokens] surrogate and KL, before the reduction."""
+    statistics: Mapping[str, Tensor]
+    """Name -> [num_tokens] detached, e.g. ``clipped``, ``reference_kl``, ``entropy``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """Independent axes; a paper's name is a preset over them (configs/loss/)."""
+
+    loss: PolicyLoss
+    """The surrogate."""
+    reduction: Reduction = Reduction.TOKEN_MEAN
+    advantage: AdvantageEstimator = AdvantageEstimator.GROUP
+    kl_beta: float = 0.0
+    kl_estimator: KLEstimator = KLEstimator.K3
+    kl_place: KLPlace = KLPlace.LOSS
+    mismatch: MismatchWeight | None = None
+    entropy_bonus: float = 0.0
+    """Weight of the mean token entropy, which the loss falls with."""
+    entropy_top_share: float = 1.0
+    """Share of the step's tokens, those of highest entropy, that the surrogate keeps; 1 keeps all."""
+    overlong_filter: bool = False
+    """Truncated episodes leave the loss; they still count in their group's mean and spread."""
+    overlong_penalty: OverlongPenalty | None = None
+    max_sequence_tokens: int | None = None
+    """L_max of Reduction.CONSTANT_LENGTH."""
+    updates_per_rollout: int = 1
+
+    def __post_init__(self) -> None:
+        """ValueError for numbers without a meaning and for choices that make no sense together."""
+        _require_numbers(self)
+        _require_reduction(self)
+        _require_kl(self)
+        if self.masks_by_entropy and self.loss.is_sequence_level:
+            raise ValueError(
+                f"entropy_top_share: expected 1 with {type(self.loss).__name__}, got {self.entropy_top_share:g}; the "
+                "loss of a sequence-level surrogate at one token holds the log-probs of all, so masking tokens masks "
+                "none; take a token-level surrogate or drop the mask"
+            )
+
+    @property
+    def kl_in_loss(self) -> bool:
+        """Whether each token's loss holds a KL."""
+        return self.kl_beta > 0 and self.kl_place is KLPlace.LOSS
+
+    @property
+    def kl_in_reward(self) -> bool:
+        """Whether each episode's reward holds a KL."""
+        return self.kl_beta > 0 and self.kl_place is KLPlace.REWARD
+
+    @property
+    def masks_by_entropy(self) -> bool:
+        """Whether the surrogate leaves out tokens of low entropy."""
+        return self.entropy_top_share < 1
+
+    @property
+    def needs_all_groups(self) -> bool:
+        """Whether groups without signal matter: for a KL or an entropy term pulls on their tokens, too."""
+        return self.kl_in_loss or self.entropy_bonus > 0 or self.masks_by_entropy
+
+    def require_group_size(self, group_size: int) -> None:
+        """Refuse an advantage that would be 0 throughout.
+
+        Raises:
+            ValueError: every estimator compares an episode with others of its group, and there is none.
+        """
+        if group_size < 2:
+            raise ValueError(
+                f"group_size: expected at least 2 with the advantage {self.advantage.name}, which compares the "
+                f"attempts at a task with each other, got {group_size}; every advantage would be 0"
+            )
+
+    def step_loss(self, inputs: LossInputs, totals: StepTotals) -> StepLoss:
+        """Surrogate, entropy mask, mismatch weight, KL, reduction, entropy bonus: in this order.
+
+        The weight and the mask act on the surrogate alone; what they leave out still counts in the totals.
+        """
+        output = self._weighted(self.loss(inputs), inputs)
+        if self.kl_in_loss:
+            output = add_reference_kl(output, inputs, self.kl_beta, self.kl_estimator)
+        loss = self.reduction.reduce(output.token_losses, inputs, totals)
+        statistics = output.statistics
+        if self.entropy_bonus > 0:
+            assert inputs.entropies is not None, "an entropy bonus needs the entropies in the inputs"
+            loss = loss + entropy_bonus(inputs.entropies, self.entropy_bonus, totals)
+            statistics = {**statistics, "entropy": inputs.entropies.detach()}
+        return StepLoss(loss, output.token_losses, statistics)
+
+    def _weighted(self, output: LossOutput, inputs: LossInputs) -> LossOutput:
+        losses, statistics = output.token_losses, output.statistics
+        if self.masks_by_entropy:
+            assert inputs.keep is not None, "an entropy mask needs `keep` in the inputs"
+            kept = inputs.keep.to(losses.dtype)
+            losses, statistics = losses * kept, {**statistics, "entropy_kept": kept}
+        if self.mismatch is not None:
+            weights = self.mismatch.weights(inputs)
+            losses, statistics = losses * weights, {**statistics, "mismatch_weight": weights}
+        return LossOutput(losses, statistics)
+
+
+def _require_numbers(objective: Objective) -> None:
+    if objective.kl_beta < 0 or objective.updates_per_rollout < 1:
+        raise ValueError(
+            "expected kl_beta >= 0 and updates_per_rollout >= 1, got "
+            f"{objective.kl_beta} and {objective.updates_per_rollout}"
+        )
+    if objective.entropy_bonus < 0 or not 0 < objective.entropy_top_share <= 1:
+        raise ValueError(
+            "expected entropy_bonus >= 0 and 0 < entropy_top_share <= 1, got "
+            f"{objective.entropy_bonus} and {objective.entropy_top_share}"
+        )
+
+
+def _require_reduction(objective: Objective) -> None:
+    length, is_needed = objective.max_sequence_tokens, objective.reduction is Reduction.CONSTANT_LENGTH
+    if is_needed and (length is None or length < 1):
+        raise ValueError(
+            f"max_sequence_tokens: expected at least 1 with reduction CONSTANT_LENGTH, which divides by it, got "
+            f"{length}; the most tokens an episode can have is usual"
+        )
+    if not is_needed and length is not None:
+        raise ValueError(
+            f"max_sequence_tokens: expected none with reduction {objective.reduction.name}, which does not use it, got "
+            f"{length}; leave it out or take CONSTANT_LENGTH"
+        )
+
+
+def _require_kl(objective: Objective) -> None:
+    estimator = objective.kl_estimator
+    if objective.kl_in_loss and estimator is KLEstimator.K1:
+        raise ValueError(
+            "kl_estimator: expected K2 or K3 with kl_place LOSS, got K1; the gradient of k1 is that of log pi, "
+            "whatever the reference; take K2, K3, or kl_place REWARD"
+        )
+    if objective.kl_in_reward and estimator is not KLEstimator.K1:
+        raise ValueError(
+            f"kl_estimator: expected K1 with kl_place REWARD, got {estimator.name}; a reward needs no gradient, and k1 "
+            "is the estimate without bias; set kl_estimator to K1"
+        )

@@ -1,0 +1,103 @@
+"""A policy in training beside the frozen one it started from: passes that no gradient flows through.
+
+The part of GRPOModule that runs networks without learning: the reference of a KL, and the policy before its updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from lit_grpo.losses.entropy import top_entropy_threshold
+from lit_grpo.losses.reference_kl import k1
+from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch, shard_policy
+from lit_grpo.modules.optimizers import OptimizerSettings
+from lit_grpo.modules.policy import CausalPolicy, load_reference
+from lit_grpo.packing import PackedBatch
+from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.experience import pack_episodes
+
+Scores = TypeVar("Scores")
+
+
+class ReferencedModule(PolicyModule):
+    """A policy, and where a KL is configured its reference.
+
+    With adapters the reference is the policy with these switched off; otherwise a frozen copy, read again.
+
+    Args:
+        policy: The network.
+        optimizer: How its weights are updated.
+        microbatch_tokens: Positions, padding included, of one forward pass at most.
+        needs_reference: Whether a reference is loaded at all.
+    """
+
+    def __init__(
+        self, policy: PolicySettings, optimizer: OptimizerSettings, microbatch_tokens: int, needs_reference: bool
+    ) -> None:
+        super().__init__(policy, optimizer, microbatch_tokens)
+        self._needs_reference = needs_reference
+        # In a list, so that the frozen reference is no part of this module's weights and checkpoints.
+        self._reference: list[CausalPolicy] = []
+
+    @override
+    def configure_model(self) -> None:
+        """Read the network, and the reference of a KL where the policy has no adapters to switch off."""
+        super().configure_model()
+        if self._needs_reference and self.policy_settings.lora is None and not self._reference:
+            reference = load_reference(self.policy_settings.checkpoint, self.policy_settings.torch_dtype)
+            if self.device_mesh is not None:
+                shard_policy(reference, self.device_mesh)
+            self._reference.append(reference)
+
+    @override
+    def on_fit_start(self) -> None:
+        """The reference follows the policy to its device."""
+        for reference in self._reference:
+            reference.to(self.device)
+
+    def reference_logprobs(self, packed: Sequence[PackedBatch], temperature: float) -> list[Tensor]:
+        """Of the targets of each micro-batch under the reference."""
+        network = self._reference[0] if self._reference else self.policy.without_adapters
+        return self.frozen_passes(network, packed, temperature)
+
+    @torch.no_grad()
+    def frozen_passes(
+        self, network: Callable[[PackedBatch, float], Scores], packed: Sequence[PackedBatch], temperature: float
+    ) -> list[Scores]:
+        """What ``network`` says of each micro-batch. As many passes on every rank, which sharded weights demand."""
+        passes = self.over_ranks([len(packed)], "max")[0]
+        batches = [*packed, *[idle_batch()] * (passes - len(packed))]
+        return [network(batch.to(self.device), temperature) for batch in batches][: len(packed)]
+
+    def episode_divergences(self, groups: Sequence[EpisodeGroup], temperature: float) -> Tensor:
+        """[num_episodes] float64, group by group: sum of k1 over an episode's tokens, at the present policy."""
+        packed = pack_episodes(groups, self.microbatch_tokens)
+        # Called outside the training step, which sets the precision.
+        with self.trainer.precision_plugin.forward_context():
+            policy = self.frozen_passes(self.policy, packed, temperature)
+            reference = self.reference_logprobs(packed, temperature)
+        sums = torch.zeros(len(groups), max((len(group.episodes) for group in groups), default=0), dtype=torch.float64)
+        for batch, own, frozen in zip(packed, policy, reference, strict=True):
+            per_sequence = torch.zeros(batch.num_sequences, dtype=torch.float64)
+            per_sequence.index_add_(0, batch.sequence_index, k1(own, frozen).cpu().double())
+            group, sample = torch.tensor(batch.sequences).T
+            sums[group, sample] = per_sequence
+        kept = [row[: len(group.episodes)] for row, group in zip(sums, groups, strict=True)]
+        return torch.cat([sums.new_zeros(0), *kept])
+
+    def top_entropy_masks(self, entropies: Sequence[Tensor], top_share: float) -> list[Tensor]:
+        """[num_tokens] bool of each micro-batch: the tokens of highest entropy out of those on all ranks.
+
+        Every rank must call it.
+        """
+        own = torch.cat([torch.zeros(0, device=self.device), *entropies])
+        (longest,) = self.over_ranks([own.numel()], "max")
+        everywhere = self.all_gather(torch.nn.functional.pad(own, (0, longest - own.numel()), value=-torch.inf))
+        assert isinstance(everywhere, Tensor)
+        threshold = top_entropy_threshold(everywhere.flatten(), top_share)
+        return [values >= threshold for values in entropies]

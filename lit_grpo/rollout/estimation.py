@@ -1,0 +1,80 @@
+"""The advantages of a rollout's episodes, from their rewards and what an objective adds to these.
+
+Called by experience.py. Whatever is added here trains and nothing else: every reported metric is computed from the
+episodes themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lit_grpo.advantages import (
+    AdvantageEstimator,
+    GroupAdvantages,
+    SumOverRanks,
+    component_advantages,
+    group_advantages,
+    on_one_rank,
+)
+from lit_grpo.losses.overlong import OverlongPenalty
+from lit_grpo.rewards import RewardWeights
+from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+
+
+def estimate_advantages(
+    groups: Sequence[EpisodeGroup],
+    estimator: AdvantageEstimator,
+    reward: RewardWeights,
+    overlong_penalty: OverlongPenalty | None = None,
+    reward_kl: Tensor | None = None,
+    sum_over_ranks: SumOverRanks = on_one_rank,
+) -> GroupAdvantages:
+    """Advantages of all episodes of a rollout, of this process.
+
+    Args:
+        groups: the whole rollout.
+        estimator: what a reward is compared with.
+        reward: weights of the components, for PER_COMPONENT.
+        overlong_penalty: added to the reward; for PER_COMPONENT a component of its own with weight 1.
+        reward_kl: [num_episodes] float64, group by group, subtracted in the same way.
+        sum_over_ranks: for BATCH and PER_COMPONENT.
+
+    Returns:
+        [num_episodes] and [num_groups], in the order of ``groups``.
+    """
+    episodes = [episode for group in groups for episode in group.episodes]
+    sizes = torch.tensor([len(group.episodes) for group in groups], dtype=torch.int64)
+    group_index = torch.arange(len(groups)).repeat_interleave(sizes)
+    verified = torch.tensor([episode.score.verified for episode in episodes], dtype=torch.bool)
+    added = _added(episodes, overlong_penalty, reward_kl)
+    if estimator is AdvantageEstimator.PER_COMPONENT:
+        parts = [(e.reward.outcome, e.reward.diagnosis, e.reward.efficiency) for e in episodes]
+        of_reward = torch.tensor(parts, dtype=torch.float64).reshape(-1, 3)
+        components = torch.cat([of_reward, *(values[:, None] for values in added)], dim=1)
+        weights = torch.tensor([reward.outcome, reward.diagnosis, reward.efficiency] + [1.0] * len(added))
+        return component_advantages(components, weights.double(), group_index, verified, sum_over_ranks)
+    rewards = torch.tensor([episode.reward.total for episode in episodes], dtype=torch.float64)
+    for values in added:
+        rewards = rewards + values
+    return group_advantages(rewards, group_index, verified, estimator, sum_over_ranks)
+
+
+def _added(
+    episodes: Sequence[Episode], overlong_penalty: OverlongPenalty | None, reward_kl: Tensor | None
+) -> list[Tensor]:
+    """What the objective adds to the rewards, [num_episodes] each."""
+    added: list[Tensor] = []
+    if overlong_penalty is not None:
+        penalties = [overlong_penalty.of(num_sampled_tokens(episode)) for episode in episodes]
+        added.append(torch.tensor(penalties, dtype=torch.float64))
+    if reward_kl is not None:
+        added.append(-reward_kl)
+    return added
+
+
+def num_sampled_tokens(episode: Episode) -> int:
+    """Tokens that the policy sampled, over all turns."""
+    return sum(len(turn.completion_ids) for turn in episode.turns)
