@@ -78,6 +78,7 @@ class RolloutCallback(Callback):
                 f"sampling.temperature: expected above 0 for training, got {sampling.temperature}; greedy attempts at "
                 "a task are all alike and teach nothing"
             )
+        sampling.trained_temperature()
         self.settings = RolloutSettings(group_size, sampling, episode or EpisodeSettings(), reward)
         self.seed, self.transcripts_every = seed, transcripts_every
         self.engine = PolicyEngine(transformers_engine)

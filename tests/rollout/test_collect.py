@@ -156,17 +156,9 @@ def test_6_the_context_is_a_limit(
         collect_groups(tasks[:1], scripted(policy, max_context_tokens=90), *arguments)
 
 
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({"group_size": 0}, "group_size >= 1, got 0"),
-        ({"sampling": SamplingSettings(temperature=-0.1)}, "temperature >= 0, got -0.1"),
-        ({"sampling": SamplingSettings(max_completion_tokens=0)}, "max_completion_tokens >= 1, got 0"),
-    ],
-)
-def test_7_settings_without_a_meaning(settings: dict, name: str) -> None:
-    with pytest.raises(ValueError, match=name):
-        RolloutSettings(**settings)
+def test_7_settings_without_a_meaning() -> None:
+    with pytest.raises(ValueError, match="group_size >= 1, got 0"):
+        RolloutSettings(group_size=0)
 
 
 def play(
