@@ -7,6 +7,7 @@ a ModelCheckpoint that monitors ``val/guarded_FR@5`` does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from rich.panel import Panel
 from rich.text import Text
 from typing_extensions import override
 
+from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
 from lit_grpo.callbacks.policy_engine import (
     PolicyEngine,
     require_policy_module,
     run_folder,
     transcripts_file,
-    transformers_engine,
 )
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
@@ -58,27 +59,33 @@ class RepairEvaluation(Callback):
     episodes it played; the other two files are of all.
 
     Args:
-        max_completion_tokens: Of a turn.
+        max_completion_tokens: Of a turn; the command line fills in that of the rollouts; None: the default of
+            SamplingSettings.
         temperature: 0 decodes greedily.
         seed: Of the draws, where the temperature is not 0.
         episode: Rules and rendering, those of training; the command line fills them in; None: the defaults.
         solver: Where programs are solved; None: in one worker process of this rank.
+        engine: What samples where there is no RolloutCallback, whose engine is shared; the command line fills it in;
+            None: TransformersSettings.
     """
 
     def __init__(
         self,
-        max_completion_tokens: int = 64,
+        max_completion_tokens: int | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         episode: EpisodeSettings | None = None,
         solver: SolverSettings | None = None,
+        engine: EngineSettings | None = None,
     ) -> None:
-        sampling = SamplingSettings(temperature=temperature, max_completion_tokens=max_completion_tokens)
+        sampling = SamplingSettings(temperature=temperature)
+        if max_completion_tokens is not None:
+            sampling = replace(sampling, max_completion_tokens=max_completion_tokens)
         self.settings = RolloutSettings(group_size=1, sampling=sampling, episode=episode or EpisodeSettings())
         self.seed = seed
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
-        self._engine = PolicyEngine(transformers_engine)
+        self._engine = PolicyEngine(engine or TransformersSettings())
         self._solver = make_solver(solver or SolverSettings())
         self._metrics = RepairMetrics()
         self._groups: list[EpisodeGroup] = []
@@ -147,7 +154,8 @@ class RepairEvaluation(Callback):
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """End the solver's workers; a later stage starts new ones."""
+        """End the solver's workers and the engine; a later stage starts new ones."""
+        self._engine.close()
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
 
