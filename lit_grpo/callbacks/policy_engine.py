@@ -15,6 +15,7 @@ from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rollout.engine import RolloutEngine
 
+
 class PolicyEngine:
     """An engine, the policy's chat format, and the version of the weights the engine holds."""
 

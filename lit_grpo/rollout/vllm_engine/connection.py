@@ -44,6 +44,7 @@ class Connection:
         Raises:
             ServerBroken: it cannot be reached, or hangs up.
         """
+        self.port = port
         self._received = bytearray()
         self._messages: deque[Message] = deque()
         self.last_word = time.monotonic()

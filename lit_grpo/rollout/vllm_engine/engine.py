@@ -105,12 +105,12 @@ class VllmEngine:
         self._done: list[Completion] = []
         self._servers: list[_Server] = []
         self.usage = Usage()
-        try:
-            for place in places:
+        for place in places:
+            try:
                 self._servers.append(_Server(place, place.open(self._deadlines.start_s)))
-        except ServerBroken as error:
-            self.close()
-            raise EngineFailure(f"vLLM server {place.name}: {error}") from None
+            except ServerBroken as error:
+                self.close()
+                raise EngineFailure(f"vLLM server {place.name}: {error}") from None
 
     @property
     def max_context_tokens(self) -> int:

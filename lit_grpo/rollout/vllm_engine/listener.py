@@ -134,9 +134,7 @@ class Listener:
             message = decode(bytes(line))
             if client.is_known:
                 yield message
-            elif isinstance(message, Hello) and hmac.compare_digest(
-                message.proof, proof_of(self._token, client.nonce)
-            ):
+            elif isinstance(message, Hello) and hmac.compare_digest(message.proof, proof_of(self._token, client.nonce)):
                 client.is_known = True
                 yield message
             else:

@@ -52,9 +52,10 @@ class Place(Protocol):
 class Address:
     """A server that somebody else started."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """The token, if any, is in the environment."""
+    def __init__(self, host: str, port: int, token: str | None = None) -> None:
+        """Where it is; ``token`` None: that in the environment, if any."""
         self._host, self._port = host, port
+        self._token = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
 
     @property
     def name(self) -> str:
@@ -66,7 +67,7 @@ class Address:
         deadline = time.monotonic() + deadline_s
         while True:
             try:
-                return Connection(self._host, self._port, os.environ.get(TOKEN_VARIABLE, ""), deadline_s)
+                return Connection(self._host, self._port, self._token, deadline_s)
             except ServerBroken:
                 if time.monotonic() + RETRY_S > deadline:
                     raise
@@ -88,7 +89,8 @@ class Child:
             devices: GPUs that it may see, as CUDA_VISIBLE_DEVICES has them; None: those of this process.
         """
         self._settings, self._number, self._devices = settings, number, devices
-        self._token = secrets.token_hex(32)
+        self.token = secrets.token_hex(32)
+        """That the server asks for."""
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = TemporaryDirectory(prefix="lit_grpo_server_")
         self._finalizer: weakref.finalize | None = None
@@ -118,7 +120,7 @@ class Child:
         self._finalizer = weakref.finalize(self, _end, process)
         try:
             port = self._port(process, deadline, deadline_s)
-            return Connection(self._settings.host, port, self._token, deadline - time.monotonic())
+            return Connection(self._settings.host, port, self.token, deadline - time.monotonic())
         except ServerBroken as error:
             self.close()
             raise ServerBroken(f"{error}; its last words:\n{self._last_words()}") from None
@@ -133,7 +135,7 @@ class Child:
         file.write_text(self._settings.to_json(), encoding="utf-8")
         places = [str(Path(lit_grpo.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = str(self._settings.capacity.num_threads)
-        variables = {TOKEN_VARIABLE: self._token, "OMP_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(places)}
+        variables = {TOKEN_VARIABLE: self.token, "OMP_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(places)}
         if self._devices is not None:
             variables["CUDA_VISIBLE_DEVICES"] = self._devices
         command = [sys.executable, "-P", "-m", "lit_grpo.rollout.vllm_engine.server"]

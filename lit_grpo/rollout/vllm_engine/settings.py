@@ -129,7 +129,7 @@ class Deadlines:
     sync_s: float = 300.0
     """For new weights, and for scoring the probes."""
     silence_s: float = 30.0
-    """Without a word from a server that has work: a busy one speaks every second. A step longer than this counts too."""
+    """Without a word from a server that has work: a busy one speaks after each step, once a second at most."""
     turn_s: float = 600.0
     """From the submission of a turn to its completion."""
 
@@ -148,5 +148,3 @@ def require_vllm() -> None:
             f"engine: expected vLLM to be installed, got none; run `pip install 'lit-grpo[{extra}]'` (on a CPU with "
             "`bash scripts/setup.sh --vllm`), or use TransformersSettings"
         )
-
-

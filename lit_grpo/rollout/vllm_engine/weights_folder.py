@@ -1,8 +1,8 @@
 """A policy's weights as safetensors files in shared memory, for servers of the same machine. Written by engine.py.
 
-Whole weights go into parts of limited size, as they come: of a sharded policy only one part is ever gathered at a time.
-Adapters go into one file beside a config, as peft writes it. A version stays until the next one is written, for a server
-that has to be started anew.
+Whole weights go into parts of limited size, as they come: of a sharded policy one part at a time is gathered. Adapters
+go into one file beside a config, as peft writes it. A version stays until the next one is written, for a server that
+has to be started anew.
 """
 
 from __future__ import annotations
