@@ -29,8 +29,8 @@ from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
 from lit_grpo.rollout.vllm_engine.proof import THRESHOLDS
 from lit_grpo.rollout.vllm_engine.servers import Address, Child, Place
-from lit_grpo.rollout.vllm_engine.settings import Capacity, ModelSettings, ServerSettings, require_vllm
-from lit_grpo.rollout.vllm_engine.weights_folder import AdapterFormat, Ranks, WeightsFolder
+from lit_grpo.rollout.vllm_engine.settings import Adapters, Capacity, ModelSettings, ServerSettings, require_vllm
+from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
 from lit_grpo.rollout.weights import full_weights
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -78,13 +78,13 @@ def untied(checkpoint: Path, folder: Path) -> Path:
 def engine_of(kind: str, policy: CausalPolicy, checkpoint: Path, capacity: Capacity) -> Iterator[VllmEngine]:
     """The engine, and at the end nothing of it is left."""
     lora = policy.lora
-    settings = ServerSettings(ModelSettings(checkpoint, lora_rank=lora.r if lora else None), capacity)
+    adapters = None if lora is None else Adapters(lora.r, lora.alpha, lora.target_modules)
+    settings = ServerSettings(ModelSettings(checkpoint, adapters=adapters), capacity)
     child = Child(settings)
     places: list[Place] = [child]
     if kind == "vllm_server":
         port = child.open(300.0).port
         places = [Address("127.0.0.1", port, child.token)]
-    adapters = None if lora is None else AdapterFormat(lora.r, lora.alpha, lora.target_modules)
     engine = VllmEngine(places, stop_ids=[2, 3], weights=WeightsFolder(SHARED_MEMORY, adapters, Ranks()))
     try:
         yield engine

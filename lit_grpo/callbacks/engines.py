@@ -21,13 +21,14 @@ from lit_grpo.rollout.transformers_engine import TransformersEngine
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
 from lit_grpo.rollout.vllm_engine.servers import Address, Child, Place
 from lit_grpo.rollout.vllm_engine.settings import (
+    Adapters,
     Capacity,
     Deadlines,
     ModelSettings,
     ServerSettings,
     require_vllm,
 )
-from lit_grpo.rollout.vllm_engine.weights_folder import AdapterFormat, WeightsFolder
+from lit_grpo.rollout.vllm_engine.weights_folder import WeightsFolder
 from lit_grpo.rollout.weights import full_weights
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -102,7 +103,7 @@ class VllmSettings(EngineSettings):
         """
         require_vllm()
         policy = module.policy_settings
-        model = ModelSettings(policy.checkpoint, policy.dtype, policy.lora.r if policy.lora else None)
+        model = ModelSettings(policy.checkpoint, policy.dtype, _adapters(module))
         settings = ServerSettings(model, self.capacity, weights_folder=self.weights_folder)
         devices = _devices(module, self.capacity.tensor_parallel_size)
         places = [Child(settings, number, devices) for number in range(self.num_servers)]
@@ -140,11 +141,14 @@ def _served(
     weights_folder: Path,
     deadlines: Deadlines,
 ) -> BuiltEngine:
-    lora = module.policy_settings.lora
-    adapters = None if lora is None else AdapterFormat(lora.r, lora.alpha, lora.target_modules)
-    weights = WeightsFolder(weights_folder, adapters, ranks_of(module))
+    weights = WeightsFolder(weights_folder, _adapters(module), ranks_of(module))
     engine = VllmEngine(places, conversation.stop_ids, weights, deadlines)
     return BuiltEngine(engine, ProvenSync(engine), engine.close)
+
+
+def _adapters(module: PolicyModule) -> Adapters | None:
+    lora = module.policy_settings.lora
+    return None if lora is None else Adapters(lora.r, lora.alpha, tuple(lora.target_modules))
 
 
 def _devices(module: PolicyModule, tensor_parallel_size: int) -> str | None:

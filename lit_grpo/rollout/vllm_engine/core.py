@@ -108,7 +108,7 @@ class VllmCore:
         self.policy_version = NO_VERSION
         started = perf_counter()
         self._engine.reset_prefix_cache()
-        if self._model.lora_rank is None:
+        if self._model.adapters is None:
             self._engine.collective_rpc("load_policy", args=(str(folder),))
         else:
             self._load_adapter(folder)
@@ -201,7 +201,12 @@ def _started(model: ModelSettings, capacity: Capacity) -> LLMEngine:
     from vllm.v1.engine.llm_engine import LLMEngine
 
     torch.set_num_threads(capacity.num_threads)
-    lora = {} if model.lora_rank is None else {"max_lora_rank": model.lora_room, "max_loras": 1}
+    adapters = model.adapters
+    lora = {}
+    if adapters is not None:
+        # Without the targets vLLM puts adapters around the head as well, and then fails to score prompts.
+        targets = list(adapters.target_modules)
+        lora = {"enable_lora": True, "max_loras": 1, "max_lora_rank": adapters.room, "lora_target_modules": targets}
     arguments = EngineArgs(
         model=str(model.checkpoint),
         skip_tokenizer_init=True,
@@ -214,7 +219,6 @@ def _started(model: ModelSettings, capacity: Capacity) -> LLMEngine:
         enable_prefix_caching=capacity.prefix_cache,
         tensor_parallel_size=capacity.tensor_parallel_size,
         enforce_eager=capacity.eager,
-        enable_lora=model.lora_rank is not None,
         # A token's position in its completion is the length of the list that vLLM keeps of it, which runs ahead here.
         async_scheduling=False,
         logprobs_mode="raw_logprobs",

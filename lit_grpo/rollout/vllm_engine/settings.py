@@ -63,6 +63,35 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapters:
+    """Low-rank adapters that training sends in place of whole weights."""
+
+    rank: int
+    alpha: float
+    target_modules: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """ValueError for adapters that vLLM has no room for, or that could not be proven to be there."""
+        if not 1 <= self.rank <= LORA_RANKS[-1]:
+            raise ValueError(f"lora.r: expected 1 to {LORA_RANKS[-1]} with vLLM, got {self.rank}")
+        if "lm_head" in self.target_modules:
+            raise ValueError(
+                "lora.target_modules: expected no lm_head with vLLM, got one; vLLM cannot score prompts with it, so no "
+                "sync could be proven; leave it out or use TransformersSettings"
+            )
+
+    @property
+    def room(self) -> int:
+        """The smallest rank that vLLM makes room for and that holds them."""
+        return next(rank for rank in LORA_RANKS if rank >= self.rank)
+
+    def to_json(self) -> str:
+        """``adapter_config.json`` of peft."""
+        settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "bias": "none", "r": self.rank}
+        return json.dumps(settings | {"lora_alpha": self.alpha, "target_modules": list(self.target_modules)})
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     """What one server holds."""
 
@@ -70,19 +99,8 @@ class ModelSettings:
     """Folder with config and safetensors weights; training sends its own weights before anything is sampled."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights: that of the policy in training."""
-    lora_rank: int | None = None
-    """Of the adapters that training sends; None: it sends whole weights."""
-
-    def __post_init__(self) -> None:
-        """ValueError for a rank that vLLM has no room for."""
-        if self.lora_rank is not None and not 1 <= self.lora_rank <= LORA_RANKS[-1]:
-            raise ValueError(f"lora.r: expected 1 to {LORA_RANKS[-1]} with vLLM, got {self.lora_rank}")
-
-    @property
-    def lora_room(self) -> int:
-        """The smallest rank that vLLM makes room for and that holds the adapters."""
-        assert self.lora_rank is not None
-        return next(rank for rank in LORA_RANKS if rank >= self.lora_rank)
+    adapters: Adapters | None = None
+    """None: training sends whole weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +130,14 @@ class ServerSettings:
         """From ``to_json``."""
         fields = object_of(json.loads(text), "the server's settings")
         model, capacity = (object_of(fields.pop(name), name) for name in ("model", "capacity"))
+        adapters = model.pop("adapters")
+        if adapters is not None:
+            adapters = Adapters(**object_of(adapters, "adapters"))  # pyright: ignore[reportArgumentType]
+            adapters = replace(adapters, target_modules=tuple(adapters.target_modules))
         settings = cls(ModelSettings(**model), Capacity(**capacity), **fields)  # pyright: ignore[reportArgumentType]
         return replace(
             settings,
-            model=replace(settings.model, checkpoint=Path(settings.model.checkpoint)),
+            model=replace(settings.model, checkpoint=Path(settings.model.checkpoint), adapters=adapters),
             weights_folder=Path(settings.weights_folder),
         )
 

@@ -7,7 +7,6 @@ has to be started anew.
 
 from __future__ import annotations
 
-import json
 import shutil
 import weakref
 from collections.abc import Callable, Iterable
@@ -18,21 +17,9 @@ from tempfile import mkdtemp
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lit_grpo.rollout.vllm_engine.settings import Adapters
+
 PART_BYTES = 1 << 28
-
-
-@dataclass(frozen=True, slots=True)
-class AdapterFormat:
-    """What a server has to know of adapters beside their weights."""
-
-    rank: int
-    alpha: float
-    target_modules: tuple[str, ...]
-
-    def to_json(self) -> str:
-        """``adapter_config.json`` of peft."""
-        settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "bias": "none", "r": self.rank}
-        return json.dumps(settings | {"lora_alpha": self.alpha, "target_modules": list(self.target_modules)})
 
 
 def _no_others() -> None:
@@ -54,7 +41,7 @@ class Ranks:
 class WeightsFolder:
     """One version of the weights at a time."""
 
-    def __init__(self, base: Path, adapters: AdapterFormat | None, ranks: Ranks) -> None:
+    def __init__(self, base: Path, adapters: Adapters | None, ranks: Ranks) -> None:
         """Make a folder of its own below ``base``; it is removed at the end of the process at the latest."""
         if not base.is_dir():
             raise ValueError(f"engine.weights_folder: expected a folder, got {base}, which is none")
