@@ -4,8 +4,8 @@ N times: a random update of every trained weight, the sync, then both sides' log
 sequences that vLLM sampled. Prints the largest differences, and the time of the sync beside that of copying the same
 bytes once. Ends with status 1 at the first difference beyond the threshold, and names the tensors.
 
-``--engine vllm_server`` starts a server as ``scripts/serve_vllm.py`` does and reaches it by its address. ``--lora`` trains
-and sends adapters only. ``--untied`` gives a copy of the checkpoint a head of its own.
+``--engine vllm_server`` starts a server as ``scripts/serve_vllm.py`` does and reaches it by its address. ``--lora``
+trains and sends adapters only. ``--untied`` gives a copy of the checkpoint a head of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lit_grpo.rollout.vllm_engine.settings import Adapters, Capacity, ModelSetti
 from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
 from lit_grpo.rollout.weights import full_weights
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+SHARED_MEMORY = Path("/dev/shm")
 NUM_PROMPTS, PROMPT_TOKENS, COMPLETION_TOKENS = 8, 40, 24
 UPDATE = 0.02
 """Standard deviation of what an update adds to each weight, as a share of that of the tensor, and at least of 0.01."""
@@ -68,8 +68,9 @@ def main() -> int:
 def untied(checkpoint: Path, folder: Path) -> Path:
     """A copy whose head is another matrix than the embeddings."""
     model = AutoModelForCausalLM.from_pretrained(checkpoint, tie_word_embeddings=False, dtype=torch.float32)
-    head = model.get_output_embeddings().weight
-    torch.nn.init.normal_(head, std=0.05)
+    head = model.get_output_embeddings()
+    assert head is not None
+    torch.nn.init.normal_(head.weight, std=0.05)
     model.save_pretrained(folder)
     return folder
 
@@ -108,8 +109,8 @@ def check(engine: VllmEngine, policy: CausalPolicy, num_updates: int) -> None:
         sampled = sampled_difference(engine, policy, version)
         print(
             f"version {version}: sync {sync_s:.3f} s ({engine.usage.load_s:.3f} s of it in vLLM), bare copy "
-            f"{bare_copy_s(policy):.4f} s, proof {prove_s:.3f} s; largest difference of a log-prob: probes {probed:.2g}, "
-            f"sampled tokens {sampled:.2g}",
+            f"{bare_copy_s(policy):.4f} s, proof {prove_s:.3f} s; largest difference of a log-prob: "
+            f"probes {probed:.2g}, sampled tokens {sampled:.2g}",
             flush=True,
         )
         if not sampled <= THRESHOLDS["float32"]:
@@ -129,7 +130,9 @@ def sampled_difference(engine: VllmEngine, policy: CausalPolicy, version: int) -
     rng = Random(version)
     prompts = [tuple(rng.randrange(5, engine.vocabulary) for _ in range(PROMPT_TOKENS)) for _ in range(NUM_PROMPTS)]
     for key, prompt in enumerate(prompts):
-        engine.submit(GenerationRequest(key, prompt, seed=1000 * version + key), SamplingSettings(1.0, COMPLETION_TOKENS))
+        engine.submit(
+            GenerationRequest(key, prompt, seed=1000 * version + key), SamplingSettings(1.0, COMPLETION_TOKENS)
+        )
     completions: list[Completion] = []
     while len(completions) < len(prompts):
         completions += engine.wait()

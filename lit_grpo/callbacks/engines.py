@@ -31,7 +31,7 @@ from lit_grpo.rollout.vllm_engine.settings import (
 from lit_grpo.rollout.vllm_engine.weights_folder import WeightsFolder
 from lit_grpo.rollout.weights import full_weights
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,9 @@ class VllmSettings(EngineSettings):
         capacity: Of each server.
         deadlines: After which something that hangs is broken.
         weights_folder: Where new weights are handed over: a folder in memory.
+
+    Raises:
+        ValueError: vLLM is not installed.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class VllmSettings(EngineSettings):
         deadlines: Deadlines | None = None,
         weights_folder: Path = SHARED_MEMORY,
     ) -> None:
+        require_vllm()
         if num_servers < 1:
             raise ValueError(f"engine.num_servers: expected at least 1, got {num_servers}")
         self.num_servers = num_servers
@@ -95,13 +99,7 @@ class VllmSettings(EngineSettings):
 
     @override
     def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
-        """Start the servers.
-
-        Raises:
-            ValueError: vLLM is not installed.
-            EngineFailure: A server does not come up.
-        """
-        require_vllm()
+        """Start the servers; EngineFailure if one does not come up."""
         policy = module.policy_settings
         model = ModelSettings(policy.checkpoint, policy.dtype, _adapters(module))
         settings = ServerSettings(model, self.capacity, weights_folder=self.weights_folder)

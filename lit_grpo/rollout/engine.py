@@ -1,7 +1,8 @@
 """The seam to whatever samples tokens: token ids in, token ids and their log-probs out.
 
-Implemented by transformers_engine.py, vllm_engine/engine.py and scripted_engine.py; called by collect.py. Requests are submitted one by one
-and come back when they are done, so an engine without a turn barrier fits as well as one that decodes in batches.
+Implemented by transformers_engine.py, vllm_engine/engine.py and scripted_engine.py; called by collect.py. Requests are
+submitted one by one and come back when they are done, so an engine without a turn barrier fits as well as one that
+decodes in batches.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Drawing tokens, all rows at once, with random numbers that are a function of (seed, position) alone.
 
-Called by transformers_engine.py, and inside vLLM by vllm_engine/draws.py: the same settings and the same seed draw alike
-from the same logits in both. A draw does not depend on which other rows are in the batch or on the order of requests.
-Counter-based numbers: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (SplitMix64).
+Called by transformers_engine.py, and inside vLLM by vllm_engine/draws.py: the same settings and the same seed draw
+alike from the same logits in both. A draw does not depend on which other rows are in the batch or on the order of
+requests. Counter-based numbers: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (SplitMix64).
 """
 
 from __future__ import annotations

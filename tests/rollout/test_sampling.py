@@ -171,5 +171,5 @@ def test_7_settings_without_a_meaning(settings: dict[str, float], message: str) 
 def test_7_what_a_trainer_can_compute() -> None:
     assert SamplingSettings(1.3).trained_temperature() == 1.3
     assert SamplingSettings(1.3, top_p=0.9, logprobs=LogprobsOf.RAW).trained_temperature() == 1.0
-    with pytest.raises(ValueError, match="expected top_p 1, top_k 0 and min_p 0 with logprobs PROCESSED, got 0.9"):
+    with pytest.raises(ValueError, match=r"expected top_p 1, top_k 0 and min_p 0 with logprobs PROCESSED, got 0\.9"):
         SamplingSettings(1.3, top_p=0.9).trained_temperature()

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """vLLM itself, in the process of one server: requests in, completions out, one step at a time.
 
 Called by server.py. Keys and values are kept from turn to turn and shared by equal prompts (vLLM's prefix cache), under

@@ -1,8 +1,9 @@
+# pyright: reportMissingImports=false
 """Draws each token inside vLLM with this package's own sampling: same settings, same seed, same draw as anywhere else.
 
-Loaded by vLLM, named in core.py. vLLM then decodes greedily: of every row's logits only the drawn token is left, and its
-logit is its log-prob, which the sampler hands back as it is (``processed_logits``, set by worker.py). It needs vLLM to
-be imported, so nothing else of this package imports it.
+Loaded by vLLM, named in core.py. vLLM then decodes greedily: of every row's logits only the drawn token is left, and
+its logit is its log-prob, which the sampler hands back as it is (``processed_logits``, set by worker.py). It needs vLLM
+to be imported, so nothing else of this package imports it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from typing_extensions import override
 from vllm import SamplingParams
 from vllm.config import VllmConfig
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
@@ -45,12 +45,10 @@ class CounterDraws(LogitsProcessor):
         self._rows: dict[int, _Row] = {}
         self._sampling: RowSampling | None = None
 
-    @override
     def is_argmax_invariant(self) -> bool:
         """No: it decides what the greatest logit is."""
         return False
 
-    @override
     def update_state(self, batch_update: BatchUpdate | None) -> None:
         """Follow the requests through the batch: removed, added, moved, in this order."""
         if batch_update is None:
@@ -67,7 +65,6 @@ class CounterDraws(LogitsProcessor):
                 self._rows[one] = replaced
         self._sampling = None
 
-    @override
     def apply(self, logits: Tensor) -> Tensor:
         """[rows, vocabulary] float32: the log-prob of the drawn token at its place, minus infinity elsewhere."""
         rows = [self._rows[index] for index in range(logits.shape[0])]

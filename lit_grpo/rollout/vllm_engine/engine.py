@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import select
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
-from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
-from lit_grpo.rollout.vllm_engine.connection import Connection, EngineFailure, ServerBroken
+from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.rollout.vllm_engine.completion_check import problems
+from lit_grpo.rollout.vllm_engine.connection import EngineFailure, ServerBroken
 from lit_grpo.rollout.vllm_engine.messages import (
     AnyMessage,
     Busy,
@@ -33,46 +33,15 @@ from lit_grpo.rollout.vllm_engine.messages import (
     Score,
     Scored,
 )
+from lit_grpo.rollout.vllm_engine.open_server import OpenServer, OwedTurn, Usage
 from lit_grpo.rollout.vllm_engine.servers import Place
 from lit_grpo.rollout.vllm_engine.settings import Deadlines
 from lit_grpo.rollout.vllm_engine.weights_folder import WeightsFolder
 
 MAX_RECOVERIES = 3
-"""Of all servers together, until the next weights: more means that something is wrong that a new start does not mend."""
-
-HIGHEST_LOGPROB = 1e-5
-"""Rounding may bring the log-prob of a certain token above 0."""
+"""Of all servers together, until the next weights: more means something that a new start does not mend."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Owed:
-    """A turn that a server was asked for."""
-
-    message: Generate
-    deadline: float
-
-
-@dataclass(slots=True, eq=False)
-class _Server:
-    """One server, and what it owes."""
-
-    place: Place
-    connection: Connection
-    owed: dict[int, _Owed] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Usage:
-    """Since the last ``update_weights``, for benchmarks and tests."""
-
-    context_tokens: int = 0
-    cached_tokens: int = 0
-    """Of the context tokens: keys and values were there already."""
-    recoveries: int = 0
-    load_s: float = 0.0
-    """That the slowest server took for the last weights."""
 
 
 class VllmEngine:
@@ -100,14 +69,14 @@ class VllmEngine:
         self._weights, self._deadlines = weights, deadlines or Deadlines()
         self._policy_version = -1
         self._version_folder: Path | None = None
-        self._server_of: dict[int, _Server] = {}
-        self._server_of_prompt: dict[tuple[int, ...], _Server] = {}
+        self._server_of: dict[int, OpenServer] = {}
+        self._server_of_prompt: dict[tuple[int, ...], OpenServer] = {}
         self._done: list[Completion] = []
-        self._servers: list[_Server] = []
+        self._servers: list[OpenServer] = []
         self.usage = Usage()
         for place in places:
             try:
-                self._servers.append(_Server(place, place.open(self._deadlines.start_s)))
+                self._servers.append(OpenServer(place, place.open(self._deadlines.start_s)))
             except ServerBroken as error:
                 self.close()
                 raise EngineFailure(f"vLLM server {place.name}: {error}") from None
@@ -136,7 +105,7 @@ class VllmEngine:
             request.conversation, request.token_ids, request.seed, sampling, self._stop_ids, self._policy_version
         )
         server = self._server_for(request)
-        server.owed[request.conversation] = _Owed(message, time.monotonic() + self._deadlines.turn_s)
+        server.owed[request.conversation] = OwedTurn(message, time.monotonic() + self._deadlines.turn_s)
         try:
             if len(server.owed) == 1:
                 server.connection.last_word = time.monotonic()
@@ -153,7 +122,7 @@ class VllmEngine:
                 try:
                     for message in server.connection.messages():
                         self._take(server, message)
-                    self._require_life(server)
+                    server.require_life(self._deadlines)
                 except ServerBroken as error:
                     self._recover(server, error)
         done, self._done = self._done, []
@@ -214,7 +183,7 @@ class VllmEngine:
 
     # --- what a server says -----------------------------------------------------------------------------------------
 
-    def _take(self, server: _Server, message: Message) -> None:
+    def _take(self, server: OpenServer, message: Message) -> None:
         match message:
             case Busy():
                 return
@@ -222,7 +191,8 @@ class VllmEngine:
                 owed = server.owed.get(message.key)
                 if owed is None:
                     raise ServerBroken(f"it completed {message.key}, which it was not asked for")
-                _require_answers(message, owed.message, server.connection.ready.vocabulary)
+                for problem in problems(message, owed.message, server.connection.ready.vocabulary):
+                    raise ServerBroken(f"its completion of {message.key} is malformed: {problem}")
                 del server.owed[message.key]
                 self.usage.context_tokens += len(owed.message.token_ids)
                 self.usage.cached_tokens += message.cached_tokens
@@ -240,23 +210,13 @@ class VllmEngine:
             case _:
                 raise ServerBroken(f"it says {type(message).__name__} where completions are due")
 
-    def _require_life(self, server: _Server) -> None:
-        if not server.owed:
-            return
-        now = time.monotonic()
-        silence = now - server.connection.last_word
-        if silence > self._deadlines.silence_s:
-            raise ServerBroken(f"it was silent for {silence:.1f} s with {len(server.owed)} turns owed")
-        if now > min(owed.deadline for owed in server.owed.values()):
-            raise ServerBroken(f"a turn took longer than {self._deadlines.turn_s:g} s")
-
-    def _patience(self, busy: Sequence[_Server]) -> float:
+    def _patience(self, busy: Sequence[OpenServer]) -> float:
         """Seconds until the next deadline of a server that owes something."""
         ends = [server.connection.last_word + self._deadlines.silence_s for server in busy]
         ends += [owed.deadline for server in busy for owed in server.owed.values()]
         return max(0.0, min(ends) - time.monotonic()) + 0.01
 
-    def _answer(self, server: _Server, question: Message, kind: type[AnyMessage]) -> AnyMessage:
+    def _answer(self, server: OpenServer, question: Message, kind: type[AnyMessage]) -> AnyMessage:
         while True:
             try:
                 server.connection.send(question)
@@ -269,20 +229,21 @@ class VllmEngine:
     def _load_message(self) -> Load:
         return Load(str(self._version_folder), self._policy_version)
 
-    def _expect_loaded(self, server: _Server) -> None:
+    def _expect_loaded(self, server: OpenServer) -> None:
         loaded = server.connection.expect(Loaded, self._deadlines.sync_s)
         if loaded.policy_version != self._policy_version:
             raise ServerBroken(f"it loaded version {loaded.policy_version}, not {self._policy_version}")
         self.usage.load_s = max(self.usage.load_s, loaded.seconds)
 
-    def _recover(self, server: _Server, reason: ServerBroken) -> None:
+    def _recover(self, server: OpenServer, reason: ServerBroken) -> None:
         """Open it again, with the present weights before anything else, and ask again for what it owes."""
         while True:
             self.usage.recoveries += 1
             if self.usage.recoveries > MAX_RECOVERIES:
                 raise EngineFailure(
-                    f"vLLM server {server.place.name} broke again after {MAX_RECOVERIES} new starts with policy version "
-                    f"{self._policy_version}: {reason}; look at its log, give it more room or longer engine.deadlines"
+                    f"vLLM server {server.place.name} broke again after {MAX_RECOVERIES} new starts with policy "
+                    f"version {self._policy_version}: {reason}; look at its log, give it more capacity or longer "
+                    "engine.deadlines"
                 ) from reason
             _log.warning("vLLM server %s broke: %s; it is opened again", server.place.name, reason)
             server.connection.close()
@@ -300,37 +261,10 @@ class VllmEngine:
 
     # --- which server -----------------------------------------------------------------------------------------------
 
-    def _server_for(self, request: GenerationRequest) -> _Server:
+    def _server_for(self, request: GenerationRequest) -> OpenServer:
         """A conversation stays where its keys and values are, and so do conversations that begin alike."""
         if request.conversation not in self._server_of:
             if request.token_ids not in self._server_of_prompt:
                 self._server_of_prompt[request.token_ids] = min(self._servers, key=lambda server: len(server.owed))
             self._server_of[request.conversation] = self._server_of_prompt[request.token_ids]
         return self._server_of[request.conversation]
-
-
-def _require_answers(completed: Completed, asked: Generate, vocabulary: int) -> None:
-    """ServerBroken if a completion cannot be one of this request."""
-    for problem in _problems(completed, asked, vocabulary):
-        raise ServerBroken(f"its completion of {completed.key} is malformed: {problem}")
-
-
-def _problems(completed: Completed, asked: Generate, vocabulary: int) -> Iterator[str]:
-    tokens, most = completed.token_ids, asked.sampling.max_completion_tokens
-    stops = {*asked.stop_ids, *asked.sampling.stop}
-    if completed.policy_version != asked.policy_version:
-        yield f"policy version {completed.policy_version} instead of {asked.policy_version}"
-    if not 1 <= len(tokens) <= most:
-        yield f"{len(tokens)} tokens instead of 1 to {most}"
-    elif len(completed.logprobs) != len(tokens):
-        yield f"{len(completed.logprobs)} log-probs of {len(tokens)} tokens"
-    elif not all(0 <= token < vocabulary for token in tokens):
-        yield f"a token id outside the vocabulary of {vocabulary}"
-    elif max(completed.logprobs) > HIGHEST_LOGPROB:
-        yield f"a log-prob of {max(completed.logprobs)}"
-    elif stops.intersection(tokens[:-1]):
-        yield "tokens after a stop token"
-    elif (completed.finish_reason is FinishReason.STOP) != (tokens[-1] in stops):
-        yield f"finish reason {completed.finish_reason} after token {tokens[-1]}"
-    elif completed.finish_reason is FinishReason.LENGTH and len(tokens) < most:
-        yield f"cut off after {len(tokens)} of {most} tokens"

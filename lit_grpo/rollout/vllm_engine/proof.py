@@ -1,4 +1,6 @@
-"""Proof that a server's weights are the policy's: both score the same probes, after every sync. Called by policy_sync.py.
+"""Proof that a server's weights are the policy's: both score the same probes after every sync.
+
+Called by callbacks/policy_sync.py.
 
 That the output changed proves nothing: one layer that kept its old weights changes it as well. Probes are other random
 tokens in every version, so that in time every row of the embeddings is asked for; the head takes part in each of them.
@@ -21,8 +23,8 @@ PROBE_TOKENS = 48
 MOST_NAMED = 12
 
 THRESHOLDS = {"float32": 1e-4, "bfloat16": 0.5}
-"""Largest difference of a log-prob. In float32 two right implementations differ by a few 1e-6. In bfloat16 they differ by
-0.05 per token on average and up to 0.34: what this finds there is coarse (docs/rollouts.md)."""
+"""Largest difference of a log-prob. In float32 two right implementations differ by about 1e-5. In bfloat16 they differ
+by 0.05 per token on average and up to 0.34: what this finds there is coarse (docs/rollouts.md)."""
 
 
 class WeightsDiffer(EngineFailure):
@@ -59,8 +61,8 @@ def differ(server: str, difference: float, dtype: str, policy_version: int, name
     """
     found = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
     return WeightsDiffer(
-        f"vLLM server {server}: expected the policy's log-probs to within {THRESHOLDS[dtype]:g} in {dtype} after the sync "
-        f"of version {policy_version}, got a difference of {difference:.3g}; tensors that differ: "
+        f"vLLM server {server}: expected the policy's log-probs to within {THRESHOLDS[dtype]:g} in {dtype} after the "
+        f"sync of version {policy_version}, got a difference of {difference:.3g}; tensors that differ: "
         f"{found or 'none, so the two compute otherwise with equal weights'}"
     )
 

@@ -68,13 +68,16 @@ class Address:
 
     def open(self, deadline_s: float) -> Connection:
         """Connect, and try again until the deadline: somebody may be starting it anew."""
-        deadline = time.monotonic() + deadline_s
+        deadline, is_first = time.monotonic() + deadline_s, True
         while True:
             try:
                 return Connection(self._host, self._port, self._token, deadline_s)
-            except ServerBroken:
+            except ServerBroken as error:
                 if time.monotonic() + RETRY_S > deadline:
                     raise
+                if is_first:
+                    _log.warning("waiting up to %g s for a vLLM server: %s", deadline_s, error)
+                is_first = False
                 time.sleep(RETRY_S)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -106,12 +106,12 @@ class ServerSettings:
     """One server: ``python -m lit_grpo.rollout.vllm_engine.server --config FILE``."""
 
     model: ModelSettings
-    capacity: Capacity = Capacity()
+    capacity: Capacity = field(default_factory=Capacity)
     host: str = "127.0.0.1"
     """Address to listen on; any but a loopback one needs a token in LIT_GRPO_SERVER_TOKEN."""
     port: int = 0
     """0: any that is free; the server says which."""
-    weights_folder: Path = Path("/dev/shm")  # noqa: S108
+    weights_folder: Path = Path("/dev/shm")
     """New weights are read from files below it and from nowhere else."""
 
     @property

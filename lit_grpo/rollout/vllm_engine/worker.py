@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """What a vLLM worker can do beyond vLLM: take a policy's weights, all of them, and show those that its kernels use.
 
 Mixed by vLLM into its own worker class, named in core.py; the methods are called by their names with plain texts, in
@@ -8,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 if TYPE_CHECKING:
     from vllm.model_executor.layers.linear import LinearBase
@@ -56,7 +57,7 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
                 yield name, file.get_tensor(name)
 
 
-def _pack_heads(model: nn.Module) -> None:
+def _pack_heads(model: Any) -> None:
     """Renew what a language-model head made of its weight at the start.
 
     vLLM renews it for layers that new weights came for. A head that is tied to the embeddings gets none of its own: its
@@ -69,7 +70,7 @@ def _pack_heads(model: nn.Module) -> None:
             module.quant_method.process_weights_after_loading(module)
 
 
-def _weights_in_use(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _weights_in_use(model: Any) -> Iterator[tuple[str, Tensor]]:
     from vllm.model_executor.layers.linear import LinearBase
     from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead, VocabParallelEmbedding
 
@@ -90,14 +91,14 @@ def _weights_in_use(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 @torch.inference_mode()
-def _asked(layer: nn.Module, num_inputs: int) -> Tensor:
+def _asked(layer: Any, num_inputs: int) -> Tensor:
     """[outputs, inputs]: what the layer makes of each row of the identity matrix."""
     some = next(layer.parameters())
     columns = []
     for start in range(0, num_inputs, IDENTITY_ROWS):
         rows = torch.zeros(min(IDENTITY_ROWS, num_inputs - start), num_inputs, dtype=some.dtype, device=some.device)
         rows[:, start:].fill_diagonal_(1)
-        columns.append(layer.quant_method.apply(layer, rows, None))  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+        columns.append(layer.quant_method.apply(layer, rows, None))
     return torch.cat(columns).T
 
 

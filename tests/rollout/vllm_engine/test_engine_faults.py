@@ -88,7 +88,7 @@ def test_1_every_turn_once(tmp_path: Path) -> None:
 
 
 def test_1_a_turn_goes_out_while_others_are_sampled(tmp_path: Path) -> None:
-    with engine_with(tmp_path, "slow") as (engine, journal):
+    with engine_with(tmp_path, "slow") as (engine, _):
         engine.update_weights(iter(WEIGHTS), 1)
         for key in range(3):
             engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
@@ -208,5 +208,3 @@ def test_7_what_does_not_fit_is_refused_before_it_is_sent(tmp_path: Path) -> Non
         with pytest.raises(ValueError, match=r"within max_context_tokens=64, got 53 \+ 12 tokens; lower"):
             engine.submit(GenerationRequest(0, (1,) * 53, seed=0), SAMPLING)
     assert journal_lines(journal, "generate") == []
-
-

@@ -183,9 +183,7 @@ def test_3_adapters(tmp_path: Path) -> None:
         ours = score(policy, [request.token_ids + done[request.conversation].token_ids for request in asked])
         for row, request in zip(ours, asked, strict=True):
             expected = torch.tensor(row[len(request.token_ids) - 1 :])
-            torch.testing.assert_close(
-                torch.tensor(done[request.conversation].logprobs), expected, atol=1e-4, rtol=0
-            )
+            torch.testing.assert_close(torch.tensor(done[request.conversation].logprobs), expected, atol=1e-4, rtol=0)
         update(policy, share=0.3)
         with pytest.raises(WeightsDiffer, match="the adapters, the weights below them being equal"):
             prove(engine, policy, "float32", 9)

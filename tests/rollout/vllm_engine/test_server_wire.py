@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import socket
@@ -135,7 +134,7 @@ def test_4_loopback_only_without_a_token(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     monkeypatch.setattr(settings_module, "find_spec", lambda name: name)
     with pytest.raises(ValueError, match=rf"loopback address without a token, got 0.0.0.0; set {TOKEN_VARIABLE}"):
-        run(ServerSettings(ModelSettings(tmp_path), host="0.0.0.0"))  # noqa: S104
+        run(ServerSettings(ModelSettings(tmp_path), host="0.0.0.0"))
     assert ServerSettings(ModelSettings(tmp_path)).is_local
     assert ServerSettings(ModelSettings(tmp_path), host="::1").is_local
 
@@ -179,5 +178,3 @@ def test_6_a_missing_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_6_settings_without_a_meaning(make, message: str) -> None:  # noqa: ANN001
     with pytest.raises(ValueError, match=message):
         make()
-
-
