@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -21,8 +22,8 @@ from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
 from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.repairable import require_kinds_repairable
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
@@ -58,10 +59,11 @@ class RolloutCallback(Callback):
     """Collects a group of episodes per task with the policy's present weights.
 
     Args:
-        sampling: The distribution that turns are drawn from. The command line fills in this, the next two and
+        sampling: The distribution that turns are drawn from. The command line fills in this, the next three and
             ``episode`` from its own ``rollout`` and ``episode``; None: the defaults of RolloutSettings.
         reward: What trains.
         group_size: Attempts per task.
+        max_steps: Turns of an attempt; None: those of ``episode``.
         seed: Of the draws.
         transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
@@ -75,6 +77,7 @@ class RolloutCallback(Callback):
         sampling: SamplingSettings | None = None,
         reward: Reward | None = None,
         group_size: int | None = None,
+        max_steps: int | None = None,
         seed: int = 0,
         transcripts_every: int = 10,
         episode: EpisodeSettings | None = None,
@@ -82,10 +85,11 @@ class RolloutCallback(Callback):
         engine: EngineSettings | None = None,
     ) -> None:
         default = RolloutSettings()
+        rules = episode or default.episode
         self.settings = RolloutSettings(
             group_size=default.group_size if group_size is None else group_size,
             sampling=sampling or default.sampling,
-            episode=episode or default.episode,
+            episode=rules if max_steps is None else replace(rules, max_steps=max_steps),
             reward=reward or default.reward,
         )
         temperature = self.settings.sampling.temperature
@@ -146,7 +150,7 @@ class RolloutCallback(Callback):
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
 
-    def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
+    def collect(self, tasks: Sequence[GradedProblem], module: GRPOModule, step: int) -> list[EpisodeGroup]:
         """Play the tasks with the policy's present weights."""
         engine, conversation = self.engine.synced(module), self.engine.conversation(module)
         return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)

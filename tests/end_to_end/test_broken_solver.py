@@ -31,8 +31,8 @@ from lit_grpo.environment.actions import Move, Submit, render
 from lit_grpo.environment.edits import SetRhs, apply
 from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
+from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.grpo import GRPOModule, Rollout
-from lit_grpo.rewards import RewardWeights
 from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.scripted_engine import ScriptedEngine
@@ -66,7 +66,7 @@ class KilledWorkers(RolloutCallback):
 
     def __init__(self, checkpoint: Path) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=120)
-        super().__init__(sampling, RewardWeights(), group_size=4, transcripts_every=0, episode=EPISODE)
+        super().__init__(sampling, group_size=4, transcripts_every=0, episode=EPISODE)
         conversation = ConversationFormat(AutoTokenizer.from_pretrained(checkpoint))
         engine = ScriptedEngine(
             self._answer, lambda text: conversation.completion_ids(text)[:-1], conversation.completion_ids("")[-1]
