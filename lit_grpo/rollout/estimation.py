@@ -62,6 +62,17 @@ def estimate_advantages(
     return group_advantages(rewards, group_index, verified, estimator, sum_over_ranks)
 
 
+def groups_with_signal(
+    groups: Sequence[EpisodeGroup], estimator: AdvantageEstimator, reward: RewardWeights
+) -> list[bool]:
+    """Which groups the estimator could learn from by what the environment pays alone.
+
+    What an objective adds to the rewards does not count: a length penalty or a KL differs in nearly every group, also
+    where all attempts have solved the task.
+    """
+    return estimate_advantages(groups, estimator, reward).has_signal.tolist()
+
+
 def _added(
     episodes: Sequence[Episode], overlong_penalty: OverlongPenalty | None, reward_kl: Tensor | None
 ) -> list[Tensor]:
