@@ -7,6 +7,7 @@ a ModelCheckpoint that monitors ``val/guarded_FR@5`` does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ class RepairEvaluation(Callback):
     episodes it played; the other two files are of all.
 
     Args:
-        max_completion_tokens: Of a turn.
+        max_completion_tokens: Of a turn; the command line fills in that of the rollouts; None: the default of
+            SamplingSettings.
         temperature: 0 decodes greedily.
         seed: Of the draws, where the temperature is not 0.
         episode: Rules and rendering, those of training; the command line fills them in; None: the defaults.
@@ -67,13 +69,15 @@ class RepairEvaluation(Callback):
 
     def __init__(
         self,
-        max_completion_tokens: int = 64,
+        max_completion_tokens: int | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         episode: EpisodeSettings | None = None,
         solver: SolverSettings | None = None,
     ) -> None:
-        sampling = SamplingSettings(temperature=temperature, max_completion_tokens=max_completion_tokens)
+        sampling = SamplingSettings(temperature=temperature)
+        if max_completion_tokens is not None:
+            sampling = replace(sampling, max_completion_tokens=max_completion_tokens)
         self.settings = RolloutSettings(group_size=1, sampling=sampling, episode=episode or EpisodeSettings())
         self.seed = seed
         self.start: dict[str, float] = {}

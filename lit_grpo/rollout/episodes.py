@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import StepOutcome, StopReason
 from lit_grpo.environment.scoring import RepairScore
-from lit_grpo.rewards import RewardBreakdown
+from lit_grpo.rewards.components import RewardBreakdown
 
 
 @dataclass(frozen=True, slots=True)
