@@ -47,9 +47,10 @@ def observe_rollouts(module: PolicyModule, data: TaskDataModule, groups: Sequenc
     data.curriculum.observe_rollouts(dict(zip(cells, totals, strict=True)))
 
 
-def observe_validation(data: TaskDataModule, results: RepairResults) -> None:
-    """Tell the curriculum how the held-out tasks went; the results are those of all ranks."""
-    if data.curriculum is None:
+def observe_validation(trainer: pl.Trainer, results: RepairResults) -> None:
+    """Tell the curriculum, if there is one, how the held-out tasks went; the results are those of all ranks."""
+    data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+    if not isinstance(data, TaskDataModule) or data.curriculum is None:
         return
     data.curriculum.observe_validation(
         {

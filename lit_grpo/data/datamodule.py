@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import Dataset
 from typing_extensions import override
 
 from lit_grpo.data.batches import (
@@ -28,26 +26,11 @@ from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
+from lit_grpo.data.replay import Replay, ReplaySettings, TrainingSteps
 from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.data.training_tasks import TrainingTasks
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaySettings:
-    """Demonstrations that a GRPO step also learns from; those of a DemonstrationDataModule with the same settings."""
-
-    demonstrations: DemonstrationSettings
-    num_demonstrations: int = 400
-    """How many there are."""
-    batch_size: int = 8
-    """How many are replayed in a step, over all ranks."""
-    seed: int = 0
-    tokenizer: Path | None = None
-    """Directory of the policy's tokenizer; the command line fills it in."""
-    episode: EpisodeSettings | None = None
-    """Rules and rendering; the command line fills them in; None: the defaults."""
 
 
 class TaskDataModule(HeldOutDataModule):
@@ -97,6 +80,14 @@ class TaskDataModule(HeldOutDataModule):
                 assert self.trainer is not None
                 self.curriculum.require(conditions_of(self.tasks, self.held_out, self.trainer, self.batches_per_epoch))
 
+    def require_evaluated(self) -> None:
+        """ValueError if the curriculum waits for results on held-out tasks that nobody plays."""
+        if self.curriculum is not None and self.curriculum.needs_validation and not self.is_evaluated:
+            raise ValueError(
+                "data.curriculum: expected RepairEvaluation in trainer.callbacks for a promotion.threshold, got none; "
+                "add it, or set promotion.num_batches instead"
+            )
+
     def begin_batch(self, batch: TaskBatch, position: int) -> BatchPlan | None:
         """Let the curriculum decide about a batch, and draw its tasks; None, and nothing, without a curriculum.
 
@@ -137,8 +128,9 @@ class TaskDataModule(HeldOutDataModule):
 
         With a curriculum it holds none until it begins.
         """
+        training = self.training_tasks if self.curriculum is None else None
         return BatchStream(
-            dataset=_Steps(self),
+            dataset=TrainingSteps(training, Replay(self.replay, self.tasks, *self.ranks()) if self.replay else None),
             indices=lambda batch: [batch],
             collate=lambda steps: TaskBatch(*steps[0]),
             length=self.batches_per_epoch,
@@ -265,31 +257,3 @@ class ProofreadingDataModule(HeldOutDataModule):
             position=self.consumed,
             num_workers=self.num_workers,
         )
-
-
-class _Steps(Dataset[tuple[list[Task], list[PromptGroup]]]):
-    """Item b is what this rank needs in batch b: its share of the tasks, and of the demonstrations to be replayed."""
-
-    def __init__(self, module: TaskDataModule) -> None:
-        self._tasks = module.training_tasks if module.curriculum is None else None
-        self._replay = module.replay
-        self._rank, self._world_size = module.ranks()
-        self._demonstrations = None
-        if module.replay is not None:
-            replay = module.replay
-            self._demonstrations = DemonstrationDataset(
-                module.tasks,
-                replay.tokenizer,
-                replay.episode or EpisodeSettings(),
-                replay.demonstrations,
-                replay.seed,
-            )
-
-    @override
-    def __getitem__(self, index: int) -> tuple[list[Task], list[PromptGroup]]:
-        tasks = [] if self._tasks is None else self._tasks.of_batch(index)
-        if self._replay is None or self._demonstrations is None:
-            return tasks, []
-        positions = consecutive(index, self._replay.batch_size, self._rank, self._world_size)
-        chosen = shuffled(positions, self._replay.num_demonstrations, self._replay.seed)
-        return tasks, [self._demonstrations[i] for i in chosen]

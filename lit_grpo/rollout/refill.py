@@ -6,7 +6,7 @@ Called by the rollout callback after a batch was played. Plain functions: what p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lit_grpo.data.task import Task
 from lit_grpo.rollout.episodes import EpisodeGroup
@@ -83,7 +83,8 @@ def refill(
     missing: Sequence[int] = range(len(groups))
     for number in range(settings.max_rounds + 1):
         if number > 0:
-            rounds.append(tuple(play(draw(number, missing))))
+            played = play(draw(number, missing))
+            rounds.append(tuple(replace(group, refill_round=number) for group in played))
         signals = zip(missing, rounds[-1], has_signal(rounds[-1]), strict=True)
         kept |= {place: group for place, group, signal in signals if signal}
         missing = [place for place in missing if place not in kept]
