@@ -4,10 +4,13 @@
 2. DAPO and CISPO refill groups without signal; no other preset does.
 3. An impossible promotion rule, a stage without tasks, weights of 0, a kind that the size has not, a switch without a
    meaning: status 2 and one line, before anything is played.
+4. The example of the documentation is one, and names every setting of a stage and of a rule.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from jsonargparse import ArgumentParser
 from lit_grpo.cli import main
 from lit_grpo.data.curriculum.base import Conditions
 from lit_grpo.data.curriculum.staged import StagedCurriculum
+from lit_grpo.data.curriculum.stages import Promotion, Stage
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.task import Split, cell_at
 
@@ -141,3 +145,18 @@ def test_3_evaluation_and_steady_rewards_are_asked_for(
     noisy = [*command(*OVER["method"], "loss/dapo.yaml", "reward/hybrid.yaml"), *run]
     assert main(noisy) == 2
     assert "rollout.dynamic_sampling: expected a reward without noise" in capsys.readouterr().err
+
+
+def test_4_the_example_of_the_documentation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT.parent / "docs" / "curriculum.md").read_text(encoding="utf8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    config = tmp_path / "example.yaml"
+    config.write_text(example, encoding="utf8")
+    data = data_of(resolved(capsys, [*command(*OVER["method"]), "--config", str(config)]))
+    assert isinstance(data.curriculum, StagedCurriculum)
+    assert [stage.name for stage in data.curriculum.stages] == ["easy", "slips of the pen", "hard"]
+    data.curriculum.require(Conditions(data.tasks.cells, dict.fromkeys(data.tasks.cells, 10), validate_every=15))
+    stages = yaml.safe_load(example)["data"]["init_args"]["curriculum"]["init_args"]["stages"]
+    assert {key for stage in stages for key in stage} == {field.name for field in fields(Stage)}
+    rules = [stage["promotion"] for stage in stages if "promotion" in stage]
+    assert {key for rule in rules for key in rule} == {field.name for field in fields(Promotion)}
