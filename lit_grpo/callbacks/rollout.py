@@ -16,7 +16,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
+from lit_grpo.advantages import AdvantageEstimator
+from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts
 from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file, transformers_engine
+from lit_grpo.callbacks.refill_log import RefillLog
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.task import Task
@@ -25,17 +28,21 @@ from lit_grpo.environment.repairable import require_kinds_repairable
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
 from lit_grpo.modules.grpo import GRPOModule
-from lit_grpo.rewards import RewardWeights
+from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
+from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
 from lit_grpo.rollout.transcripts import write_transcripts
 
 METRICS = (
     "reward",
+    "trained_reward",
     "outcome",
     "diagnosis",
     "efficiency",
+    "faithful",
     "recovered",
     "turns",
     "truncated",
@@ -53,37 +60,48 @@ class RolloutCallback(Callback):
     """Collects a group of episodes per task with the policy's present weights.
 
     Args:
-        sampling: The distribution that turns are drawn from.
-        reward: Weights of the composite reward.
+        sampling: The distribution that turns are drawn from. The command line fills in this, the next two and
+            ``episode`` from its own ``rollout`` and ``episode``; None: the defaults of RolloutSettings.
+        reward: What trains.
         group_size: Attempts per task.
         seed: Of the draws.
         transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
-        episode: Rules and rendering; the command line fills them in; None: the defaults.
+        episode: Rules and rendering.
         solver: Where programs are solved; None: in one worker process of this rank.
+        dynamic_sampling: Replaces groups without signal; the command line fills it in from ``rollout``; None: off.
     """
 
     def __init__(
         self,
-        sampling: SamplingSettings,
-        reward: RewardWeights,
-        group_size: int = 8,
+        sampling: SamplingSettings | None = None,
+        reward: Reward | None = None,
+        group_size: int | None = None,
         seed: int = 0,
         transcripts_every: int = 10,
         episode: EpisodeSettings | None = None,
         solver: SolverSettings | None = None,
+        dynamic_sampling: DynamicSampling | None = None,
     ) -> None:
-        if sampling.temperature <= 0:
+        default = RolloutSettings()
+        self.settings = RolloutSettings(
+            group_size=default.group_size if group_size is None else group_size,
+            sampling=sampling or default.sampling,
+            episode=episode or default.episode,
+            reward=reward or default.reward,
+            dynamic_sampling=dynamic_sampling,
+        )
+        temperature = self.settings.sampling.temperature
+        if temperature <= 0:
             raise ValueError(
-                f"sampling.temperature: expected above 0 for training, got {sampling.temperature}; greedy attempts at "
-                "a task are all alike and teach nothing"
+                f"rollout.sampling.temperature: expected above 0 for training, got {temperature}; greedy attempts at a "
+                "task are all alike and teach nothing"
             )
-        self.settings = RolloutSettings(group_size, sampling, episode or EpisodeSettings(), reward)
         self.seed, self.transcripts_every = seed, transcripts_every
         self.engine = PolicyEngine(transformers_engine)
         """Shared with RepairEvaluation."""
         self._solver = make_solver(solver or SolverSettings())
-        self._metrics = PolicyMetrics(METRICS)
+        self._metrics, self._refill_log = PolicyMetrics(METRICS), RefillLog()
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -92,7 +110,12 @@ class RolloutCallback(Callback):
         if not isinstance(data, TaskDataModule):
             raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
         require_kinds_repairable(data.tasks.drawn_kinds, self.settings.episode)
+        data.require_evaluated()
+        if self.settings.dynamic_sampling is not None:
+            require_steady(self.settings.reward)
         module.objective.require_group_size(self.settings.group_size)
+        if module.objective.advantage is AdvantageEstimator.PER_COMPONENT:
+            require_components(module.objective.advantage, self.settings.reward)
         share = data.num_tasks // trainer.world_size
         if share % module.updates_per_rollout:
             raise ValueError(
@@ -104,7 +127,8 @@ class RolloutCallback(Callback):
         rank_zero_info(
             f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
             f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
-            f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks."
+            f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks. "
+            f"Reward: {self.settings.reward.describe()}."
         )
 
     @override
@@ -114,11 +138,16 @@ class RolloutCallback(Callback):
         """Play, turn into experience, attach, log."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
         started, module, step = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
-        groups = self.collect(batch.tasks, module, step)
-        batch.experience = module.rollout_of(groups, self.settings)
-        self._log(module, groups, perf_counter() - started)
+        data: TaskDataModule = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        begin_batch(trainer, module, data, batch, step)
+        rollout = self._play(batch.tasks, module, data, step)
+        batch.experience = module.rollout_of(rollout.kept, self.settings)
+        observe_rollouts(module, data, rollout.played)
+        self._log(module, rollout.played, perf_counter() - started)
+        if self.settings.dynamic_sampling is not None:
+            self._refill_log.log(module, rollout, data.num_tasks)
         if self.transcripts_every and step % self.transcripts_every == 0:
-            write_transcripts(run_folder(trainer) / transcripts_file(trainer), groups, step)
+            write_transcripts(run_folder(trainer) / transcripts_file(trainer), rollout.played, step)
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -131,8 +160,22 @@ class RolloutCallback(Callback):
         engine, conversation = self.engine.synced(module), self.engine.conversation(module)
         return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)
 
-    def _log(self, module: GRPOModule, groups: list[EpisodeGroup], seconds: float) -> None:
+    def _play(self, tasks: Sequence[Task], module: GRPOModule, data: TaskDataModule, step: int) -> RefilledGroups:
+        """The batch's groups; with dynamic sampling those without signal are replaced."""
+        groups, settings = self.collect(tasks, module, step), self.settings
+        if settings.dynamic_sampling is None:
+            return RefilledGroups((tuple(groups),), tuple(groups))
+        return refill(
+            groups,
+            settings.dynamic_sampling,
+            draw=lambda number, places: data.refill_tasks(step, number, places),
+            play=lambda tasks: self.collect(tasks, module, step),
+            has_signal=lambda groups: groups_with_signal(groups, module.objective.advantage, settings.reward),
+        )
+
+    def _log(self, module: GRPOModule, groups: Sequence[EpisodeGroup], seconds: float) -> None:
         episodes = [episode for group in groups for episode in group.episodes]
+        unshaped = torch.tensor([[episode.reward.unshaped for episode in group.episodes] for group in groups])
         rewards = torch.tensor([[episode.reward.total for episode in group.episodes] for group in groups])
         verified = torch.tensor([[episode.score.verified for episode in group.episodes] for group in groups])
         statistics = reward_statistics(rewards, verified)
@@ -141,6 +184,7 @@ class RolloutCallback(Callback):
             "outcome": sum(episode.reward.outcome for episode in episodes) / num_episodes,
             "diagnosis": sum(episode.reward.diagnosis for episode in episodes) / num_episodes,
             "efficiency": sum(episode.reward.efficiency for episode in episodes) / num_episodes,
+            "faithful": sum(episode.score.faithful for episode in episodes) / num_episodes,
             "recovered": sum(episode.score.recovered for episode in episodes) / num_episodes,
             "turns": sum(len(episode.turns) for episode in episodes) / num_episodes,
             "truncated": sum(episode.truncated for episode in episodes) / num_episodes,
@@ -151,7 +195,8 @@ class RolloutCallback(Callback):
         num_turns = sum(len(episode.turns) for episode in episodes)
         num_inconclusive = sum(episode.score.inconclusive_turns for episode in episodes)
         self._metrics.update({"inconclusive": num_inconclusive / max(num_turns, 1)}, num_turns)
-        self._metrics.update({"reward": statistics.mean}, int(verified.sum()))
+        means = {"reward": unshaped[verified].double().mean().item(), "trained_reward": statistics.mean}
+        self._metrics.update(means, int(verified.sum()))
         self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
         if not math.isnan(statistics.std_within_groups):
             self._metrics.update({"std_within_groups": statistics.std_within_groups}, len(groups))

@@ -20,9 +20,11 @@ from lit_grpo.environment.observation import instructions
 from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.environment.scoring import score_episode
 from lit_grpo.environment.solver import Solver, SolverFailure
-from lit_grpo.rewards import RewardWeights, composite_reward
+from lit_grpo.rewards.base import AttemptKey, Reward
+from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
+from lit_grpo.rollout.refill import DynamicSampling
 from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 _log = logging.getLogger(__name__)
@@ -36,7 +38,10 @@ class RolloutSettings:
     """Attempts per task."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     episode: EpisodeSettings = field(default_factory=EpisodeSettings)
-    reward: RewardWeights = field(default_factory=RewardWeights)
+    reward: Reward = field(default_factory=CompositeReward)
+    """What trains; no metric depends on it."""
+    dynamic_sampling: DynamicSampling | None = None
+    """In training: groups without signal are replaced; None: they stay, and teach nothing."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -96,7 +101,7 @@ def collect_groups(
                 pending -= 1
     engine.release()
     starts = range(0, len(attempts), settings.group_size)
-    return [_group(attempts[at : at + settings.group_size], settings, solver) for at in starts]
+    return [_group(attempts[at : at + settings.group_size], settings, solver, seeds) for at in starts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,19 +178,20 @@ def _first_turns(
     return [_Attempt(task, sample, prompt_ids, episode, prompt_ids) for sample, episode in enumerate(episodes)]
 
 
-def _group(attempts: Sequence[_Attempt], settings: RolloutSettings, solver: Solver) -> EpisodeGroup:
+def _group(attempts: Sequence[_Attempt], settings: RolloutSettings, solver: Solver, seeds: _Seeds) -> EpisodeGroup:
     first = attempts[0]
-    episodes = tuple(_finished(attempt, settings, solver) for attempt in attempts)
+    episodes = tuple(_finished(attempt, settings, solver, seeds) for attempt in attempts)
     return EpisodeGroup(first.task, first.episode.observation, first.prompt_ids, episodes)
 
 
-def _finished(attempt: _Attempt, settings: RolloutSettings, solver: Solver) -> Episode:
+def _finished(attempt: _Attempt, settings: RolloutSettings, solver: Solver, seeds: _Seeds) -> Episode:
     record = attempt.episode.record()
     score = score_episode(record, attempt.task.fault, solver)
+    key = AttemptKey(seeds.run_seed, seeds.step, attempt.task.id, attempt.sample)
     return Episode(
         turns=tuple(attempt.turns),
         stop_reason=record.stop_reason,
         score=score,
-        reward=composite_reward(score, settings.reward, settings.episode.max_steps),
+        reward=settings.reward.of(score, settings.episode.max_steps, key),
         truncated=attempt.truncated,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import StepOutcome, StopReason
 from lit_grpo.environment.scoring import RepairScore
-from lit_grpo.rewards import RewardBreakdown
+from lit_grpo.rewards.components import RewardBreakdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +49,5 @@ class EpisodeGroup:
     """The first one, which the prompt holds."""
     prompt_ids: tuple[int, ...]
     episodes: tuple[Episode, ...]
+    refill_round: int = 0
+    """Under dynamic sampling the round that drew the task; 0 for a task of the batch itself."""

@@ -20,14 +20,15 @@ from lit_grpo.advantages import (
     on_one_rank,
 )
 from lit_grpo.losses.overlong import OverlongPenalty
-from lit_grpo.rewards import RewardWeights
+from lit_grpo.rewards.base import Reward
+from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 
 
 def estimate_advantages(
     groups: Sequence[EpisodeGroup],
     estimator: AdvantageEstimator,
-    reward: RewardWeights,
+    reward: Reward,
     overlong_penalty: OverlongPenalty | None = None,
     reward_kl: Tensor | None = None,
     sum_over_ranks: SumOverRanks = on_one_rank,
@@ -37,7 +38,7 @@ def estimate_advantages(
     Args:
         groups: the whole rollout.
         estimator: what a reward is compared with.
-        reward: weights of the components, for PER_COMPONENT.
+        reward: the episodes were paid by; its weights are those of PER_COMPONENT.
         overlong_penalty: added to the reward; for PER_COMPONENT a component of its own with weight 1.
         reward_kl: [num_episodes] float64, group by group, subtracted in the same way.
         sum_over_ranks: for BATCH and PER_COMPONENT.
@@ -51,15 +52,51 @@ def estimate_advantages(
     verified = torch.tensor([episode.score.verified for episode in episodes], dtype=torch.bool)
     added = _added(episodes, overlong_penalty, reward_kl)
     if estimator is AdvantageEstimator.PER_COMPONENT:
+        of_components = require_components(estimator, reward)
         parts = [(e.reward.outcome, e.reward.diagnosis, e.reward.efficiency) for e in episodes]
         of_reward = torch.tensor(parts, dtype=torch.float64).reshape(-1, 3)
         components = torch.cat([of_reward, *(values[:, None] for values in added)], dim=1)
-        weights = torch.tensor([reward.outcome, reward.diagnosis, reward.efficiency] + [1.0] * len(added))
+        weights = torch.tensor(
+            [of_components.outcome, of_components.diagnosis, of_components.efficiency] + [1.0] * len(added)
+        )
         return component_advantages(components, weights.double(), group_index, verified, sum_over_ranks)
     rewards = torch.tensor([episode.reward.total for episode in episodes], dtype=torch.float64)
     for values in added:
         rewards = rewards + values
     return group_advantages(rewards, group_index, verified, estimator, sum_over_ranks)
+
+
+def require_steady(reward: Reward) -> None:
+    """ValueError if attempts that did the same are paid differently: no group would ever be without signal."""
+    if reward.is_noisy:
+        raise ValueError(
+            "rollout.dynamic_sampling: expected a reward without noise, got one with; every group then differs, and "
+            "none would be replaced: set rollout.reward.init_args.noise to 0, or dynamic_sampling to null"
+        )
+
+
+def groups_with_signal(groups: Sequence[EpisodeGroup], estimator: AdvantageEstimator, reward: Reward) -> list[bool]:
+    """Which groups the estimator could learn from by what the environment pays alone.
+
+    What an objective adds to the rewards does not count: a length penalty or a KL differs in nearly every group, also
+    where all attempts have solved the task.
+    """
+    return estimate_advantages(groups, estimator, reward).has_signal.tolist()
+
+
+def require_components(estimator: AdvantageEstimator, reward: Reward) -> RewardWeights:
+    """The weights of the reward's components.
+
+    Raises:
+        ValueError: the reward has none.
+    """
+    weights = reward.component_weights
+    if weights is None:
+        raise ValueError(
+            f"advantage: expected a reward with components for {estimator.name}, got {type(reward).__name__}, which "
+            "has none; take CompositeReward as rollout.reward, or another advantage"
+        )
+    return weights
 
 
 def _added(

@@ -31,7 +31,7 @@ from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.losses.base import StepTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.modules.policy import load_policy
-from lit_grpo.rewards import RewardBreakdown, RewardWeights
+from lit_grpo.rewards.components import RewardBreakdown, RewardWeights
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
@@ -56,7 +56,9 @@ def groups(
 def rewarded(group: EpisodeGroup, rewards: Sequence[float], verified: Sequence[bool] | None = None) -> EpisodeGroup:
     flags = verified or [True] * len(rewards)
     episodes = tuple(
-        replace(episode, reward=RewardBreakdown(0.0, 0.0, 0.0, total), score=replace(episode.score, verified=flag))
+        replace(
+            episode, reward=RewardBreakdown(0.0, 0.0, 0.0, total, total), score=replace(episode.score, verified=flag)
+        )
         for episode, total, flag in zip(group.episodes, rewards, flags, strict=True)
     )
     return replace(group, episodes=episodes)
@@ -131,7 +133,7 @@ def with_components(group: EpisodeGroup, rewards: Sequence[tuple[float, float, f
     weights = RewardWeights()
     totals = [weights.outcome * o + weights.diagnosis * d + weights.efficiency * e for o, d, e in rewards]
     episodes = tuple(
-        replace(episode, reward=RewardBreakdown(*parts, total))
+        replace(episode, reward=RewardBreakdown(*parts, total, total))
         for episode, parts, total in zip(group.episodes, rewards, totals, strict=True)
     )
     return replace(group, episodes=episodes)
