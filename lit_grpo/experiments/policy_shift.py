@@ -7,10 +7,7 @@ losses/reference_kl.py are without bias: E[k1] = E[k3] = KL(policy || start).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -19,26 +16,12 @@ from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.experiments.player import Player
 from lit_grpo.losses.reference_kl import k1, k3
+from lit_grpo.metrics.policy_shift import PolicyShift
 from lit_grpo.rollout.collect import RolloutSettings
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.experience import pack_episodes
 
-SHIFT_FILE = "policy_shift.json"
 MICROBATCH_TOKENS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyShift:
-    """Means over the tokens that a policy sampled."""
-
-    kl_k1: float
-    """In nats per token: unbiased, of either sign."""
-    kl_k3: float
-    """In nats per token: unbiased as well, never negative, and with less variance: the one in tables."""
-    entropy: float
-    """Of a token's distribution, in nats."""
-    num_tokens: int
-    num_episodes: int
 
 
 def measure_shift(
@@ -74,9 +57,3 @@ def measure_shift(
         num_tokens=policy_logprobs.numel(),
         num_episodes=len(groups),
     )
-
-
-def write_shift(folder: Path, shift: PolicyShift) -> None:
-    """Write `SHIFT_FILE` into a run folder, six decimals."""
-    document = {name: round(value, 6) for name, value in asdict(shift).items()}
-    (folder / SHIFT_FILE).write_text(json.dumps(document) + "\n", encoding="utf-8")
