@@ -111,13 +111,20 @@ def _trees(arguments: Sequence[str]) -> list[Any]:
 
 def _tree(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``model.optimizer.learning_rate`` as the config that would say it."""
-    first, *rest = key.split(".")
-    tree: Any = None
-    for part in reversed([part for part in rest if part != "init_args"]):
-        tree = {part: tree}
-    nodes = [config[first] for config in configs if first in config]
-    class_path = next((node["class_path"] for node in reversed(nodes) if "class_path" in node), None)
-    return {first: tree if class_path is None else {"class_path": class_path, "init_args": tree}}
+    first, *rest = [part for part in key.split(".") if part != "init_args"]
+    return {first: _branch(rest, [config[first] for config in configs if first in config])}
+
+
+def _branch(parts: Sequence[str], nodes: Sequence[Any]) -> dict[str, Any] | None:
+    """What is below a key, given what the configs have there: a class's arguments where the last of them names one."""
+    trees = [node for node in nodes if isinstance(node, dict)]
+    if not parts:
+        return None
+    name, *rest = parts
+    class_path = next((tree["class_path"] for tree in reversed(trees) if "class_path" in tree), None)
+    inside = [tree if class_path is None else tree.get("init_args") or {} for tree in trees]
+    branch: dict[str, Any] = {name: _branch(rest, [tree[name] for tree in inside if name in tree])}
+    return branch if class_path is None else {"class_path": class_path, "init_args": branch}
 
 
 def _lightning_classes() -> Iterator[type]:
