@@ -18,6 +18,7 @@ from lit_grpo.advantages import (
     component_advantages,
     group_advantages,
     on_one_rank,
+    success_advantages,
 )
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.rewards.base import Reward
@@ -39,7 +40,7 @@ def estimate_advantages(
         groups: the whole rollout.
         estimator: what a reward is compared with.
         reward: the episodes were paid by; its weights are those of PER_COMPONENT.
-        overlong_penalty: added to the reward; for PER_COMPONENT a component of its own with weight 1.
+        overlong_penalty: added to the reward; for PER_COMPONENT a component of its own, of weight 1; none with SUCCESS.
         reward_kl: [num_episodes] float64, group by group, subtracted in the same way.
         sum_over_ranks: for BATCH and PER_COMPONENT.
 
@@ -51,6 +52,11 @@ def estimate_advantages(
     group_index = torch.arange(len(groups)).repeat_interleave(sizes)
     verified = torch.tensor([episode.score.verified for episode in episodes], dtype=torch.bool)
     added = _added(episodes, overlong_penalty, reward_kl)
+    if estimator is AdvantageEstimator.SUCCESS:
+        assert not added, "an objective adds nothing to the rewards with SUCCESS, which looks at none"
+        # The verified score itself: a reward may pay for something else.
+        successes = torch.tensor([episode.score.faithful for episode in episodes], dtype=torch.bool)
+        return success_advantages(successes, group_index, verified)
     if estimator is AdvantageEstimator.PER_COMPONENT:
         of_components = require_components(estimator, reward)
         parts = [(e.reward.outcome, e.reward.diagnosis, e.reward.efficiency) for e in episodes]

@@ -64,7 +64,7 @@ class Experience:
     batches: tuple[ExperienceBatch, ...]
     """All groups."""
     batches_with_signal: tuple[ExperienceBatch, ...]
-    """Groups whose rewards differ; the others' advantages are exactly 0. The same as ``batches`` if all do."""
+    """Groups that teach something; the others' advantages are exactly 0. The same as ``batches`` if all do."""
     totals: StepTotals
     """Counts over all groups, with signal or without, of this process."""
     advantages: Tensor
