@@ -6,6 +6,8 @@ supervised start, and differs from another in the configs named here alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lit_grpo.experiments.arms import Arm, TrainingData
 from lit_grpo.reports.comparison import Pair
 
@@ -93,7 +95,8 @@ SINGLE: tuple[Arm, ...] = (
         _MATCHED,
         expected_cpu_s=500,
     ),
-    reinforced("rejection_sampling", "loss/rejection_sampling"),
+    # As many optimizer steps as the others: its own preset takes one for each rollout.
+    replace(reinforced("rejection_sampling", "loss/rejection_sampling"), arguments=("--model.updates_per_rollout=4",)),
     supervised("sft_without_conflict", "ablation/without_conflict"),
     reinforced("without_conflict", last=("ablation/without_conflict",), start="sft_without_conflict", cpu_s=450),
     supervised("sft_without_specification", "ablation/without_specification"),

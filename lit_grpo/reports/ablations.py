@@ -18,7 +18,7 @@ from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.ablation_page import ABLATIONS_FILE, results_section
 from lit_grpo.reports.comparison import Comparison, Pair, compare, comparison_json
-from lit_grpo.reports.differences import differences_json, differences_table, tested_pairs
+from lit_grpo.reports.differences import differences_json, differences_table, pairs_against
 from lit_grpo.reports.figures import draw_arms
 from lit_grpo.reports.final import BANDED, SHOWN, band_places, draw_final, final_tables
 from lit_grpo.reports.pooled_cells import cells_json, pooled_cells
@@ -110,7 +110,7 @@ def write_ablations(
 
 
 def _compared(seeds: Sequence[SeedRun], plan: AblationPlan, settings: BootstrapSettings) -> _Facts:
-    pairs = tested_pairs(plan.several, plan.bases)
+    pairs = pairs_against(plan.several, plan.bases)
     several = compare([_only(run, plan.several) for run in seeds], pairs, settings)
     if not plan.single:
         return _Facts(several, None)

@@ -34,7 +34,7 @@ class Difference:
     """The same, corrected for all pairs of the family."""
 
 
-def tested_pairs(arms: Sequence[str], bases: Sequence[str]) -> tuple[Pair, ...]:
+def pairs_against(arms: Sequence[str], bases: Sequence[str]) -> tuple[Pair, ...]:
     """Every arm against every base; of two bases the later one against the earlier."""
     return tuple(
         Pair(arm, base)
