@@ -61,7 +61,7 @@ def write_seed(root: Path, seed: int, num_tasks: int) -> None:
             write_run(root / parent / name, tasks, results_of(tasks, CHEAP), CHEAP)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_arm() -> Callable[..., None]:
     """Writes the scores of an arm of a given skill into a folder."""
 

@@ -53,11 +53,12 @@ def quiet() -> Console:
     return Console(file=io.StringIO())
 
 
-@pytest.fixture
-def seeds(tmp_path: Path, write_arm: WriteArm) -> list[SeedRun]:
-    runs = []
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, write_arm: WriteArm) -> tuple[Path, list[SeedRun]]:
+    """Two seeds, reported."""
+    study, runs = tmp_path_factory.mktemp("study"), []
     for seed in (0, 1):
-        root = tmp_path / f"seed_{seed}"
+        root = study / f"seed_{seed}"
         skills = SKILLS | ({"as_reported": 0.6} if seed == 0 else {})
         arms = {name: root / "arms" / name for name in skills}
         for name, folder in arms.items():
@@ -69,13 +70,13 @@ def seeds(tmp_path: Path, write_arm: WriteArm) -> list[SeedRun]:
         for name, folder in policies.items():
             write_arm(folder, {"informed-random": 0.5, "oracle": 1.0}[name], seed)
         runs.append(SeedRun(root.name, arms, policies))
-    return runs
+    write_ablations(study, runs, PLAN, ABOUT, CHEAP, quiet())
+    return study, runs
 
 
 @pytest.fixture
-def document(tmp_path: Path, seeds: list[SeedRun]) -> dict[str, Any]:
-    write_ablations(tmp_path, seeds, PLAN, ABOUT, CHEAP, quiet())
-    return json.loads((tmp_path / "ablations.json").read_text())
+def document(study: tuple[Path, list[SeedRun]]) -> dict[str, Any]:
+    return json.loads((study[0] / "ablations.json").read_text())
 
 
 def faithful_share(folders: list[Path]) -> float:
@@ -83,7 +84,8 @@ def faithful_share(folders: list[Path]) -> float:
     return sum(task.score.faithful for task in scored) / len(scored)
 
 
-def test_1_everything_is_in_the_json(document: dict[str, Any], seeds: list[SeedRun], tmp_path: Path) -> None:
+def test_1_everything_is_in_the_json(document: dict[str, Any], study: tuple[Path, list[SeedRun]]) -> None:
+    root, seeds = study
     assert set(document["comparison"]["arms"]) == set(SKILLS)
     assert set(document["comparison_of_one_seed"]["arms"]) == {*SKILLS, "as_reported"}
     assert set(document["training"]["no_kl"]) == {"seed_0", "seed_1"}
@@ -98,7 +100,7 @@ def test_1_everything_is_in_the_json(document: dict[str, Any], seeds: list[SeedR
     assert cell["low"] <= cell["value"] <= cell["high"]
     easy = document["cells"]["sft"]["all"]["easy"]["FR@5"]["value"]
     assert document["bands"]["sft"]["FR@5"]["all"]["easy"] == ("below" if easy < 0.9 else "within")
-    assert all((tmp_path / path).stat().st_size > 5000 for path in document["figures"].values())
+    assert all((root / path).stat().st_size > 5000 for path in document["figures"].values())
 
 
 def test_2_holm_over_each_family(document: dict[str, Any]) -> None:
@@ -119,7 +121,7 @@ def test_3_pairs() -> None:
     assert names == [*to_sft, *to_matched, "no_kl-baseline", "curriculum-baseline"]
 
 
-def test_4_the_page(document: dict[str, Any], tmp_path: Path) -> None:
+def test_4_the_page(document: dict[str, Any], study: tuple[Path, list[SeedRun]], tmp_path: Path) -> None:
     section = results_section(document, "")
     for table in document["tables"].values():
         assert table["title"] in section
@@ -128,13 +130,13 @@ def test_4_the_page(document: dict[str, Any], tmp_path: Path) -> None:
     page = tmp_path / "docs" / "page.md"
     page.parent.mkdir()
     page.write_text(f"# Title\n\n{BEGIN}\nto be run\n{END}\n\nAfter.\n")
-    write_into_docs(tmp_path, page)
+    write_into_docs(study[0], page)
     filled = page.read_text()
     assert filled.startswith(f"# Title\n\n{BEGIN}\n\n")
     assert filled.endswith(f"\n\n{END}\n\nAfter.\n")
     assert "to be run" not in filled
     assert all((page.parent / figure).is_file() for figure in document["figures"].values())
-    write_into_docs(tmp_path, page)
+    write_into_docs(study[0], page)
     assert page.read_text() == filled
 
 
@@ -149,15 +151,16 @@ def test_5_pages_without_markers(page: str) -> None:
         fill_in(page, "section")
 
 
-def test_5_what_is_missing(tmp_path: Path, seeds: list[SeedRun]) -> None:
+def test_5_what_is_missing(study: tuple[Path, list[SeedRun]], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ablations\.json, got no such file; run the ablations first"):
-        write_into_docs(tmp_path / "elsewhere", tmp_path / "page.md")
-    lacking = SeedRun("seed_1", {n: f for n, f in seeds[1].arms.items() if n != "no_kl"}, seeds[1].baselines)
+        write_into_docs(tmp_path, tmp_path / "page.md")
+    first, second = study[1]
+    lacking = SeedRun("seed_1", {n: f for n, f in second.arms.items() if n != "no_kl"}, second.baselines)
     with pytest.raises(ValueError, match="got none of no_kl; run them"):
-        write_ablations(tmp_path, [seeds[0], lacking], PLAN, ABOUT, CHEAP, quiet())
+        write_ablations(tmp_path, [first, lacking], PLAN, ABOUT, CHEAP, quiet())
 
 
-def test_6_same_bytes(tmp_path: Path, seeds: list[SeedRun], document: dict[str, Any]) -> None:
-    first = (tmp_path / "ablations.json").read_bytes()
+def test_6_same_bytes(study: tuple[Path, list[SeedRun]], tmp_path: Path) -> None:
+    root, seeds = study
     write_ablations(tmp_path, seeds, PLAN, ABOUT, CHEAP, quiet())
-    assert (tmp_path / "ablations.json").read_bytes() == first
+    assert (tmp_path / "ablations.json").read_bytes() == (root / "ablations.json").read_bytes()
