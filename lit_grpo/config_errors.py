@@ -20,6 +20,8 @@ import lightning.pytorch.strategies
 import yaml
 
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
+UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)$", re.MULTILINE)
+PARSER_KEY = re.compile(r'Parser key "([\w.]+)"')
 NOISE = re.compile(
     r"^(Does not validate against any|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
     r"|Not a valid subclass of|Subclass types expect one of|a class path \(str\)|a dict with)"
@@ -44,6 +46,8 @@ def explain(
         classes = {cls.__name__: cls for cls in [*configurable, *_lightning_classes()]}
         for path, known in unknown_keys(_trees(arguments), classes, top):
             return f"{path}: expected a known key, got {path.rpartition('.')[2]!r}{_nearest(path, known)}"
+    if (found := UNKNOWN_CLASS.search(message)) is not None:
+        return _unknown_class(".".join(PARSER_KEY.findall(message)), found[1], {cls.__name__ for cls in configurable})
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     return " ".join(line for line in lines if line and not NOISE.search(line))
 
@@ -130,6 +134,13 @@ def _branch(parts: Sequence[str], nodes: Sequence[Any]) -> dict[str, Any] | None
 def _lightning_classes() -> Iterator[type]:
     for module in (lightning.pytorch.callbacks, lightning.pytorch.loggers, lightning.pytorch.strategies):
         yield from (value for value in vars(module).values() if isinstance(value, type))
+
+
+def _unknown_class(path: str, name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else "name a class of another package with its module"
+    remark = ", which is of another kind" if name in close else f"; {hint}"
+    return f"{path}: expected the class_path of a class that fits there, got {name!r}{remark}"
 
 
 def _nearest(path: str, known: Iterable[str]) -> str:

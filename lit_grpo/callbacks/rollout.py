@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -60,10 +61,11 @@ class RolloutCallback(Callback):
     """Collects a group of episodes per task with the policy's present weights.
 
     Args:
-        sampling: The distribution that turns are drawn from. The command line fills in this, the next two and
+        sampling: The distribution that turns are drawn from. The command line fills in this, the next three and
             ``episode`` from its own ``rollout`` and ``episode``; None: the defaults of RolloutSettings.
         reward: What trains.
         group_size: Attempts per task.
+        max_steps: Turns of an attempt; None: those of ``episode``.
         seed: Of the draws.
         transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
@@ -77,6 +79,7 @@ class RolloutCallback(Callback):
         sampling: SamplingSettings | None = None,
         reward: Reward | None = None,
         group_size: int | None = None,
+        max_steps: int | None = None,
         seed: int = 0,
         transcripts_every: int = 10,
         episode: EpisodeSettings | None = None,
@@ -84,10 +87,11 @@ class RolloutCallback(Callback):
         dynamic_sampling: DynamicSampling | None = None,
     ) -> None:
         default = RolloutSettings()
+        rules = episode or default.episode
         self.settings = RolloutSettings(
             group_size=default.group_size if group_size is None else group_size,
             sampling=sampling or default.sampling,
-            episode=episode or default.episode,
+            episode=rules if max_steps is None else replace(rules, max_steps=max_steps),
             reward=reward or default.reward,
             dynamic_sampling=dynamic_sampling,
         )

@@ -52,14 +52,19 @@ def instructions(style: ObservationStyle) -> str:
     return FULL_INSTRUCTIONS if style is ObservationStyle.FULL else ""
 
 
-def initial_observation(problem: RepairProblem, conflict: Conflict | None, style: ObservationStyle) -> str:
-    """The program, its specification if there is one, and its conflict (None: the search for it hit a limit)."""
+def initial_observation(
+    problem: RepairProblem, conflict: Conflict | None, style: ObservationStyle, show_conflict: bool = True
+) -> str:
+    """The program, its specification if there is one, and its conflict (None: the search for it hit a limit).
+
+    With a hidden conflict the elements stand in the program's order: the text is the same whatever the conflict is.
+    """
     if style is ObservationStyle.COMPACT:
-        return _compact_problem(problem, conflict)
+        return _compact_problem(problem, conflict if show_conflict else Conflict(()))
     parts = ["The solver reports: infeasible.", _full_model(problem.program)]
     if problem.specification is not None:
         parts.append(_full_specification(problem.program, problem.specification))
-    return "\n\n".join([*parts, _full_conflict(problem.program, conflict)])
+    return "\n\n".join([*parts, _full_conflict(problem.program, conflict) if show_conflict else "Conflict: not shown."])
 
 
 # --- after a turn -------------------------------------------------------------------------------------------------
@@ -104,20 +109,22 @@ def refusal_observation(word: str, explanation: str, style: ObservationStyle) ->
     return word if style is ObservationStyle.COMPACT else f"{word}: {explanation}. A step was spent."
 
 
-def inspection_observation(answers: Iterable[Inspection], program: LinearProgram, style: ObservationStyle) -> str:
-    """What `inspect` found out."""
+def inspection_observation(
+    answers: Iterable[Inspection], program: LinearProgram, style: ObservationStyle, show_violation: bool = True
+) -> str:
+    """What `inspect` found out. What is violated lies in a conflict, so it is hidden where that is."""
     algebra = _algebra(program)
     lines: list[str] = []
     for answer in answers:
         low, high = _bound(answer.low), _bound(answer.high)
         violation = "unknown" if answer.violation is None else number_text(answer.violation)
         if style is ObservationStyle.COMPACT:
-            lines.append(f"{_name(answer.element)} {low} .. {high} violation {violation}")
+            text = f"{_name(answer.element)} {low} .. {high}"
+            lines.append(text + (f" violation {violation}" if show_violation else ""))
         else:
-            lines.append(
-                f"{answer.element}  {algebra[answer.element]}\n  range within the bounds: {low} .. {high}; "
-                f"violation in a smallest relaxation of the program: {violation}"
-            )
+            text = f"{answer.element}  {algebra[answer.element]}\n  range within the bounds: {low} .. {high}"
+            shown = f"; violation in a smallest relaxation of the program: {violation}"
+            lines.append(text + (shown if show_violation else ""))
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import final
 
 from lit_grpo.environment.scoring import RepairScore
 from lit_grpo.rewards.components import RewardBreakdown, RewardComponents, RewardWeights, components_of
@@ -50,6 +51,7 @@ class Reward(ABC):
     def describe(self) -> str:
         """In words, for the start of a run."""
 
+    @final
     def of(self, score: RepairScore, max_steps: int, key: AttemptKey) -> RewardBreakdown:
         """The breakdown of an episode of at most ``max_steps`` turns.
 
