@@ -179,7 +179,7 @@ class RepairEvaluation(Callback):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Put both back."""
-        self.start, self.validated_at = state_dict["start"], state_dict["validated_at"]
+        self.start, self.validated_at = state_dict["start"], state_dict.get("validated_at")
 
     def _write(self, trainer: pl.Trainer, folder: Path) -> RepairResults:
         scored = gather_scored_tasks(_scored(self._groups))

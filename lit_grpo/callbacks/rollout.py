@@ -132,7 +132,7 @@ class RolloutCallback(Callback):
             f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
             f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
             f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks. "
-            f"Reward: {self.settings.reward.describe()}."
+            f"Reward: {self.settings.reward.describe()}.{self._replacement()}"
         )
 
     @override
@@ -176,6 +176,13 @@ class RolloutCallback(Callback):
             play=lambda tasks: self.collect(tasks, module, step),
             has_signal=lambda groups: groups_with_signal(groups, module.objective.advantage, settings.reward),
         )
+
+    def _replacement(self) -> str:
+        """What dynamic sampling does, in words."""
+        if self.settings.dynamic_sampling is None:
+            return ""
+        rounds = self.settings.dynamic_sampling.max_rounds
+        return f" Groups whose attempts earn alike are replaced by groups of new tasks, up to {rounds} times a step."
 
     def _log(self, module: GRPOModule, groups: Sequence[EpisodeGroup], seconds: float) -> None:
         episodes = [episode for group in groups for episode in group.episodes]

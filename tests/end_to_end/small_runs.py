@@ -335,6 +335,7 @@ RUNS: dict[str, Callable[[Path, Path], None]] = {
     "fsdp2": partial(short_fits, "fsdp2"),
     "ddp_curriculum": curriculum_on_two_ranks,
     "ddp_refilled": partial(refilled_fits, "ddp"),
+    "fsdp2_refilled": partial(refilled_fits, "fsdp2"),
     "fsdp2_resume": partial(sharded_resume, None),
     "fsdp2_resume_lora": partial(sharded_resume, LoraSettings(r=4)),
 }

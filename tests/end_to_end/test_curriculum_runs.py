@@ -8,8 +8,11 @@ doubled changes the tasks of every batch after it.
 2. Two ranks, which see half of the outcomes each, take the decisions and the steps of one.
 3. The tasks of a batch are drawn when it begins, also where workers draw ahead, and demonstrations are replayed beside.
 4. A curriculum that stops ends the run.
+5. The shipped stages on the quickstart, with refills: mix, stage, refills and FR@5 per difficulty are logged, and the
+   figure is drawn from that.
 """
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -29,8 +32,11 @@ from small_runs import (
 from torch import Tensor
 from typing_extensions import override
 
+from lit_grpo.cli import main
 from lit_grpo.data.batches import TaskBatch
 from lit_grpo.data.curriculum.base import BatchPlan
+from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.reports.curriculum import read_curriculum
 
 Fit = tuple[dict[str, Tensor], CoinRewards, str]
 
@@ -117,3 +123,49 @@ def test_4_a_curriculum_can_end_the_run(tiny_checkpoint: Path, tmp_path: Path) -
         make_module("grpo", tiny_checkpoint), make_data("grpo", tiny_checkpoint, batches=6, curriculum=curriculum)
     )
     assert len(rollout.played) == trainer.global_step == 3
+
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+NAMES = ("quickstart/base.yaml", "quickstart/grpo.yaml", "quickstart/smoke.yaml", "curriculum/staged.yaml")
+SMALL = (
+    "data.num_tasks=4",
+    "data.replay.num_demonstrations=4",
+    "data.replay.batch_size=2",
+    "data.held_out.num_validation_tasks=40",
+    "rollout.group_size=2",
+    "rollout.sampling.max_completion_tokens=4",
+    "rollout.dynamic_sampling.max_rounds=1",
+    "trainer.val_check_interval=2",
+    "trainer.log_every_n_steps=1",
+    "trainer.enable_progress_bar=false",
+    "trainer.enable_model_summary=false",
+)
+
+
+def test_5_the_shipped_stages_from_the_command_line(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    places = (f"trainer.default_root_dir={run}", f"model.policy.checkpoint={tiny_checkpoint}")
+    tokenizer = f"data.replay.tokenizer={tiny_checkpoint}"
+    configs = [part for name in NAMES for part in ("--config", str(CONFIGS / name))]
+    assert main(["fit", *configs, *(f"--{argument}" for argument in (*SMALL, *places, tokenizer))]) == 0
+    with (run / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    of_batches = [row for row in rows if row["curriculum/stage"]]
+    assert len(of_batches) == 4
+    for row in of_batches:
+        assert {name: float(row[f"curriculum/{name}"]) for name in ("easy", "medium", "hard", "A", "stage")} == {
+            "easy": 1.0,
+            "medium": 0.0,
+            "hard": 0.0,
+            "A": 0.25,
+            "stage": 1.0,
+        }
+        # A random policy repairs nothing: every group is played, replaced once, and dropped.
+        refills = {name: float(row[f"rollout/{name}"]) for name in ("refill_rounds", "refill_episodes", "flat_groups")}
+        assert refills == {"refill_rounds": 1.0, "refill_episodes": 8.0, "flat_groups": 8.0}
+    episodes = [json.loads(line) for line in (run / "episodes.jsonl").read_text().splitlines()]
+    assert {episode["difficulty"] for episode in episodes} == {"easy"}
+    curve = read_curriculum(run)
+    assert curve is not None
+    # The evaluation before the first step is not logged.
+    assert {d: len(series.steps) for d, series in curve.faithful.items()} == dict.fromkeys(Difficulty, 2)

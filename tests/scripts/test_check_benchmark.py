@@ -76,6 +76,17 @@ LACKING: dict[str, tuple[Fields, str]] = {
         HANDMADE["I"] | {"kind": "G"},
         "expected it to be infeasible still after row:zneed is restored",
     ),
+    # need >= 35 contradicts cap and total: cap, tried first, is spared. Last of all, it would not be.
+    "G by its place": (
+        record(
+            "G",
+            P,
+            [rhs("need", 35), rhs("cap", 3)],
+            [rhs("need", 4), rhs("cap", 12)],
+            ("wrong_rhs+wrong_rhs", 32.0, 1.0, 2, 1),
+        ),
+        "expected the first conflict to do without row:cap wherever it stands",
+    ),
     "H": (
         record("H", P, [bounds("z", 8, 100)], [bounds("z", 0, 100)], ("wrong_lower_bound", 3.0, 3.0, 2, 1)),
         "expected no deletion of a row to repair it, got a feasible program without zcap",

@@ -88,7 +88,7 @@ class Curriculum(ABC):
 
     @abstractmethod
     def numbers(self) -> dict[str, float]:
-        """What to log beside the shares, as ``curriculum/NAME``."""
+        """What to log beside the shares, as ``curriculum/NAME``; the same names every time."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Named in configs as ``data.curriculum.class_path``. Settings of a stage: stages.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,10 +88,10 @@ class StagedCurriculum(Curriculum):
 
     @override
     def numbers(self) -> dict[str, float]:
-        """The stage, counted from 1, and the lower end that is compared with its threshold, once there is one."""
+        """The stage, counted from 1, and the lower end that is compared with its threshold; NaN before there is one."""
         rule = self.stage.promotion
         end = None if rule is None else self._lower_end(rule)
-        return {"stage": self._number + 1.0} | ({} if end is None else {"lower_end": end})
+        return {"stage": self._number + 1.0, "lower_end": math.nan if end is None else end}
 
     @override
     def state_dict(self) -> dict[str, Any]:
