@@ -167,7 +167,7 @@ def _study(options: argparse.Namespace) -> Study:
             extra_config=CONFIGS / "ablation" / "smoke.yaml" if options.smoke else None,
             arguments=gpu if options.accelerator == "gpu" else (),
         )
-        for seed in options.seeds
+        for seed in options.seeds or ([0] if options.smoke else [0, 1, 2])
     )
     return Study(root, runs, options.smoke, options.accelerator)
 
@@ -204,9 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="default: %(default)s")
     parser.add_argument("--base", type=Path, default=BASE, help="pre-trained base (default: checkpoints/tiny-base)")
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="the first has all arms (default: 0 1 2)"
-    )
+    parser.add_argument("--seeds", type=int, nargs="+", help="the first has all arms (default: 0 1 2; with --smoke: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
     parser.add_argument("--threads", type=int, default=1, help="of each arm; the figures depend on it (default: 1)")
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="gpu: all arms share one device")

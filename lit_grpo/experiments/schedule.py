@@ -78,9 +78,8 @@ def run_all(jobs: Iterable[Job], num_jobs: int, console: Console) -> None:
         while missing or running:
             for job in [job for job in missing if job.is_ready][: num_jobs - len(running)]:
                 left = time_left(missing, [(r.job, r.seconds) for r in running.values()], pace.ratio, num_jobs)
-                console.print(
-                    f"{job.name} begins, about {left / 60:.0f} min left, log in {job.run.folder(job.arm.name)}"
-                )
+                folder = job.run.folder(job.arm.name)
+                console.print(f"{job.name} begins, about {left / 60:.0f} min left, log in {folder}", soft_wrap=True)
                 running[pool.submit(job.run.run, job.arm)] = _Running(job)
                 missing.remove(job)
             for future in wait(running, return_when=FIRST_COMPLETED).done:

@@ -85,7 +85,7 @@ def draw_final(policies: Mapping[str, CellEstimates], path: Path) -> None:
 def _table(policies: Mapping[str, CellEstimates], quantity: Quantity, settings: BootstrapSettings) -> TableContent:
     rows: list[Row] = []
     if quantity in BANDED:
-        bands = (Cell(STUDY_BANDS[d].text if d in STUDY_BANDS else "", Emphasis.TRIVIAL) for d in COLUMNS)
+        bands = (Cell("" if d is None else STUDY_BANDS[d].text, Emphasis.TRIVIAL) for d in COLUMNS)
         rows.append(Row((Cell("the study's SFT", Emphasis.TRIVIAL), *bands), ends_group=True))
     for name, cells in policies.items():
         for kind in cells:
@@ -105,9 +105,10 @@ def _text(cells: CellEstimates, kind: FaultKind | None, difficulty: Difficulty |
     estimate = _estimate(cells, kind, difficulty, quantity)
     if estimate is None:
         return ""
-    is_banded = difficulty is not None and quantity in BANDED and estimate.value is not None
-    arrow = ARROWS[STUDY_BANDS[difficulty].place(estimate.value)] if is_banded else ""
-    return estimate_text(estimate, quantity) + arrow
+    text = estimate_text(estimate, quantity)
+    if difficulty is None or quantity not in BANDED or estimate.value is None:
+        return text
+    return text + ARROWS[STUDY_BANDS[difficulty].place(estimate.value)]
 
 
 def _percent(cells: CellEstimates, kinds: Sequence[FaultKind | None], quantity: Quantity) -> list[list[float]]:
