@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ArmFailed as error:
         print(error, file=sys.stderr)
         return 1
-    report(study, choice, options.threads, console)
+    report(study, choice, options.threads, INTERVALS, console)
     if options.docs is not None:
         write_into_docs(study.root, options.docs)
     console.print(f"{study.root / REPORT_FILE} after {(time.monotonic() - started) / 60:.1f} min")
@@ -130,7 +130,7 @@ def measure(job: Job, device: torch.device) -> None:
     write_shift(folder, measure_shift(policy, start, tasks, episode_settings_of(folder), MAX_COMPLETION_TOKENS))
 
 
-def report(study: Study, choice: Choice, threads: int, console: Console) -> None:
+def report(study: Study, choice: Choice, threads: int, intervals: BootstrapSettings, console: Console) -> None:
     """Tables, figures, `ablations.json` and `report.md` of a study whose arms are all done."""
     plan = AblationPlan(
         several=(*(arm.name for arm in SEVERAL), CURRICULUM),
@@ -150,12 +150,12 @@ def report(study: Study, choice: Choice, threads: int, console: Console) -> None
         "cpu_hours": sum(_cpu_seconds(folder) for run in seeds for folder in run.arms.values()) / 3600,
         "configs": {arm.name: [*arm.configs, *arm.arguments] for arm in (*SEVERAL, *SINGLE)},
     }
-    write_ablations(study.root, seeds, plan, about, INTERVALS, console)
+    write_ablations(study.root, seeds, plan, about, intervals, console)
 
 
 def _study(options: argparse.Namespace) -> Study:
     root: Path = options.output
-    suite = _make_suite(root / "test", SMOKE_TASKS_PER_CELL if options.smoke else TASKS_PER_CELL, options.jobs)
+    suite = make_test_suite(root / "test", SMOKE_TASKS_PER_CELL if options.smoke else TASKS_PER_CELL, options.jobs)
     gpu = ("--trainer.accelerator=gpu", "--trainer.devices=1")
     runs = tuple(
         ArmRun(
@@ -172,7 +172,7 @@ def _study(options: argparse.Namespace) -> Study:
     return Study(root, runs, options.smoke, options.accelerator)
 
 
-def _make_suite(folder: Path, num_tasks: int, num_workers: int) -> Path:
+def make_test_suite(folder: Path, num_tasks: int, num_workers: int) -> Path:
     """The twelve test cells of tiny programs, none of which is of the training split."""
 
     def quiet(cell: Cell, num: int) -> None:
