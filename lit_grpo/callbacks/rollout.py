@@ -23,8 +23,8 @@ from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcrip
 from lit_grpo.callbacks.refill_log import RefillLog
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.repairable import require_kinds_repairable
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
@@ -159,7 +159,7 @@ class RolloutCallback(Callback):
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
 
-    def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
+    def collect(self, tasks: Sequence[GradedProblem], module: GRPOModule, step: int) -> list[EpisodeGroup]:
         """Play the tasks with the policy's present weights."""
         engine, conversation = self.engine.synced(module), self.engine.conversation(module)
         return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)

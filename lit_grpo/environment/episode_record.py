@@ -23,6 +23,8 @@ class StopReason(StrEnum):
     TOKEN_LIMIT = "token_limit"
     MALFORMED_LIMIT = "malformed_limit"
     SOLVER_FAILED = "solver_failed"
+    PROMPT_LIMIT = "prompt_limit"
+    """The first prompt does not fit the policy's context together with a turn: none was played."""
 
 
 class TurnResult(StrEnum):

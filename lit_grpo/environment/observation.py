@@ -92,7 +92,7 @@ def conflict_text(program: LinearProgram, conflict: Conflict | None, style: Obse
         return _full_conflict(program, conflict)
     if conflict is None:
         return "conflict unknown"
-    algebra = _algebra(program)
+    algebra = algebra_of(program)
     return "\n".join(f"{marker} {_name(element)} {algebra[element]}" for element, marker in _markers(conflict).items())
 
 
@@ -113,7 +113,7 @@ def inspection_observation(
     answers: Iterable[Inspection], program: LinearProgram, style: ObservationStyle, show_violation: bool = True
 ) -> str:
     """What `inspect` found out. What is violated lies in a conflict, so it is hidden where that is."""
-    algebra = _algebra(program)
+    algebra = algebra_of(program)
     lines: list[str] = []
     for answer in answers:
         low, high = _bound(answer.low), _bound(answer.high)
@@ -170,7 +170,7 @@ def _variable(variable: Variable) -> str:
     return f"{_bound(variable.lower)} .. {_bound(variable.upper)}{kind}"
 
 
-def _algebra(program: LinearProgram) -> dict[Element, str]:
+def algebra_of(program: LinearProgram) -> dict[Element, str]:
     """Every element's algebra, rows before variables."""
     rows = {
         row_element(c.name): f"{_linear(c.terms)} {c.sense.value} {number_text(c.rhs)}" for c in program.constraints
@@ -191,7 +191,7 @@ def _sentences(specification: Specification | None, known: Iterable[Element]) ->
 
 
 def _compact_problem(problem: RepairProblem, conflict: Conflict | None) -> str:
-    algebra = _algebra(problem.program)
+    algebra = algebra_of(problem.program)
     sentences = _sentences(problem.specification, algebra)
     markers = _markers(conflict) if conflict is not None else {}
     order = [*markers, *(element for element in algebra if element not in markers)]
@@ -209,12 +209,12 @@ def _beside(text: str | None, name: str = "") -> str:
 
 
 def _full_model(program: LinearProgram) -> str:
-    algebra = _algebra(program)
+    algebra = algebra_of(program)
     return "\n".join(["Model:", f"  {_objective(program)}", *(f"  {e}  {text}" for e, text in algebra.items())])
 
 
 def _full_specification(program: LinearProgram, specification: Specification) -> str:
-    known = _algebra(program)
+    known = algebra_of(program)
     lines = [f"  [{s.about}] {s.text}" if s.about in known else f"  {s.text}" for s in specification.sentences]
     return "\n".join(["Specification, what the model is meant to say:", *lines])
 
@@ -222,6 +222,6 @@ def _full_specification(program: LinearProgram, specification: Specification) ->
 def _full_conflict(program: LinearProgram, conflict: Conflict | None) -> str:
     if conflict is None:
         return "Conflict: unknown, the search for it hit a limit."
-    algebra = _algebra(program)
+    algebra = algebra_of(program)
     lines = [f"  {m.element}  {algebra[m.element]}{_MEANING[m.part]}" for m in conflict.members]
     return "\n".join(["Conflict, requirements that cannot hold together, none of them superfluous:", *lines])

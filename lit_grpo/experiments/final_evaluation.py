@@ -60,7 +60,7 @@ def evaluate_checkpoints(
     for task in tasks:
         require_repairable(task.fault, settings.rules)
     sampling = SamplingSettings(temperature=0.0, max_completion_tokens=settings.max_completion_tokens)
-    rollout = RolloutSettings(group_size=1, sampling=sampling, episode=settings.rules)
+    rollout = RolloutSettings(1, sampling, settings.rules, leave_out_long_prompts=True)
     runs = {name: output / name for name in checkpoints}
     for name, checkpoint in checkpoints.items():
         if (runs[name] / RESULTS_FILE).is_file():

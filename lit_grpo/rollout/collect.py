@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.observation import instructions
 from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.environment.scoring import score_episode
@@ -42,6 +42,9 @@ class RolloutSettings:
     """What trains; no metric depends on it."""
     dynamic_sampling: DynamicSampling | None = None
     """In training: groups without signal are replaced; None: they stay, and teach nothing."""
+    leave_out_long_prompts: bool = False
+    """End the episodes of a task whose prompt does not fit as PROMPT_LIMIT, without a turn. For evaluation, where the
+    tasks are given; in training such a task is a wrong setting, and a ValueError."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -54,7 +57,7 @@ class RolloutSettings:
 
 
 def collect_groups(
-    tasks: Sequence[Task],
+    tasks: Sequence[GradedProblem],
     engine: RolloutEngine,
     solver: Solver,
     conversation: ConversationFormat,
@@ -79,14 +82,16 @@ def collect_groups(
         at the task do, without a turn.
 
     Raises:
-        ValueError: a prompt that does not fit into the engine's context together with a completion, or rules that
-            leave a task no room for its repair.
+        ValueError: a prompt that does not fit into the engine's context together with a completion (unless those are
+            left out), or rules that leave a task no room for its repair.
     """
     solver = RememberingSolver(solver)
     attempts: list[_Attempt] = []
     for task in tasks:
         attempts += _first_turns(task, solver, conversation, settings)
-    seeds = _Seeds(run_seed, step)
+    seeds, context_limit = _Seeds(run_seed, step), engine.max_context_tokens - settings.sampling.max_completion_tokens
+    if settings.leave_out_long_prompts:
+        _leave_out(attempts, context_limit)
     playable = [(key, attempt) for key, attempt in enumerate(attempts) if attempt.episode.stop_reason is None]
     for key, attempt in playable:
         engine.submit(attempt.request(key, seeds), settings.sampling)
@@ -95,7 +100,7 @@ def collect_groups(
         for completion in engine.wait():
             attempt = attempts[completion.conversation]
             attempt.take(completion, conversation)
-            if attempt.continues(engine.max_context_tokens - settings.sampling.max_completion_tokens):
+            if attempt.continues(context_limit):
                 engine.submit(attempt.request(completion.conversation, seeds), settings.sampling)
             else:
                 pending -= 1
@@ -121,7 +126,7 @@ class _Seeds:
 class _Attempt:
     """One episode while it is played."""
 
-    task: Task
+    task: GradedProblem
     sample: int
     prompt_ids: tuple[int, ...]
     episode: RepairEpisode
@@ -165,7 +170,7 @@ class _Attempt:
 
 
 def _first_turns(
-    task: Task, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
+    task: GradedProblem, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
 ) -> list[_Attempt]:
     require_repairable(task.fault, settings.episode)
     try:
@@ -176,6 +181,13 @@ def _first_turns(
         episodes = [RepairEpisode.unplayable(task.problem, solver, settings.episode)] * settings.group_size
     prompt_ids = conversation.prompt_ids(instructions(settings.episode.style), episodes[0].observation)
     return [_Attempt(task, sample, prompt_ids, episode, prompt_ids) for sample, episode in enumerate(episodes)]
+
+
+def _leave_out(attempts: Sequence[_Attempt], context_limit: int) -> None:
+    for attempt in attempts:
+        if attempt.episode.stop_reason is None and len(attempt.prompt_ids) > context_limit:
+            attempt.episode.end(StopReason.PROMPT_LIMIT)
+            attempt.truncated = True
 
 
 def _group(attempts: Sequence[_Attempt], settings: RolloutSettings, solver: Solver, seeds: _Seeds) -> EpisodeGroup:

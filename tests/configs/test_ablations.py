@@ -118,7 +118,7 @@ def test_3_the_cpu_changes_model_rates_and_sizes() -> None:
         r"data.init_args.(tasks.size|held_out.num_validation_tasks|num_tasks|batches_per_epoch)$",
     )
     assert not [key for key in differing if not any(re.match(group, key) for group in groups)]
-    assert cpu["trainer.max_epochs"] * cpu["data.init_args.batches_per_epoch"] == 150
+    assert cpu["trainer.max_epochs"] * cpu["data.init_args.batches_per_epoch"] == 100
 
 
 def test_4_x_1_4_is_a_matter_of_the_reward() -> None:

@@ -44,7 +44,7 @@ def test_1_and_2_parses_with_as_many_steps(name: str) -> None:
     assert found["trainer"]["log_every_n_steps"] == 1
     data = found["data"]["init_args"]
     if "grpo" in arm.configs:
-        assert found["trainer"]["max_epochs"] * data["batches_per_epoch"] == 150
+        assert found["trainer"]["max_epochs"] * data["batches_per_epoch"] == 100
         assert (data["num_tasks"], found["rollout"]["group_size"]) == (16, 8)
         assert found["model"]["init_args"]["updates_per_rollout"] == 4
         assert (data["replay"] is None) == (name == "baseline_no_replay")

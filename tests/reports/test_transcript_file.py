@@ -19,7 +19,7 @@ def test_1_an_episode_is_read_as_it_was_written(tmp_path: Path) -> None:
     task = generate_task(TaskSettings(size=ProgramSize.TINY), Split.TEST, 0, 0, HighsSolver())
     outcome = StepOutcome(Malformed("no action"), TurnResult.MALFORMED, SolverStatus.INFEASIBLE, None, "no action")
     turn = Turn((), (5, 6), (-0.1, -0.2), 0, "hm …", outcome)
-    score = RepairScore(False, False, 1, 1, DiagnosisScore(0.0, 0.0, 0.0, False), 0.0, 1, None, 1, 0, True)
+    score = RepairScore(False, False, 1, 1, DiagnosisScore(0.0, 0.0, 0.0, False), 2, 0, 1, None, 1, 0, True)
     episode = Episode((turn,), StopReason.MALFORMED_LIMIT, score, RewardBreakdown(0.0, 0.0, 0.0, 0.0, 0.0), False)
     write_transcripts(tmp_path / "episodes.jsonl", [EpisodeGroup(task, "infeasible", (1,), (episode,))], step=0)
     expected = Transcript(

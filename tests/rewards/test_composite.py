@@ -53,7 +53,7 @@ def _score(
     faithful: bool, steps: int, share: float = 0.0, verified: bool = True, min_steps: int = 1, inconclusive: int = 0
 ) -> RepairScore:
     diagnosis = DiagnosisScore(share, share, share, share == 1.0)
-    return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0.0, 0, None, 0, inconclusive, verified)
+    return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0, 0, 0, None, 0, inconclusive, verified)
 
 
 def _reward(*turns: Move) -> float:
