@@ -335,7 +335,6 @@ RUNS: dict[str, Callable[[Path, Path], None]] = {
     "fsdp2": partial(short_fits, "fsdp2"),
     "ddp_curriculum": curriculum_on_two_ranks,
     "ddp_refilled": partial(refilled_fits, "ddp"),
-    "fsdp2_refilled": partial(refilled_fits, "fsdp2"),
     "fsdp2_resume": partial(sharded_resume, None),
     "fsdp2_resume_lora": partial(sharded_resume, LoraSettings(r=4)),
 }
@@ -353,3 +352,6 @@ def two_processes(run: str, checkpoint: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     RUNS[sys.argv[1]](*map(Path, sys.argv[2:]))
+    # A rank that leaves while another one's threads still wait for it can take that one down with it.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
