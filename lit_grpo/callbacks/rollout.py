@@ -164,7 +164,9 @@ class RolloutCallback(Callback):
         engine, conversation = self.engine.synced(module), self.engine.conversation(module)
         return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)
 
-    def _play(self, tasks: Sequence[GradedProblem], module: GRPOModule, data: TaskDataModule, step: int) -> RefilledGroups:
+    def _play(
+        self, tasks: Sequence[GradedProblem], module: GRPOModule, data: TaskDataModule, step: int
+    ) -> RefilledGroups:
         """The batch's groups; with dynamic sampling those without signal are replaced."""
         groups, settings = self.collect(tasks, module, step), self.settings
         if settings.dynamic_sampling is None:

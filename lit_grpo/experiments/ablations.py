@@ -105,7 +105,7 @@ def run_study(study: Study, num_jobs: int, console: Console) -> Choice:
     """
     run_all(study.jobs(), num_jobs, console)
     choice = choose_best(study.runs, REAL)
-    console.print(f"The best on validation is {choice.best}: {_in_words(choice.scores)}")
+    console.print(f"The best on validation is {choice.best}: {_in_words(choice.scores)}", soft_wrap=True)
     curriculum = curriculum_on(next(arm for arm in SEVERAL if arm.name == choice.best))
     run_all([Job(run, curriculum) for run in study.runs], num_jobs, console)
     device = torch.device("cuda" if study.accelerator == "gpu" else "cpu")
