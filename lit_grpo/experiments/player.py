@@ -15,8 +15,8 @@ from jsonargparse import ArgumentParser
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.modules.policy import CausalPolicy, load_policy
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
@@ -41,7 +41,7 @@ class Player:
         policy = load_policy(checkpoint, dtype).requires_grad_(False).eval().to(device)
         return cls(policy, ConversationFormat(AutoTokenizer.from_pretrained(checkpoint)))
 
-    def play(self, tasks: Sequence[Task], settings: RolloutSettings, seed: int = 0) -> list[EpisodeGroup]:
+    def play(self, tasks: Sequence[GradedProblem], settings: RolloutSettings, seed: int = 0) -> list[EpisodeGroup]:
         """Every task, ``settings.group_size`` times; the number played at once has no effect on the episodes."""
         engine = TransformersEngine(self.policy.model, self.conversation.stop_ids)
         solver, groups = HighsSolver(), list[EpisodeGroup]()

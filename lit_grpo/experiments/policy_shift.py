@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.experiments.player import Player
 from lit_grpo.losses.reference_kl import k1, k3
 from lit_grpo.metrics.policy_shift import PolicyShift
@@ -25,7 +25,7 @@ MICROBATCH_TOKENS = 4096
 
 
 def measure_shift(
-    policy: Player, start: Player, tasks: Sequence[Task], rules: EpisodeSettings, max_completion_tokens: int
+    policy: Player, start: Player, tasks: Sequence[GradedProblem], rules: EpisodeSettings, max_completion_tokens: int
 ) -> PolicyShift:
     """Play the tasks once each, and look at what both policies say of every token sampled.
 
