@@ -65,7 +65,20 @@ class UntrainedRun(ArmRun):
 def score(faithful: bool) -> RepairScore:
     share = float(faithful)
     diagnosis = DiagnosisScore(share, share, share, faithful)
-    return RepairScore(True, faithful, 1, 1, diagnosis, 0.5, 0, 0.0, 0, 0, True)
+    return RepairScore(
+        recovered=True,
+        faithful=faithful,
+        steps=1,
+        min_steps=1,
+        diagnosis=diagnosis,
+        iis_rows=2,
+        iis_hits=1,
+        edits=0,
+        drift=0.0,
+        malformed_turns=0,
+        inconclusive_turns=0,
+        verified=True,
+    )
 
 
 @pytest.fixture(scope="module")
