@@ -90,4 +90,5 @@ def differences_json(profiles: Profiles) -> list[dict[str, Any]]:
 
 def _p_cell(p_value: float) -> Cell:
     is_small = p_value < LEVEL
-    return Cell(f"{p_value:.3f}{' *' if is_small else ''}", Emphasis.BEST if is_small else Emphasis.NONE)
+    text = "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return Cell(f"{text}{' *' if is_small else ''}", Emphasis.BEST if is_small else Emphasis.NONE)
