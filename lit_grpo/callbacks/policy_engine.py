@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import lightning.pytorch as pl
+import torch
+from lightning.pytorch.plugins import MixedPrecision
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from lit_grpo.data.conversation import ConversationFormat
@@ -51,11 +53,16 @@ class PolicyEngine:
 
 
 def transformers_engine(module: PolicyModule, conversation: ConversationFormat) -> RolloutEngine:
-    """An engine in this process; of a sharded policy it holds all weights on every rank."""
+    """An engine in this process; of a sharded policy it holds all weights on every rank.
+
+    In a run of mixed precision its weights are bfloat16, as those of the trainer's own matmuls are.
+    """
     model = module.policy.model
     if module.device_mesh is not None:
         model = module.policy_settings.load().model.to(module.device)
-    return TransformersEngine(model, conversation.stop_ids)
+    precision = module.trainer.precision_plugin
+    is_mixed = isinstance(precision, MixedPrecision) and precision.precision == "bf16-mixed"
+    return TransformersEngine(model, conversation.stop_ids, dtype=torch.bfloat16 if is_mixed else None)
 
 
 def load_tokenizer(module: PolicyModule) -> PreTrainedTokenizerBase:

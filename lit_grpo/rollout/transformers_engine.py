@@ -40,7 +40,13 @@ class _Cached:
 class TransformersEngine:
     """Implements ``RolloutEngine``."""
 
-    def __init__(self, model: nn.Module, stop_ids: Collection[int], max_context_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        stop_ids: Collection[int],
+        max_context_tokens: int | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         """Copy the model.
 
         Args:
@@ -48,6 +54,7 @@ class TransformersEngine:
                 around one.
             stop_ids: tokens that end a turn.
             max_context_tokens: context and completion together; None: the model's ``max_position_embeddings``.
+            dtype: of the copy's weights, and so of its keys and values; None: as they are.
 
         Raises:
             ValueError: no stop token.
@@ -57,6 +64,9 @@ class TransformersEngine:
         self._model = deepcopy(model).eval().requires_grad_(False)
         language_model = next(module for module in self._model.modules() if isinstance(module, PreTrainedModel))
         language_model.set_attn_implementation(ATTENTION_NAME)
+        for parameter in self._model.parameters() if dtype is not None else ():
+            # The parameters alone: rotary frequencies are buffers, and in bfloat16 positions would run together.
+            parameter.data = parameter.data.to(dtype)
         self._weights = self._model.state_dict()
         self._device = language_model.device
         self._stop_ids = frozenset(stop_ids)
