@@ -71,7 +71,5 @@ def test_3_where_edits_persist_a_wrong_try_is_taken_back_by_restore(kind: FaultK
     repair = [(render(Move(edit, task.fault.faulty_elements)), True) for edit in task.fault.inverse]
     assert 1 <= (len(moves) - len(repair)) // 2 <= num_tries
     assert moves[-len(repair) :] == repair
-    assert [move for move in moves[1 : -len(repair) : 2]] == [(render(Move(Restore())), True)] * (
-        (len(moves) - len(repair)) // 2
-    )
+    assert moves[1 : -len(repair) : 2] == [(render(Move(Restore())), True)] * ((len(moves) - len(repair)) // 2)
     assert not any(is_target for _, is_target in moves[0 : -len(repair) : 2])
