@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lit_grpo.rollout.decoding import Batch, RowLimits, Samples, decode, extend, prefill
+from lit_grpo.rollout.decoding import Batch, RowLimits, Samples, Stepping, decode, extend, plain_steps, prefill
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
+from lit_grpo.rollout.graphs import GraphedStepping
 from lit_grpo.rollout.kv_cache import Conversations
 from lit_grpo.rollout.sampling import RowSampling, counter_uniforms
 from lit_grpo.rollout.shared_prefix import ATTENTION_NAME
@@ -46,6 +47,7 @@ class TransformersEngine:
         stop_ids: Collection[int],
         max_context_tokens: int | None = None,
         dtype: torch.dtype | None = None,
+        stepping: Stepping | None = None,
     ) -> None:
         """Copy the model.
 
@@ -55,6 +57,7 @@ class TransformersEngine:
             stop_ids: tokens that end a turn.
             max_context_tokens: context and completion together; None: the model's ``max_position_embeddings``.
             dtype: of the copy's weights, and so of its keys and values; None: as they are.
+            stepping: how a token of each row is run; None: as CUDA graphs on a GPU, plainly elsewhere.
 
         Raises:
             ValueError: no stop token.
@@ -69,6 +72,8 @@ class TransformersEngine:
             parameter.data = parameter.data.to(dtype)
         self._weights = self._model.state_dict()
         self._device = language_model.device
+        default: Stepping = GraphedStepping() if self._device.type == "cuda" else plain_steps
+        self._stepping: Stepping = stepping or default
         self._stop_ids = frozenset(stop_ids)
         self._max_context_tokens: int = max_context_tokens or language_model.config.max_position_embeddings
         self._policy_version = 0
@@ -104,7 +109,7 @@ class TransformersEngine:
         resumed_logits = self._resume(batch, queue, continuing)
         order = torch.tensor(begun + continuing, device=self._device).argsort()
         logits = torch.cat([*begun_logits, *resumed_logits])[order]
-        samples = decode(self._model, batch, logits, self._limits(queue))
+        samples = decode(self._model, batch, logits, self._limits(queue), self._stepping)
         return list(self._completions(queue, samples))
 
     def release(self) -> None:

@@ -6,15 +6,20 @@
 3. A token of probability zero is never drawn, from a vocabulary of 49,152.
 4. A bfloat16 copy of a float32 network stays near its plain pass, keeps its rotary frequencies, and takes new float32
    weights.
+5. Graphs give the tokens of plain steps, over turns, with adapters, after new weights, and in other sizes of batch;
+   their memory is reused.
 """
 
 from collections.abc import Sequence
 from random import Random
 
+import pytest
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
+from lit_grpo.modules.policy import CausalPolicy, LoraSettings
+from lit_grpo.rollout.decoding import plain_steps
 from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
 from lit_grpo.rollout.sampling import RowSampling, draw
 from lit_grpo.rollout.transformers_engine import TransformersEngine
@@ -129,3 +134,31 @@ def test_4_a_bfloat16_copy_of_a_float32_network() -> None:
         differences.append((torch.tensor(completion.logprobs) - drawn.cpu()).abs())
     assert 0 < torch.cat(differences).mean() < 0.02
     assert torch.cat(differences).max() < 0.2
+
+
+@pytest.mark.parametrize("lora", [None, LoraSettings(r=4)])
+def test_5_graphs_give_the_tokens_of_plain_steps(lora: LoraSettings | None) -> None:
+    rng = Random(5)
+    policy = CausalPolicy(network(), lora).cuda()
+    stops = {STOP, *range(10, 50)}
+    graphed, plain = (TransformersEngine(policy.model, stops, stepping=stepping) for stepping in (None, plain_steps))
+    reserved: list[int] = []
+    for collection in range(6):
+        weights = [(name, p.detach() * 1.01) for name, p in policy.model.named_parameters()]
+        contexts = grouped_contexts(rng)
+        for engine in (graphed, plain):
+            engine.update_weights(weights, policy_version=collection)
+        for turn in range(3):
+            expected, found = play(plain, contexts, WARM, turn), play(graphed, contexts, WARM, turn)
+            assert len({len(completion.token_ids) for completion in expected.values()}) > 1
+            equal = [expected[key].token_ids == found[key].token_ids for key in contexts]
+            assert sum(equal) >= len(equal) - 1
+            for key, is_equal in zip(contexts, equal, strict=True):
+                ours, theirs = (torch.tensor(results[key].logprobs) for results in (found, expected))
+                assert not is_equal or (ours - theirs).abs().max() < 2e-4
+            kept = [key for key, is_equal in zip(contexts, equal, strict=True) if is_equal and key % 4 != turn]
+            contexts = {key: contexts[key] + expected[key].token_ids + ids(rng, 5) for key in kept}
+        for engine in (graphed, plain):
+            engine.release()
+        reserved.append(torch.cuda.memory_reserved())
+    assert reserved[-1] <= reserved[2] * 1.2
