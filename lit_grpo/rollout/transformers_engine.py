@@ -25,6 +25,8 @@ from lit_grpo.rollout.shared_prefix import ATTENTION_NAME
 
 PREFILL_TOKENS = 4096
 """Prompt tokens run at a time: more only moves activations out of the processor's cache."""
+GPU_PREFILL_TOKENS = 32768
+"""The same on a GPU, where fewer leave it waiting for work."""
 
 _Ids = tuple[int, ...]
 _Queue = Sequence[tuple[GenerationRequest, SamplingSettings]]
@@ -138,7 +140,8 @@ class TransformersEngine:
         logits: list[Tensor] = []
         parts = [] if self._store is None else [self._store]
         num_rows = sum(len(part.prompt_of) for part in parts)
-        for prompts in _chunks(list(by_prompt)):
+        most = GPU_PREFILL_TOKENS if self._device.type == "cuda" else PREFILL_TOKENS
+        for prompts in _chunks(list(by_prompt), most):
             prompt_of = [number for number, prompt in enumerate(prompts) for _ in by_prompt[prompt]]
             part, part_logits = prefill(self._model, prompts, torch.tensor(prompt_of, device=self._device))
             parts.append(part)
@@ -198,12 +201,12 @@ class TransformersEngine:
             )
 
 
-def _chunks(prompts: Sequence[_Ids]) -> Iterator[list[_Ids]]:
-    """Prompts in portions of about PREFILL_TOKENS, padding included."""
+def _chunks(prompts: Sequence[_Ids], most_tokens: int) -> Iterator[list[_Ids]]:
+    """Prompts in portions of at most so many tokens, padding included; a longer prompt is one by itself."""
     chunk: list[_Ids] = []
     for prompt in prompts:
         longest = max([len(prompt), *map(len, chunk)])
-        if chunk and longest * (len(chunk) + 1) > PREFILL_TOKENS:
+        if chunk and longest * (len(chunk) + 1) > most_tokens:
             yield chunk
             chunk = []
         chunk.append(prompt)
