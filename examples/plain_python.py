@@ -11,7 +11,8 @@ from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.scoring import score_episode
-from lit_grpo.rewards import RewardWeights, composite_reward
+from lit_grpo.rewards.components import RewardWeights
+from lit_grpo.rewards.composite import composite_reward
 
 parser = argparse.ArgumentParser(description="Play one task and print its score and reward.")
 parser.add_argument("--seed", type=int, default=0, help="of the task (%(default)s)")
@@ -29,4 +30,4 @@ for edit in task.fault.inverse:
 
 score = score_episode(episode.record(), task.fault, solver)
 reward = composite_reward(score, RewardWeights(), settings.max_steps)
-print(f"\n{episode.stop_reason}: faithful {score.faithful}, F1 {score.diagnosis.f1:.2f}, reward {reward.total:.2f}")
+print(f"\n{episode.stop_reason}: faithful {score.faithful}, F1 {score.diagnosis.f1:.2f}, reward {reward:.2f}")

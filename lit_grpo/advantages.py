@@ -35,6 +35,18 @@ class AdvantageEstimator(StrEnum):
     """(R - mean) / (std + 1e-6), sample standard deviation of the batch's rewards (arXiv:2508.08221)."""
     PER_COMPONENT = "per_component"
     """GROUP of each reward component, weighted sum, over the sums' deviation in the batch (GDPO, arXiv:2601.05242)."""
+    SUCCESS = "success"
+    """1 for a verified success, else 0, whatever the reward: rejection sampling (RAFT, arXiv:2304.06767)."""
+
+    @property
+    def compares_attempts(self) -> bool:
+        """Whether an episode is compared with others of its group, of which there must be some."""
+        return self is not AdvantageEstimator.SUCCESS
+
+    @property
+    def is_of_totals(self) -> bool:
+        """Whether the total reward alone decides: those that `group_advantages` computes."""
+        return self not in (AdvantageEstimator.PER_COMPONENT, AdvantageEstimator.SUCCESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,7 @@ class GroupAdvantages:
     advantages: Tensor
     """[num_sequences], of the rewards' dtype."""
     has_signal: Tensor
-    """[num_groups] bool: at least two verified episodes, and rewards that differ."""
+    """[num_groups] bool: at least two verified episodes, and rewards that differ; for SUCCESS any success."""
 
 
 def on_one_rank(values: Tensor) -> Tensor:
@@ -69,7 +81,7 @@ def group_advantages(
         group_index: [num_sequences] int64, 0-based and contiguous; groups may be of different sizes, in any order.
         verified: [num_sequences] bool, false where the solver reached no verdict: those take no part in mean or
             spread, and get 0. None means that all are.
-        estimator: of the advantage; PER_COMPONENT is `component_advantages`.
+        estimator: of the advantage; PER_COMPONENT is `component_advantages`, SUCCESS `success_advantages`.
         sum_over_ranks: for BATCH, whose standard deviation is over the rewards of all ranks.
 
     Returns:
@@ -96,6 +108,8 @@ def group_advantages(
             scale = torch.full_like(counts, 1 / (batch_deviation(values, weights, sum_over_ranks) + STD_EPSILON))
         case AdvantageEstimator.PER_COMPONENT:
             raise ValueError("expected another estimator than PER_COMPONENT, got rewards without components")
+        case AdvantageEstimator.SUCCESS:
+            raise ValueError("expected another estimator than SUCCESS, got rewards; it judges verified scores")
     advantages = torch.where(has_signal[group_index], deviations * scale[group_index], 0.0)
     return GroupAdvantages(advantages.to(rewards.dtype), has_signal)
 
@@ -137,6 +151,27 @@ def component_advantages(
     advantages = sums / (batch_deviation(sums, weights, sum_over_ranks) + STD_EPSILON)
     has_signal = torch.stack([part.has_signal for part in parts]).any(dim=0)
     return GroupAdvantages(advantages.to(components.dtype), has_signal)
+
+
+def success_advantages(successes: Tensor, group_index: Tensor, verified: Tensor | None = None) -> GroupAdvantages:
+    """1 for each success, 0 for any other episode, with no baseline.
+
+    With ReinforceLoss the gradient is that of supervised fine-tuning on the policy's own successes: rejection sampling
+    (RAFT, arXiv:2304.06767, keeps the best of a group; here all that succeeded are kept). Failures push nothing away.
+
+    Example: two groups of three, successes 1, 0, 1 and 0, 0, 0: advantages 1, 0, 1, 0, 0, 0; the first has signal.
+
+    Args:
+        successes: [num_sequences] bool.
+        group_index: [num_sequences], as for `group_advantages`.
+        verified: [num_sequences], as for `group_advantages`: without a verdict there is no success.
+
+    Returns:
+        Float64; a group has signal if any of its episodes succeeded, though all did.
+    """
+    advantages = successes.double() if verified is None else successes.double() * verified.double()
+    num_groups = int(group_index.max()) + 1 if len(group_index) else 0
+    return GroupAdvantages(advantages, _sum(advantages, group_index, num_groups) > 0)
 
 
 def batch_deviation(values: Tensor, weights: Tensor, sum_over_ranks: SumOverRanks = on_one_rank) -> float:

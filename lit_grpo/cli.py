@@ -15,6 +15,7 @@ from typing import Any
 
 import jsonargparse
 import lightning.pytorch as pl
+from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -41,16 +42,23 @@ from lit_grpo.losses.sapo import SAPOLoss
 from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.sft import SFTModule
+from lit_grpo.rewards.base import Reward
+from lit_grpo.rewards.composite import CompositeReward
+from lit_grpo.rewards.hybrid import HybridReward
+from lit_grpo.rollout.collect import RolloutSettings
+from lit_grpo.rollout.engine import SamplingSettings
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
     CISPOLoss,
     ClippedLoss,
+    CompositeReward,
     DPPOLoss,
     DemonstrationDataModule,
     ExportPolicy,
     GMPOLoss,
     GRPOModule,
+    HybridReward,
     ProofreadingDataModule,
     ReinforceLoss,
     RepairDataModule,
@@ -68,6 +76,7 @@ TOP: dict[str, type | None] = {
     "seed_everything": None,
     "trainer": pl.Trainer,
     "episode": EpisodeSettings,
+    "rollout": RolloutSettings,
     "model": None,
     "data": None,
     "ckpt_path": None,
@@ -101,7 +110,14 @@ class ConfigParser(LightningArgumentParser):
 
 
 class KeepConfig(SaveConfigCallback):
-    """Writes the resolved config into the run folder, beside those that are there already."""
+    """Writes the resolved config into the run folder, beside those that are there already.
+
+    As it was before shared settings were handed to the parts, so that a config laid over the written one can still
+    change them in one place.
+    """
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, as_asked: Namespace, **kwargs: Any) -> None:
+        super().__init__(parser, as_asked, **kwargs)
 
     @override
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -146,18 +162,32 @@ class RepairCLI(LightningCLI):
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``episode``: one place for rules and rendering, which training, demonstrations and evaluation share."""
+        """Add ``episode`` and ``rollout``.
+
+        One place for rules and rendering, which training, demonstrations and evaluation share, and one for how tasks
+        are played and paid: there a config laid over another can change one setting, in a list of callbacks it cannot.
+        """
         parser.add_class_arguments(EpisodeSettings, "episode")
+        parser.add_argument("--rollout.group_size", type=int, default=RolloutSettings().group_size)
+        parser.add_argument("--rollout.max_steps", type=int | None, default=None)
+        parser.add_class_arguments(SamplingSettings, "rollout.sampling")
+        parser.add_subclass_arguments(Reward, "rollout.reward", default={"class_path": "CompositeReward"})
 
     @override
     def before_instantiate_classes(self) -> None:
-        """Hand ``episode``, and the policy's directory as the tokenizer's, to every part that names no other."""
+        """Hand shared settings, and the policy's directory as the tokenizer's, to every part that names no other."""
         assert self.subcommand is not None
         config = self.config[self.subcommand]
+        self.save_config_kwargs["as_asked"] = config.clone()
         parts = [callback.init_args for callback in _as_list(config.trainer.callbacks) if "init_args" in callback]
         if config.data is not None:
             parts += [config.data.init_args, config.data.init_args.get("replay")]
-        shared = {"episode": config.episode, "tokenizer": config.model.init_args.policy.checkpoint}
+        shared = {
+            **vars(config.rollout),
+            "episode": config.episode,
+            "max_completion_tokens": config.rollout.sampling.max_completion_tokens,
+            "tokenizer": config.model.init_args.policy.checkpoint,
+        }
         for part in parts:
             for name, value in shared.items():
                 if part is not None and name in part and part[name] is None:

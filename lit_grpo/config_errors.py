@@ -20,6 +20,8 @@ import lightning.pytorch.strategies
 import yaml
 
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
+UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)$", re.MULTILINE)
+PARSER_KEY = re.compile(r'Parser key "([\w.]+)"')
 NOISE = re.compile(
     r"^(Does not validate against any|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
     r"|Not a valid subclass of|Subclass types expect one of|a class path \(str\)|a dict with)"
@@ -44,6 +46,8 @@ def explain(
         classes = {cls.__name__: cls for cls in [*configurable, *_lightning_classes()]}
         for path, known in unknown_keys(_trees(arguments), classes, top):
             return f"{path}: expected a known key, got {path.rpartition('.')[2]!r}{_nearest(path, known)}"
+    if (found := UNKNOWN_CLASS.search(message)) is not None:
+        return _unknown_class(".".join(PARSER_KEY.findall(message)), found[1], {cls.__name__ for cls in configurable})
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     return " ".join(line for line in lines if line and not NOISE.search(line))
 
@@ -111,18 +115,32 @@ def _trees(arguments: Sequence[str]) -> list[Any]:
 
 def _tree(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``model.optimizer.learning_rate`` as the config that would say it."""
-    first, *rest = key.split(".")
-    tree: Any = None
-    for part in reversed([part for part in rest if part != "init_args"]):
-        tree = {part: tree}
-    nodes = [config[first] for config in configs if first in config]
-    class_path = next((node["class_path"] for node in reversed(nodes) if "class_path" in node), None)
-    return {first: tree if class_path is None else {"class_path": class_path, "init_args": tree}}
+    first, *rest = [part for part in key.split(".") if part != "init_args"]
+    return {first: _branch(rest, [config[first] for config in configs if first in config])}
+
+
+def _branch(parts: Sequence[str], nodes: Sequence[Any]) -> dict[str, Any] | None:
+    """What is below a key, given what the configs have there: a class's arguments where the last of them names one."""
+    trees = [node for node in nodes if isinstance(node, dict)]
+    if not parts:
+        return None
+    name, *rest = parts
+    class_path = next((tree["class_path"] for tree in reversed(trees) if "class_path" in tree), None)
+    inside = [tree if class_path is None else tree.get("init_args") or {} for tree in trees]
+    branch: dict[str, Any] = {name: _branch(rest, [tree[name] for tree in inside if name in tree])}
+    return branch if class_path is None else {"class_path": class_path, "init_args": branch}
 
 
 def _lightning_classes() -> Iterator[type]:
     for module in (lightning.pytorch.callbacks, lightning.pytorch.loggers, lightning.pytorch.strategies):
         yield from (value for value in vars(module).values() if isinstance(value, type))
+
+
+def _unknown_class(path: str, name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else "name a class of another package with its module"
+    remark = ", which is of another kind" if name in close else f"; {hint}"
+    return f"{path}: expected the class_path of a class that fits there, got {name!r}{remark}"
 
 
 def _nearest(path: str, known: Iterable[str]) -> str:

@@ -30,7 +30,8 @@ from lit_grpo.environment.equivalence import differences
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.searchers import GreedySearcher, RandomSearcher
 from lit_grpo.reports.attack_page import Earnings, console_table, page
-from lit_grpo.rewards import RewardWeights, composite_reward
+from lit_grpo.rewards.components import RewardWeights
+from lit_grpo.rewards.composite import composite_reward
 
 MAX_STEPS = 5
 WEIGHTS = RewardWeights()
@@ -61,7 +62,7 @@ def make_fields(num_tasks: int, difficulties: Sequence[Difficulty], seed: int, s
 
 def reward(played: BaselineEpisode[Task]) -> float:
     """The reward of an episode, with the default weights."""
-    return composite_reward(played.score, WEIGHTS, MAX_STEPS).total
+    return composite_reward(played.score, WEIGHTS, MAX_STEPS)
 
 
 def finding(played: BaselineEpisode[Task], solver: HighsSolver) -> str | None:

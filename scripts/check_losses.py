@@ -59,7 +59,7 @@ KLS = {f"kl_{estimator}": estimator for estimator in KLEstimator}
 REDUCTIONS = {**{str(reduction): reduction for reduction in Reduction}, "mean": Reduction.SEQUENCE_MEAN}
 TRUNCATIONS = (MismatchRule.TOKEN_TRUNCATE, MismatchRule.SEQUENCE_TRUNCATE)
 REMARK = re.compile(r"\s*\(.*\)\s*$")
-ESTIMATORS = [estimator for estimator in AdvantageEstimator if estimator is not AdvantageEstimator.PER_COMPONENT]
+ESTIMATORS = [estimator for estimator in AdvantageEstimator if estimator.is_of_totals]
 
 
 class KLAlone(PolicyLoss):

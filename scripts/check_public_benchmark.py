@@ -21,14 +21,14 @@ CHECKS = ("loaded", "infeasible", "minimal", "reconstructed")
 
 def passed_checks(problem: PublicProblem, solver: HighsSolver) -> set[str]:
     """The names of the checks that the problem passes."""
-    passed = {"loaded"}
-    if solver.solve(problem.faulty).status is SolverStatus.INFEASIBLE:
+    passed, truth = {"loaded"}, problem.fault
+    if solver.solve(truth.faulty).status is SolverStatus.INFEASIBLE:
         passed.add("infeasible")
-        conflict = solver.conflict(problem.faulty)
-        if conflict is not None and is_irreducible(problem.faulty, conflict, solver):
+        conflict = solver.conflict(truth.faulty)
+        if conflict is not None and is_irreducible(truth.faulty, conflict, solver):
             passed.add("minimal")
-    objective = solver.solve(problem.original).objective
-    if objective is not None and math.isclose(objective, problem.original_objective, rel_tol=1e-3, abs_tol=1e-3):
+    objective = solver.solve(truth.original).objective
+    if objective is not None and math.isclose(objective, truth.original_objective, rel_tol=1e-3, abs_tol=1e-3):
         passed.add("reconstructed")
     return passed
 
@@ -40,7 +40,9 @@ def main() -> int:
     solver = HighsSolver()
     counts: Counter[tuple[str, str]] = Counter()
     for problem in read_public_benchmark(parser.parse_args().folder):
-        counts.update((kind, check) for kind in (problem.kind, "all") for check in passed_checks(problem, solver))
+        counts.update(
+            (kind, check) for kind in (problem.fault.kind.value, "all") for check in passed_checks(problem, solver)
+        )
     kinds = sorted({kind for kind, _ in counts} - {"all"})
     print(f"{'kind':<6}" + "".join(f"{check:>15}" for check in CHECKS))
     for kind in [*kinds, "all"]:

@@ -17,11 +17,12 @@ from lit_grpo.advantages import (
     batch_deviation,
     component_advantages,
     group_advantages,
+    success_advantages,
 )
 
 ONE_GROUP = torch.zeros(3, dtype=torch.int64)
-OF_REWARDS = [estimator for estimator in AdvantageEstimator if estimator is not AdvantageEstimator.PER_COMPONENT]
-"""PER_COMPONENT needs the components."""
+OF_REWARDS = [estimator for estimator in AdvantageEstimator if estimator.is_of_totals]
+"""PER_COMPONENT needs the components, SUCCESS the verified scores."""
 
 
 def doubles(*values: float) -> torch.Tensor:
@@ -135,8 +136,9 @@ def test_10_per_component_is_exactly_zero_without_spread_or_verdict() -> None:
 
 
 def test_11_rewards_without_components_are_refused() -> None:
-    with pytest.raises(ValueError, match="PER_COMPONENT"):
-        group_advantages(doubles(1, 0), torch.tensor([0, 0]), estimator=AdvantageEstimator.PER_COMPONENT)
+    for estimator in (AdvantageEstimator.PER_COMPONENT, AdvantageEstimator.SUCCESS):
+        with pytest.raises(ValueError, match=estimator.name):
+            group_advantages(doubles(1, 0), torch.tensor([0, 0]), estimator=estimator)
 
 
 def test_12_the_deviation_is_accurate_far_from_zero() -> None:
@@ -171,6 +173,8 @@ def test_13_two_ranks_are_one_batch(estimator: AdvantageEstimator) -> None:
 
     def compute(which: slice, *of_ranks: SumOverRanks) -> GroupAdvantages:
         index = groups[which] - groups[which][0]
+        if estimator is AdvantageEstimator.SUCCESS:
+            return success_advantages(components[which, 0] > 0.5, index)
         if estimator is AdvantageEstimator.PER_COMPONENT:
             return component_advantages(components[which], doubles(0.7, 0.3), index, None, *of_ranks)
         return group_advantages(components[which].sum(dim=1), index, None, estimator, *of_ranks)
@@ -183,3 +187,22 @@ def test_13_two_ranks_are_one_batch(estimator: AdvantageEstimator) -> None:
     alone = torch.cat([compute(slice(0, cut)).advantages, compute(slice(cut, 9)).advantages])
     is_of_batch = estimator in (AdvantageEstimator.BATCH, AdvantageEstimator.PER_COMPONENT)
     assert torch.allclose(alone, whole.advantages) != is_of_batch
+
+
+def test_14_rejection_sampling_by_hand() -> None:
+    # Three groups, in no order: 0 has successes 1 and 3 of its verified ones, 1 none, 2 nothing but successes.
+    groups = torch.tensor([0, 2, 0, 1, 0, 1, 0, 2])
+    successes = torch.tensor([True, True, False, False, True, True, True, True])
+    verified = torch.tensor([True, True, True, True, False, False, True, True])
+    result = success_advantages(successes, groups, verified)
+    assert result.advantages.tolist() == [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
+    assert result.advantages.dtype is torch.float64
+    # All of one sort teach something where that sort is success; a success without a verdict is none.
+    assert result.has_signal.tolist() == [True, False, True]
+
+
+def test_14_one_attempt_may_succeed_alone() -> None:
+    result = success_advantages(torch.tensor([False, True]), torch.tensor([0, 1]))
+    assert (result.advantages.tolist(), result.has_signal.tolist()) == ([0.0, 1.0], [False, True])
+    empty = torch.zeros(0, dtype=torch.int64)
+    assert success_advantages(empty.bool(), empty).has_signal.shape == (0,)

@@ -33,16 +33,14 @@ def config(folder: Path, tiny_checkpoint: Path) -> dict:
             "enable_model_summary": False,
             "num_sanity_val_steps": 0,
             "callbacks": [
-                {
-                    "class_path": "RolloutCallback",
-                    "init_args": {"group_size": 2, "sampling": {"max_completion_tokens": 4}},
-                },
-                {"class_path": "RepairEvaluation", "init_args": {"max_completion_tokens": 4}},
+                {"class_path": "RolloutCallback", "init_args": {}},
+                {"class_path": "RepairEvaluation"},
                 {"class_path": "ModelCheckpoint", "init_args": {"save_last": True}},
                 {"class_path": "ExportPolicy"},
             ],
         },
         "episode": {"max_steps": 2, "style": "COMPACT"},
+        "rollout": {"group_size": 2, "sampling": {"max_completion_tokens": 4}},
         "model": {
             "class_path": "GRPOModule",
             "init_args": {"policy": {"checkpoint": str(tiny_checkpoint)}, "loss": {"class_path": "ClippedLoss"}},
@@ -85,6 +83,11 @@ def complaint(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
         (("model", "init_args", "optimizer", "lerning_rate"), "model.init_args.optimizer.lerning_rate: expected"),
         (("data", "init_args", "tasks", "sise"), "data.init_args.tasks.sise: expected a known key, got 'sise'"),
         (("trainer", "callbacks", 0, "init_args", "group_sise"), "trainer.callbacks[0].init_args.group_sise: "),
+        (
+            ("rollout", "group_sise"),
+            "rollout.group_sise: expected a known key, got 'group_sise'; did you mean 'group_size'?",
+        ),
+        (("rollout", "sampling", "temprature"), "rollout.sampling.temprature: expected a known key"),
         (("episode", "max_step"), "episode.max_step: expected a known key, got 'max_step'; did you mean 'max_steps'?"),
     ],
 )
@@ -123,7 +126,7 @@ def test_what_makes_no_sense_is_one_line(
 def test_what_a_nested_class_refuses_is_said_alone(
     tree: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tree["trainer"]["callbacks"][0]["init_args"]["sampling"]["temperature"] = 0.0
+    tree["rollout"]["sampling"]["temperature"] = 0.0
     assert complaint(capsys, ["fit", "--config", write(tree, tmp_path)]).endswith("are all alike and teach nothing")
 
 

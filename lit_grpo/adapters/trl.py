@@ -17,7 +17,8 @@ from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.observation import ObservationStyle, instructions
 from lit_grpo.environment.scoring import RepairScore, score_episode
 from lit_grpo.environment.solver import Solver, SolverFailure
-from lit_grpo.rewards import RewardWeights, composite_reward
+from lit_grpo.rewards.components import RewardWeights
+from lit_grpo.rewards.composite import composite_reward
 from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 Message = Mapping[str, object]
@@ -121,7 +122,7 @@ def read_task(record: str) -> Task:
 
 def reward_of(score: RepairScore, weights: RewardWeights, max_steps: int) -> float | None:
     """The composite reward; None, TRL's "no reward", where the solver gave no verdict."""
-    return composite_reward(score, weights, max_steps).total if score.verified else None
+    return composite_reward(score, weights, max_steps) if score.verified else None
 
 
 def said(completion: Sequence[Message] | str) -> str:

@@ -17,7 +17,7 @@ from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
 from lit_grpo.environment.instructions import FULL_INSTRUCTIONS
 from lit_grpo.environment.scoring import score_episode
 from lit_grpo.environment.solver import Solver, SolverFailure
-from lit_grpo.rewards import RewardWeights
+from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 TOOL_INSTRUCTIONS = FULL_INSTRUCTIONS.partition("\n\n")[0] + (

@@ -7,6 +7,7 @@ a ModelCheckpoint that monitors ``val/guarded_FR@5`` does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.functional import Quantity
+from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
 from lit_grpo.metrics.repair import RepairMetrics
 from lit_grpo.metrics.results import RepairResults, write_run
+from lit_grpo.reports.benchmark_test import write_benchmark_test
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
@@ -55,10 +58,12 @@ class RepairEvaluation(Callback):
 
     Files: ``results.json``, ``scores.jsonl`` and ``episodes.jsonl`` in the run folder after `test`, in its folder
     ``validation`` after `validate`, and in ``validation/batch_NNNNNN`` during `fit`. With several ranks each writes the
-    episodes it played; the other two files are of all.
+    episodes it played; the other files are of all. A test on a benchmark adds those of reports/benchmark_test.py.
+    A task whose prompt does not fit the policy's context is not played and counts as not repaired (``too_long``).
 
     Args:
-        max_completion_tokens: Of a turn.
+        max_completion_tokens: Of a turn; the command line fills in that of the rollouts; None: the default of
+            SamplingSettings.
         temperature: 0 decodes greedily.
         seed: Of the draws, where the temperature is not 0.
         episode: Rules and rendering, those of training; the command line fills them in; None: the defaults.
@@ -67,14 +72,21 @@ class RepairEvaluation(Callback):
 
     def __init__(
         self,
-        max_completion_tokens: int = 64,
+        max_completion_tokens: int | None = None,
         temperature: float = 0.0,
         seed: int = 0,
         episode: EpisodeSettings | None = None,
         solver: SolverSettings | None = None,
     ) -> None:
-        sampling = SamplingSettings(temperature=temperature, max_completion_tokens=max_completion_tokens)
-        self.settings = RolloutSettings(group_size=1, sampling=sampling, episode=episode or EpisodeSettings())
+        sampling = SamplingSettings(temperature=temperature)
+        if max_completion_tokens is not None:
+            sampling = replace(sampling, max_completion_tokens=max_completion_tokens)
+        self.settings = RolloutSettings(
+            group_size=1,
+            sampling=sampling,
+            episode=episode or EpisodeSettings(),
+            leave_out_long_prompts=True,
+        )
         self.seed = seed
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
@@ -142,7 +154,12 @@ class RepairEvaluation(Callback):
     @override
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, log the numbers."""
-        results = self._write(trainer, self._folder(trainer))
+        folder, data = self._folder(trainer), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        results = self._write(trainer, folder)
+        is_benchmark = isinstance(data, HeldOutDataModule) and data.held_out.benchmark is not None
+        if is_benchmark and trainer.is_global_zero:
+            rules, intervals = self.settings.episode, self._metrics.settings
+            write_benchmark_test(folder, data.listed, self._solver, rules, intervals, get_console())
         pl_module.log_dict({f"test/{quantity}": _value(results, quantity) for quantity in LOGGED})
 
     @override
@@ -168,6 +185,8 @@ class RepairEvaluation(Callback):
         results = self._metrics.compute()
         if trainer.is_global_zero:
             write_run(folder, scored, results, self._metrics.settings)
+            for note in notes_of(scored):
+                get_console().print(note, style="yellow", markup=False)
         write_transcripts(folder / transcripts_file(trainer), self._groups, step=0)
         return results
 

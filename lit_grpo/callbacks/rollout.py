@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -16,26 +17,30 @@ from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
+from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file, transformers_engine
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.repairable import require_kinds_repairable
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
 from lit_grpo.modules.grpo import GRPOModule
-from lit_grpo.rewards import RewardWeights
+from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.estimation import require_components
 from lit_grpo.rollout.transcripts import write_transcripts
 
 METRICS = (
     "reward",
+    "trained_reward",
     "outcome",
     "diagnosis",
     "efficiency",
+    "faithful",
     "recovered",
     "turns",
     "truncated",
@@ -53,32 +58,43 @@ class RolloutCallback(Callback):
     """Collects a group of episodes per task with the policy's present weights.
 
     Args:
-        sampling: The distribution that turns are drawn from.
-        reward: Weights of the composite reward.
+        sampling: The distribution that turns are drawn from. The command line fills in this, the next three and
+            ``episode`` from its own ``rollout`` and ``episode``; None: the defaults of RolloutSettings.
+        reward: What trains.
         group_size: Attempts per task.
+        max_steps: Turns of an attempt; None: those of ``episode``.
         seed: Of the draws.
         transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
-        episode: Rules and rendering; the command line fills them in; None: the defaults.
+        episode: Rules and rendering.
         solver: Where programs are solved; None: in one worker process of this rank.
     """
 
     def __init__(
         self,
-        sampling: SamplingSettings,
-        reward: RewardWeights,
-        group_size: int = 8,
+        sampling: SamplingSettings | None = None,
+        reward: Reward | None = None,
+        group_size: int | None = None,
+        max_steps: int | None = None,
         seed: int = 0,
         transcripts_every: int = 10,
         episode: EpisodeSettings | None = None,
         solver: SolverSettings | None = None,
     ) -> None:
-        if sampling.temperature <= 0:
+        default = RolloutSettings()
+        rules = episode or default.episode
+        self.settings = RolloutSettings(
+            group_size=default.group_size if group_size is None else group_size,
+            sampling=sampling or default.sampling,
+            episode=rules if max_steps is None else replace(rules, max_steps=max_steps),
+            reward=reward or default.reward,
+        )
+        temperature = self.settings.sampling.temperature
+        if temperature <= 0:
             raise ValueError(
-                f"sampling.temperature: expected above 0 for training, got {sampling.temperature}; greedy attempts at "
-                "a task are all alike and teach nothing"
+                f"rollout.sampling.temperature: expected above 0 for training, got {temperature}; greedy attempts at a "
+                "task are all alike and teach nothing"
             )
-        self.settings = RolloutSettings(group_size, sampling, episode or EpisodeSettings(), reward)
         self.seed, self.transcripts_every = seed, transcripts_every
         self.engine = PolicyEngine(transformers_engine)
         """Shared with RepairEvaluation."""
@@ -93,6 +109,8 @@ class RolloutCallback(Callback):
             raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
         require_kinds_repairable(data.tasks.drawn_kinds, self.settings.episode)
         module.objective.require_group_size(self.settings.group_size)
+        if module.objective.advantage is AdvantageEstimator.PER_COMPONENT:
+            require_components(module.objective.advantage, self.settings.reward)
         share = data.num_tasks // trainer.world_size
         if share % module.updates_per_rollout:
             raise ValueError(
@@ -104,7 +122,8 @@ class RolloutCallback(Callback):
         rank_zero_info(
             f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
             f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
-            f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks."
+            f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks. "
+            f"Reward: {self.settings.reward.describe()}."
         )
 
     @override
@@ -126,13 +145,14 @@ class RolloutCallback(Callback):
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
 
-    def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
+    def collect(self, tasks: Sequence[GradedProblem], module: GRPOModule, step: int) -> list[EpisodeGroup]:
         """Play the tasks with the policy's present weights."""
         engine, conversation = self.engine.synced(module), self.engine.conversation(module)
         return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)
 
     def _log(self, module: GRPOModule, groups: list[EpisodeGroup], seconds: float) -> None:
         episodes = [episode for group in groups for episode in group.episodes]
+        unshaped = torch.tensor([[episode.reward.unshaped for episode in group.episodes] for group in groups])
         rewards = torch.tensor([[episode.reward.total for episode in group.episodes] for group in groups])
         verified = torch.tensor([[episode.score.verified for episode in group.episodes] for group in groups])
         statistics = reward_statistics(rewards, verified)
@@ -141,6 +161,7 @@ class RolloutCallback(Callback):
             "outcome": sum(episode.reward.outcome for episode in episodes) / num_episodes,
             "diagnosis": sum(episode.reward.diagnosis for episode in episodes) / num_episodes,
             "efficiency": sum(episode.reward.efficiency for episode in episodes) / num_episodes,
+            "faithful": sum(episode.score.faithful for episode in episodes) / num_episodes,
             "recovered": sum(episode.score.recovered for episode in episodes) / num_episodes,
             "turns": sum(len(episode.turns) for episode in episodes) / num_episodes,
             "truncated": sum(episode.truncated for episode in episodes) / num_episodes,
@@ -151,7 +172,8 @@ class RolloutCallback(Callback):
         num_turns = sum(len(episode.turns) for episode in episodes)
         num_inconclusive = sum(episode.score.inconclusive_turns for episode in episodes)
         self._metrics.update({"inconclusive": num_inconclusive / max(num_turns, 1)}, num_turns)
-        self._metrics.update({"reward": statistics.mean}, int(verified.sum()))
+        means = {"reward": unshaped[verified].double().mean().item(), "trained_reward": statistics.mean}
+        self._metrics.update(means, int(verified.sum()))
         self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
         if not math.isnan(statistics.std_within_groups):
             self._metrics.update({"std_within_groups": statistics.std_within_groups}, len(groups))

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.loops.progress import _ProcessedTracker
 from torch.utils.data import DataLoader, Dataset
 
-from lit_grpo.data.task import Task
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.packing import PromptGroup
 
 Item = TypeVar("Item")
@@ -30,7 +30,7 @@ class TaskBatch:
 
     __slots__ = ("demonstrations", "experience", "tasks")
 
-    def __init__(self, tasks: Sequence[Task], demonstrations: Sequence[PromptGroup] = ()) -> None:
+    def __init__(self, tasks: Sequence[GradedProblem], demonstrations: Sequence[PromptGroup] = ()) -> None:
         self.tasks = tuple(tasks)
         self.demonstrations = tuple(demonstrations)
         """To be replayed in this step."""

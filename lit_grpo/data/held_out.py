@@ -18,8 +18,9 @@ from typing_extensions import override
 from lit_grpo.data.batches import BatchStream, TaskBatch, consumed_batches
 from lit_grpo.data.dataset import TaskDataset
 from lit_grpo.data.suite import read_suite
-from lit_grpo.data.task import Split, Task, TaskSettings
+from lit_grpo.data.task import Split, TaskSettings
 from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.repairable import require_kinds_repairable, require_repairable
 
 
@@ -35,7 +36,8 @@ class HeldOutSettings:
     """Tasks played at once, over all ranks; no effect on the results."""
     seed: int = 0
     benchmark: Path | None = None
-    """JSONL of tasks to test on, or a folder of such files, instead of generated ones."""
+    """Tasks to test on instead of generated ones: JSONL, a folder of such files, or a folder in the published layout
+    of OR-Debug-Bench."""
 
     def __post_init__(self) -> None:
         if min(self.num_validation_tasks, self.num_test_tasks) < 0 or self.batch_size < 1:
@@ -55,32 +57,34 @@ class HeldOutDataModule(pl.LightningDataModule):
     def require_repairable(self, rules: EpisodeSettings, stage: str) -> None:
         """ValueError if these rules leave a task of the stage no room for its repair, before any is played."""
         if stage == "test" and self.held_out.benchmark is not None:
-            for task in self._listed:
+            for task in self.listed:
                 require_repairable(task.fault, rules)
         else:
             require_kinds_repairable(self.tasks.drawn_kinds, rules)
 
     @cached_property
-    def _listed(self) -> tuple[Task, ...]:
+    def listed(self) -> tuple[GradedProblem, ...]:
         """The tasks of the benchmark."""
         assert self.held_out.benchmark is not None
         return read_suite(self.held_out.benchmark)
 
     @override
-    def val_dataloader(self) -> BatchStream[Task, TaskBatch]:
+    def val_dataloader(self) -> BatchStream[GradedProblem, TaskBatch]:
         """Held-out tasks of the validation split."""
         tasks = TaskDataset(self.tasks, Split.VALIDATION, self.held_out.seed, keep=True)
         return self._evaluation_stream(tasks, self.held_out.num_validation_tasks)
 
     @override
-    def test_dataloader(self) -> BatchStream[Task, TaskBatch]:
+    def test_dataloader(self) -> BatchStream[GradedProblem, TaskBatch]:
         """Held-out tasks of the test split, or those of the benchmark."""
         if self.held_out.benchmark is None:
             tasks = TaskDataset(self.tasks, Split.TEST, self.held_out.seed, keep=True)
             return self._evaluation_stream(tasks, self.held_out.num_test_tasks)
-        return self._evaluation_stream(_Listed(self._listed), len(self._listed))
+        return self._evaluation_stream(_Listed(self.listed), len(self.listed))
 
-    def _evaluation_stream(self, tasks: Dataset[Task], num_tasks: int) -> BatchStream[Task, TaskBatch]:
+    def _evaluation_stream(
+        self, tasks: Dataset[GradedProblem], num_tasks: int
+    ) -> BatchStream[GradedProblem, TaskBatch]:
         rank, world_size = self.ranks()
         share = range(rank, num_tasks, world_size)
         size = max(1, self.held_out.batch_size // world_size)
@@ -106,10 +110,10 @@ class HeldOutDataModule(pl.LightningDataModule):
         return consumed_batches(self.trainer)
 
 
-class _Listed(Dataset[Task]):
-    def __init__(self, tasks: Sequence[Task]) -> None:
+class _Listed(Dataset[GradedProblem]):
+    def __init__(self, tasks: Sequence[GradedProblem]) -> None:
         self._tasks = tasks
 
     @override
-    def __getitem__(self, index: int) -> Task:
+    def __getitem__(self, index: int) -> GradedProblem:
         return self._tasks[index]

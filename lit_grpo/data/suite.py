@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark
-from lit_grpo.data.task import GENERATOR_VERSION, Task
+from lit_grpo.data.task import GENERATOR_VERSION
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.faults import FaultKind, kinds_of
+from lit_grpo.environment.ground_truth import GradedProblem
+from lit_grpo.environment.public_benchmark import is_public_benchmark, read_public_benchmark
 
 STUDY_KINDS = (FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.COEFFICIENT, FaultKind.RIGHT_HAND_SIDE)
 """The subset named *study*: with the three difficulties, the twelve cells that the literature's study reports."""
@@ -105,19 +107,23 @@ class Manifest:
         _replace(self.folder / MANIFEST_FILE, (json.dumps(document, indent=2) + "\n").encode())
 
 
-def read_suite(path: Path) -> tuple[Task, ...]:
-    """The tasks of a benchmark file, or of all the ``.jsonl`` files in a folder, in the order of their names.
+def read_suite(path: Path) -> tuple[GradedProblem, ...]:
+    """The tasks of a benchmark file, or of all the ``.jsonl`` files in a folder, in the order of their names; or the
+    problems of a folder in the published layout of OR-Debug-Bench.
 
     Raises:
         BenchmarkError: No file in the folder, a line that holds no task, or a task that occurs twice.
+        ProgramError: A problem in the published layout that cannot be read.
     """
+    if is_public_benchmark(path):
+        return _read_public(path)
     if not path.is_dir():
         return read_benchmark(path)
     files = sorted(path.glob("*.jsonl"))
     if not files:
         raise BenchmarkError(f"{path}: expected .jsonl files of tasks, got none; see scripts/make_benchmark.py")
     place: dict[str, Path] = {}
-    tasks: list[Task] = []
+    tasks: list[GradedProblem] = []
     for file in files:
         for task in read_benchmark(file):
             if task.id in place:
@@ -125,6 +131,16 @@ def read_suite(path: Path) -> tuple[Task, ...]:
             place[task.id] = file
             tasks.append(task)
     return tuple(tasks)
+
+
+def _read_public(folder: Path) -> tuple[GradedProblem, ...]:
+    problems = tuple(read_public_benchmark(folder))
+    num_ids = len({problem.id for problem in problems})
+    if not problems or num_ids < len(problems):
+        raise BenchmarkError(
+            f"{folder}: expected problems, each once, got {len(problems)} with {num_ids} different ids"
+        )
+    return problems
 
 
 def _replace(path: Path, content: bytes) -> None:

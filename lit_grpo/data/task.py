@@ -23,7 +23,7 @@ from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.solver import Solver
 from lit_grpo.environment.specification import RepairProblem, Specification
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Of the tasks that a seed yields: a change of domains or faults that changes them raises it."""
 
 MAX_ATTEMPTS = 200

@@ -27,12 +27,11 @@ from lit_grpo.environment.edits import (
 )
 from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeRecord, EpisodeSettings
-from lit_grpo.environment.faults import FaultyProgram
+from lit_grpo.environment.ground_truth import GradedProblem, GroundTruth
 from lit_grpo.environment.program import Element, LinearProgram, Sense, VariableType
 from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.environment.scoring import RepairScore, score_episode
 from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, Solver, Violation
-from lit_grpo.environment.specification import RepairProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class BaselineView:
     """Of the program as it stands; None if it has none that could be found."""
     turn: int
     """Turns taken so far."""
-    fault: FaultyProgram
+    fault: GroundTruth
     """The ground truth: for the informed policies alone."""
     solver: Solver
 
@@ -166,25 +165,6 @@ BASELINES: tuple[BaselinePolicy, ...] = (
     Oracle(),
 )
 """In the order of the tables."""
-
-
-class GradedProblem(Protocol):
-    """A problem with its ground truth, as data/task.py's `Task` is."""
-
-    @property
-    def id(self) -> str:
-        """Identifies the content."""
-        ...
-
-    @property
-    def problem(self) -> RepairProblem:
-        """What the agent sees."""
-        ...
-
-    @property
-    def fault(self) -> FaultyProgram:
-        """The ground truth."""
-        ...
 
 
 TaskT = TypeVar("TaskT", bound=GradedProblem)

@@ -45,7 +45,8 @@ class IndependentConflicts:
     are in all of them were taken out one by one, and the rest stayed infeasible."""
 
     conflicts: tuple[Conflict, ...]
-    """For each faulty element in order, a conflict that holds it and no other faulty element."""
+    """For each faulty element in order, a conflict that holds it and no other faulty element: the canonical one of that
+    fault alone, wherever the other elements stand among their like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Cascade:
     every conflict, before and after, holds it."""
 
     revealed: Conflict
-    """The canonical conflict once the first is restored: it holds both faulty elements, and the first conflict did
-    not hold the second."""
+    """The canonical conflict once the first is restored: it holds both faulty elements. The first conflict did not hold
+    the second, and would not wherever that stood among its like."""
     objective_without: float
     """Optimum with the first element taken out instead, integrality included."""
 

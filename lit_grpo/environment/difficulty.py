@@ -15,10 +15,11 @@ suspects, 2 variables      at most 2   3            4
 =========================  ==========  ===========  =======================
 
 The *others* are the true elements of the canonical conflict: whoever reads the specification has so many requirements
-to clear beside the faulty one, and each is one more that can be misread. A distant cause (kind F) has a conflict of at
-least 5 elements by definition. An added row that contradicts bounds alone, or one other row, is soon found by whoever
-deletes a row of the conflict. Two variables make conflicts of at most three elements (Helly's theorem), so that there
-the decoys among the others (decoys.py) are counted once more: the *suspects*, at most 4.
+to clear beside the faulty one, and each is one more that can be misread. Of several independent faults (kind E) each
+one's own conflict is measured. A distant cause (kind F) has a conflict of at least 5 elements by definition. An added
+row that contradicts bounds alone, or one other row, is soon found by whoever deletes a row of the conflict. Two
+variables make conflicts of at most three elements (Helly's theorem), so that there the decoys among the others
+(decoys.py) are counted once more: the *suspects*, at most 4.
 
 In a program of another size than the difficulty's own the limits give way to what is attainable there: at least half as
 many others as variables are always enough, and 2 fewer than that (kind F: both with 3 more) are never too many.

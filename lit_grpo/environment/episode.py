@@ -6,6 +6,7 @@ Called by rollout/collect.py and baselines.py. Single use: `step(text)` until `s
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from lit_grpo.environment.actions import (
     Action,
@@ -46,7 +47,7 @@ class RepairEpisode:
     def __init__(self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings) -> None:
         """Find the first conflict; ValueError if the program is not infeasible, SolverFailure if the solver breaks."""
         self._begin(problem, TurnSolver(solver), settings, _require_infeasible(problem.program, solver))
-        self.observation = initial_observation(problem, self.first_conflict, settings.style)
+        self.observation = self._first_observation()
 
     def another(self) -> RepairEpisode:
         """A fresh episode on the same problem: the first conflict and observation are computed once per group."""
@@ -60,7 +61,7 @@ class RepairEpisode:
         """An episode that is over before its first turn, because the solver broke on the program as it was given."""
         episode = cls.__new__(cls)
         episode._begin(problem, TurnSolver(solver), settings, None)
-        episode.observation = initial_observation(problem, None, settings.style)
+        episode.observation = episode._first_observation()
         episode.stop_reason = StopReason.SOLVER_FAILED
         return episode
 
@@ -75,7 +76,7 @@ class RepairEpisode:
         self._touched: dict[Element, None] = {}
         self._steps: list[StepOutcome] = []
         self._num_malformed = 0
-        self._first_names = conflict_names(first_conflict, settings.style)
+        self._first_names = conflict_names(first_conflict, settings.style) if settings.show_conflict else ""
         self._go_back()
 
     def _go_back(self) -> None:
@@ -144,6 +145,9 @@ class RepairEpisode:
 
     def _act(self, move: Move) -> StepOutcome:
         match move.action:
+            case GetConflict() if not self._settings.show_conflict:
+                reason = "the conflict is not shown in these episodes"
+                return self._unchanged(move, TurnResult.REFUSED, self._refusal("conflict hidden", reason))
             case GetConflict():
                 return self._unchanged(move, TurnResult.INFORMED, self._conflict_text())
             case Inspect(name=name):
@@ -190,7 +194,7 @@ class RepairEpisode:
         answers = inspect(self.program, name, self._solver)
         if not answers:
             return self._unknown_name(move, f"expected the name of a row or a variable, got {name!r}")
-        text = inspection_observation(answers, self.program, self._settings.style)
+        text = inspection_observation(answers, self.program, self._settings.style, self._settings.show_conflict)
         return self._unchanged(move, TurnResult.INFORMED, text)
 
     def _unchanged(self, move: Move | Malformed, result: TurnResult, observation: str) -> StepOutcome:
@@ -200,6 +204,11 @@ class RepairEpisode:
         return self._unchanged(move, TurnResult.REFUSED, self._refusal("unknown name", reason))
 
     # --- what is shown --------------------------------------------------------------------------------------------
+
+    def _first_observation(self) -> str:
+        problem, rules = self._problem, self._settings
+        shown = problem if rules.show_specification else replace(problem, specification=None)
+        return initial_observation(shown, self.first_conflict, rules.style, rules.show_conflict)
 
     def _refusal(self, word: str, reason: str) -> str:
         return refusal_observation(word, reason, self._settings.style)
@@ -211,7 +220,7 @@ class RepairEpisode:
 
     def _conflict_after_edit(self, status: SolverStatus, was_undone: bool) -> str:
         is_last = len(self._steps) + 1 >= self._settings.max_steps
-        if status is not SolverStatus.INFEASIBLE or is_last:
+        if status is not SolverStatus.INFEASIBLE or is_last or not self._settings.show_conflict:
             return ""
         return self._first_names if was_undone else self._conflict_text()
 

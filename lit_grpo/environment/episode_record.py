@@ -23,6 +23,8 @@ class StopReason(StrEnum):
     TOKEN_LIMIT = "token_limit"
     MALFORMED_LIMIT = "malformed_limit"
     SOLVER_FAILED = "solver_failed"
+    PROMPT_LIMIT = "prompt_limit"
+    """The first prompt does not fit the policy's context together with a turn: none was played."""
 
 
 class TurnResult(StrEnum):
@@ -33,7 +35,7 @@ class TurnResult(StrEnum):
     INFORMED = "informed"
     """A question was answered, no edit was made (get_conflict, inspect, restore, submit)."""
     REFUSED = "refused"
-    """Well-formed, but about an unknown name or with a refused number."""
+    """Well-formed, but about an unknown name, with a refused number, or asking for a hidden conflict."""
     MALFORMED = "malformed"
     FAILED = "failed"
     """The solver broke: there is no verdict on this turn."""
@@ -50,6 +52,10 @@ class EpisodeSettings:
     undo_if_still_infeasible: bool = False
     """Take back an edit after which the program is not optimal (apt for single faults)."""
     style: ObservationStyle = ObservationStyle.FULL
+    show_conflict: bool = True
+    """Whether the agent is told anything of the solver's conflict, asked for or not."""
+    show_specification: bool = True
+    """Whether the agent is shown the specification; hidden, a task looks like a program that has none."""
 
     def __post_init__(self) -> None:
         for name, value in (("max_steps", self.max_steps), ("max_malformed", self.max_malformed)):

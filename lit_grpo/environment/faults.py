@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from lit_grpo.environment.actions import AgentEdit
 from lit_grpo.environment.certificates import (
     LEAST_VIOLATION,
     Certificate,
@@ -30,13 +29,14 @@ from lit_grpo.environment.fault_candidates import (
     sense_candidates,
 )
 from lit_grpo.environment.fault_kinds import FaultKind, kinds_of
+from lit_grpo.environment.ground_truth import GroundTruth
 from lit_grpo.environment.kinds.ambiguous import ambiguous_faults
 from lit_grpo.environment.kinds.bound_conflict import bound_conflict_faults
 from lit_grpo.environment.kinds.cascade import cascade_faults
 from lit_grpo.environment.kinds.distant import distant_faults
 from lit_grpo.environment.kinds.multiple import multiple_faults
 from lit_grpo.environment.kinds.plain import plain_faults
-from lit_grpo.environment.program import Element, LinearProgram
+from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.solver import Solver, SolverStatus
 
 __all__ = [
@@ -60,18 +60,10 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class FaultyProgram:
-    """A true program, the faulty one made from it, and the ground truth of the difference."""
+class FaultyProgram(GroundTruth):
+    """A true program and the faulty one made from it, certified: before the last edit of ``inverse``, each of another
+    element, it stays infeasible."""
 
-    kind: FaultKind
-    difficulty: Difficulty
-    original: LinearProgram
-    faulty: LinearProgram
-    inverse: tuple[AgentEdit, ...]
-    """Applied to ``faulty`` in this order they give ``original``, exactly; before the last it stays infeasible."""
-    faulty_elements: tuple[Element, ...]
-    """What each of them acts on."""
-    original_objective: float
     certificate: Certificate
 
 

@@ -16,7 +16,7 @@ from random import Random
 from lit_grpo.environment.actions import AgentEdit
 from lit_grpo.environment.difference import elements_of, random_slip
 from lit_grpo.environment.edits import SetBounds, SetCoefficient, SetRhs, SetSense, SetType, apply
-from lit_grpo.environment.faults import FaultyProgram
+from lit_grpo.environment.ground_truth import GroundTruth
 from lit_grpo.environment.program import Constraint, LinearProgram, Sense, Variable, VariableType
 
 ACCURACY = 0.8
@@ -39,7 +39,7 @@ class NoisyReader:
         if not 0 <= self.accuracy <= 1:
             raise ValueError(f"expected accuracy in [0, 1], got {self.accuracy}; it is a share of sentences")
 
-    def read(self, fault: FaultyProgram) -> LinearProgram:
+    def read(self, fault: GroundTruth) -> LinearProgram:
         """The program that the specification asks for, as this reader understands it.
 
         A row that no sentence asks for is noticed with the same probability, otherwise taken for asked for.

@@ -52,14 +52,19 @@ def instructions(style: ObservationStyle) -> str:
     return FULL_INSTRUCTIONS if style is ObservationStyle.FULL else ""
 
 
-def initial_observation(problem: RepairProblem, conflict: Conflict | None, style: ObservationStyle) -> str:
-    """The program, its specification if there is one, and its conflict (None: the search for it hit a limit)."""
+def initial_observation(
+    problem: RepairProblem, conflict: Conflict | None, style: ObservationStyle, show_conflict: bool = True
+) -> str:
+    """The program, its specification if there is one, and its conflict (None: the search for it hit a limit).
+
+    With a hidden conflict the elements stand in the program's order: the text is the same whatever the conflict is.
+    """
     if style is ObservationStyle.COMPACT:
-        return _compact_problem(problem, conflict)
+        return _compact_problem(problem, conflict if show_conflict else Conflict(()))
     parts = ["The solver reports: infeasible.", _full_model(problem.program)]
     if problem.specification is not None:
         parts.append(_full_specification(problem.program, problem.specification))
-    return "\n\n".join([*parts, _full_conflict(problem.program, conflict)])
+    return "\n\n".join([*parts, _full_conflict(problem.program, conflict) if show_conflict else "Conflict: not shown."])
 
 
 # --- after a turn -------------------------------------------------------------------------------------------------
@@ -87,7 +92,7 @@ def conflict_text(program: LinearProgram, conflict: Conflict | None, style: Obse
         return _full_conflict(program, conflict)
     if conflict is None:
         return "conflict unknown"
-    algebra = _algebra(program)
+    algebra = algebra_of(program)
     return "\n".join(f"{marker} {_name(element)} {algebra[element]}" for element, marker in _markers(conflict).items())
 
 
@@ -104,20 +109,22 @@ def refusal_observation(word: str, explanation: str, style: ObservationStyle) ->
     return word if style is ObservationStyle.COMPACT else f"{word}: {explanation}. A step was spent."
 
 
-def inspection_observation(answers: Iterable[Inspection], program: LinearProgram, style: ObservationStyle) -> str:
-    """What `inspect` found out."""
-    algebra = _algebra(program)
+def inspection_observation(
+    answers: Iterable[Inspection], program: LinearProgram, style: ObservationStyle, show_violation: bool = True
+) -> str:
+    """What `inspect` found out. What is violated lies in a conflict, so it is hidden where that is."""
+    algebra = algebra_of(program)
     lines: list[str] = []
     for answer in answers:
         low, high = _bound(answer.low), _bound(answer.high)
         violation = "unknown" if answer.violation is None else number_text(answer.violation)
         if style is ObservationStyle.COMPACT:
-            lines.append(f"{_name(answer.element)} {low} .. {high} violation {violation}")
+            text = f"{_name(answer.element)} {low} .. {high}"
+            lines.append(text + (f" violation {violation}" if show_violation else ""))
         else:
-            lines.append(
-                f"{answer.element}  {algebra[answer.element]}\n  range within the bounds: {low} .. {high}; "
-                f"violation in a smallest relaxation of the program: {violation}"
-            )
+            text = f"{answer.element}  {algebra[answer.element]}\n  range within the bounds: {low} .. {high}"
+            shown = f"; violation in a smallest relaxation of the program: {violation}"
+            lines.append(text + (shown if show_violation else ""))
     return "\n".join(lines)
 
 
@@ -163,7 +170,7 @@ def _variable(variable: Variable) -> str:
     return f"{_bound(variable.lower)} .. {_bound(variable.upper)}{kind}"
 
 
-def _algebra(program: LinearProgram) -> dict[Element, str]:
+def algebra_of(program: LinearProgram) -> dict[Element, str]:
     """Every element's algebra, rows before variables."""
     rows = {
         row_element(c.name): f"{_linear(c.terms)} {c.sense.value} {number_text(c.rhs)}" for c in program.constraints
@@ -184,7 +191,7 @@ def _sentences(specification: Specification | None, known: Iterable[Element]) ->
 
 
 def _compact_problem(problem: RepairProblem, conflict: Conflict | None) -> str:
-    algebra = _algebra(problem.program)
+    algebra = algebra_of(problem.program)
     sentences = _sentences(problem.specification, algebra)
     markers = _markers(conflict) if conflict is not None else {}
     order = [*markers, *(element for element in algebra if element not in markers)]
@@ -202,12 +209,12 @@ def _beside(text: str | None, name: str = "") -> str:
 
 
 def _full_model(program: LinearProgram) -> str:
-    algebra = _algebra(program)
+    algebra = algebra_of(program)
     return "\n".join(["Model:", f"  {_objective(program)}", *(f"  {e}  {text}" for e, text in algebra.items())])
 
 
 def _full_specification(program: LinearProgram, specification: Specification) -> str:
-    known = _algebra(program)
+    known = algebra_of(program)
     lines = [f"  [{s.about}] {s.text}" if s.about in known else f"  {s.text}" for s in specification.sentences]
     return "\n".join(["Specification, what the model is meant to say:", *lines])
 
@@ -215,6 +222,6 @@ def _full_specification(program: LinearProgram, specification: Specification) ->
 def _full_conflict(program: LinearProgram, conflict: Conflict | None) -> str:
     if conflict is None:
         return "Conflict: unknown, the search for it hit a limit."
-    algebra = _algebra(program)
+    algebra = algebra_of(program)
     lines = [f"  {m.element}  {algebra[m.element]}{_MEANING[m.part]}" for m in conflict.members]
     return "\n".join(["Conflict, requirements that cannot hold together, none of them superfluous:", *lines])

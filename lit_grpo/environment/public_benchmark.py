@@ -1,9 +1,9 @@
 """Problems in the published layout of OR-Debug-Bench (arXiv 2601.21008): a ``dataset.json`` and MPS files.
 
-Called by the external evaluation and scripts/check_public_benchmark.py. Rows and variables are renamed by position,
+Called by data/suite.py and scripts/check_public_benchmark.py. Rows and variables are renamed by position,
 because the published names give the fault away (``_saboteur_...``, ``_force_...``). The model before the fault is not
 published: it is made here from the sentence that says how to repair. The published conflict is not read: it is one
-of several, so it is found anew.
+of several, so it is found anew. Kind and difficulty are as published; nothing certifies them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lit_grpo.environment.actions import AgentEdit
+from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.edits import (
     DropRow,
-    Edit,
     SetBounds,
     SetCoefficient,
     SetRhs,
@@ -26,31 +27,41 @@ from lit_grpo.environment.edits import (
     apply_all,
     edited_element,
 )
+from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.ground_truth import GroundTruth
 from lit_grpo.environment.io import read_program
-from lit_grpo.environment.program import Constraint, Element, LinearProgram, ProgramError, Variable, VariableType
+from lit_grpo.environment.program import Constraint, LinearProgram, ProgramError, Variable, VariableType
+from lit_grpo.environment.specification import RepairProblem
 
+INDEX_FILE = "dataset.json"
+PUBLIC_DOMAIN = "published"
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
 
 
 @dataclass(frozen=True, slots=True)
 class PublicProblem:
-    """One published problem, with neutral names and its implied ground truth."""
+    """One published problem, with neutral names and its implied ground truth: a `GradedProblem`."""
 
-    problem_id: str
-    kind: str
-    """Letter of the fault kind, A to I."""
-    difficulty: str
-    """As published: easy, medium or hard."""
-    faulty: LinearProgram
-    """Rows ``c1, c2, ...`` and variables ``x1, x2, ...`` in the file's order."""
-    original: LinearProgram
-    """The model before the fault."""
-    inverse: tuple[Edit, ...]
-    """Applied to ``faulty`` they give ``original``."""
-    target_elements: tuple[Element, ...]
-    """The elements that the inverse acts on, each once."""
-    original_objective: float
-    """As published; the original's optimum agrees to 1e-3 relative (integer ones were published with a gap)."""
+    id: str
+    """As published."""
+    fault: GroundTruth
+    """Rows ``c1, c2, ...`` and variables ``x1, x2, ...`` in the file's order; ``original_objective`` is as published,
+    and the original's optimum agrees to 1e-3 relative (integer ones were published with a gap)."""
+
+    @property
+    def domain(self) -> str:
+        """One for all: the programs are drawn at random and mean nothing."""
+        return PUBLIC_DOMAIN
+
+    @property
+    def problem(self) -> RepairProblem:
+        """Without a specification, since none is published."""
+        return RepairProblem(self.fault.faulty)
+
+
+def is_public_benchmark(path: Path) -> bool:
+    """Whether a folder has the published layout."""
+    return (path / INDEX_FILE).is_file()
 
 
 def read_public_benchmark(folder: Path | str) -> Iterator[PublicProblem]:
@@ -60,7 +71,7 @@ def read_public_benchmark(folder: Path | str) -> Iterator[PublicProblem]:
         ProgramError: No ``dataset.json``, a file that cannot be read, or a problem that says its repair otherwise.
     """
     folder = Path(folder)
-    index = folder / "dataset.json"
+    index = folder / INDEX_FILE
     if not index.is_file():
         raise ProgramError(f"{folder}: expected a folder that holds dataset.json and models, got none; check the path")
     try:
@@ -105,16 +116,25 @@ def _problem(folder: Path, record: _Record) -> PublicProblem:
     published = read_program(_model_path(folder, record.model_file))
     names = _NeutralNames(record.problem_id, published)
     faulty, inverse = names.renamed(published), _inverse(names, published, record)
-    return PublicProblem(
-        problem_id=record.problem_id,
-        kind=record.kind,
-        difficulty=record.difficulty,
-        faulty=faulty,
+    truth = GroundTruth(
+        kind=FaultKind(record.kind),
+        difficulty=_difficulty(record),
         original=apply_all(faulty, inverse),
+        faulty=faulty,
         inverse=inverse,
-        target_elements=tuple(dict.fromkeys(edited_element(edit) for edit in inverse)),
+        faulty_elements=tuple(dict.fromkeys(edited_element(edit) for edit in inverse)),
         original_objective=record.original_objective,
     )
+    return PublicProblem(record.problem_id, truth)
+
+
+def _difficulty(record: _Record) -> Difficulty:
+    if record.difficulty not in set(Difficulty):
+        raise ProgramError(
+            f"{record.problem_id}: expected a difficulty of {', '.join(Difficulty)}, got {record.difficulty!r}; "
+            "leave the problem out"
+        )
+    return Difficulty(record.difficulty)
 
 
 def _model_path(folder: Path, model_file: str) -> Path:
@@ -162,7 +182,7 @@ class _NeutralNames:
         return names[published]
 
 
-def _inverse(names: _NeutralNames, published: LinearProgram, record: _Record) -> tuple[Edit, ...]:
+def _inverse(names: _NeutralNames, published: LinearProgram, record: _Record) -> tuple[AgentEdit, ...]:
     """The edits that the published repair amounts to, per kind of fault."""
     target, fix = record.target_name, record.ground_truth_fix
     match record.kind:
@@ -189,7 +209,7 @@ def _inverse(names: _NeutralNames, published: LinearProgram, record: _Record) ->
             raise ProgramError(f"{record.problem_id}: expected a fault kind A to I, got {record.kind!r}; leave it out")
 
 
-def _restored_variable(names: _NeutralNames, record: _Record) -> tuple[Edit, ...]:
+def _restored_variable(names: _NeutralNames, record: _Record) -> tuple[AgentEdit, ...]:
     """The published sentence always says INTEGER; the models before the fault were continuous unless mixed-integer."""
     is_integer = record.problem_id.startswith("mip_")
     variable = names.variable(record.target_name)

@@ -17,7 +17,7 @@ from lit_grpo.environment.baselines import BaselineView
 from lit_grpo.environment.difference import elements_of, true_edits
 from lit_grpo.environment.edits import apply, edited_element
 from lit_grpo.environment.faithful import differing_elements, is_faithful
-from lit_grpo.environment.faults import FaultyProgram
+from lit_grpo.environment.ground_truth import GroundTruth
 from lit_grpo.environment.noisy_reader import NoisyReader
 from lit_grpo.environment.program import Element, LinearProgram
 from lit_grpo.environment.relaxation import linear_relaxation
@@ -106,7 +106,7 @@ def reference_policies(reading: int) -> tuple[ReferencePolicy, ...]:
     return NoisyOracle(reader), OneStepSearcher(reader), FiveStepSearcher(reader)
 
 
-def repairs(policy: ReferencePolicy, fault: FaultyProgram, solver: Solver, rng: random.Random) -> bool:
+def repairs(policy: ReferencePolicy, fault: GroundTruth, solver: Solver, rng: random.Random) -> bool:
     """Whether the policy repairs faithfully within five steps: the FR@5 of one episode, without its texts.
 
     An element that is corrected wrongly is never touched again, so then the answer is known; what the episode would go

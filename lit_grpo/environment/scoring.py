@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lit_grpo.environment.episode_record import EpisodeRecord, StopReason, TurnResult
 from lit_grpo.environment.faithful import differing_elements, is_faithful
-from lit_grpo.environment.faults import FaultyProgram
+from lit_grpo.environment.ground_truth import GroundTruth
 from lit_grpo.environment.program import Element
 from lit_grpo.environment.solver import ConflictPart, Solver, SolverFailure, SolverStatus
 from lit_grpo.environment.turn_solver import TurnSolver
@@ -37,10 +37,12 @@ class RepairScore:
     steps: int
     """Turns taken; if recovered, the turn that recovered. At least 1."""
     min_steps: int
-    """The certificate's smallest number of steps."""
+    """The number of edits that make the original again."""
     diagnosis: DiagnosisScore
-    iis_recall: float
-    """DA_iis of the literature: share of the first conflict's rows that were acted on."""
+    iis_rows: int
+    """Rows of the first conflict; 0 if it is unknown or holds bounds alone."""
+    iis_hits: int
+    """How many of them were acted on."""
     edits: int
     """Elements in which the final program differs from the original."""
     drift: float | None
@@ -51,7 +53,7 @@ class RepairScore:
     """False only when the solver's infrastructure failed: such an episode is excluded from advantages."""
 
 
-def score_episode(record: EpisodeRecord, fault: FaultyProgram, solver: Solver) -> RepairScore:
+def score_episode(record: EpisodeRecord, fault: GroundTruth, solver: Solver) -> RepairScore:
     """The score of a finished episode. The solver is asked only whether a superfluous row is redundant."""
     recovered = record.stop_reason is StopReason.RECOVERED
     verified = record.stop_reason is not StopReason.SOLVER_FAILED
@@ -59,13 +61,15 @@ def score_episode(record: EpisodeRecord, fault: FaultyProgram, solver: Solver) -
         faithful = recovered and is_faithful(record.final_program, fault.original, TurnSolver(solver))
     except SolverFailure:
         faithful, verified = False, False
+    rows = _conflict_rows(record)
     return RepairScore(
         recovered=recovered,
         faithful=faithful,
         steps=max(1, len(record.steps)),
         min_steps=len(fault.inverse),
         diagnosis=diagnosis_score(record.diagnosis, fault.faulty_elements),
-        iis_recall=_iis_recall(record),
+        iis_rows=len(rows),
+        iis_hits=len(rows & set(record.touched)),
         edits=len(differing_elements(record.final_program, fault.original)),
         drift=_drift(record.final_objective, fault.original_objective) if recovered else None,
         malformed_turns=sum(step.result is TurnResult.MALFORMED for step in record.steps),
@@ -90,11 +94,9 @@ def diagnosis_score(stated: Iterable[Element], truth: Iterable[Element]) -> Diag
     return DiagnosisScore(precision, recall, f1, stated_set == true_set)
 
 
-def _iis_recall(record: EpisodeRecord) -> float:
-    """0 where the first conflict is unknown or holds no row: there is nothing to find."""
+def _conflict_rows(record: EpisodeRecord) -> set[Element]:
     members = record.first_conflict.members if record.first_conflict is not None else ()
-    rows = {member.element for member in members if member.part is ConflictPart.ROW}
-    return len(rows & set(record.touched)) / len(rows) if rows else 0.0
+    return {member.element for member in members if member.part is ConflictPart.ROW}
 
 
 def _drift(objective: float | None, original: float) -> float:

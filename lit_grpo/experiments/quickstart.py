@@ -20,15 +20,15 @@ from rich.console import Console
 
 from lit_grpo.data.benchmark import read_benchmark, write_benchmark
 from lit_grpo.data.task import Split, TaskSettings, generate_task
-from lit_grpo.environment.baselines import BASELINES, run_baseline
+from lit_grpo.environment.baselines import BASELINES
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.experiments.arms import ARMS, BASE, CONFIGS, Arm, ArmFailed, ArmRun
 from lit_grpo.metrics.bootstrap import BootstrapSettings
-from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
+from lit_grpo.reports.policies import scores_of
 from lit_grpo.reports.report import REPORT_FILE, write_report
 
 MAIN_ARMS = ("sft", "sft_compute_matched", "sft_grpo")
@@ -113,8 +113,7 @@ def score_trivial_policies(folder: Path, benchmark: Path) -> None:
         if (folder / policy.name / RESULTS_FILE).is_file():
             continue
         tasks = tasks or read_benchmark(benchmark)
-        episodes = run_baseline(policy, tasks, solver, EPISODE, seed=0)
-        scored = [ScoredTask.of(played.task, played.record.stop_reason, played.score) for played in episodes]
+        scored = scores_of(policy, tasks, solver, EPISODE, seed=0)
         write_run(folder / policy.name, scored, results_of(scored))
 
 

@@ -16,6 +16,7 @@ ADVANTAGES = {
     AdvantageEstimator.PER_COMPONENT: (
         "weighted sum of the reward's components, each normalised in its group, over the rollout's standard deviation"
     ),
+    AdvantageEstimator.SUCCESS: "1 for a verified faithful episode, 0 for any other, whatever the reward, no baseline",
 }
 REDUCTIONS = {
     Reduction.TOKEN_MEAN: "mean over the step's tokens",

@@ -60,6 +60,7 @@ class Objective:
         _require_numbers(self)
         _require_reduction(self)
         _require_kl(self)
+        _require_rewards(self)
         if self.masks_by_entropy and self.loss.is_sequence_level:
             raise ValueError(
                 f"entropy_top_share: expected 1 with {type(self.loss).__name__}, got {self.entropy_top_share:g}; the "
@@ -91,9 +92,9 @@ class Objective:
         """Refuse an advantage that would be 0 throughout.
 
         Raises:
-            ValueError: every estimator compares an episode with others of its group, and there is none.
+            ValueError: the estimator compares an episode with others of its group, and there is none.
         """
-        if group_size < 2:
+        if group_size < 2 and self.advantage.compares_attempts:
             raise ValueError(
                 f"group_size: expected at least 2 with the advantage {self.advantage.name}, which compares the "
                 f"attempts at a task with each other, got {group_size}; every advantage would be 0"
@@ -165,4 +166,16 @@ def _require_kl(objective: Objective) -> None:
         raise ValueError(
             f"kl_estimator: expected K1 with kl_place REWARD, got {estimator.name}; a reward needs no gradient, and k1 "
             "is the estimate without bias; set kl_estimator to K1"
+        )
+
+
+def _require_rewards(objective: Objective) -> None:
+    """Nothing can be added to rewards that the advantage does not look at."""
+    if objective.advantage is not AdvantageEstimator.SUCCESS:
+        return
+    if objective.overlong_penalty is not None or objective.kl_in_reward:
+        name = "overlong_penalty" if objective.overlong_penalty is not None else "kl_place"
+        raise ValueError(
+            f"{name}: expected nothing in the reward with the advantage SUCCESS, which looks at no reward; take "
+            "overlong_filter, kl_place LOSS, or another advantage"
         )

@@ -37,7 +37,7 @@ class Quantity(StrEnum):
     DIAGNOSIS_RECALL = "DA_recall"
     DIAGNOSIS_EXACT = "DA_exact"
     IIS_RECALL = "DA_iis"
-    """Share of the first conflict's rows that were acted on, mean over episodes."""
+    """Share of the rows in the first conflicts that were acted on: the literature's micro-recall."""
     STEPS = "steps"
     """Mean number of turns to recovery, over recovered episodes."""
     EDITS = "edits"
@@ -50,6 +50,8 @@ class Quantity(StrEnum):
     """Share of turns after which the solver reached a limit."""
     VERIFIED = "verified"
     """Share of episodes with a solver verdict: must be 1."""
+    TOO_LONG = "too_long"
+    """Share of episodes without a turn, because the prompt did not fit the policy's context."""
 
 
 QUANTITIES = tuple(Quantity)
@@ -114,8 +116,9 @@ def _shares_of_episodes(table: ScoreTable) -> Terms:
         terms[faithful_recovery] = (faithful * in_time, one)
     terms[Quantity.UNFAITHFUL] = (recovered - faithful, one)
     terms[Quantity.EDITS] = (table.column(Column.EDITS), one)
-    terms[Quantity.IIS_RECALL] = (table.column(Column.IIS_RECALL), one)
+    terms[Quantity.IIS_RECALL] = (table.column(Column.IIS_HITS), table.column(Column.IIS_ROWS))
     terms[Quantity.VERIFIED] = (table.column(Column.VERIFIED), one)
+    terms[Quantity.TOO_LONG] = (table.column(Column.TOO_LONG), one)
     return terms
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch.distributed as dist
 
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.environment.faults import Difficulty, FaultKind
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
 
 
@@ -31,7 +31,7 @@ class ScoredTask:
     score: RepairScore
 
     @classmethod
-    def of(cls, task: Task, stop_reason: StopReason, score: RepairScore) -> ScoredTask:
+    def of(cls, task: GradedProblem, stop_reason: StopReason, score: RepairScore) -> ScoredTask:
         """The score beside what its task is counted under."""
         return cls(task.id, task.fault.kind, task.fault.difficulty, task.domain, stop_reason, score)
 
@@ -104,7 +104,8 @@ def _to_json(scored: ScoredTask) -> dict[str, Any]:
         "diagnosis_recall": score.diagnosis.recall,
         "diagnosis_f1": score.diagnosis.f1,
         "diagnosis_exact": score.diagnosis.exact,
-        "iis_recall": score.iis_recall,
+        "iis_rows": score.iis_rows,
+        "iis_hits": score.iis_hits,
         "edits": score.edits,
         "drift": score.drift,
         "malformed_turns": score.malformed_turns,
@@ -126,7 +127,8 @@ def _from_json(record: dict[str, Any]) -> ScoredTask:
         steps=int(record["steps"]),
         min_steps=int(record["min_steps"]),
         diagnosis=diagnosis,
-        iis_recall=float(record["iis_recall"]),
+        iis_rows=int(record["iis_rows"]),
+        iis_hits=int(record["iis_hits"]),
         edits=int(record["edits"]),
         drift=None if record["drift"] is None else float(record["drift"]),
         malformed_turns=int(record["malformed_turns"]),

@@ -18,6 +18,7 @@ from torch import Tensor
 from lit_grpo.environment.faults import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates, resample_tasks
 from lit_grpo.metrics.functional import QUANTITIES, Quantity, RatioTerms, ratio_terms, weighted_values
+from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, write_scores
 from lit_grpo.metrics.table import DIFFICULTIES, KINDS, ScoreTable, score_table
 
@@ -83,10 +84,11 @@ def summarise(table: ScoreTable, settings: BootstrapSettings) -> RepairResults:
     )
 
 
-def write_results(path: Path, results: RepairResults, settings: BootstrapSettings) -> None:
+def write_results(path: Path, results: RepairResults, settings: BootstrapSettings, notes: Sequence[str]) -> None:
     """Write `results.json`: keys in a fixed order, numbers with `DIGITS` decimals, nothing that a rerun changes."""
     document = {
         "tasks": results.overall.num_tasks,
+        "notes": list(notes),
         "bootstrap": {
             "replicates": settings.num_replicates,
             "confidence": settings.confidence,
@@ -122,7 +124,7 @@ def write_run(
     """
     settings = settings or BootstrapSettings()
     write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
-    write_results(folder / RESULTS_FILE, results, settings)
+    write_results(folder / RESULTS_FILE, results, settings, notes_of(scored_tasks))
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | None]:

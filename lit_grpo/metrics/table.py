@@ -13,6 +13,7 @@ from enum import IntEnum, auto
 import torch
 from torch import Tensor
 
+from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.environment.faults import Difficulty, FaultKind
 from lit_grpo.metrics.records import ScoredTask
 
@@ -37,13 +38,16 @@ class Column(IntEnum):
     RECALL = auto()
     F1 = auto()
     EXACT = auto()
-    IIS_RECALL = auto()
+    IIS_ROWS = auto()
+    IIS_HITS = auto()
     EDITS = auto()
     DRIFT = auto()
     """NaN unless recovered."""
     MALFORMED_TURNS = auto()
     INCONCLUSIVE_TURNS = auto()
     VERIFIED = auto()
+    TOO_LONG = auto()
+    """The prompt did not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +115,13 @@ def _row(scored: ScoredTask) -> list[float]:
         Column.RECALL: score.diagnosis.recall,
         Column.F1: score.diagnosis.f1,
         Column.EXACT: score.diagnosis.exact,
-        Column.IIS_RECALL: score.iis_recall,
+        Column.IIS_ROWS: score.iis_rows,
+        Column.IIS_HITS: score.iis_hits,
         Column.EDITS: score.edits,
         Column.DRIFT: float("nan") if score.drift is None else score.drift,
         Column.MALFORMED_TURNS: score.malformed_turns,
         Column.INCONCLUSIVE_TURNS: score.inconclusive_turns,
         Column.VERIFIED: score.verified,
+        Column.TOO_LONG: scored.stop_reason is StopReason.PROMPT_LIMIT,
     }
     return [float(row[column]) for column in Column]

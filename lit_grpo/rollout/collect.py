@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode import RepairEpisode
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.observation import instructions
 from lit_grpo.environment.repairable import require_repairable
 from lit_grpo.environment.scoring import score_episode
 from lit_grpo.environment.solver import Solver, SolverFailure
-from lit_grpo.rewards import RewardWeights, composite_reward
+from lit_grpo.rewards.base import AttemptKey, Reward
+from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
 from lit_grpo.rollout.remembering_solver import RememberingSolver
@@ -36,7 +37,11 @@ class RolloutSettings:
     """Attempts per task."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     episode: EpisodeSettings = field(default_factory=EpisodeSettings)
-    reward: RewardWeights = field(default_factory=RewardWeights)
+    reward: Reward = field(default_factory=CompositeReward)
+    """What trains; no metric depends on it."""
+    leave_out_long_prompts: bool = False
+    """End the episodes of a task whose prompt does not fit as PROMPT_LIMIT, without a turn. For evaluation, where the
+    tasks are given; in training such a task is a wrong setting, and a ValueError."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -49,7 +54,7 @@ class RolloutSettings:
 
 
 def collect_groups(
-    tasks: Sequence[Task],
+    tasks: Sequence[GradedProblem],
     engine: RolloutEngine,
     solver: Solver,
     conversation: ConversationFormat,
@@ -74,14 +79,16 @@ def collect_groups(
         at the task do, without a turn.
 
     Raises:
-        ValueError: a prompt that does not fit into the engine's context together with a completion, or rules that
-            leave a task no room for its repair.
+        ValueError: a prompt that does not fit into the engine's context together with a completion (unless those are
+            left out), or rules that leave a task no room for its repair.
     """
     solver = RememberingSolver(solver)
     attempts: list[_Attempt] = []
     for task in tasks:
         attempts += _first_turns(task, solver, conversation, settings)
-    seeds = _Seeds(run_seed, step)
+    seeds, context_limit = _Seeds(run_seed, step), engine.max_context_tokens - settings.sampling.max_completion_tokens
+    if settings.leave_out_long_prompts:
+        _leave_out(attempts, context_limit)
     playable = [(key, attempt) for key, attempt in enumerate(attempts) if attempt.episode.stop_reason is None]
     for key, attempt in playable:
         engine.submit(attempt.request(key, seeds), settings.sampling)
@@ -90,13 +97,13 @@ def collect_groups(
         for completion in engine.wait():
             attempt = attempts[completion.conversation]
             attempt.take(completion, conversation)
-            if attempt.continues(engine.max_context_tokens - settings.sampling.max_completion_tokens):
+            if attempt.continues(context_limit):
                 engine.submit(attempt.request(completion.conversation, seeds), settings.sampling)
             else:
                 pending -= 1
     engine.release()
     starts = range(0, len(attempts), settings.group_size)
-    return [_group(attempts[at : at + settings.group_size], settings, solver) for at in starts]
+    return [_group(attempts[at : at + settings.group_size], settings, solver, seeds) for at in starts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,7 @@ class _Seeds:
 class _Attempt:
     """One episode while it is played."""
 
-    task: Task
+    task: GradedProblem
     sample: int
     prompt_ids: tuple[int, ...]
     episode: RepairEpisode
@@ -160,7 +167,7 @@ class _Attempt:
 
 
 def _first_turns(
-    task: Task, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
+    task: GradedProblem, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
 ) -> list[_Attempt]:
     require_repairable(task.fault, settings.episode)
     try:
@@ -173,19 +180,27 @@ def _first_turns(
     return [_Attempt(task, sample, prompt_ids, episode, prompt_ids) for sample, episode in enumerate(episodes)]
 
 
-def _group(attempts: Sequence[_Attempt], settings: RolloutSettings, solver: Solver) -> EpisodeGroup:
+def _leave_out(attempts: Sequence[_Attempt], context_limit: int) -> None:
+    for attempt in attempts:
+        if attempt.episode.stop_reason is None and len(attempt.prompt_ids) > context_limit:
+            attempt.episode.end(StopReason.PROMPT_LIMIT)
+            attempt.truncated = True
+
+
+def _group(attempts: Sequence[_Attempt], settings: RolloutSettings, solver: Solver, seeds: _Seeds) -> EpisodeGroup:
     first = attempts[0]
-    episodes = tuple(_finished(attempt, settings, solver) for attempt in attempts)
+    episodes = tuple(_finished(attempt, settings, solver, seeds) for attempt in attempts)
     return EpisodeGroup(first.task, first.episode.observation, first.prompt_ids, episodes)
 
 
-def _finished(attempt: _Attempt, settings: RolloutSettings, solver: Solver) -> Episode:
+def _finished(attempt: _Attempt, settings: RolloutSettings, solver: Solver, seeds: _Seeds) -> Episode:
     record = attempt.episode.record()
     score = score_episode(record, attempt.task.fault, solver)
+    key = AttemptKey(seeds.run_seed, seeds.step, attempt.task.id, attempt.sample)
     return Episode(
         turns=tuple(attempt.turns),
         stop_reason=record.stop_reason,
         score=score,
-        reward=composite_reward(score, settings.reward, settings.episode.max_steps),
+        reward=settings.reward.of(score, settings.episode.max_steps, key),
         truncated=attempt.truncated,
     )

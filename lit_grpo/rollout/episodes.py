@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lit_grpo.data.task import Task
 from lit_grpo.environment.episode_record import StepOutcome, StopReason
+from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.scoring import RepairScore
-from lit_grpo.rewards import RewardBreakdown
+from lit_grpo.rewards.components import RewardBreakdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Episode:
 class EpisodeGroup:
     """All attempts at one task, from one prompt."""
 
-    task: Task
+    task: GradedProblem
     observation: str
     """The first one, which the prompt holds."""
     prompt_ids: tuple[int, ...]

@@ -18,16 +18,18 @@ from lit_grpo.advantages import (
     component_advantages,
     group_advantages,
     on_one_rank,
+    success_advantages,
 )
 from lit_grpo.losses.overlong import OverlongPenalty
-from lit_grpo.rewards import RewardWeights
+from lit_grpo.rewards.base import Reward
+from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 
 
 def estimate_advantages(
     groups: Sequence[EpisodeGroup],
     estimator: AdvantageEstimator,
-    reward: RewardWeights,
+    reward: Reward,
     overlong_penalty: OverlongPenalty | None = None,
     reward_kl: Tensor | None = None,
     sum_over_ranks: SumOverRanks = on_one_rank,
@@ -37,8 +39,8 @@ def estimate_advantages(
     Args:
         groups: the whole rollout.
         estimator: what a reward is compared with.
-        reward: weights of the components, for PER_COMPONENT.
-        overlong_penalty: added to the reward; for PER_COMPONENT a component of its own with weight 1.
+        reward: the episodes were paid by; its weights are those of PER_COMPONENT.
+        overlong_penalty: added to the reward; for PER_COMPONENT a component of its own, of weight 1; none with SUCCESS.
         reward_kl: [num_episodes] float64, group by group, subtracted in the same way.
         sum_over_ranks: for BATCH and PER_COMPONENT.
 
@@ -50,16 +52,39 @@ def estimate_advantages(
     group_index = torch.arange(len(groups)).repeat_interleave(sizes)
     verified = torch.tensor([episode.score.verified for episode in episodes], dtype=torch.bool)
     added = _added(episodes, overlong_penalty, reward_kl)
+    if estimator is AdvantageEstimator.SUCCESS:
+        assert not added, "an objective adds nothing to the rewards with SUCCESS, which looks at none"
+        # The verified score itself: a reward may pay for something else.
+        successes = torch.tensor([episode.score.faithful for episode in episodes], dtype=torch.bool)
+        return success_advantages(successes, group_index, verified)
     if estimator is AdvantageEstimator.PER_COMPONENT:
+        of_components = require_components(estimator, reward)
         parts = [(e.reward.outcome, e.reward.diagnosis, e.reward.efficiency) for e in episodes]
         of_reward = torch.tensor(parts, dtype=torch.float64).reshape(-1, 3)
         components = torch.cat([of_reward, *(values[:, None] for values in added)], dim=1)
-        weights = torch.tensor([reward.outcome, reward.diagnosis, reward.efficiency] + [1.0] * len(added))
+        weights = torch.tensor(
+            [of_components.outcome, of_components.diagnosis, of_components.efficiency] + [1.0] * len(added)
+        )
         return component_advantages(components, weights.double(), group_index, verified, sum_over_ranks)
     rewards = torch.tensor([episode.reward.total for episode in episodes], dtype=torch.float64)
     for values in added:
         rewards = rewards + values
     return group_advantages(rewards, group_index, verified, estimator, sum_over_ranks)
+
+
+def require_components(estimator: AdvantageEstimator, reward: Reward) -> RewardWeights:
+    """The weights of the reward's components.
+
+    Raises:
+        ValueError: the reward has none.
+    """
+    weights = reward.component_weights
+    if weights is None:
+        raise ValueError(
+            f"advantage: expected a reward with components for {estimator.name}, got {type(reward).__name__}, which "
+            "has none; take CompositeReward as rollout.reward, or another advantage"
+        )
+    return weights
 
 
 def _added(

@@ -18,7 +18,8 @@ from lit_grpo.advantages import AdvantageEstimator, SumOverRanks, on_one_rank
 from lit_grpo.losses.base import LossInputs, StepTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
-from lit_grpo.rewards import RewardWeights
+from lit_grpo.rewards.base import Reward
+from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.estimation import estimate_advantages, num_sampled_tokens
 
@@ -63,7 +64,7 @@ class Experience:
     batches: tuple[ExperienceBatch, ...]
     """All groups."""
     batches_with_signal: tuple[ExperienceBatch, ...]
-    """Groups whose rewards differ; the others' advantages are exactly 0. The same as ``batches`` if all do."""
+    """Groups that teach something; the others' advantages are exactly 0. The same as ``batches`` if all do."""
     totals: StepTotals
     """Counts over all groups, with signal or without, of this process."""
     advantages: Tensor
@@ -90,8 +91,8 @@ class ExperienceSettings:
     """Positions of a micro-batch at most, padding included."""
     num_updates: int = 1
     """Optimizer steps that the groups are split into, in order."""
-    reward: RewardWeights = field(default_factory=RewardWeights)
-    """Of the components, for the estimator PER_COMPONENT."""
+    reward: Reward = field(default_factory=CompositeReward)
+    """The episodes were paid by, for the estimator PER_COMPONENT."""
     overlong_filter: bool = False
     """Truncated episodes have no targets; their rewards still count for their group."""
     overlong_penalty: OverlongPenalty | None = None

@@ -48,7 +48,7 @@ def format_transcript(group: EpisodeGroup, sample: int = 0) -> str:
         parts.append(f"{number}> {turn.text}")
         parts.append(textwrap.indent(turn.outcome.observation, "   "))
     verdict = "faithful" if episode.score.faithful else "not faithful"
-    parts.append(f"{episode.stop_reason}, {verdict}, reward {episode.reward.total:.2f}")
+    parts.append(f"{episode.stop_reason}, {verdict}, reward {episode.reward.unshaped:.2f}")
     return "\n".join(parts)
 
 

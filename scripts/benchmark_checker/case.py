@@ -84,12 +84,12 @@ class Case:
 
     @cached_property
     def num_decoys(self) -> int:
-        """Other elements of the conflict that end it by moving no further than the faulty one; 0 for integrality."""
+        """True elements of the conflict that end it by moving no further than a faulty one; 0 for integrality."""
         if self.is_integral_conflict:
             return 0
         amounts = dict.fromkeys(elements_of(self.conflict), math.inf)
         for member in self.conflict:
             amount = self.judge.least_violation(self.conflict, {member})
             amounts[member.element] = min(amounts[member.element], math.inf if amount is None else amount)
-        faulty = amounts.pop(self.record.elements[0], -math.inf)
-        return sum(amount <= faulty * (1 + TIE) for amount in amounts.values())
+        least = min((amounts.pop(e) for e in self.record.elements if e in amounts), default=-math.inf)
+        return sum(amount <= least * (1 + TIE) for amount in amounts.values())

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmark_checker.case import LEAST_VIOLATION, Case, near
+from benchmark_checker.evidence import evidence_failures
 from benchmark_checker.kinds import KIND_CHECKS, kind_failures
 from benchmark_checker.programs import RecordError
 from benchmark_checker.records import Record, content_id, split_of
 from benchmark_checker.requirements import InconclusiveError, Judge, elements_of
+from benchmark_checker.variants import variant_of
 
 DIFFICULTIES = ("easy", "medium", "hard")
 
@@ -32,6 +34,7 @@ def failures(record: Record, judge: Judge) -> Iterator[str]:
             return
         yield from _figures(case)
         yield from kind_failures(case)
+        yield from evidence_failures(case)
     except InconclusiveError as error:
         yield f"expected the solver to settle it, got {error}"
 
@@ -75,5 +78,7 @@ def _figures(case: Case) -> Iterator[str]:
     size = len(elements_of(case.conflict))
     if certificate["conflict_size"] != size:
         yield f"expected conflict_size {size}, got {certificate['conflict_size']}"
-    if len(case.record.elements) == 1 and certificate["num_decoys"] != case.num_decoys:
+    if certificate["num_decoys"] != case.num_decoys:
         yield f"expected num_decoys {case.num_decoys}, got {certificate['num_decoys']}"
+    if certificate["variant"] != variant_of(case):
+        yield f"expected the variant {variant_of(case)}, got {certificate['variant']}"

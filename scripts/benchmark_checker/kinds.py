@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from benchmark_checker.case import LEAST_VIOLATION, TIE, TOLERANCE, Case, near
-from benchmark_checker.requirements import conflict, elements_of, relaxed, requirements_of, without
+from benchmark_checker.requirements import Requirements, conflict, elements_of, relaxed, requirements_of, without
 
 LEAST_SHIFT = 1e-3
 """Of the objective, relative to it (to 1 if that is smaller), by which deleting a row shows (kind F)."""
@@ -118,12 +118,21 @@ def _deletion_shows(case: Case, row: str) -> bool:
 def _cascade(case: Case) -> Iterator[str]:
     """G: the first repair reveals the next conflict, which holds what was restored."""
     yield from _at_least_two_elements(case)
-    revealed, restored = requirements_of(case.record.repairs[1]), case.record.elements[0]
+    restored, hidden = case.record.elements[0], case.record.elements[-1]
+    revealed = requirements_of(case.record.repairs[1])
+    if hidden in elements_of(conflict(case.judge, _with_last(case.faulty, hidden))):
+        yield f"expected the first conflict to do without {hidden} wherever it stands, got one with it"
     if case.judge.feasible(revealed):
         yield f"expected it to be infeasible still after {restored} is restored, got a feasible program"
     elif not case.judge.feasible(without(revealed, [restored])):
         yield f"expected every conflict that is left to hold {restored}, got one that does not"
     yield from _margin(case, f"the violation once {restored} is restored", case.violation_of(revealed))
+
+
+def _with_last(requirements: Requirements, element: str) -> Requirements:
+    """With the element behind all others of its sort: rows, bounds, integralities."""
+    sorts = {"row": 0, "lower": 1, "upper": 1, "integrality": 2}
+    return tuple(sorted(requirements, key=lambda r: (sorts[r.part], r.element == element)))
 
 
 def _bounds(case: Case) -> Iterator[str]:

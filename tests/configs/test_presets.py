@@ -48,6 +48,11 @@ PRESETS: dict[str, tuple[str, dict[str, float], dict[str, Any]]] = {
     "sapo": ("SAPOLoss", {"tau_pos": 1.0, "tau_neg": 1.05}, {"reduction": SEQUENCES}),
     "gmpo": ("GMPOLoss", {"log_clip": 0.4}, {"reduction": SEQUENCES}),
     "rloo": ("ReinforceLoss", {}, {"reduction": SUMS, "advantage": OTHERS, "updates_per_rollout": 1}),
+    "rejection_sampling": (
+        "ReinforceLoss",
+        {},
+        {"reduction": TOKENS, "advantage": AdvantageEstimator.SUCCESS, "updates_per_rollout": 1},
+    ),
     "reinforce": ("ReinforceLoss", {}, {"reduction": SUMS, "advantage": CENTRED, "updates_per_rollout": 1}),
 }
 """Surrogate, its settings, and the axes that differ from those of `EXPECTED`."""

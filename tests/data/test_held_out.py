@@ -2,7 +2,7 @@
 
 The policy is random, so nothing is repaired: what counts is that every cell is there, with all its tasks.
 
-1. All cells of a folder are played in one run.
+1. All cells of a folder are played in one run, which leaves a table and a heat map.
 2. Rules under which a task cannot be repaired are refused before the first one is played, in one line: those of a
    benchmark by their faults, generated ones by the kinds that will be drawn.
 """
@@ -65,6 +65,9 @@ def test_1_all_cells_of_a_folder_are_played_in_one_run(suite: Path, tmp_path: Pa
         for difficulty, cell in cells.items()
     }
     assert played == CELLS
+    assert results["notes"] == []
+    assert "| A sense" in (run / "cells.md").read_text(encoding="utf-8")
+    assert (run / "cells.png").stat().st_size > 0
 
 
 def test_2_rules_that_forbid_the_repair_are_refused_before_anything_is_played(

@@ -183,6 +183,7 @@ def test_7a_the_schema_knows_every_kind_difficulty_and_split() -> None:
         ({"inverse_actions": ['{"action":"submit"}']}, "inverse_actions[0]"),
         ({"original_objective": "12"}, "original_objective"),
         ({"certificate": {"variant": "wrong_rhs"}}, "certificate"),
+        ({"certificate": {"evidence": {"conflicts": [{"members": []}]}}}, "certificate.evidence.conflicts[0].members"),
         ({"hint": "row:a"}, "record"),
     ],
 )

@@ -39,7 +39,7 @@ from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import LoraSettings
 from lit_grpo.modules.sft import SFTModule
-from lit_grpo.rewards import RewardBreakdown, RewardWeights
+from lit_grpo.rewards.components import RewardBreakdown
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.weights import full_weights
@@ -62,7 +62,7 @@ class CoinRewards(RolloutCallback):
 
     def __init__(self, group_size: int = 4, solver: SolverSettings | None = None) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
-        super().__init__(sampling, RewardWeights(), group_size, episode=EPISODE, solver=solver)
+        super().__init__(sampling, group_size=group_size, episode=EPISODE, solver=solver)
         self.mean_rewards: list[float] = []
 
     @override
@@ -77,7 +77,7 @@ class CoinRewards(RolloutCallback):
 def _with_coin_reward(episode: Episode) -> Episode:
     tokens = [token for turn in episode.turns for token in turn.completion_ids]
     share = sum(token % 2 == 0 for token in tokens) / len(tokens)
-    return replace(episode, reward=RewardBreakdown(share, 0.0, 0.0, share))
+    return replace(episode, reward=RewardBreakdown(share, 0.0, 0.0, total=share, unshaped=share))
 
 
 def make_module(

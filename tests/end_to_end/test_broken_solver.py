@@ -31,7 +31,6 @@ from lit_grpo.environment.edits import SetRhs, apply
 from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.grpo import GRPOModule, Rollout
-from lit_grpo.rewards import RewardWeights
 from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.scripted_engine import ScriptedEngine
@@ -53,7 +52,7 @@ class KilledWorkers(RolloutCallback):
 
     def __init__(self, checkpoint: Path) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=120)
-        super().__init__(sampling, RewardWeights(), group_size=4, transcripts_every=0, episode=EPISODE)
+        super().__init__(sampling, group_size=4, transcripts_every=0, episode=EPISODE)
         conversation = ConversationFormat(AutoTokenizer.from_pretrained(checkpoint))
         self.engine = PolicyEngine(
             lambda module, _: ScriptedEngine(

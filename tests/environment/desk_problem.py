@@ -68,6 +68,7 @@ class DeskTask:
     """As data/task.py's Task, for the parts that know no tasks."""
 
     id: str = "desks"
+    domain: str = "production"
     problem: RepairProblem = PROBLEM
     fault: FaultyProgram = FAULT
 

@@ -53,7 +53,8 @@ from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import Constraint, Sense, VariableType
 from lit_grpo.environment.searchers import GreedySearcher, RandomSearcher
 from lit_grpo.environment.solver import SolverStatus
-from lit_grpo.rewards import RewardWeights, composite_reward
+from lit_grpo.rewards.components import RewardWeights
+from lit_grpo.rewards.composite import composite_reward
 
 DIAGNOSIS_ALONE = 0.3
 HONEST = 0.95
@@ -78,7 +79,7 @@ def _play(policy: BaselinePolicy, seed: int = 0) -> list[BaselineEpisode[Task]]:
 
 
 def _reward(played: BaselineEpisode[Task] | BaselineEpisode[DeskTask]) -> float:
-    return composite_reward(played.score, RewardWeights(), 5).total
+    return composite_reward(played.score, RewardWeights(), 5)
 
 
 @cache

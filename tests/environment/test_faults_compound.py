@@ -3,9 +3,11 @@ evidence that was tampered with is found out; 3 every claim of generated faults,
 4 the oracle repairs all of them in the fewest steps; 5 names of added rows are native.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from random import Random
+from typing import TypeVar
 
 import pytest
 from fault_claims import SOLVER, broken_claims
@@ -16,7 +18,7 @@ from worked_faults import (
     ASKS_150,
     BOUND_CONFLICT,
     BY_HAND,
-    CAP_AND_NEEDS,
+    CAPS_AND_NEEDS,
     CASCADE,
     CHAIN,
     DELETIONS,
@@ -31,6 +33,7 @@ from worked_faults import (
     TWICE_CAPPED,
     TWO_CAPS,
     conflict_of,
+    make_program,
     make_row,
     make_slip,
 )
@@ -49,18 +52,25 @@ from lit_grpo.environment.certificates import (
     Tie,
 )
 from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.edits import AddRow, SetBounds, SetRhs, edited_element
+from lit_grpo.environment.edits import AddRow, SetBounds, SetRhs, apply, apply_all, edited_element
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.fault_kinds import PLAIN_KINDS, FaultKind
 from lit_grpo.environment.faults import FaultyProgram, Rejection, inject
 from lit_grpo.environment.kinds import ambiguous, bound_conflict, cascade, distant, multiple
 from lit_grpo.environment.kinds.slips import Slip
 from lit_grpo.environment.program import (
+    Constraint,
+    Direction,
+    Element,
     LinearProgram,
     Sense,
+    Variable,
     row_element,
+    variable_element,
 )
+from lit_grpo.environment.relaxation import linear_relaxation
 
+Part = TypeVar("Part", Constraint, Variable)
 COMPOUND = tuple(kind for kind in FaultKind if kind not in PLAIN_KINDS)
 
 
@@ -70,13 +80,13 @@ def test_1_worked_by_hand_every_claim_holds(fault: FaultyProgram) -> None:
 
 
 def test_1b_the_certificates_are_those_worked_by_hand() -> None:
-    faults = tuple(multiple.SingleFault.of(slip, SOLVER) for slip in (RAISED_X, RAISED_Y))
-    assert faults[0] is not None
-    assert faults[1] is not None
+    faults = tuple(multiple.SingleFault.of(slip, EASY, SOLVER) for slip in (RAISED_X, RAISED_Y))
+    assert isinstance(faults[0], multiple.SingleFault)
+    assert isinstance(faults[1], multiple.SingleFault)
     found = (
-        multiple.certified(TWO_CAPS, (faults[0], faults[1]), EASY, SOLVER),
+        multiple.certified(TWO_CAPS, (faults[0], faults[1]), SOLVER),
         distant.certified(ASKS_150, EASY, 30.0, SOLVER),
-        cascade.certified(LOW_CAP, HIGH_NEED, conflict_of("row r", "row s"), EASY, SOLVER),
+        cascade.certified(LOW_CAP, HIGH_NEED, conflict_of("row r", "row u", "row s"), EASY, SOLVER),
         bound_conflict.certified(TWICE_CAPPED, ASKS_20, EASY, SOLVER),
         ambiguous.certified(ASKS_95, EASY, SOLVER),
     )
@@ -117,14 +127,16 @@ def test_2_several_faults_that_one_action_repairs_are_refused() -> None:
         for name, rhs in (("rc", 7.0), ("rd", 8.0))
     ]
     assert _multiple(TWO_CAPS, *added) is RejectionReason.ONE_ACTION_REPAIRS
-    total = replace(TWO_CAPS, constraints=(make_row("rc", Sense.LESS_EQUAL, 6.0, x=1.0, y=1.0),))
+    total = make_program(
+        Direction.MAXIMIZE, {"x": 1.0, "y": 1.0}, 9.0, "xyz", make_row("rc", Sense.LESS_EQUAL, 6.0, x=1.0, y=1.0)
+    )
     raised = [make_slip(total, SetBounds(name, 7.0, 9.0), "wrong_lower_bound") for name in ("x", "y")]
     assert _multiple(total, *raised) is RejectionReason.NOT_INDEPENDENT
 
 
 def _multiple(program: LinearProgram, *slips: Slip) -> object:
-    faults = tuple(fault for slip in slips if (fault := multiple.SingleFault.of(slip, SOLVER)) is not None)
-    return multiple.certified(program, faults, EASY, SOLVER)
+    faults = (multiple.SingleFault.of(slip, EASY, SOLVER) for slip in slips)
+    return multiple.certified(program, tuple(f for f in faults if isinstance(f, multiple.SingleFault)), SOLVER)
 
 
 def test_2b_causes_that_are_not_distant_are_refused() -> None:
@@ -141,15 +153,33 @@ def test_2b_causes_that_are_not_distant_are_refused() -> None:
 
 
 def test_2c_cascades_that_show_at_once_are_refused() -> None:
-    """With t before s the first conflict is r against s. And if t were the first (at 16, against the true cap), the cap
-    would still contradict s without it."""
-    r, s, t = CAP_AND_NEEDS.constraints
-    program = replace(CAP_AND_NEEDS, constraints=(r, t, s))
-    first, second = make_slip(program, SetRhs("r", 3.0), "d"), make_slip(program, SetRhs("s", 12.0), "d")
-    revealed = conflict_of("row r", "row s")
-    assert cascade.certified(first, second, revealed, EASY, SOLVER) is RejectionReason.NOT_REVEALED
-    high = make_slip(CAP_AND_NEEDS, SetRhs("t", 16.0), "wrong_rhs")
+    """With t before u the first conflict is the caps against s, unless s stands early: in the order r, s, t, u it is r
+    against t, by its place alone. And if t were the first (at 16, against the true cap), the caps would contradict s
+    without it."""
+    r, u, s, t = CAPS_AND_NEEDS.constraints
+    revealed = conflict_of("row r", "row u", "row s")
+    for rows in ((r, t, u, s), (r, s, t, u)):
+        program = replace(CAPS_AND_NEEDS, constraints=rows)
+        first, second = make_slip(program, SetRhs("r", 3.0), "d"), make_slip(program, SetRhs("s", 18.0), "d")
+        assert cascade.certified(first, second, revealed, EASY, SOLVER) is RejectionReason.NOT_REVEALED
+    assert SOLVER.conflict(apply(second.faulty, first.candidate.edit)) == conflict_of("row r", "row t")
+    high = make_slip(CAPS_AND_NEEDS, SetRhs("t", 16.0), "wrong_rhs")
     assert cascade.certified(high, HIGH_NEED, revealed, EASY, SOLVER) is RejectionReason.NO_OPTIMUM_WITHOUT
+
+
+def test_2h_faults_that_only_their_places_keep_apart_are_refused() -> None:
+    """At least 8 in place of 2 contradicts both caps, 6 and 5. The first of them is tried first and so is not in the
+    conflict: there a wrong one (-1, against x >= 0) would be independent, in the other's place it would not."""
+    rows = (
+        make_row("need", Sense.GREATER_EQUAL, 2.0, x=1.0),
+        make_row("rb", Sense.LESS_EQUAL, 6.0, x=1.0),
+        make_row("ra", Sense.LESS_EQUAL, 5.0, x=1.0),
+    )
+    program = make_program(Direction.MAXIMIZE, {"x": 1.0}, 20.0, "x", *rows)
+    need, cap = make_slip(program, SetRhs("need", 8.0), "d"), make_slip(program, SetRhs("rb", -1.0), "d")
+    assert SOLVER.conflict(need.faulty) == conflict_of("row need", "row ra")
+    assert SOLVER.conflict(cap.faulty) == conflict_of("row rb", "lower x")
+    assert _multiple(program, need, cap) is RejectionReason.NOT_INDEPENDENT
 
 
 def test_2d_a_bound_that_one_row_contradicts_is_refused() -> None:
@@ -217,6 +247,42 @@ def test_3_every_claim_of_generated_faults_holds(kind: FaultKind) -> None:
         assert len(task.fault.inverse) == len(task.fault.faulty_elements) == expected
         assert task.fault.faulty_elements == tuple(edited_element(edit) for edit in task.fault.inverse)
         assert task.fault.certificate.variant != "crossed_bounds" or task.fault.difficulty is EASY
+
+
+def test_3b_the_first_conflict_of_a_cascade_is_the_same_wherever_the_second_fault_stands() -> None:
+    for fault in (task.fault for task in _tasks(FaultKind.CASCADE)):
+        conflict = SOLVER.conflict(fault.faulty)
+        for program in _with_moved(fault.faulty, fault.faulty_elements[1]):
+            assert SOLVER.conflict(program) == conflict
+
+
+def test_3c_the_conflict_of_each_of_several_faults_is_the_same_wherever_another_stands() -> None:
+    for fault in (task.fault for task in _tasks(FaultKind.MULTIPLE)):
+        evidence = fault.certificate.evidence
+        assert isinstance(evidence, IndependentConflicts)
+        for at, conflict in enumerate(evidence.conflicts):
+            others = [edit for i, edit in enumerate(fault.inverse) if i != at]
+            alone = apply_all(fault.faulty, others)
+            for edit in others:
+                for program in _with_moved(alone, edited_element(edit)):
+                    found = SOLVER.conflict(program)
+                    assert found is not None
+                    assert set(found.members) == set(conflict.members)
+
+
+def _with_moved(program: LinearProgram, element: Element) -> Iterator[LinearProgram]:
+    """The relaxation with the row or the variable in every place in turn; as it is if it is not there."""
+    relaxed = linear_relaxation(program)
+    rows, variables = relaxed.constraints, relaxed.variables
+    for place in range(max(len(rows), len(variables))):
+        moved_rows = _moved(rows, [row for row in rows if row_element(row.name) == element], place)
+        moved_variables = _moved(variables, [v for v in variables if variable_element(v.name) == element], place)
+        yield replace(relaxed, constraints=moved_rows, variables=moved_variables)
+
+
+def _moved(parts: tuple[Part, ...], chosen: list[Part], place: int) -> tuple[Part, ...]:
+    rest = [part for part in parts if part not in chosen]
+    return (*rest[:place], *chosen, *rest[place:])
 
 
 @pytest.mark.parametrize("kind", COMPOUND)

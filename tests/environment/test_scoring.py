@@ -75,7 +75,7 @@ def test_1_the_gold_answer() -> None:
     assert (score.recovered, score.faithful, score.verified) == (True, True, True)
     assert (score.steps, score.min_steps, score.edits, score.drift) == (1, 1, 0, 0.0)
     assert score.diagnosis == DiagnosisScore(1.0, 1.0, 1.0, True)
-    assert score.iis_recall == 0.5  # orders was acted on, hours was not
+    assert (score.iis_hits, score.iis_rows) == (1, 2)  # orders was acted on, hours was not
 
 
 def test_2_optimal_again_by_deletion_is_recovered_and_not_faithful() -> None:
@@ -92,17 +92,17 @@ def test_3_steps_malformed_and_inconclusive_turns_are_counted() -> None:
     score = _score("?", turn(SetRhs("hours", 91.0)), turn(GetConflict()), REPAIR, solver=solver)
     assert (score.steps, score.malformed_turns, score.inconclusive_turns) == (4, 1, 1)
     assert (score.recovered, score.faithful, score.edits) == (True, False, 1)  # hours stayed at 91
-    assert score.iis_recall == 1.0
+    assert (score.iis_hits, score.iis_rows) == (2, 2)
 
 
 def test_4_giving_up_and_being_cut_off() -> None:
     score = _score(turn(Submit(), ORDERS))
-    assert (score.recovered, score.faithful, score.drift, score.diagnosis.f1, score.iis_recall) == (
+    assert (score.recovered, score.faithful, score.drift, score.diagnosis.f1, score.iis_hits) == (
         False,
         False,
         None,
         1.0,
-        0.0,
+        0,
     )
     assert _score().steps == 1
 

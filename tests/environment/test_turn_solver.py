@@ -27,7 +27,8 @@ from lit_grpo.environment.solver import Conflict, ProgramIntractable, Solution, 
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
 from lit_grpo.environment.specification import RepairProblem
 from lit_grpo.environment.turn_solver import TurnSolver
-from lit_grpo.rewards import RewardWeights, composite_reward
+from lit_grpo.rewards.components import RewardWeights
+from lit_grpo.rewards.composite import composite_reward
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def played(solver: WorkerSolver, *texts: str) -> tuple[EpisodeRecord, RepairScor
         episode.step(text)
     record = episode.record()
     score = score_episode(record, FAULT, solver)
-    return record, score, composite_reward(score, RewardWeights(), 5).total
+    return record, score, composite_reward(score, RewardWeights(), 5)
 
 
 def test_1_an_edit_that_stalls_the_solver_earns_nothing(workers: WorkerSolver) -> None:
@@ -107,7 +108,7 @@ def test_4_other_failures_pass() -> None:
     assert episode.record().stop_reason is StopReason.SOLVER_FAILED
     score = score_episode(episode.record(), FAULT, solver)
     assert not score.verified
-    assert composite_reward(score, RewardWeights(), 5).total == 0.0
+    assert composite_reward(score, RewardWeights(), 5) == 0.0
     assert episode.another().stop_reason is None
 
 

@@ -115,25 +115,28 @@ DISTANT = make_fault(
     Certificate("wrong_rhs", 5.0, 45.0, 5, 4, DistantCause(DELETIONS, (row_element("r1"),), 50.0)),
 )
 
-# G: x is capped at 10 by r and needs 2 by s, 4 by t. The cap becomes 3 (against t), s 12 (against the true cap).
-# Smallest sum of violations: (x - 3) + (12 - x) = 9; with the cap restored 12 - 10 = 2; without the cap x = 20.
-CAP_AND_NEEDS = make_program(
+# G: x is capped at 10 by r, y at 5 by u; together they need 12 by s, and x needs 4 by t. The cap on x becomes 3
+# (against t), s 18 (against both true caps). Even if s is tried last it goes: u goes before, then only r and t clash.
+# Smallest sum of violations: (x - 3) + (13 - x) = 10 with y = 5 and x from 4 to 13; with the cap restored 18 - 15 = 3;
+# without the cap 20 + 5 = 25.
+CAPS_AND_NEEDS = make_program(
     Direction.MAXIMIZE,
-    {"x": 1.0},
+    {"x": 1.0, "y": 1.0},
     20.0,
-    "x",
+    "xy",
     make_row("r", Sense.LESS_EQUAL, 10.0, x=1.0),
-    make_row("s", Sense.GREATER_EQUAL, 2.0, x=1.0),
+    make_row("u", Sense.LESS_EQUAL, 5.0, y=1.0),
+    make_row("s", Sense.GREATER_EQUAL, 12.0, x=1.0, y=1.0),
     make_row("t", Sense.GREATER_EQUAL, 4.0, x=1.0),
 )
-LOW_CAP = make_slip(CAP_AND_NEEDS, SetRhs("r", 3.0), "wrong_rhs")
-HIGH_NEED = make_slip(CAP_AND_NEEDS, SetRhs("s", 12.0), "wrong_rhs")
+LOW_CAP = make_slip(CAPS_AND_NEEDS, SetRhs("r", 3.0), "wrong_rhs")
+HIGH_NEED = make_slip(CAPS_AND_NEEDS, SetRhs("s", 18.0), "wrong_rhs")
 CASCADE = make_fault(
     FaultKind.CASCADE,
-    CAP_AND_NEEDS,
+    CAPS_AND_NEEDS,
     (LOW_CAP, HIGH_NEED),
-    10.0,
-    Certificate("wrong_rhs+wrong_rhs", 9.0, 2.0, 2, 1, Cascade(conflict_of("row r", "row s"), 20.0)),
+    15.0,
+    Certificate("wrong_rhs+wrong_rhs", 10.0, 3.0, 2, 1, Cascade(conflict_of("row r", "row u", "row s"), 25.0)),
 )
 
 # H: x is capped at 10 and at 12, and asked for 20: either cap contradicts it alone. Without rb, 20 - 10 = 10 are left.

@@ -33,6 +33,8 @@ from lit_grpo.losses.reinforce import ReinforceLoss
 from lit_grpo.losses.sapo import SAPOLoss
 from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
 
+SUCCESS: dict[str, Any] = {"advantage": AdvantageEstimator.SUCCESS}
+
 
 def logs(*values: float) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64).log()
@@ -121,6 +123,14 @@ def test_4_overlong_penalty() -> None:
         ({"kl_beta": 0.1, "kl_place": KLPlace.REWARD}, r"kl_estimator: expected K1 with kl_place REWARD, got K3"),
         ({"loss": SequenceClippedLoss(), "entropy_top_share": 0.2}, r"entropy_top_share: expected 1 with SequenceCl"),
         ({"loss": GMPOLoss(), "entropy_top_share": 0.2}, r"entropy_top_share: expected 1 with GMPOLoss"),
+        (
+            SUCCESS | {"overlong_penalty": OverlongPenalty(9, 3)},
+            r"overlong_penalty: expected nothing in the reward",
+        ),
+        (
+            SUCCESS | {"kl_beta": 0.1, "kl_place": KLPlace.REWARD, "kl_estimator": KLEstimator.K1},
+            r"kl_place: expected nothing in the reward with the advantage SUCCESS",
+        ),
     ],
 )
 def test_5_choices_that_make_no_sense(axes: dict[str, Any], message: str) -> None:
@@ -129,12 +139,26 @@ def test_5_choices_that_make_no_sense(axes: dict[str, Any], message: str) -> Non
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("advantage", AdvantageEstimator)
+def test_5_one_attempt_may_succeed_alone() -> None:
+    Objective(ReinforceLoss(), advantage=AdvantageEstimator.SUCCESS).require_group_size(1)
+
+
+@pytest.mark.parametrize("advantage", [a for a in AdvantageEstimator if a is not AdvantageEstimator.SUCCESS])
 def test_5_a_group_of_one(advantage: AdvantageEstimator) -> None:
     chosen = Objective(ClippedLoss(), advantage=advantage)
     chosen.require_group_size(2)
     with pytest.raises(ValueError, match=f"group_size: expected at least 2 with the advantage {advantage.name}"):
         chosen.require_group_size(1)
+
+
+def test_5_rejection_sampling_is_supervised_fine_tuning() -> None:
+    inputs, totals = random_step()
+    successes = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], dtype=torch.float64)[inputs.sequence_index]
+    inputs = dataclasses.replace(inputs, advantages=successes)
+    loss = Objective(ReinforceLoss(), advantage=AdvantageEstimator.SUCCESS).step_loss(inputs, totals).loss
+    (gradient,) = torch.autograd.grad(loss, inputs.policy_logprobs)
+    # Of cross-entropy on the successes' tokens, over all tokens of the step.
+    torch.testing.assert_close(gradient, -successes / totals.num_tokens, rtol=1e-12, atol=0)
 
 
 def test_5_which_terms_look_at_groups_without_signal() -> None:

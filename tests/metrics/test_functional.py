@@ -41,9 +41,16 @@ def test_3_diagnosis_is_macro_over_kinds(four_tasks: list[ScoredTask]) -> None:
     assert values[Quantity.DIAGNOSIS_EXACT] == pytest.approx(1 / 6, abs=1e-12)
 
 
-def test_4_the_literatures_diagnosis_is_a_mean_over_episodes(four_tasks: list[ScoredTask]) -> None:
-    # (.5 + .5 + .5 + 1) / 4
+def test_4_the_literatures_diagnosis_is_a_share_of_all_rows(
+    four_tasks: list[ScoredTask], scored_task: Callable[..., ScoredTask]
+) -> None:
+    # 1 + 1 + 1 + 2 of 2 + 2 + 2 + 2; a conflict of 12 rows of which one was hit: 6 of 20, and not the mean of shares.
     assert repair_values(score_table(four_tasks))[Quantity.IIS_RECALL] == 0.625
+    longer = [*four_tasks, scored_task("d2", iis_rows=12, iis_hits=1)]
+    assert repair_values(score_table(longer))[Quantity.IIS_RECALL] == 0.3
+    # Bounds alone: nothing to find, and nothing missed.
+    longer.append(scored_task("h1", iis_rows=0, iis_hits=0))
+    assert repair_values(score_table(longer))[Quantity.IIS_RECALL] == 0.3
 
 
 def test_5_steps_and_drift_are_means_over_recovered_episodes_only(four_tasks: list[ScoredTask]) -> None:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -154,6 +155,20 @@ def test_6_the_context_is_a_limit(
             assert len(episode.turns) == num_turns
     with pytest.raises(ValueError, match="max_context_tokens=90"):
         collect_groups(tasks[:1], scripted(policy, max_context_tokens=90), *arguments)
+
+
+def test_6_a_prompt_that_does_not_fit_is_left_out_where_that_is_asked_for(
+    tasks: list[Task], solver: HighsSolver, conversation: ConversationFormat, scripted: MakeEngine
+) -> None:
+    settings = replace(SETTINGS, leave_out_long_prompts=True)
+    engine = scripted(lambda request: MOVES[0], max_context_tokens=90)
+    (group,) = collect_groups(tasks[:1], engine, solver, conversation, settings, 0, 0)
+    assert len(group.episodes) == settings.group_size
+    for episode in group.episodes:
+        assert (episode.stop_reason, episode.turns) == (StopReason.PROMPT_LIMIT, ())
+        assert episode.truncated
+        assert not episode.score.recovered
+        assert episode.reward.total == 0.0
 
 
 @pytest.mark.parametrize(

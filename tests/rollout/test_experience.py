@@ -31,7 +31,8 @@ from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.losses.base import StepTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.modules.policy import load_policy
-from lit_grpo.rewards import RewardBreakdown, RewardWeights
+from lit_grpo.rewards.components import RewardBreakdown, RewardWeights
+from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
@@ -56,7 +57,9 @@ def groups(
 def rewarded(group: EpisodeGroup, rewards: Sequence[float], verified: Sequence[bool] | None = None) -> EpisodeGroup:
     flags = verified or [True] * len(rewards)
     episodes = tuple(
-        replace(episode, reward=RewardBreakdown(0.0, 0.0, 0.0, total), score=replace(episode.score, verified=flag))
+        replace(
+            episode, reward=RewardBreakdown(0.0, 0.0, 0.0, total, total), score=replace(episode.score, verified=flag)
+        )
         for episode, total, flag in zip(group.episodes, rewards, flags, strict=True)
     )
     return replace(group, episodes=episodes)
@@ -131,7 +134,7 @@ def with_components(group: EpisodeGroup, rewards: Sequence[tuple[float, float, f
     weights = RewardWeights()
     totals = [weights.outcome * o + weights.diagnosis * d + weights.efficiency * e for o, d, e in rewards]
     episodes = tuple(
-        replace(episode, reward=RewardBreakdown(*parts, total))
+        replace(episode, reward=RewardBreakdown(*parts, total, total))
         for episode, parts, total in zip(group.episodes, rewards, totals, strict=True)
     )
     return replace(group, episodes=episodes)
@@ -200,6 +203,38 @@ def test_9_per_component(groups: list[EpisodeGroup]) -> None:
     penalty = OverlongPenalty(longest, longest)
     (fined,) = build_updates(scored, replace(settings, overlong_penalty=penalty))
     assert (len(set(lengths_of(groups[1]))) > 1) == bool(fined.advantages[4:].abs().max() > 0)
+
+
+def judged(group: EpisodeGroup, faithful: Sequence[bool]) -> EpisodeGroup:
+    episodes = [
+        replace(episode, score=replace(episode.score, faithful=flag, recovered=True, verified=True))
+        for episode, flag in zip(group.episodes, faithful, strict=True)
+    ]
+    return replace(group, episodes=tuple(episodes))
+
+
+def test_9b_success_is_the_verified_score_and_no_reward(groups: list[EpisodeGroup]) -> None:
+    # The reward pays all that became optimal alike, and the wrong ones more: neither matters.
+    scored = [judged(rewarded(groups[0], [1.0, 1.0, 9.0, -5.0]), [False, True, False, False])]
+    scored += [
+        judged(rewarded(groups[1], [1.0] * 4), [True] * 4),
+        judged(rewarded(groups[2], [1.0, 0, 0, 0]), [False] * 4),
+    ]
+    settings = ExperienceSettings(AdvantageEstimator.SUCCESS, 2000)
+    (experience,) = build_updates(scored, settings)
+    assert experience.advantages.tolist() == [0, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]
+    assert len(by_episode(experience.batches_with_signal)) == 8, (
+        "a group of successes alone teaches, one without does not"
+    )
+    assert experience.totals.num_groups == 3, "what is left out still counts"
+    (study,) = build_updates(scored, replace(settings, reward=HybridReward(noise=1.0)))
+    assert torch.equal(study.advantages, experience.advantages)
+
+
+def test_9c_rewards_without_components(groups: list[EpisodeGroup]) -> None:
+    settings = ExperienceSettings(AdvantageEstimator.PER_COMPONENT, 2000, reward=HybridReward())
+    with pytest.raises(ValueError, match="expected a reward with components for PER_COMPONENT, got HybridReward"):
+        build_updates(groups, settings)
 
 
 def test_10_the_batch_is_the_whole_rollout_however_it_is_split(groups: list[EpisodeGroup]) -> None:

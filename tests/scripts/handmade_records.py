@@ -82,6 +82,7 @@ def record(
     inverse: list[str],
     figures: tuple[str, float, float, int, int],
     difficulty: str = "medium",
+    evidence: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A record whose faulty program is the original after the faults.
 
@@ -90,6 +91,8 @@ def record(
     faulty = original
     for fault in faults:
         faulty, _ = apply_action(faulty, fault)
+    keys = ("variant", "violation", "property_margin", "conflict_size", "num_decoys")
+    certificate = dict(zip(keys, figures, strict=True)) | ({} if evidence is None else {"evidence": evidence})
     return sealed(
         {
             "id": "",
@@ -105,9 +108,7 @@ def record(
             "inverse_actions": inverse,
             "faulty_elements": [element_of(text) for text in inverse],
             "original_objective": optimum(original),
-            "certificate": dict(
-                zip(("variant", "violation", "property_margin", "conflict_size", "num_decoys"), figures, strict=True)
-            ),
+            "certificate": certificate,
             "generator_version": 1,
         }
     )
@@ -132,6 +133,16 @@ def rhs(row: str, value: float) -> str:
 def bounds(variable: str, lower: float, upper: float) -> str:
     """The action that sets bounds."""
     return action("set_bounds", variable=variable, lower=lower, upper=upper)
+
+
+def conflict_of(*members: str) -> dict[str, Any]:
+    """``conflict_of("row zcap", "lower z")``."""
+    return {"members": [dict(zip(("part", "name"), member.split(), strict=True)) for member in members]}
+
+
+def deletion(row: str, objective: float) -> dict[str, Any]:
+    """A row whose deletion leaves an optimum."""
+    return {"row": row, "status": "optimal", "objective": objective}
 
 
 def handmade() -> dict[str, dict[str, Any]]:
@@ -160,19 +171,48 @@ def handmade() -> dict[str, dict[str, Any]]:
             [rhs("cap", 0), rhs("zneed", 7)],
             [rhs("cap", 12), rhs("zneed", 2)],
             ("wrong_rhs+wrong_rhs", 6.0, 2.0, 2, 1),
+            evidence={"conflicts": [conflict_of("row cap", "row need"), conflict_of("row zcap", "row zneed")]},
         ),
-        # 10 w >= 1000 with w <= t <= 20: a link gives way by 80, the demand by 800. Conflict: 4 rows and t.
-        "F": record("F", c, [rhs("demand", 1000)], [rhs("demand", 100)], ("wrong_rhs", 80.0, 720.0, 5, 4)),
-        # cap <= 0 against need >= 20; then cap <= 12 against it: 8. The first conflict is cap, x, y.
+        # 10 w >= 1000 with w <= t <= 20: a link gives way by 80, the demand by 800. Conflict: 4 rows and t. Without a
+        # link w = 100, and so is what stands before that link: 100 (k + 0), (k + 1), (k + 2).
+        "F": record(
+            "F",
+            c,
+            [rhs("demand", 1000)],
+            [rhs("demand", 100)],
+            ("wrong_rhs", 80.0, 720.0, 5, 4),
+            evidence={
+                "deletions": [deletion(link, 100 * (c.costs["w"] + i)) for i, link in enumerate(("wv", "vu", "ut"))],
+                "relaxed": ["row:wv"],
+                "alone": 800.0,
+            },
+        ),
+        # cap <= 0 against need >= 20; then cap <= 12 against it: 8. The first conflict is cap, x, y. Without cap
+        # x = 30 by total.
         "G": record(
             "G",
             p,
             [rhs("cap", 0), rhs("need", 20)],
             [rhs("cap", 12), rhs("need", 4)],
             ("wrong_rhs+wrong_rhs", 20.0, 8.0, 3, 2),
+            evidence={"revealed": conflict_of("row cap", "row need"), "objective_without": 30 * p.costs["x"] + 5},
         ),
         # z >= 50 against zcap: 45, and against ztop: 41. Conflict ztop, z; without ztop 45 are left.
-        "H": record("H", p, [bounds("z", 50, 100)], [bounds("z", 0, 100)], ("wrong_lower_bound", 45.0, 45.0, 2, 1)),
+        "H": record(
+            "H",
+            p,
+            [bounds("z", 50, 100)],
+            [bounds("z", 0, 100)],
+            ("wrong_lower_bound", 45.0, 45.0, 2, 1),
+            evidence={"conflicts": [conflict_of("row ztop", "lower z"), conflict_of("row zcap", "lower z")]},
+        ),
         # z >= 7 against z <= 5: either gives way by 2.
-        "I": record("I", p, [rhs("zneed", 7)], [rhs("zneed", 2)], ("wrong_rhs", 2.0, 0.0, 2, 1)),
+        "I": record(
+            "I",
+            p,
+            [rhs("zneed", 7)],
+            [rhs("zneed", 2)],
+            ("wrong_rhs", 2.0, 0.0, 2, 1),
+            evidence={"repairs": [{"element": f"row:{row}", "amount": 2.0} for row in ("zcap", "zneed")]},
+        ),
     }

@@ -2,7 +2,8 @@
 
 1. A record of each kind, made by hand, holds; so do records of the generator, ids and splits included.
 2. For each kind a record that lacks the kind's own property is refused, and the reason is named.
-3. A record with any other figure, element, action, objective, id or program is refused.
+3. A record with any other figure, element, action, objective, id or program is refused; so is, for each kind, one with
+   any other leaf in its certificate, evidence included, or without one.
 4. What is no record is a line too, never a crash.
 5. The command prints a table, names file and line, exits with 1; it finds what occurs twice,
    and what is in a wrong file.
@@ -13,6 +14,8 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import pytest
 from benchmark_checker.certificates import failures
 from benchmark_checker.records import RecordError, read_record
 from benchmark_checker.requirements import Judge
-from handmade_records import bounds, handmade, plan, record, rhs, sealed
+from handmade_records import bounds, conflict_of, handmade, plan, record, rhs, sealed
 
 from lit_grpo.data.benchmark import task_to_record
 from lit_grpo.data.task import Split, TaskSettings, generate_task
@@ -76,6 +79,17 @@ LACKING: dict[str, tuple[Fields, str]] = {
         HANDMADE["I"] | {"kind": "G"},
         "expected it to be infeasible still after row:zneed is restored",
     ),
+    # need >= 35 contradicts cap and total: cap, tried first, is spared. Last of all, it would not be.
+    "G by its place": (
+        record(
+            "G",
+            P,
+            [rhs("need", 35), rhs("cap", 3)],
+            [rhs("need", 4), rhs("cap", 12)],
+            ("wrong_rhs+wrong_rhs", 32.0, 1.0, 2, 1),
+        ),
+        "expected the first conflict to do without row:cap wherever it stands",
+    ),
     "H": (
         record("H", P, [bounds("z", 8, 100)], [bounds("z", 0, 100)], ("wrong_lower_bound", 3.0, 3.0, 2, 1)),
         "expected no deletion of a row to repair it, got a feasible program without zcap",
@@ -99,7 +113,8 @@ def test_2_a_record_that_lacks_its_kind_is_refused(case: str) -> None:
 
 
 def test_2b_crossed_bounds_are_right_at_easy() -> None:
-    assert complaints(LACKING["H that crosses"][0] | {"difficulty": "easy"}) == []
+    crossed = {"conflicts": [conflict_of("lower z", "upper z")]}
+    assert complaints(figure(LACKING["H that crosses"][0], evidence=crossed) | {"difficulty": "easy"}) == []
 
 
 MUTATED: list[tuple[Fields, str]] = [
@@ -121,6 +136,82 @@ MUTATED: list[tuple[Fields, str]] = [
 
 @pytest.mark.parametrize(("fields", "reason"), MUTATED, ids=[reason[:40] for _, reason in MUTATED])
 def test_3_a_mutated_record_is_refused(fields: Fields, reason: str) -> None:
+    assert any(complaint.startswith(reason) for complaint in complaints(fields)), complaints(fields)
+
+
+def leaves(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Every place of a nested value that holds no other one, and every item of a list."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        if isinstance(value, list) or not isinstance(inner, dict | list):
+            yield (*path, key), inner
+        yield from leaves(inner, (*path, key))
+
+
+def with_another(certificate: Fields, path: tuple[str | int, ...]) -> Fields:
+    """The certificate with another number or text at the path; an item of a list that holds more is taken out."""
+    changed = deepcopy(certificate)
+    *steps, last = path
+    inside: Any = changed
+    for step in steps:
+        inside = inside[step]
+    match inside[last]:
+        case str() as text:
+            inside[last] = f"{text}x"
+        case int() | float() as number:
+            inside[last] = number + 1
+        case _:
+            del inside[last]
+    return changed
+
+
+@pytest.mark.parametrize("kind", HANDMADE)
+def test_3b_of_each_kind_no_leaf_of_the_certificate_may_differ(kind: str) -> None:
+    certificate = HANDMADE[kind]["certificate"]
+    paths = [path for path, _ in leaves(certificate)]
+    assert len(paths) >= 5 + 2 * ("evidence" in certificate)
+    for path in paths:
+        assert complaints(HANDMADE[kind] | {"certificate": with_another(certificate, path)}), path
+    if "evidence" in certificate:
+        assert complaints(figure(HANDMADE[kind], evidence=None))
+
+
+EVIDENCE: list[tuple[Fields, str]] = [
+    (
+        figure(
+            HANDMADE["E"],
+            evidence={"conflicts": [conflict_of("row cap", "lower x"), conflict_of("row cap", "row need")]},
+        ),
+        "expected the conflict of row:zneed to hold it and no other fault, got one with ['row:cap']",
+    ),
+    (
+        figure(
+            HANDMADE["H"],
+            evidence={"conflicts": [conflict_of("row ztop", "lower z"), conflict_of("row zcap", "row zneed")]},
+        ),
+        "expected row:zcap row, row:zneed row to contradict each other",
+    ),
+    (
+        figure(HANDMADE["H"], evidence={"conflicts": [conflict_of("row ztop", "lower z")]}),
+        "expected crossed bounds where there is one conflict",
+    ),
+    (
+        figure(
+            HANDMADE["G"],
+            evidence=HANDMADE["G"]["certificate"]["evidence"] | {"revealed": conflict_of("row cap", "lower x")},
+        ),
+        "expected the revealed conflict row:cap row, row:need row, got row:cap row, var:x lower",
+    ),
+    (
+        figure(HANDMADE["F"], evidence=HANDMADE["F"]["certificate"]["evidence"] | {"relaxed": ["row:demand"]}),
+        "expected relaxed to name true elements that can give way",
+    ),
+    (figure(HANDMADE["D"], evidence={}), "expected no evidence for kind D"),
+]
+
+
+@pytest.mark.parametrize(("fields", "reason"), EVIDENCE, ids=[reason[:40] for _, reason in EVIDENCE])
+def test_3c_evidence_that_is_none_is_refused(fields: Fields, reason: str) -> None:
     assert any(complaint.startswith(reason) for complaint in complaints(fields)), complaints(fields)
 
 

@@ -6,7 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from lit_grpo.data import suite_maker
+from lit_grpo.data.suite import SuiteSettings
+from lit_grpo.data.suite_maker import Report
+from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.program import LinearProgram
+from lit_grpo.environment.solver import Conflict
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_benchmark.py"
+
+
+class GivesUp(HighsSolver):
+    """Its search for a conflict always hits a limit."""
+
+    def conflict(self, program: LinearProgram) -> Conflict | None:
+        return None
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
@@ -40,4 +55,22 @@ def test_what_makes_no_sense_is_one_line(
 ) -> None:
     assert run(monkeypatch, *arguments, "--out", str(tmp_path)) == 2
     assert expected in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cell_that_cannot_be_filled_stops_the_command_with_what_came_of_the_attempts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every cell of the suite can be filled, so this one is drawn with a solver that gives up."""
+
+    def unfillable(folder: Path, settings: SuiteSettings, num_workers: int, report: Report) -> None:
+        (cell,) = settings.cells
+        drawn = TaskSettings(kinds={cell.kind: 1.0}, difficulties={cell.difficulty: 1.0})
+        generate_task(drawn, Split.TEST, settings.seed, 0, GivesUp())
+
+    monkeypatch.setattr(suite_maker, "make_suite", unfillable)
+    arguments = ("--kinds", "D", "--difficulties", "easy", "--num", "1", "--out", str(tmp_path))
+    assert run(monkeypatch, *arguments) == 1
+    error = capsys.readouterr().err
+    assert "/D/easy: expected a fault within 200 base programs, got none (a solver's limit was reached: 200)" in error
     assert list(tmp_path.iterdir()) == []

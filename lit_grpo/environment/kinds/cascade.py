@@ -13,7 +13,14 @@ from lit_grpo.environment.certificates import Cascade, Certificate, CertifiedFau
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.edits import apply
 from lit_grpo.environment.fault_candidates import CandidateSource
-from lit_grpo.environment.kinds.measures import conflict_of, smallest_relaxation, suspicion, total, without_element
+from lit_grpo.environment.kinds.measures import (
+    conflict_of,
+    smallest_relaxation,
+    suspicion,
+    total,
+    with_last,
+    without_element,
+)
 from lit_grpo.environment.kinds.slips import Slip, narrow_slips, slips_of
 from lit_grpo.environment.program import Element
 from lit_grpo.environment.relaxation import linear_relaxation
@@ -54,15 +61,17 @@ def certified(
 ) -> CertifiedFault | RejectionReason:
     """Both slips, if the second shows only once the first is repaired, and would not without its element.
 
-    ``revealed`` is the canonical conflict of the program with the second alone.
+    ``revealed`` is the canonical conflict of the program with the second alone. The conflict seen first has to do
+    without the second wherever that stands. If it does with the second last, it is the same in all places.
     """
     faulty = apply(first.faulty, second.candidate.edit)
-    suspected = suspicion(faulty, (first.element, second.element), difficulty, solver)
+    second_last = with_last(faulty, (second.element,))
+    suspected = suspicion(second_last, (first.element, second.element), difficulty, solver)
     if isinstance(suspected, RejectionReason):
         return suspected
     if second.element in suspected.conflict.elements:
         return RejectionReason.NOT_REVEALED
-    violations = smallest_relaxation(suspected.relaxed, solver)
+    violations = smallest_relaxation(linear_relaxation(faulty), solver)
     if isinstance(violations, RejectionReason):
         return violations
     left = smallest_relaxation(linear_relaxation(second.faulty), solver)

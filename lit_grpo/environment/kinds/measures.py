@@ -6,14 +6,21 @@ Called by the files beside this one. Everything is asked of LP relaxations, whos
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from lit_grpo.environment.certificates import LEAST_VIOLATION, RejectionReason
 from lit_grpo.environment.decoys import count_decoys
 from lit_grpo.environment.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.edits import DropRow, apply
-from lit_grpo.environment.program import Element, LinearProgram, Sense, Variable
+from lit_grpo.environment.program import (
+    Element,
+    LinearProgram,
+    Sense,
+    Variable,
+    row_element,
+    variable_element,
+)
 from lit_grpo.environment.relaxation import largest_value, linear_relaxation, smallest_value
 from lit_grpo.environment.solver import Conflict, ConflictPart, Solver, SolverStatus, Violation
 
@@ -35,15 +42,39 @@ def suspicion(
     is_distant: bool = False,
 ) -> Suspicion | RejectionReason:
     """The conflict of a program whose LP relaxation is infeasible, if its suspects are of the difficulty."""
+    suspected = suspicion_of_any(faulty, faulty_elements, solver)
+    if isinstance(suspected, RejectionReason):
+        return suspected
+    num_others = len(set(suspected.conflict.elements) - set(faulty_elements))
+    if not PROFILES[difficulty].admits(len(faulty.variables), num_others, suspected.num_decoys, is_distant):
+        return RejectionReason.OTHER_DIFFICULTY
+    return suspected
+
+
+def suspicion_of_any(
+    faulty: LinearProgram, faulty_elements: Sequence[Element], solver: Solver
+) -> Suspicion | RejectionReason:
+    """The conflict of a program whose LP relaxation is infeasible, of whatever difficulty."""
     relaxed = linear_relaxation(faulty)
     conflict = conflict_of(relaxed, solver)
     if isinstance(conflict, RejectionReason):
         return conflict
-    num_decoys = count_decoys(relaxed, conflict, *faulty_elements)
-    num_others = len(set(conflict.elements) - set(faulty_elements))
-    if not PROFILES[difficulty].admits(len(faulty.variables), num_others, num_decoys, is_distant):
-        return RejectionReason.OTHER_DIFFICULTY
-    return Suspicion(relaxed, conflict, num_decoys)
+    return Suspicion(relaxed, conflict, count_decoys(relaxed, conflict, *faulty_elements))
+
+
+def with_last(program: LinearProgram, elements: Collection[Element]) -> LinearProgram:
+    """The program with these rows behind all others, and these variables; for questions about its conflict alone.
+
+    The deletion filter then tries them last among their like. If the conflict holds none of them even so, it is the
+    canonical conflict wherever they stand: a filter that meets them earlier has more left to do without them, so it
+    takes them out, and everything else goes or stays as before. A claim about the canonical conflict would otherwise
+    favour elements that stand early, and tell a reader so.
+    """
+    return replace(
+        program,
+        variables=tuple(sorted(program.variables, key=lambda v: variable_element(v.name) in elements)),
+        constraints=tuple(sorted(program.constraints, key=lambda row: row_element(row.name) in elements)),
+    )
 
 
 def conflict_of(relaxed: LinearProgram, solver: Solver) -> Conflict | RejectionReason:

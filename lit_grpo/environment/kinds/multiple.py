@@ -1,12 +1,14 @@
 """Kind E: several independent faults, so that no single action repairs.
 
-Called by faults.py. Each fault has a conflict of its own that holds no other fault. An element that is not in all of
-those conflicts can be taken out, and one of them stays; only those that are in all of them have to be tried.
+Called by faults.py. Each fault has a conflict of its own that holds no other fault, wherever those stand. An element
+that is not in all of those conflicts can be taken out, and one of them stays; only those that are in all of them have
+to be tried. The difficulty is that of each fault's own conflict: which of them the solver shows first follows from the
+order of the program, and that is to tell nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
@@ -22,7 +24,15 @@ from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.edits import apply_all
 from lit_grpo.environment.fault_candidates import CandidateSource
 from lit_grpo.environment.irreducible import subsystem
-from lit_grpo.environment.kinds.measures import conflict_of, smallest_relaxation, suspicion, total, without_element
+from lit_grpo.environment.kinds.measures import (
+    conflict_of,
+    smallest_relaxation,
+    suspicion,
+    suspicion_of_any,
+    total,
+    with_last,
+    without_element,
+)
 from lit_grpo.environment.kinds.slips import Slip, slips
 from lit_grpo.environment.program import Element, LinearProgram
 from lit_grpo.environment.relaxation import linear_relaxation
@@ -41,31 +51,35 @@ class SingleFault:
     conflict: Conflict
 
     @classmethod
-    def of(cls, slip: Slip, solver: Solver) -> SingleFault | None:
-        """With its canonical conflict; None if a limit stopped the search."""
-        conflict = conflict_of(linear_relaxation(slip.faulty), solver)
-        return None if isinstance(conflict, RejectionReason) else cls(slip, conflict)
+    def of(cls, slip: Slip, difficulty: Difficulty, solver: Solver) -> SingleFault | RejectionReason:
+        """With its canonical conflict, if that is of the difficulty."""
+        suspected = suspicion(slip.faulty, (slip.element,), difficulty, solver)
+        return suspected if isinstance(suspected, RejectionReason) else cls(slip, suspected.conflict)
 
-    def is_independent_of(self, other: SingleFault) -> bool:
-        """Neither is part of the other's conflict."""
+    def may_join(self, other: SingleFault) -> bool:
+        """Whether neither is part of the other's conflict, as the program is ordered."""
         return (
             self.slip.element not in other.conflict.elements
             and other.slip.element not in self.conflict.elements
             and self.slip.element != other.slip.element
         )
 
+    def does_without(self, others: Collection[Element], solver: Solver) -> bool:
+        """Whether its canonical conflict holds none of these elements, wherever they stand."""
+        conflict = conflict_of(linear_relaxation(with_last(self.slip.faulty, others)), solver)
+        return not isinstance(conflict, RejectionReason) and not set(others) & set(conflict.elements)
+
 
 def multiple_faults(source: CandidateSource, difficulty: Difficulty) -> Findings:
     """Combinations of slips, each of which makes the program infeasible on its own."""
     found: list[SingleFault] = []
     for slip in islice(slips(source), MOST_SLIPS):
-        fault = SingleFault.of(slip, source.solver)
-        if fault is None:
-            yield RejectionReason.INCONCLUSIVE
+        fault = SingleFault.of(slip, difficulty, source.solver)
+        if isinstance(fault, RejectionReason):
+            yield fault
             continue
         yield from (
-            certified(source.program, faults, difficulty, source.solver)
-            for faults in _with_partners(fault, found, difficulty)
+            certified(source.program, faults, source.solver) for faults in _with_partners(fault, found, difficulty)
         )
         found.append(fault)
     yield RejectionReason.NOT_INDEPENDENT
@@ -74,17 +88,20 @@ def multiple_faults(source: CandidateSource, difficulty: Difficulty) -> Findings
 def _with_partners(
     fault: SingleFault, found: Sequence[SingleFault], difficulty: Difficulty
 ) -> Iterator[tuple[SingleFault, ...]]:
-    """The fault together with earlier ones that are independent of it."""
-    partners = [other for other in found if fault.is_independent_of(other)]
+    """The fault together with earlier ones that may be independent of it."""
+    partners = [other for other in found if fault.may_join(other)]
     for others in combinations(partners, NUM_FAULTS[difficulty] - 1):
         yield (fault, *others)
 
 
 def certified(
-    program: LinearProgram, faults: tuple[SingleFault, ...], difficulty: Difficulty, solver: Solver
+    program: LinearProgram, faults: tuple[SingleFault, ...], solver: Solver
 ) -> CertifiedFault | RejectionReason:
     """The true program with these faults, if they are independent and no single action repairs."""
-    if not all(one.is_independent_of(other) for one, other in combinations(faults, 2)):
+    elements = tuple(fault.slip.element for fault in faults)
+    if not all(one.may_join(other) for one, other in combinations(faults, 2)):
+        return RejectionReason.NOT_INDEPENDENT
+    if not all(fault.does_without([e for e in elements if e != fault.slip.element], solver) for fault in faults):
         return RejectionReason.NOT_INDEPENDENT
     edits = tuple(fault.slip.candidate.edit for fault in faults)
     faulty = apply_all(program, edits)
@@ -92,7 +109,7 @@ def certified(
     left = _left_without_any_element(linear_relaxation(faulty), conflicts, solver)
     if left < LEAST_VIOLATION:
         return RejectionReason.ONE_ACTION_REPAIRS
-    suspected = suspicion(faulty, tuple(fault.slip.element for fault in faults), difficulty, solver)
+    suspected = suspicion_of_any(faulty, elements, solver)
     if isinstance(suspected, RejectionReason):
         return suspected
     violations = smallest_relaxation(suspected.relaxed, solver)

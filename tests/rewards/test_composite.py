@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import combinations
 
 import pytest
@@ -19,7 +19,9 @@ from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.program import Constraint, Direction, Element, LinearProgram, Sense, Variable
 from lit_grpo.environment.scoring import DiagnosisScore, RepairScore, diagnosis_score, score_episode
 from lit_grpo.environment.specification import RepairProblem
-from lit_grpo.rewards import RewardBreakdown, RewardWeights, composite_reward
+from lit_grpo.rewards.base import AttemptKey
+from lit_grpo.rewards.components import RewardWeights, components_of
+from lit_grpo.rewards.composite import CompositeReward, composite_reward
 
 # max 7 x + 4 y, with wood 3 x + 2 y <= 194, hours x + y <= 90, orders x + y >= 30. The fault: orders asks for 95.
 ORIGINAL = LinearProgram(
@@ -51,7 +53,7 @@ def _score(
     faithful: bool, steps: int, share: float = 0.0, verified: bool = True, min_steps: int = 1, inconclusive: int = 0
 ) -> RepairScore:
     diagnosis = DiagnosisScore(share, share, share, share == 1.0)
-    return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0.0, 0, None, 0, inconclusive, verified)
+    return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0, 0, 0, None, 0, inconclusive, verified)
 
 
 def _reward(*turns: Move) -> float:
@@ -63,7 +65,7 @@ def _reward(*turns: Move) -> float:
     if episode.stop_reason is None:
         episode.end(StopReason.TOKEN_LIMIT)
     score = score_episode(episode.record(), FAULT, solver)
-    return composite_reward(score, RewardWeights(), 5).total
+    return composite_reward(score, RewardWeights(), 5)
 
 
 def _move(action: Action, *stated: Element) -> Move:
@@ -76,27 +78,28 @@ def _move(action: Action, *stated: Element) -> Move:
 @pytest.mark.parametrize(
     ("score", "expected"),
     [
-        (_score(True, 1, 1.0), RewardBreakdown(1.0, 1.0, 1.0, 1.0)),
-        (_score(True, 3, 1.0), RewardBreakdown(1.0, 1.0, 0.5, 0.9)),  # 1 - 2 / 4
-        (_score(True, 5, 0.5), RewardBreakdown(1.0, 0.5, 0.0, 0.65)),  # 0.5 + 0.15
-        (_score(True, 3, 1.0, min_steps=2), RewardBreakdown(1.0, 1.0, 2 / 3, 0.8 + 0.4 / 3)),  # 1 - 1 / 3
-        (_score(True, 5, 0.0, min_steps=5), RewardBreakdown(1.0, 0.0, 1.0, 0.7)),
-        (_score(False, 1, 1.0), RewardBreakdown(0.0, 1.0, 0.0, 0.3)),
-        (_score(False, 1, 1.0, verified=False), RewardBreakdown(0.0, 0.0, 0.0, 0.0)),
-        (_score(False, 3, 1.0, inconclusive=1), RewardBreakdown(0.0, 0.0, 0.0, 0.0)),
-        (_score(True, 3, 1.0, inconclusive=1), RewardBreakdown(1.0, 1.0, 0.5, 0.9)),
+        (_score(True, 1, 1.0), (1.0, 1.0, 1.0, 1.0)),
+        (_score(True, 3, 1.0), (1.0, 1.0, 0.5, 0.9)),  # 1 - 2 / 4
+        (_score(True, 5, 0.5), (1.0, 0.5, 0.0, 0.65)),  # 0.5 + 0.15
+        (_score(True, 3, 1.0, min_steps=2), (1.0, 1.0, 2 / 3, 0.8 + 0.4 / 3)),  # 1 - 1 / 3
+        (_score(True, 5, 0.0, min_steps=5), (1.0, 0.0, 1.0, 0.7)),
+        (_score(False, 1, 1.0), (0.0, 1.0, 0.0, 0.3)),
+        (_score(False, 1, 1.0, verified=False), (0.0, 0.0, 0.0, 0.0)),
+        (_score(False, 3, 1.0, inconclusive=1), (0.0, 0.0, 0.0, 0.0)),
+        (_score(True, 3, 1.0, inconclusive=1), (1.0, 1.0, 0.5, 0.9)),
     ],
 )
-def test_1_formula(score: RepairScore, expected: RewardBreakdown) -> None:
-    got = composite_reward(score, RewardWeights(), 5)
-    for name in ("outcome", "diagnosis", "efficiency", "total"):
-        assert getattr(got, name) == pytest.approx(getattr(expected, name), abs=1e-12)
+def test_1_formula(score: RepairScore, expected: tuple[float, ...]) -> None:
+    got = CompositeReward().of(score, 5, AttemptKey(0, 0, "task", 0))
+    assert astuple(got) == pytest.approx((*expected, expected[-1]), abs=1e-12)
+    assert composite_reward(score, RewardWeights(), 5) == got.total == got.unshaped
 
 
 @pytest.mark.parametrize("weights", [(0.5, 0.3, 0.3), (0.5, 0.5, 0.5), (1.2, -0.2, 0.0), (math.nan, 0.5, 0.5)])
 def test_2_weights_sum_to_one(weights: tuple[float, float, float]) -> None:
-    with pytest.raises(ValueError, match="sum to 1"):
-        RewardWeights(*weights)
+    for cls in (RewardWeights, CompositeReward):
+        with pytest.raises(ValueError, match="sum to 1"):
+            cls(*weights)
 
 
 # 3. The cheats. The honest attempts they are compared with:
@@ -160,7 +163,7 @@ def test_7_hedging_pays_no_more_than_a_guess(num_suspects: int, num_culprits: in
         """Over all choices of so many suspects."""
         named = list(combinations(suspects, num_named))
         scores = [_score_of_diagnosis(choice, suspects[:num_culprits]) for choice in named]
-        return sum(composite_reward(score, RewardWeights(), 5).diagnosis for score in scores) / len(named)
+        return sum(components_of(score, 5).diagnosis for score in scores) / len(named)
 
     chance = num_culprits / num_suspects
     for num_named in range(1, num_suspects + 1):
@@ -174,7 +177,7 @@ def test_7b_whoever_knows_better_than_chance_names_the_likeliest() -> None:
 
     def pay(num_named: int) -> float:
         scores = [_score_of_diagnosis(suspects[:num_named], [culprit]) for culprit in suspects]
-        rewards = [composite_reward(score, RewardWeights(), 5).diagnosis for score in scores]
+        rewards = [components_of(score, 5).diagnosis for score in scores]
         return sum(belief * reward for belief, reward in zip(beliefs, rewards, strict=True))
 
     assert [pay(1), pay(2), pay(3)] == pytest.approx([0.5, 0.4, 1 / 3])

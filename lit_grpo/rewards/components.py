@@ -1,6 +1,6 @@
-"""The reward of an episode, from its verified score. Shaping never reaches a reported metric.
+"""The three unshaped components of an episode's reward, and the breakdown that is logged whatever trains.
 
-Called by rollout/collect.py. Formula: environment.md of docs/, "Reward".
+Called by base.py for every reward. Formulas: docs/rewards.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lit_grpo.environment.scoring import RepairScore
 
 @dataclass(frozen=True, slots=True)
 class RewardWeights:
-    """Weights of the composite reward: not negative, they sum to 1."""
+    """Weights of the components: not negative, they sum to 1."""
 
     outcome: float = 0.5
     diagnosis: float = 0.3
@@ -29,8 +29,8 @@ class RewardWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class RewardBreakdown:
-    """One episode's reward and its components, each in [0, 1]."""
+class RewardComponents:
+    """Of one episode, each in [0, 1]."""
 
     outcome: float
     """1 for a faithful recovery, else 0."""
@@ -38,12 +38,33 @@ class RewardBreakdown:
     """The smaller of precision and recall of the last stated diagnosis."""
     efficiency: float
     """1 - (steps - s*) / (max_steps - s*) for a faithful recovery, else 0."""
+
+    def weighted(self, weights: RewardWeights) -> float:
+        """The weighted sum, in [0, 1]."""
+        return (
+            weights.outcome * self.outcome + weights.diagnosis * self.diagnosis + weights.efficiency * self.efficiency
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RewardBreakdown:
+    """One episode's reward: what trains, beside what is logged whatever trains."""
+
+    outcome: float
+    """As in `RewardComponents`, as are the next two."""
+    diagnosis: float
+    efficiency: float
     total: float
-    """The weighted sum."""
+    """What trains, on the scale of the reward that is configured."""
+    unshaped: float
+    """The composite with its default weights, in [0, 1]: one scale for runs with whatever reward."""
 
 
-def composite_reward(score: RepairScore, weights: RewardWeights, max_steps: int) -> RewardBreakdown:
-    """The reward of an episode of at most ``max_steps`` turns.
+NOTHING = RewardComponents(0.0, 0.0, 0.0)
+
+
+def components_of(score: RepairScore, max_steps: int) -> RewardComponents:
+    """The components of an episode of at most ``max_steps`` turns.
 
     An unfaithful recovery earns no outcome and no efficiency: paid for, recoveries rise and faithful ones fall.
     An episode that the solver could not verify earns nothing at all; advantages leave it out by ``score.verified``.
@@ -55,12 +76,10 @@ def composite_reward(score: RepairScore, weights: RewardWeights, max_steps: int)
     smaller of the two pays 1 / n for either, and never more for a set than for its most likely element.
     """
     if not score.verified or (score.inconclusive_turns and not score.faithful):
-        return RewardBreakdown(0.0, 0.0, 0.0, 0.0)
+        return NOTHING
     outcome = 1.0 if score.faithful else 0.0
     efficiency = _efficiency(score, max_steps) if score.faithful else 0.0
-    diagnosis = min(score.diagnosis.precision, score.diagnosis.recall)
-    total = weights.outcome * outcome + weights.diagnosis * diagnosis + weights.efficiency * efficiency
-    return RewardBreakdown(outcome, diagnosis, efficiency, total)
+    return RewardComponents(outcome, min(score.diagnosis.precision, score.diagnosis.recall), efficiency)
 
 
 def _efficiency(score: RepairScore, max_steps: int) -> float:

@@ -1,0 +1,1 @@
+"""The parts of docs/environment.md that document_environment.py writes, one a file."""
