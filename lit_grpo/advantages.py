@@ -1,7 +1,7 @@
 """Group-relative advantages: what an episode's reward says against the other attempts at the same task.
 
 Called by rollout/estimation.py, once per rollout; the tensor it returns is the one that is logged and the one that
-trains. Formulas: docs/losses.md, "Advantages".
+trains. `groups_with_spread` alone says which groups can teach anything. Formulas: docs/losses.md, "Advantages".
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def group_advantages(
     weights = torch.ones_like(values) if verified is None else verified.double()
     num_groups = int(group_index.max()) + 1 if len(group_index) else 0
     counts = _sum(weights, group_index, num_groups)
-    has_signal = (counts >= 2) & (_spread(values, weights, group_index, num_groups) > SPREAD_TOLERANCE)
+    has_signal = groups_with_spread(values, group_index, weights > 0)
 
     means = _sum(values * weights, group_index, num_groups) / counts.clamp(min=1)
     deviations = (values - means[group_index]) * weights
@@ -112,6 +112,24 @@ def group_advantages(
             raise ValueError("expected another estimator than SUCCESS, got rewards; it judges verified scores")
     advantages = torch.where(has_signal[group_index], deviations * scale[group_index], 0.0)
     return GroupAdvantages(advantages.to(rewards.dtype), has_signal)
+
+
+def groups_with_spread(rewards: Tensor, group_index: Tensor, verified: Tensor) -> Tensor:
+    """Which groups have at least two verified episodes, and rewards that differ by more than `SPREAD_TOLERANCE`.
+
+    Example: of two groups with rewards 0.3, 0.3 and 0.3, 0.4 the second has; if its last episode has no verdict, none.
+
+    Args:
+        rewards: [num_sequences].
+        group_index: [num_sequences], as for `group_advantages`.
+        verified: [num_sequences] bool.
+
+    Returns:
+        [num_groups] bool.
+    """
+    num_groups = int(group_index.max()) + 1 if len(group_index) else 0
+    counts = _sum(verified.double(), group_index, num_groups)
+    return (counts >= 2) & (_spread(rewards.double(), verified, group_index, num_groups) > SPREAD_TOLERANCE)
 
 
 def component_advantages(
@@ -189,9 +207,8 @@ def _sum(values: Tensor, group_index: Tensor, num_groups: int) -> Tensor:
     return values.new_zeros(num_groups).index_add(0, group_index, values)
 
 
-def _spread(values: Tensor, weights: Tensor, group_index: Tensor, num_groups: int) -> Tensor:
+def _spread(values: Tensor, verified: Tensor, group_index: Tensor, num_groups: int) -> Tensor:
     """Largest minus smallest verified reward of each group; -inf where there is none."""
-    verified = weights > 0
     unset = values.new_full((num_groups,), -torch.inf)
     largest = unset.scatter_reduce(0, group_index[verified], values[verified], "amax")
     negated_smallest = unset.scatter_reduce(0, group_index[verified], -values[verified], "amax")

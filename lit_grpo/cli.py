@@ -30,6 +30,9 @@ from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates, StopAndSave
 from lit_grpo.config_errors import explain
+from lit_grpo.data.curriculum.kind_pools import KindPools
+from lit_grpo.data.curriculum.staged import StagedCurriculum
+from lit_grpo.data.curriculum.success import SuccessTargeting
 from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.environment.episode_record import EpisodeSettings
@@ -47,6 +50,7 @@ from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rollout.collect import RolloutSettings
 from lit_grpo.rollout.engine import SamplingSettings
+from lit_grpo.rollout.refill import DynamicSampling
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
@@ -59,6 +63,7 @@ CONFIGURABLE = (
     GMPOLoss,
     GRPOModule,
     HybridReward,
+    KindPools,
     ProofreadingDataModule,
     ReinforceLoss,
     RepairDataModule,
@@ -68,6 +73,8 @@ CONFIGURABLE = (
     SAPOLoss,
     SFTModule,
     SequenceClippedLoss,
+    StagedCurriculum,
+    SuccessTargeting,
     TaskDataModule,
 )
 """What a config may name as ``class_path`` without its module: importing a class is what makes its short name known."""
@@ -171,6 +178,7 @@ class RepairCLI(LightningCLI):
         parser.add_argument("--rollout.group_size", type=int, default=RolloutSettings().group_size)
         parser.add_argument("--rollout.max_steps", type=int | None, default=None)
         parser.add_class_arguments(SamplingSettings, "rollout.sampling")
+        parser.add_argument("--rollout.dynamic_sampling", type=DynamicSampling | None, default=None)
         parser.add_subclass_arguments(Reward, "rollout.reward", default={"class_path": "CompositeReward"})
 
     @override

@@ -19,6 +19,8 @@ from rich.panel import Panel
 from rich.text import Text
 from typing_extensions import override
 
+from lit_grpo.callbacks.curriculum_steps import observe_validation
+from lit_grpo.callbacks.due_validation import run_due_validation
 from lit_grpo.callbacks.policy_engine import (
     PolicyEngine,
     require_policy_module,
@@ -28,6 +30,7 @@ from lit_grpo.callbacks.policy_engine import (
 )
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
+from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
@@ -90,6 +93,8 @@ class RepairEvaluation(Callback):
         self.seed = seed
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
+        self.validated_at: int | None = None
+        """Batches that were consumed at the fit's last evaluation; None before the first."""
         self._engine = PolicyEngine(transformers_engine)
         self._solver = make_solver(solver or SolverSettings())
         self._metrics = RepairMetrics()
@@ -102,10 +107,17 @@ class RepairEvaluation(Callback):
         data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(data, HeldOutDataModule):
             data.require_repairable(self.settings.episode, stage)
+        if isinstance(data, TaskDataModule):
+            data.is_evaluated = True
         for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
             if isinstance(callback, RolloutCallback):
                 self._engine = callback.engine
         self._engine.forget()
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """In a resumed fit: play what was due when its checkpoint was written."""
+        run_due_validation(trainer, self.validated_at)
 
     @override
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -145,9 +157,13 @@ class RepairEvaluation(Callback):
         kinds = {kind.value: summary.value(Quantity.FR_5) or 0.0 for kind, summary in results.by_kind.items()}
         self.start = self.start or kinds
         values |= {f"val/FR@5/{kind}": value for kind, value in kinds.items()}
+        values |= {f"val/FR@5/{d.value}": s.value(Quantity.FR_5) or 0.0 for d, s in results.by_difficulty.items()}
         values["val/worst_kind_FR@5"] = min(kinds.values())
         values["val/guarded_FR@5"] = guarded_score(values[f"val/{Quantity.FR_5}"], kinds, self.start)
         pl_module.log_dict(values)
+        if trainer.state.fn is TrainerFn.FITTING:
+            self.validated_at = consumed_batches(trainer)
+            observe_validation(trainer, results)
         if trainer.is_global_zero and self._groups:
             get_console().print(Panel(Text(format_transcript(self._groups[0])), title="A held-out task", expand=False))
 
@@ -170,13 +186,13 @@ class RepairEvaluation(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        """The start, so that a resumed fit guards against the same."""
-        return {"start": self.start}
+        """The start, so that a resumed fit guards against the same; when the last evaluation was."""
+        return {"start": self.start, "validated_at": self.validated_at}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Put the start back."""
-        self.start = state_dict["start"]
+        """Put both back."""
+        self.start, self.validated_at = state_dict["start"], state_dict.get("validated_at")
 
     def _write(self, trainer: pl.Trainer, folder: Path) -> RepairResults:
         scored = gather_scored_tasks(_scored(self._groups))

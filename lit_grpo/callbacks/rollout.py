@@ -18,7 +18,9 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
+from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts
 from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file, transformers_engine
+from lit_grpo.callbacks.refill_log import RefillLog
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
@@ -31,7 +33,8 @@ from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.estimation import require_components
+from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
+from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
 from lit_grpo.rollout.transcripts import write_transcripts
 
 METRICS = (
@@ -68,6 +71,7 @@ class RolloutCallback(Callback):
             (each rank has a file of its own); 0 writes none.
         episode: Rules and rendering.
         solver: Where programs are solved; None: in one worker process of this rank.
+        dynamic_sampling: Replaces groups without signal; the command line fills it in from ``rollout``; None: off.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class RolloutCallback(Callback):
         transcripts_every: int = 10,
         episode: EpisodeSettings | None = None,
         solver: SolverSettings | None = None,
+        dynamic_sampling: DynamicSampling | None = None,
     ) -> None:
         default = RolloutSettings()
         rules = episode or default.episode
@@ -88,6 +93,7 @@ class RolloutCallback(Callback):
             sampling=sampling or default.sampling,
             episode=rules if max_steps is None else replace(rules, max_steps=max_steps),
             reward=reward or default.reward,
+            dynamic_sampling=dynamic_sampling,
         )
         temperature = self.settings.sampling.temperature
         if temperature <= 0:
@@ -99,7 +105,7 @@ class RolloutCallback(Callback):
         self.engine = PolicyEngine(transformers_engine)
         """Shared with RepairEvaluation."""
         self._solver = make_solver(solver or SolverSettings())
-        self._metrics = PolicyMetrics(METRICS)
+        self._metrics, self._refill_log = PolicyMetrics(METRICS), RefillLog()
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -108,6 +114,9 @@ class RolloutCallback(Callback):
         if not isinstance(data, TaskDataModule):
             raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
         require_kinds_repairable(data.tasks.drawn_kinds, self.settings.episode)
+        data.require_evaluated()
+        if self.settings.dynamic_sampling is not None:
+            require_steady(self.settings.reward)
         module.objective.require_group_size(self.settings.group_size)
         if module.objective.advantage is AdvantageEstimator.PER_COMPONENT:
             require_components(module.objective.advantage, self.settings.reward)
@@ -123,7 +132,7 @@ class RolloutCallback(Callback):
             f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
             f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
             f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks. "
-            f"Reward: {self.settings.reward.describe()}."
+            f"Reward: {self.settings.reward.describe()}.{self._replacement()}"
         )
 
     @override
@@ -133,11 +142,16 @@ class RolloutCallback(Callback):
         """Play, turn into experience, attach, log."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
         started, module, step = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
-        groups = self.collect(batch.tasks, module, step)
-        batch.experience = module.rollout_of(groups, self.settings)
-        self._log(module, groups, perf_counter() - started)
+        data: TaskDataModule = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        begin_batch(trainer, module, data, batch, step)
+        rollout = self._play(batch.tasks, module, data, step)
+        batch.experience = module.rollout_of(rollout.kept, self.settings)
+        observe_rollouts(module, data, rollout.played)
+        self._log(module, rollout.played, perf_counter() - started)
+        if self.settings.dynamic_sampling is not None:
+            self._refill_log.log(module, rollout, data.num_tasks)
         if self.transcripts_every and step % self.transcripts_every == 0:
-            write_transcripts(run_folder(trainer) / transcripts_file(trainer), groups, step)
+            write_transcripts(run_folder(trainer) / transcripts_file(trainer), rollout.played, step)
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -150,7 +164,29 @@ class RolloutCallback(Callback):
         engine, conversation = self.engine.synced(module), self.engine.conversation(module)
         return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)
 
-    def _log(self, module: GRPOModule, groups: list[EpisodeGroup], seconds: float) -> None:
+    def _play(
+        self, tasks: Sequence[GradedProblem], module: GRPOModule, data: TaskDataModule, step: int
+    ) -> RefilledGroups:
+        """The batch's groups; with dynamic sampling those without signal are replaced."""
+        groups, settings = self.collect(tasks, module, step), self.settings
+        if settings.dynamic_sampling is None:
+            return RefilledGroups((tuple(groups),), tuple(groups))
+        return refill(
+            groups,
+            settings.dynamic_sampling,
+            draw=lambda number, places: data.refill_tasks(step, number, places),
+            play=lambda tasks: self.collect(tasks, module, step),
+            has_signal=lambda groups: groups_with_signal(groups, module.objective.advantage, settings.reward),
+        )
+
+    def _replacement(self) -> str:
+        """What dynamic sampling does, in words."""
+        if self.settings.dynamic_sampling is None:
+            return ""
+        rounds = self.settings.dynamic_sampling.max_rounds
+        return f" Groups whose attempts earn alike are replaced by groups of new tasks, up to {rounds} times a step."
+
+    def _log(self, module: GRPOModule, groups: Sequence[EpisodeGroup], seconds: float) -> None:
         episodes = [episode for group in groups for episode in group.episodes]
         unshaped = torch.tensor([[episode.reward.unshaped for episode in group.episodes] for group in groups])
         rewards = torch.tensor([[episode.reward.total for episode in group.episodes] for group in groups])

@@ -32,6 +32,7 @@ class TaskBatch:
 
     def __init__(self, tasks: Sequence[GradedProblem], demonstrations: Sequence[PromptGroup] = ()) -> None:
         self.tasks = tuple(tasks)
+        """Empty until the batch begins where a curriculum draws them."""
         self.demonstrations = tuple(demonstrations)
         """To be replayed in this step."""
         self.experience: object | None = None

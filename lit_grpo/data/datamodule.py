@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from torch.utils.data import Dataset
 from typing_extensions import override
 
 from lit_grpo.data.batches import (
@@ -21,29 +20,17 @@ from lit_grpo.data.batches import (
     require_divisible,
     shuffled,
 )
-from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset, TaskDataset
+from lit_grpo.data.curriculum.base import BatchPlan, Curriculum
+from lit_grpo.data.curriculum.conditions import conditions_of
+from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
-from lit_grpo.data.task import Split, Task, TaskSettings
+from lit_grpo.data.replay import Replay, ReplaySettings, TrainingSteps
+from lit_grpo.data.task import Task, TaskSettings
+from lit_grpo.data.training_tasks import TrainingTasks
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaySettings:
-    """Demonstrations that a GRPO step also learns from; those of a DemonstrationDataModule with the same settings."""
-
-    demonstrations: DemonstrationSettings
-    num_demonstrations: int = 400
-    """How many there are."""
-    batch_size: int = 8
-    """How many are replayed in a step, over all ranks."""
-    seed: int = 0
-    tokenizer: Path | None = None
-    """Directory of the policy's tokenizer; the command line fills it in."""
-    episode: EpisodeSettings | None = None
-    """Rules and rendering; the command line fills them in; None: the defaults."""
 
 
 class TaskDataModule(HeldOutDataModule):
@@ -56,8 +43,12 @@ class TaskDataModule(HeldOutDataModule):
         batches_per_epoch: Steps of an epoch; tasks go on being fresh in the next one.
         seed: Of the training tasks.
         replay: Demonstrations beside the tasks of each step; None for none.
-        num_workers: Processes that generate tasks ahead.
+        num_workers: Processes that generate tasks ahead, where there is no curriculum.
+        curriculum: Decides kinds and difficulties batch by batch; None: drawn as ``tasks`` says throughout.
     """
+
+    is_evaluated = False
+    """Whether RepairEvaluation is among the callbacks; it says so itself."""
 
     def __init__(
         self,
@@ -68,9 +59,13 @@ class TaskDataModule(HeldOutDataModule):
         seed: int = 0,
         replay: ReplaySettings | None = None,
         num_workers: int = 0,
+        curriculum: Curriculum | None = None,
     ) -> None:
         super().__init__(tasks, held_out, num_workers)
         self.num_tasks, self.batches_per_epoch, self.seed, self.replay = num_tasks, batches_per_epoch, seed, replay
+        self.curriculum = curriculum
+        self._plan: BatchPlan | None = None
+        self._training: TrainingTasks | None = None
 
     @override
     def setup(self, stage: str) -> None:
@@ -78,15 +73,64 @@ class TaskDataModule(HeldOutDataModule):
         _, world_size = self.ranks()
         if stage == "fit":
             require_divisible("num_tasks", self.num_tasks, world_size)
+            self._training = TrainingTasks(self.tasks, self.seed, self.num_tasks, *self.ranks())
             if self.replay is not None:
                 require_divisible("replay.batch_size", self.replay.batch_size, world_size)
+            if self.curriculum is not None:
+                assert self.trainer is not None
+                self.curriculum.require(conditions_of(self.tasks, self.held_out, self.trainer, self.batches_per_epoch))
+
+    def require_evaluated(self) -> None:
+        """ValueError if the curriculum waits for results on held-out tasks that nobody plays."""
+        if self.curriculum is not None and self.curriculum.needs_validation and not self.is_evaluated:
+            raise ValueError(
+                "data.curriculum: expected RepairEvaluation in trainer.callbacks for a promotion.threshold, got none; "
+                "add it, or set promotion.num_batches instead"
+            )
+
+    def begin_batch(self, batch: TaskBatch, position: int) -> BatchPlan | None:
+        """Let the curriculum decide about a batch, and draw its tasks; None, and nothing, without a curriculum.
+
+        Called when the batch begins: a loader draws ahead, when what the decision rests on has not happened yet.
+        """
+        if self.curriculum is None:
+            return None
+        self._plan = self.curriculum.begin_batch()
+        batch.tasks = tuple(self.training_tasks.of_batch(position, self._plan.shares))
+        return self._plan
+
+    def refill_tasks(self, position: int, number: int, slots: Sequence[int]) -> list[Task]:
+        """Tasks that take the places ``slots`` of this rank's share of the present batch, in round ``number``."""
+        shares = None if self._plan is None else self._plan.shares
+        return self.training_tasks.refill(position, number, slots, shares)
+
+    @property
+    def training_tasks(self) -> TrainingTasks:
+        """The stream of this rank, once a fit is set up."""
+        assert self._training is not None, "expected a fit that is set up"
+        return self._training
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The curriculum's state, for the checkpoint; the position is Lightning's own count of batches."""
+        return {} if self.curriculum is None else {"curriculum": self.curriculum.state_dict()}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Put it back; ValueError if it is that of another curriculum, or there is none any more."""
+        if self.curriculum is None:
+            raise ValueError("expected data.curriculum as in the run that is resumed, got null; name it again")
+        self.curriculum.load_state_dict(state_dict["curriculum"])
 
     @override
     def train_dataloader(self) -> BatchStream[tuple[list[Task], list[PromptGroup]], TaskBatch]:
-        """Batch b holds tasks ``b * num_tasks`` to ``(b + 1) * num_tasks - 1`` of the training stream."""
-        rank, world_size = self.ranks()
+        """Batch b holds tasks ``b * num_tasks`` to ``(b + 1) * num_tasks - 1`` of the training stream.
+
+        With a curriculum it holds none until it begins.
+        """
+        training = self.training_tasks if self.curriculum is None else None
         return BatchStream(
-            dataset=_Steps(self, rank, world_size),
+            dataset=TrainingSteps(training, Replay(self.replay, self.tasks, *self.ranks()) if self.replay else None),
             indices=lambda batch: [batch],
             collate=lambda steps: TaskBatch(*steps[0]),
             length=self.batches_per_epoch,
@@ -213,31 +257,3 @@ class ProofreadingDataModule(HeldOutDataModule):
             position=self.consumed,
             num_workers=self.num_workers,
         )
-
-
-class _Steps(Dataset[tuple[list[Task], list[PromptGroup]]]):
-    """Item b is what this rank needs in batch b: its share of the tasks, and of the demonstrations to be replayed."""
-
-    def __init__(self, module: TaskDataModule, rank: int, world_size: int) -> None:
-        self._tasks = TaskDataset(module.tasks, Split.TRAIN, module.seed)
-        self._num_tasks, self._replay = module.num_tasks, module.replay
-        self._rank, self._world_size = rank, world_size
-        self._demonstrations = None
-        if module.replay is not None:
-            replay = module.replay
-            self._demonstrations = DemonstrationDataset(
-                module.tasks,
-                replay.tokenizer,
-                replay.episode or EpisodeSettings(),
-                replay.demonstrations,
-                replay.seed,
-            )
-
-    @override
-    def __getitem__(self, index: int) -> tuple[list[Task], list[PromptGroup]]:
-        tasks = [self._tasks[i] for i in consecutive(index, self._num_tasks, self._rank, self._world_size)]
-        if self._replay is None or self._demonstrations is None:
-            return tasks, []
-        positions = consecutive(index, self._replay.batch_size, self._rank, self._world_size)
-        chosen = shuffled(positions, self._replay.num_demonstrations, self._replay.seed)
-        return tasks, [self._demonstrations[i] for i in chosen]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
+from typing import NamedTuple
 
 from typing_extensions import override
 
@@ -31,6 +32,28 @@ MAX_ATTEMPTS = 200
 
 MAX_DRAWS = 2000
 """Base programs drawn for one attempt until one falls into the split (1 in 10 does, in the rarer splits)."""
+
+
+class RefillIndex(NamedTuple):
+    """Where a task that replaces another one stands in the stream; no task of an ordinary batch stands there."""
+
+    batch: int
+    """Position of the batch, 0-based."""
+    round: int
+    """1 for the task that takes the place of an ordinary one, 2 for the one that takes that one's, and so on."""
+    slot: int
+    """The place in the batch, over all ranks, 0-based."""
+
+
+TaskIndex = int | RefillIndex
+"""Position in a split's endless stream: a number, or of a task drawn in place of one that taught nothing."""
+
+
+class Cell(NamedTuple):
+    """A kind of fault at a difficulty."""
+
+    kind: FaultKind
+    difficulty: Difficulty
 
 
 class Split(StrEnum):
@@ -114,6 +137,17 @@ class TaskSettings:
         """The domains that occur, alike."""
         return domains_of(self.size) if self.domains is None else self.domains
 
+    @property
+    def cells(self) -> dict[Cell, float]:
+        """The share of each cell that occurs; they sum to 1."""
+        total = sum(self.kind_weights.values()) * sum(self.difficulties.values())
+        pairs = [(k, d, kw * dw) for k, kw in self.kind_weights.items() for d, dw in self.difficulties.items()]
+        return {Cell(kind, difficulty): weight / total for kind, difficulty, weight in pairs if weight}
+
+    def of_cell(self, cell: Cell) -> TaskSettings:
+        """The same, of one cell alone."""
+        return replace(self, kinds={cell.kind: 1.0}, difficulties={cell.difficulty: 1.0})
+
     def domains_for(self, kind: FaultKind, difficulty: Difficulty) -> tuple[Domain, ...]:
         """Those of the domains whose models have room for such faults."""
         return tuple(domain for domain in self.drawn_domains if suits(domain, kind, difficulty))
@@ -136,17 +170,12 @@ class UnfilledCellError(RuntimeError):
         return UnfilledCellError, self._arguments
 
 
-def generate_task(settings: TaskSettings, split: Split, seed: int, index: int, solver: Solver) -> Task:
+def generate_task(settings: TaskSettings, split: Split, seed: int, index: TaskIndex, solver: Solver) -> Task:
     """The task at a position of a split's endless stream: a function of (settings, split, seed, index) alone.
 
     Its original program's hash falls into the split, so tasks of two splits never share one.
     """
-    rng = _rng(seed, split, index)
-    domain = rng.choice(settings.drawn_domains)
-    kind = rng.choices(list(settings.kind_weights), list(settings.kind_weights.values()))[0]
-    difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
-    if not suits(domain, kind, difficulty):
-        domain = rng.choice(settings.domains_for(kind, difficulty))
+    domain, (kind, difficulty) = _draw(settings, split, seed, index)
     size = settings.size or PROFILES[difficulty].size
     rejections: Counter[str] = Counter()
     for attempt in range(MAX_ATTEMPTS):
@@ -157,6 +186,16 @@ def generate_task(settings: TaskSettings, split: Split, seed: int, index: int, s
             return make_task(domain, base.specification, fault)
         rejections[_reason(fault)] += 1
     raise UnfilledCellError(domain, kind, difficulty, rejections)
+
+
+def cell_at(settings: TaskSettings, split: Split, seed: int, index: TaskIndex) -> Cell:
+    """The cell of the task at a position, without making it."""
+    return _draw(settings, split, seed, index)[1]
+
+
+def draw_cell(shares: Mapping[Cell, float], seed: int, index: TaskIndex) -> Cell:
+    """The cell of the training task at a position, where shares other than those of the settings are in force."""
+    return _rng(seed, "cell", index).choices(list(shares), list(shares.values()))[0]
 
 
 def make_task(domain: Domain, specification: Specification, fault: FaultyProgram) -> Task:
@@ -183,6 +222,16 @@ def program_digest(program: LinearProgram) -> str:
     return _digest(repr((program.direction.value, by_position(program.objective), variables, rows)))
 
 
+def _draw(settings: TaskSettings, split: Split, seed: int, index: TaskIndex) -> tuple[Domain, Cell]:
+    rng = _rng(seed, split, index)
+    domain = rng.choice(settings.drawn_domains)
+    kind = rng.choices(list(settings.kind_weights), list(settings.kind_weights.values()))[0]
+    difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
+    if not suits(domain, kind, difficulty):
+        domain = rng.choice(settings.domains_for(kind, difficulty))
+    return domain, Cell(kind, difficulty)
+
+
 def _draws(domain: Domain, size: ProgramSize, difficulty: Difficulty, rng: Random) -> Iterator[BaseModel]:
     for _ in range(MAX_DRAWS):
         yield build_base(domain, size, PROFILES[difficulty].wording, rng)
@@ -192,7 +241,7 @@ def _reason(rejection: Rejection) -> str:
     return rejection.reason.value
 
 
-def _rng(*key: int | str) -> Random:
+def _rng(*key: int | str | RefillIndex) -> Random:
     """A generator of its own for a key; unrelated for unrelated keys, the same in every process."""
     return Random(int(_digest(repr(key)), 16))
 

@@ -14,8 +14,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from typing_extensions import override
 
-SPREAD_TOLERANCE = 1e-8
-"""A group whose rewards lie within this has no signal: the advantage's own threshold."""
+from lit_grpo.advantages import groups_with_spread
 
 
 class PolicyMetrics(Metric):
@@ -84,9 +83,10 @@ def reward_statistics(rewards_PG: Tensor, verified_PG: Tensor) -> RewardStatisti
     """
     rewards = [group[verified].double() for group, verified in zip(rewards_PG, verified_PG, strict=True)]
     deviations = [group.std() for group in rewards if group.numel() > 1]
-    spread = [group.numel() > 1 and bool(group.max() - group.min() > SPREAD_TOLERANCE) for group in rewards]
+    group_index = torch.arange(len(rewards)).repeat_interleave(rewards_PG.shape[1])
+    spread = groups_with_spread(rewards_PG.flatten(), group_index, verified_PG.flatten())
     return RewardStatistics(
         mean=torch.cat(rewards).mean().item(),
         std_within_groups=torch.stack(deviations).mean().item() if deviations else float("nan"),
-        groups_with_signal=sum(spread) / len(rewards),
+        groups_with_signal=spread.double().mean().item(),
     )

@@ -43,10 +43,11 @@ class RepairSummary:
 
 @dataclass(slots=True)
 class RepairResults:
-    """An evaluation's summary, whole and in parts. Kinds and cells without a task are absent."""
+    """An evaluation's summary, whole and in parts. Kinds, difficulties and cells without a task are absent."""
 
     overall: RepairSummary
     by_kind: Mapping[FaultKind, RepairSummary]
+    by_difficulty: Mapping[Difficulty, RepairSummary]
     by_cell: Mapping[FaultKind, Mapping[Difficulty, RepairSummary]]
 
 
@@ -73,6 +74,11 @@ def summarise(table: ScoreTable, settings: BootstrapSettings) -> RepairResults:
     return RepairResults(
         overall=summary(torch.ones(len(table), dtype=torch.bool)),
         by_kind={kind: summary(table.is_kind(kind)) for kind in kinds},
+        by_difficulty={
+            difficulty: summary(table.is_difficulty(difficulty))
+            for difficulty in DIFFICULTIES
+            if bool(table.is_difficulty(difficulty).any())
+        },
         by_cell={
             kind: {
                 difficulty: summary(table.is_kind(kind) & table.is_difficulty(difficulty))

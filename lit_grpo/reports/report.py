@@ -12,6 +12,7 @@ from rich.console import Console
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.comparison import COMPARISON_FILE, Comparison, compare, standard_pairs, write_comparison
+from lit_grpo.reports.curriculum import draw_curriculum, read_curriculum
 from lit_grpo.reports.figures import draw_arms, draw_learning_curve, read_learning_curve
 from lit_grpo.reports.runs import SeedRun, find_seed_runs
 from lit_grpo.reports.show import markdown_table, show_tables
@@ -52,6 +53,7 @@ def write_report(root: Path, candidate: str, base: str, settings: BootstrapSetti
         *(markdown_table(table) for table in comparison_tables(comparison)),
         "![Faithful recovery of every arm, overall and per kind](figures/arms.png)\n",
         _learning_curve(runs[0], candidate, root),
+        *(_curriculum(runs[0], arm, root) for arm in runs[0].arms),
         _before_and_after(runs[0], base, candidate, root),
     ]
     (root / REPORT_FILE).write_text("\n".join(part for part in parts if part), encoding="utf-8")
@@ -80,6 +82,14 @@ def _learning_curve(run: SeedRun, candidate: str, root: Path) -> str:
         return ""
     draw_learning_curve(curve, root / FIGURES_FOLDER / "learning_curve.png")
     return f"![Learning curve of {candidate}, {run.name}](figures/learning_curve.png)\n"
+
+
+def _curriculum(run: SeedRun, arm: str, root: Path) -> str:
+    curve = read_curriculum(run.arms[arm])
+    if curve is None:
+        return ""
+    draw_curriculum(curve, root / FIGURES_FOLDER / f"curriculum_{arm}.png")
+    return f"![Curriculum of {arm}, {run.name}](figures/curriculum_{arm}.png)\n"
 
 
 def _before_and_after(run: SeedRun, base: str, candidate: str, root: Path) -> str:

@@ -38,6 +38,11 @@ class Reward(ABC):
         """The weights where the total is the weighted sum of the components, for the advantage PER_COMPONENT."""
         return None
 
+    @property
+    def is_noisy(self) -> bool:
+        """Whether attempts that did the same are paid differently."""
+        return False
+
     @abstractmethod
     def total(self, score: RepairScore, components: RewardComponents, key: AttemptKey) -> float:
         """What trains, of an episode with a verdict."""

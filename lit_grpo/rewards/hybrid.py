@@ -52,6 +52,12 @@ class HybridReward(Reward):
                 f"{self.noise:g} and {self.positive_factor:g}"
             )
 
+    @property
+    @override
+    def is_noisy(self) -> bool:
+        """With a deviation above 0."""
+        return self.noise > 0
+
     @override
     def total(self, score: RepairScore, components: RewardComponents, key: AttemptKey) -> float:
         """By recovery, faithful or not."""

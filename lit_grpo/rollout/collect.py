@@ -24,6 +24,7 @@ from lit_grpo.rewards.base import AttemptKey, Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
+from lit_grpo.rollout.refill import DynamicSampling
 from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class RolloutSettings:
     episode: EpisodeSettings = field(default_factory=EpisodeSettings)
     reward: Reward = field(default_factory=CompositeReward)
     """What trains; no metric depends on it."""
+    dynamic_sampling: DynamicSampling | None = None
+    """In training: groups without signal are replaced; None: they stay, and teach nothing."""
     leave_out_long_prompts: bool = False
     """End the episodes of a task whose prompt does not fit as PROMPT_LIMIT, without a turn. For evaluation, where the
     tasks are given; in training such a task is a wrong setting, and a ValueError."""

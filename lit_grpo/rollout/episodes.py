@@ -49,3 +49,5 @@ class EpisodeGroup:
     """The first one, which the prompt holds."""
     prompt_ids: tuple[int, ...]
     episodes: tuple[Episode, ...]
+    refill_round: int = 0
+    """Under dynamic sampling the round that drew the task; 0 for a task of the batch itself."""

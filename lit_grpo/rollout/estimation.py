@@ -72,6 +72,24 @@ def estimate_advantages(
     return group_advantages(rewards, group_index, verified, estimator, sum_over_ranks)
 
 
+def require_steady(reward: Reward) -> None:
+    """ValueError if attempts that did the same are paid differently: no group would ever be without signal."""
+    if reward.is_noisy:
+        raise ValueError(
+            "rollout.dynamic_sampling: expected a reward without noise, got one with; every group then differs, and "
+            "none would be replaced: set rollout.reward.init_args.noise to 0, or dynamic_sampling to null"
+        )
+
+
+def groups_with_signal(groups: Sequence[EpisodeGroup], estimator: AdvantageEstimator, reward: Reward) -> list[bool]:
+    """Which groups the estimator could learn from by what the environment pays alone.
+
+    What an objective adds to the rewards does not count: a length penalty or a KL differs in nearly every group, also
+    where all attempts have solved the task.
+    """
+    return estimate_advantages(groups, estimator, reward).has_signal.tolist()
+
+
 def require_components(estimator: AdvantageEstimator, reward: Reward) -> RewardWeights:
     """The weights of the reward's components.
 

@@ -62,6 +62,7 @@ def _records(group: EpisodeGroup, step: int) -> Iterator[dict[str, Any]]:
             "kind": fault.kind,
             "difficulty": fault.difficulty,
             "sample": sample,
+            "refill_round": group.refill_round,
             "problem": group.observation,
             "turns": [_turn(turn) for turn in episode.turns],
         } | _ending(episode)

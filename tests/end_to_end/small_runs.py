@@ -3,13 +3,16 @@
 Also a program: `two_processes` starts it as ``python small_runs.py RUN CHECKPOINT FOLDER``.
 """
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
+from random import Random
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -20,15 +23,18 @@ from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
+from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
+from lit_grpo.data.curriculum.base import BatchPlan, Conditions, Curriculum, Outcomes, normalised
 from lit_grpo.data.datamodule import DemonstrationDataModule, ReplaySettings, TaskDataModule
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutSettings
-from lit_grpo.data.task import Task, TaskSettings
+from lit_grpo.data.task import Cell, RefillIndex, Split, Task, TaskIndex, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.environment.solver_workers import SolverSettings
 from lit_grpo.losses.clipped import ClippedLoss
@@ -42,6 +48,7 @@ from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.components import RewardBreakdown
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rollout.refill import DynamicSampling
 from lit_grpo.rollout.weights import full_weights
 
 TASKS = TaskSettings(size=ProgramSize.TINY)
@@ -57,27 +64,44 @@ StrategyName = Literal["one", "ddp", "fsdp2", "fsdp2_alone"]
 class CoinRewards(RolloutCallback):
     """The real rollout, with another reward: the share of sampled tokens whose id is even.
 
-    A random policy never repairs a program, so its true rewards are all 0 and teach nothing.
+    A random policy never repairs a program, so its true rewards are all 0 and teach nothing. Attempts at a task that
+    ``is_flat`` says so of are all paid alike; those that earn more than 0.5 count as faithful.
     """
 
-    def __init__(self, group_size: int = 4, solver: SolverSettings | None = None) -> None:
+    def __init__(
+        self,
+        group_size: int = 4,
+        solver: SolverSettings | None = None,
+        dynamic_sampling: DynamicSampling | None = None,
+        is_flat: Callable[[Task], bool] = lambda task: False,
+    ) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
-        super().__init__(sampling, group_size=group_size, episode=EPISODE, solver=solver)
+        super().__init__(
+            sampling, group_size=group_size, episode=EPISODE, solver=solver, dynamic_sampling=dynamic_sampling
+        )
+        self.is_flat = is_flat
         self.mean_rewards: list[float] = []
+        self.played: list[tuple[str, ...]] = []
+        """Tasks of each call: those of a batch, then those of its refills."""
 
     @override
     def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
         groups = super().collect(tasks, module, step)
-        paid = [replace(group, episodes=tuple(_with_coin_reward(e) for e in group.episodes)) for group in groups]
+        paid = [
+            replace(group, episodes=tuple(_paid(e, 0.5 if self.is_flat(group.task) else None) for e in group.episodes))
+            for group in groups
+        ]
+        self.played.append(tuple(task.id for task in tasks))
         rewards = [episode.reward.total for group in paid for episode in group.episodes]
         self.mean_rewards.append(sum(rewards) / len(rewards))
         return paid
 
 
-def _with_coin_reward(episode: Episode) -> Episode:
+def _paid(episode: Episode, reward: float | None) -> Episode:
     tokens = [token for turn in episode.turns for token in turn.completion_ids]
-    share = sum(token % 2 == 0 for token in tokens) / len(tokens)
-    return replace(episode, reward=RewardBreakdown(share, 0.0, 0.0, total=share, unshaped=share))
+    share = sum(token % 2 == 0 for token in tokens) / len(tokens) if reward is None else reward
+    score = replace(episode.score, faithful=share > 0.5)
+    return replace(episode, reward=RewardBreakdown(share, 0.0, 0.0, total=share, unshaped=share), score=score)
 
 
 def make_module(
@@ -89,7 +113,14 @@ def make_module(
     return GRPOModule(policy, optimizer, ClippedLoss(), microbatch_tokens=512, **grpo)
 
 
-def make_data(kind: Kind, checkpoint: Path, batches: int, replayed: int = 2) -> pl.LightningDataModule:
+def make_data(
+    kind: Kind,
+    checkpoint: Path,
+    batches: int,
+    replayed: int = 2,
+    held_out: HeldOutSettings = NO_HELD_OUT,
+    curriculum: Curriculum | None = None,
+) -> pl.LightningDataModule:
     demonstrations = DemonstrationSettings()
     if kind == "sft":
         return DemonstrationDataModule(
@@ -103,7 +134,7 @@ def make_data(kind: Kind, checkpoint: Path, batches: int, replayed: int = 2) -> 
             episode=EPISODE,
         )
     replay = ReplaySettings(demonstrations, 5, replayed, tokenizer=checkpoint, episode=EPISODE)
-    return TaskDataModule(TASKS, NO_HELD_OUT, num_tasks=4, batches_per_epoch=batches, replay=replay)
+    return TaskDataModule(TASKS, held_out, num_tasks=4, batches_per_epoch=batches, replay=replay, curriculum=curriculum)
 
 
 def make_trainer(folder: Path, strategy: StrategyName = "one", **arguments: Any) -> pl.Trainer:
@@ -124,9 +155,8 @@ def make_trainer(folder: Path, strategy: StrategyName = "one", **arguments: Any)
         enable_progress_bar=False,
         enable_model_summary=False,
         logger=False,
-        limit_val_batches=0,
         plugins=[AtomicCheckpointIO()],
-        **({"enable_checkpointing": False} | arguments),
+        **({"enable_checkpointing": False, "limit_val_batches": 0} | arguments),
     )
 
 
@@ -168,6 +198,121 @@ def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path, **trainer
             torch.save({"weights": weights, "steps": trainer.global_step}, folder / f"{name}.pt")
 
 
+def half_flat(task: Task) -> bool:
+    """Of every second task, by its content."""
+    return int(task.id[:8], 16) % 2 == 0
+
+
+def flat_on_second_rank(num_rounds: int) -> Callable[[Task], bool]:
+    """Of what comes into the second half's places of three batches, those of the second of two ranks, so many times."""
+    solver = HighsSolver()
+    ordinary: list[TaskIndex] = [4 * batch + slot for batch in range(3) for slot in (2, 3)]
+    refills = [RefillIndex(b, number, slot) for b in range(3) for number in range(1, num_rounds) for slot in (2, 3)]
+    ids = {generate_task(TASKS, Split.TRAIN, 0, index, solver).id for index in [*ordinary, *refills]}
+    return lambda task: task.id in ids
+
+
+REFILLED = {"once": 1, "never_found": 3}
+"""Rounds, out of the batch itself and two refills, in which the second rank's groups are flat."""
+
+
+def refilled_fits(strategy: StrategyName, checkpoint: Path, folder: Path) -> None:
+    """Three batches of each of `REFILLED`, in which the first half needs no refill; the whole weights of each."""
+    for name, num_rounds in REFILLED.items():
+        pl.seed_everything(0)
+        module = make_module("grpo", checkpoint, advantage=AdvantageEstimator.BATCH)
+        rollout = CoinRewards(dynamic_sampling=DynamicSampling(2), is_flat=flat_on_second_rank(num_rounds))
+        trainer = make_trainer(folder, strategy, callbacks=[rollout])
+        trainer.fit(module, make_data("grpo", checkpoint, batches=3))
+        weights = weights_of(module)
+        if trainer.is_global_zero:
+            torch.save(weights, folder / f"{name}.pt")
+
+
+class Remembering(Curriculum):
+    """Decides by the digest of everything it was ever told: what is missed, doubled or differs changes all after."""
+
+    def __init__(self) -> None:
+        self.digest = ""
+        self.cells: list[Cell] = []
+
+    @override
+    def require(self, conditions: Conditions) -> None:
+        self.cells = list(conditions.cells)
+
+    @override
+    def begin_batch(self) -> BatchPlan:
+        rng = Random(self.digest)
+        return BatchPlan(normalised({cell: rng.random() for cell in self.cells}))
+
+    @override
+    def observe_rollouts(self, outcomes: Outcomes) -> None:
+        self._remember("rollouts", outcomes)
+
+    @override
+    def observe_validation(self, outcomes: Outcomes) -> None:
+        self._remember("validation", outcomes)
+
+    @override
+    def numbers(self) -> dict[str, float]:
+        return {}
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"digest": self.digest}
+
+    @override
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.digest = state["digest"]
+
+    def _remember(self, what: str, outcomes: Outcomes) -> None:
+        told = sorted((*cell, *tally) for cell, tally in outcomes.items() if tally.attempts)
+        self.digest = blake2b(repr((self.digest, what, told)).encode()).hexdigest()
+
+
+def curriculum_fit(
+    strategy: StrategyName, checkpoint: Path, folder: Path, resume: Path | None = None
+) -> tuple[dict[str, Tensor], CoinRewards, str]:
+    """Two epochs of three batches, half of the tasks flat and refilled, a validation after every second batch.
+
+    A checkpoint after each batch, before its validation, and one after each validation. Gives the weights, the
+    rollouts, and the digest that the curriculum ended with.
+    """
+    pl.seed_everything(0 if resume is None else 99)
+    module = make_module("grpo", checkpoint, demonstration_loss_weight=0.3)
+    rollout = CoinRewards(dynamic_sampling=DynamicSampling(1), is_flat=half_flat)
+    curriculum = Remembering()
+    held_out = HeldOutSettings(num_validation_tasks=6, num_test_tasks=0, batch_size=4)
+    trainer = make_trainer(
+        folder,
+        strategy,
+        max_epochs=2,
+        limit_val_batches=1.0,
+        val_check_interval=2,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=-1,
+        enable_checkpointing=True,
+        callbacks=[
+            rollout,
+            RepairEvaluation(max_completion_tokens=4, episode=EPISODE),
+            ModelCheckpoint(folder, "batch_{step}", every_n_train_steps=1, save_top_k=-1),
+            ModelCheckpoint(folder, "validated_{step}", save_top_k=-1, save_on_train_epoch_end=False),
+        ],
+    )
+    data = make_data("grpo", checkpoint, batches=3, held_out=held_out, curriculum=curriculum)
+    trainer.fit(module, data, ckpt_path=None if resume is None else str(resume))
+    return weights_of(module), rollout, curriculum.digest
+
+
+def curriculum_on_two_ranks(checkpoint: Path, folder: Path) -> None:
+    """One such fit; what each rank played and ended with in ``rank0.json`` and ``rank1.json``."""
+    weights, rollout, digest = curriculum_fit("ddp", checkpoint, folder)
+    rank = os.environ.get("LOCAL_RANK", "0")
+    (folder / f"rank{rank}.json").write_text(json.dumps({"digest": digest, "played": rollout.played}))
+    if rank == "0":
+        torch.save(weights, folder / "weights.pt")
+
+
 def sharded_resume(lora: LoraSettings | None, checkpoint: Path, folder: Path) -> None:
     """FSDP2: four batches of SFT with a sharded checkpoint after each; then again from the second one.
 
@@ -190,6 +335,8 @@ def sharded_resume(lora: LoraSettings | None, checkpoint: Path, folder: Path) ->
 RUNS: dict[str, Callable[[Path, Path], None]] = {
     "ddp": partial(short_fits, "ddp"),
     "fsdp2": partial(short_fits, "fsdp2"),
+    "ddp_curriculum": curriculum_on_two_ranks,
+    "ddp_refilled": partial(refilled_fits, "ddp"),
     "fsdp2_resume": partial(sharded_resume, None),
     "fsdp2_resume_lora": partial(sharded_resume, LoraSettings(r=4)),
 }
@@ -207,3 +354,6 @@ def two_processes(run: str, checkpoint: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     RUNS[sys.argv[1]](*map(Path, sys.argv[2:]))
+    # A rank that leaves while another one's threads still wait for it can take that one down with it.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

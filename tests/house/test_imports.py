@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "checkpointing": {"sharded_checkpoint"},
     "rewards": {"environment"},
     "data": {"environment", "packing"},
-    "metrics": {"environment", "data"},
+    "metrics": {"advantages", "environment", "data"},
     "reports": {"environment", "metrics"},
     "rollout": BELOW_ROLLOUT,
     "modules": BELOW_MODULES,

@@ -70,6 +70,15 @@ def test_7_a_kinds_diagnosis_is_its_own_mean(four_tasks: list[ScoredTask]) -> No
     assert list(results.by_cell[FaultKind.SENSE]) == [Difficulty.EASY, Difficulty.HARD]
 
 
+def test_7_a_difficultys_tasks_of_all_kinds(four_tasks: list[ScoredTask]) -> None:
+    results = summarise(score_table(four_tasks), BootstrapSettings(50))
+    for difficulty, summary in results.by_difficulty.items():
+        scores = [scored.score for scored in four_tasks if scored.difficulty is difficulty]
+        assert summary.num_tasks == len(scores) > 0
+        assert summary.value(Quantity.FR_5) == sum(score.faithful for score in scores) / len(scores)
+    assert sum(summary.num_tasks for summary in results.by_difficulty.values()) == 4
+
+
 def test_8_no_scores_have_no_results() -> None:
     with pytest.raises(ValueError, match="at least one scored task"):
         summarise(score_table([]), BootstrapSettings())

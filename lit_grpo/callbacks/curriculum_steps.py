@@ -1,0 +1,75 @@
+"""How a run and its curriculum meet: what is asked of it and told to it, at each step, on every rank alike.
+
+Plain functions, called by RolloutCallback and RepairEvaluation, which say when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import lightning.pytorch as pl
+from lightning_utilities.core.rank_zero import rank_zero_info
+
+from lit_grpo.data.batches import TaskBatch
+from lit_grpo.data.curriculum.base import Outcomes, Tally, shares_by_difficulty, shares_by_kind
+from lit_grpo.data.datamodule import TaskDataModule
+from lit_grpo.data.task import Cell
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.metrics.results import RepairResults
+from lit_grpo.modules.base import PolicyModule
+from lit_grpo.rollout.episodes import EpisodeGroup
+
+
+def begin_batch(
+    trainer: pl.Trainer, module: PolicyModule, data: TaskDataModule, batch: TaskBatch, position: int
+) -> None:
+    """Let the curriculum decide, fill the batch with tasks, log the mix, say what has changed."""
+    plan = data.begin_batch(batch, position)
+    if plan is None or data.curriculum is None:
+        return
+    for line in plan.news:
+        rank_zero_info(line)
+    if plan.stops:
+        trainer.should_stop = True
+    shares = {**shares_by_difficulty(plan.shares), **shares_by_kind(plan.shares)}
+    numbers = {name.value: share for name, share in shares.items()} | data.curriculum.numbers()
+    module.log_dict({f"curriculum/{name}": value for name, value in numbers.items()})
+
+
+def observe_rollouts(module: PolicyModule, data: TaskDataModule, groups: Sequence[EpisodeGroup]) -> None:
+    """Tell the curriculum how the attempts of all ranks went. Every rank must call it."""
+    if data.curriculum is None:
+        return
+    cells = list(data.tasks.cells)
+    own = tally(groups)
+    counts = module.over_ranks([count for cell in cells for count in own.get(cell, Tally(0, 0))])
+    totals = (Tally(*counts[2 * number : 2 * number + 2]) for number in range(len(cells)))
+    data.curriculum.observe_rollouts(dict(zip(cells, totals, strict=True)))
+
+
+def observe_validation(trainer: pl.Trainer, results: RepairResults) -> None:
+    """Tell the curriculum, if there is one, how the held-out tasks went; the results are those of all ranks."""
+    data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+    if not isinstance(data, TaskDataModule) or data.curriculum is None:
+        return
+    data.curriculum.observe_validation(
+        {
+            Cell(kind, difficulty): Tally(
+                summary.num_tasks, round((summary.value(Quantity.FR_5) or 0.0) * summary.num_tasks)
+            )
+            for kind, cells in results.by_cell.items()
+            for difficulty, summary in cells.items()
+        }
+    )
+
+
+def tally(groups: Sequence[EpisodeGroup]) -> Outcomes:
+    """How the attempts of some groups went, by the cells of their tasks; those without a verdict do not count."""
+    outcomes: dict[Cell, Tally] = {}
+    for group in groups:
+        cell = Cell(group.task.fault.kind, group.task.fault.difficulty)
+        verified = [episode.score for episode in group.episodes if episode.score.verified]
+        before = outcomes.get(cell, Tally(0, 0))
+        faithful = sum(score.faithful for score in verified)
+        outcomes[cell] = Tally(before.attempts + len(verified), before.faithful + faithful)
+    return outcomes

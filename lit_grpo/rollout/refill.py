@@ -1,0 +1,93 @@
+"""Dynamic sampling: groups that teach nothing are replaced by groups of new tasks (DAPO, arXiv:2503.14476).
+
+Called by the rollout callback after a batch was played. Plain functions: what plays and what draws tasks is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lit_grpo.data.task import Task
+from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.estimation import num_sampled_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicSampling:
+    """How long a step looks for groups that teach something."""
+
+    max_rounds: int = 4
+    """Times that the groups without signal are replaced, at most. The step then trains on what is there."""
+
+    def __post_init__(self) -> None:
+        """ValueError for a number without a meaning."""
+        if self.max_rounds < 1:
+            raise ValueError(
+                f"rollout.dynamic_sampling.max_rounds: expected at least 1, got {self.max_rounds}; leave "
+                "dynamic_sampling out to train on every group"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RefilledGroups:
+    """What one rank played for one step."""
+
+    rounds: tuple[tuple[EpisodeGroup, ...], ...]
+    """Everything, in the order in which it was played: the batch itself, then each refill."""
+    kept: tuple[EpisodeGroup, ...]
+    """Groups with signal, by their place in the batch: what the step trains on."""
+
+    @property
+    def played(self) -> tuple[EpisodeGroup, ...]:
+        """All groups, flat ones included."""
+        return tuple(group for groups in self.rounds for group in groups)
+
+    @property
+    def num_flat(self) -> int:
+        """Groups that were played and are not trained on."""
+        return len(self.played) - len(self.kept)
+
+    @property
+    def num_extra_episodes(self) -> int:
+        """Episodes beyond those of the batch itself."""
+        return sum(len(group.episodes) for groups in self.rounds[1:] for group in groups)
+
+    @property
+    def num_extra_tokens(self) -> int:
+        """Tokens sampled in them."""
+        episodes = (episode for groups in self.rounds[1:] for group in groups for episode in group.episodes)
+        return sum(num_sampled_tokens(episode) for episode in episodes)
+
+
+def refill(
+    groups: Sequence[EpisodeGroup],
+    settings: DynamicSampling,
+    draw: Callable[[int, Sequence[int]], Sequence[Task]],
+    play: Callable[[Sequence[Task]], Sequence[EpisodeGroup]],
+    has_signal: Callable[[Sequence[EpisodeGroup]], Sequence[bool]],
+) -> RefilledGroups:
+    """Replace groups without signal until every place has one with signal, or the rounds are used up.
+
+    Each place is refilled by itself: which task stands in it in which round does not depend on the other places. So the
+    result is the same however places are spread over ranks, and a rank that needs no refill has nothing to wait for.
+
+    Args:
+        groups: of the batch, by place.
+        settings: how often.
+        draw: number of the round (from 1) and places to the tasks that come into these places.
+        play: tasks to their groups, in order.
+        has_signal: groups to whether each can teach anything.
+    """
+    rounds, kept = [tuple(groups)], dict[int, EpisodeGroup]()
+    missing: Sequence[int] = range(len(groups))
+    for number in range(settings.max_rounds + 1):
+        if number > 0:
+            played = play(draw(number, missing))
+            rounds.append(tuple(replace(group, refill_round=number) for group in played))
+        signals = zip(missing, rounds[-1], has_signal(rounds[-1]), strict=True)
+        kept |= {place: group for place, group, signal in signals if signal}
+        missing = [place for place in missing if place not in kept]
+        if not missing:
+            break
+    return RefilledGroups(tuple(rounds), tuple(kept[place] for place in sorted(kept)))

@@ -1,0 +1,208 @@
+"""Dynamic sampling.
+
+1. By hand: places without signal get new tasks until each has signal or the rounds are over; kept in their order.
+2. Signal is decided on verified rewards by the advantage's own tolerance: 1e-9 apart is none, 1e-7 is.
+3. Nothing is lost: what was played is what was kept and what was flat; extra episodes and tokens are those of refills.
+4. However tasks are played, together, one by one or in shares of the places, the result is the same.
+5. The step that is built counts the groups that are there, and no other.
+6. A refill's task is a function of batch, round and place, for any number of ranks, and of no ordinary position.
+7. Components may differ where totals do not; what an objective adds to the rewards counts for nothing.
+8. No rounds at all, and a reward with noise, are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from lit_grpo.advantages import AdvantageEstimator
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.data.task import RefillIndex, Split, Task, TaskSettings, generate_task
+from lit_grpo.data.training_tasks import TrainingTasks
+from lit_grpo.environment.actions import GetConflict, Move, Restore, render
+from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.losses.base import StepTotals
+from lit_grpo.losses.overlong import OverlongPenalty
+from lit_grpo.rewards.components import RewardBreakdown
+from lit_grpo.rewards.composite import CompositeReward
+from lit_grpo.rewards.hybrid import HybridReward
+from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
+from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rollout.estimation import (
+    estimate_advantages,
+    groups_with_signal,
+    num_sampled_tokens,
+    require_steady,
+)
+from lit_grpo.rollout.experience import build_experience
+from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
+from lit_grpo.rollout.scripted_engine import ScriptedEngine
+
+SETTINGS = RolloutSettings(
+    group_size=2,
+    sampling=SamplingSettings(1.0, 80),
+    episode=EpisodeSettings(max_steps=2, style=ObservationStyle.COMPACT),
+)
+MOVES = [render(Move(GetConflict())), render(Move(Restore()))]
+MakeEngine = Callable[..., ScriptedEngine]
+Play = Callable[[Sequence[Task]], list[EpisodeGroup]]
+
+
+def varied(request: GenerationRequest) -> str:
+    """A function of the seed, as a sampled turn is."""
+    return Random(request.seed).choice(MOVES)
+
+
+def paid(episode: Episode, total: float, verified: bool = True) -> Episode:
+    reward = RewardBreakdown(0.0, 0.0, 0.0, total, total)
+    return replace(episode, reward=reward, score=replace(episode.score, verified=verified))
+
+
+def rewarded(group: EpisodeGroup, totals: Sequence[float], verified: Sequence[bool] = (True, True)) -> EpisodeGroup:
+    episodes = tuple(paid(e, total, v) for e, total, v in zip(group.episodes, totals, verified, strict=True))
+    return replace(group, episodes=episodes)
+
+
+@pytest.fixture
+def play(solver: HighsSolver, conversation: ConversationFormat, scripted: MakeEngine) -> Play:
+    """Attempts that earn by their first turn: one task in two has two attempts that earn alike."""
+
+    def collect(tasks: Sequence[Task]) -> list[EpisodeGroup]:
+        groups = collect_groups(tasks, scripted(varied), solver, conversation, SETTINGS, run_seed=1, step=5)
+        firsts = [[float(episode.turns[0].text == MOVES[0]) for episode in group.episodes] for group in groups]
+        return [rewarded(group, totals) for group, totals in zip(groups, firsts, strict=True)]
+
+    return collect
+
+
+@pytest.fixture(scope="module")
+def stream() -> TrainingTasks:
+    return TrainingTasks(TaskSettings(size=ProgramSize.TINY), seed=0, num_tasks=6, rank=0, world_size=1)
+
+
+def signal(groups: Sequence[EpisodeGroup]) -> list[bool]:
+    return groups_with_signal(groups, AdvantageEstimator.GROUP, CompositeReward())
+
+
+def refilled(
+    play: Play, stream: TrainingTasks, places: Sequence[int] = range(6), max_rounds: int = 3
+) -> RefilledGroups:
+    tasks = stream.of_batch(5)
+    return refill(
+        play([tasks[place] for place in places]),
+        DynamicSampling(max_rounds),
+        draw=lambda number, missing: stream.refill(5, number, [places[at] for at in missing]),
+        play=play,
+        has_signal=signal,
+    )
+
+
+def test_1_by_hand(play: Play, tasks: list[Task]) -> None:
+    """Places 0 1 2; signal: no yes no, then place 0 yes and 2 no, then place 2 no."""
+    a, b, c, d = play(tasks)
+    flat, live = (
+        [rewarded(group, (1.0, 1.0)) for group in (a, b, c, d)],
+        [rewarded(g, (0.0, 1.0)) for g in (a, b, c, d)],
+    )
+    plays = iter([[live[3], flat[0]], [flat[1]]])
+    asked: list[tuple[int, list[int]]] = []
+
+    def draw(number: int, places: Sequence[int]) -> list[Task]:
+        asked.append((number, list(places)))
+        return tasks[: len(places)]
+
+    result = refill([flat[0], live[1], flat[2]], DynamicSampling(2), draw, lambda tasks: next(plays), signal)
+    assert asked == [(1, [0, 2]), (2, [2])]
+    assert result.kept == (replace(live[3], refill_round=1), live[1])
+    assert [len(groups) for groups in result.rounds] == [3, 2, 1]
+    assert result.num_flat == 4
+    # Nothing is missing: nothing is drawn.
+    assert refill([live[0]], DynamicSampling(2), draw, play, signal).rounds == ((live[0],),)
+    assert len(asked) == 2
+
+
+def test_2_what_signal_is(play: Play, tasks: list[Task]) -> None:
+    (group,) = play(tasks[:1])
+    pairs = [(0.3, 0.3), (0.3, 0.3 + 1e-9), (0.3, 0.3 + 1e-7), (0.1 + 0.2, 0.3)]
+    assert signal([rewarded(group, pair) for pair in pairs]) == [False, False, True, False]
+    assert signal([rewarded(group, (0.0, 1.0), (True, False)), rewarded(group, (0.0, 1.0))]) == [False, True]
+
+
+def test_3_nothing_is_lost(play: Play, stream: TrainingTasks) -> None:
+    result = refilled(play, stream)
+    assert 6 < len(result.played) < 24
+    assert sum(signal(result.played)) == len(result.kept)
+    assert result.num_flat == len(result.played) - len(result.kept)
+    extra = [episode for group in result.played[6:] for episode in group.episodes]
+    assert result.num_extra_episodes == len(extra)
+    assert result.num_extra_tokens == sum(map(num_sampled_tokens, extra))
+    assert [group.refill_round for groups in result.rounds for group in groups] == [
+        number for number, groups in enumerate(result.rounds) for _ in groups
+    ]
+
+
+def test_4_however_it_is_played(play: Play, stream: TrainingTasks) -> None:
+    together = refilled(play, stream)
+    one_by_one = refilled(lambda tasks: [group for task in tasks for group in play([task])], stream)
+    assert one_by_one == together
+    shares = [refilled(play, stream, places) for places in (range(1), range(1, 4), range(4, 6))]
+    assert len({len(share.rounds) for share in shares}) > 1, "expected shares that need different numbers of rounds"
+    assert tuple(group for share in shares for group in share.kept) == together.kept
+    assert {g.task.id for share in shares for g in share.played} == {group.task.id for group in together.played}
+
+
+def test_5_totals_count_what_is_there(play: Play, stream: TrainingTasks) -> None:
+    result = refilled(play, stream, max_rounds=1)
+    assert 0 < len(result.kept) < 6
+    episodes = [episode for group in result.kept for episode in group.episodes]
+    num_tokens = sum(map(num_sampled_tokens, episodes))
+    experience = build_experience(result.kept, AdvantageEstimator.GROUP, 4096)
+    assert experience.totals == StepTotals(num_tokens, 2 * len(result.kept), len(result.kept))
+    assert experience.batches == experience.batches_with_signal
+    empty = build_experience((), AdvantageEstimator.GROUP, 4096)
+    assert (empty.totals, empty.batches) == (StepTotals(0, 0, 0), ())
+
+
+def test_6_a_task_by_its_place(stream: TrainingTasks, solver: HighsSolver) -> None:
+    settings = TaskSettings(size=ProgramSize.TINY)
+    expected = [generate_task(settings, Split.TRAIN, 0, RefillIndex(7, 2, place), solver) for place in range(6)]
+    assert stream.refill(7, 2, range(6)) == expected
+    for rank in (0, 1, 2):
+        share = TrainingTasks(settings, 0, 6, rank, world_size=3)
+        assert share.refill(7, 2, [1, 0]) == [expected[2 * rank + 1], expected[2 * rank]]
+        assert share.of_batch(7) == stream.of_batch(7)[2 * rank : 2 * rank + 2]
+    others = [stream.refill(7, 1, range(6)), stream.refill(8, 2, range(6)), *(stream.of_batch(b) for b in range(9))]
+    ids = [task.id for tasks in [expected, *others] for task in tasks]
+    assert len(set(ids)) == len(ids)
+
+
+def test_7_of_what_the_environment_pays(play: Play, tasks: list[Task]) -> None:
+    (group,) = play(tasks[:1])
+    first, second = group.episodes
+    # 0.5 x 0.6 = 0.3 x 1: the same total from different components.
+    parts = [RewardBreakdown(0.6, 0.0, 0.0, 0.3, 0.3), RewardBreakdown(0.0, 1.0, 0.0, 0.3, 0.3)]
+    alike = replace(group, episodes=(replace(first, reward=parts[0]), replace(second, reward=parts[1])))
+    assert groups_with_signal([alike], AdvantageEstimator.GROUP, CompositeReward()) == [False]
+    assert groups_with_signal([alike], AdvantageEstimator.PER_COMPONENT, CompositeReward()) == [True]
+    # A penalty that differs gives an advantage, and yet no reason to keep the group.
+    longer = replace(second, turns=second.turns + second.turns)
+    solved = replace(group, episodes=(paid(first, 1.0), paid(longer, 1.0)))
+    penalty = OverlongPenalty(num_sampled_tokens(longer), num_sampled_tokens(longer) - num_sampled_tokens(first))
+    estimated = estimate_advantages([solved], AdvantageEstimator.GROUP, CompositeReward(), penalty)
+    assert estimated.has_signal.tolist() == [True]
+    assert signal([solved]) == [False]
+
+
+def test_8_what_makes_no_sense() -> None:
+    with pytest.raises(ValueError, match=r"rollout\.dynamic_sampling\.max_rounds: expected at least 1, got 0"):
+        DynamicSampling(0)
+    require_steady(HybridReward())
+    with pytest.raises(ValueError, match=r"rollout\.dynamic_sampling: expected a reward without noise"):
+        require_steady(HybridReward(noise=0.5))
