@@ -124,6 +124,17 @@ def attention_mask(segment_ids: Tensor) -> Tensor:
     return causal & ((queries == keys) | (keys == PROMPT_SEGMENT))
 
 
+def is_plainly_causal(segment_ids: Tensor) -> bool:
+    """Whether every position that counts sees exactly the positions before it: no row has two continuations.
+
+    Padding comes last, where nothing else looks.
+
+    Args:
+        segment_ids: [rows, length] as in ``PackedBatch``.
+    """
+    return bool((segment_ids <= PROMPT_SEGMENT + 1).all())
+
+
 @dataclass(frozen=True, slots=True)
 class _Sequence:
     """A continuation cut to what has to be computed."""

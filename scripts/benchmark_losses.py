@@ -3,7 +3,8 @@
 The step is the quickstart's: 24 tasks x 8 attempts in micro-batches of 2,048 positions through checkpoints/tiny-base;
 forward, loss, backward, gradient clip, optimizer, without the rollout. The loss is everything between the log-probs and
 their gradient. Entropies cost a pass over the logits in the network's forward and backward, so for them the two steps
-are compared. CPU time on one thread, the least of several rounds, the two timed in turn.
+are compared. CPU time on one thread, or with ``--device cuda`` wall clock; the least of several rounds, the two timed
+in turn.
 """
 
 from __future__ import annotations
@@ -64,14 +65,15 @@ def objectives() -> dict[str, Objective]:
 class Step:
     """One optimizer step on made-up tokens of the quickstart's lengths."""
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path, device: torch.device) -> None:
         """Read the policy and pack the tokens."""
-        self.policy = load_policy(checkpoint).train()
+        self.policy = load_policy(checkpoint).train().to(device)
         settings = OptimizerSettings(learning_rate=1e-6, matrix_learning_rate=1e-6)
         self.optimizer = build_optimizer(self.policy, settings)
         self.clip = settings.gradient_clip
         draw = Random(0)
-        self.batches = pack([_group(draw) for _ in range(NUM_TASKS)], MICROBATCH_TOKENS)
+        packed = pack([_group(draw) for _ in range(NUM_TASKS)], MICROBATCH_TOKENS)
+        self.batches = [batch.to(device) for batch in packed]
         num_tokens = sum(batch.num_tokens for batch in self.batches)
         self.totals = StepTotals(num_tokens, NUM_TASKS * GROUP_SIZE, NUM_TASKS)
         with torch.no_grad():
@@ -119,18 +121,25 @@ def _inputs(batch: PackedBatch, logprobs: Tensor) -> LossInputs:
         proximal_logprobs=near(),
         sampler_logprobs=near(),
         reference_logprobs=near(),
-        advantages=torch.randn(batch.num_sequences)[batch.sequence_index],
+        advantages=torch.randn(batch.num_sequences, device=logprobs.device)[batch.sequence_index],
         sequence_index=batch.sequence_index,
         group_index=batch.group_index,
         group_num_tokens=batch.group_index.bincount()[batch.group_index],
     )
 
 
-def seconds(work: Callable[[], None]) -> float:
-    """CPU seconds of this process."""
-    started = time.process_time()
+def seconds(work: Callable[[], None], device: torch.device) -> float:
+    """CPU seconds of this process, or wall clock until the GPU has done it."""
+    started = _clock(device)
     work()
-    return time.process_time() - started
+    return _clock(device) - started
+
+
+def _clock(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -138,20 +147,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/tiny-base"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    step, named = Step(chosen.checkpoint), objectives()
+    device = torch.device(chosen.device)
+    step, named = Step(chosen.checkpoint, device), objectives()
     plain = Objective(ClippedLoss())
     with_entropies = Objective(ClippedLoss(), entropy_bonus=0.01)
     times: dict[str, list[float]] = {name: [] for name in ("step", "with entropies", *named)}
     for _ in range(chosen.rounds):
-        times["step"].append(seconds(lambda: step.whole(plain)))
-        times["with entropies"].append(seconds(lambda: step.whole(with_entropies)))
+        times["step"].append(seconds(lambda: step.whole(plain), device))
+        times["with entropies"].append(seconds(lambda: step.whole(with_entropies), device))
         for name, objective in named.items():
-            times[name].append(seconds(lambda objective=objective: step.loss_alone(objective)))
+            times[name].append(seconds(lambda objective=objective: step.loss_alone(objective), device))
     least = {name: min(values) for name, values in times.items()}
-    print(f"a step: {least['step']:.3f} CPU-s, {step.totals.num_tokens} tokens in {len(step.batches)} micro-batches")
+    num_tokens, num_passes = step.totals.num_tokens, len(step.batches)
+    print(f"a step: {least['step']:.3f} s on {device}, {num_tokens} tokens in {num_passes} micro-batches")
     for name in named:
         print(f"{name:<48} {1e3 * least[name]:6.2f} ms {least[name] / least['step']:7.2%} of the step")
     extra = least["with entropies"] - least["step"]

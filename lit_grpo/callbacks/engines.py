@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from lightning.pytorch.plugins import MixedPrecision
 from typing_extensions import override
 
 from lit_grpo.callbacks.policy_sync import ProvenSync, ranks_of
@@ -54,7 +56,10 @@ class EngineSettings(ABC):
 
 
 class TransformersSettings(EngineSettings):
-    """In this process, on the policy's device, with nothing to install; holds all weights on every rank."""
+    """In this process, on the policy's device, with nothing to install; holds all weights on every rank.
+
+    In a run of mixed precision its weights are bfloat16, as those of the trainer's own matmuls are.
+    """
 
     @override
     def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
@@ -62,7 +67,9 @@ class TransformersSettings(EngineSettings):
         model = module.policy.model
         if module.device_mesh is not None:
             model = module.policy_settings.load().model.to(module.device)
-        engine = TransformersEngine(model, conversation.stop_ids)
+        precision = module.trainer.precision_plugin
+        is_mixed = isinstance(precision, MixedPrecision) and precision.precision == "bf16-mixed"
+        engine = TransformersEngine(model, conversation.stop_ids, dtype=torch.bfloat16 if is_mixed else None)
 
         def sync(module: PolicyModule) -> None:
             engine.update_weights(full_weights(module.policy.model), module.policy_version)

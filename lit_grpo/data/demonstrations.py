@@ -1,7 +1,8 @@
 """Demonstrations for supervised fine-tuning: the oracle's repair, in part of them after some tries that fail.
 
-A wrong try is context and is not learned from; what is learned is the right move that follows it. Without such
-demonstrations a model is lost after its first mistake. Made once per task; read by DemonstrationDataModule.
+A wrong try is context and is not learned from; what is learned is the right move that follows it: the repair where the
+rules take wrong tries back, and otherwise `restore` first. Without such demonstrations a model is lost after its first
+mistake. Made once per task; read by DemonstrationDataModule.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import AgentEdit, Move, render
+from lit_grpo.environment.actions import AgentEdit, Move, Restore, render
 from lit_grpo.environment.difference import elements_of, random_edit
 from lit_grpo.environment.edits import apply, edited_element
 from lit_grpo.environment.episode import RepairEpisode
@@ -29,7 +30,7 @@ class DemonstrationSettings:
 
     share_with_wrong_tries: float = 0.3
     max_wrong_tries: int = 4
-    """Each number from 1 to this is equally likely; together with the repair they fit the episode's steps."""
+    """Each number from 1 to this is equally likely; with the repair, and going back, they fit the episode's steps."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.share_with_wrong_tries <= 1 or self.max_wrong_tries < 1:
@@ -69,7 +70,11 @@ def demonstrate(
     prompt = conversation.prompt_ids(instructions(episode_settings.style), episode.observation)
     tokens: list[int] = []
     is_target: list[bool] = []
-    moves = [(move, False) for move in _wrong_moves(task, solver, episode_settings, settings, rng)]
+    moves: list[tuple[Move, bool]] = []
+    for move in _wrong_moves(task, solver, episode_settings, settings, rng):
+        moves.append((move, False))
+        if not episode_settings.undo_if_still_infeasible:
+            moves.append((Move(Restore()), True))
     moves += [(Move(edit, task.fault.faulty_elements), True) for edit in task.fault.inverse]
     observation: str | None = None
     for move, learned in moves:
@@ -85,11 +90,11 @@ def _wrong_moves(
 ) -> list[Move]:
     """Plausible moves that leave the program infeasible, each a different one.
 
-    They are made only where the episode's rule takes them back: where edits persist, the repair after them would be
-    another one than the oracle's.
+    Where edits persist, each takes a second turn: to go back.
     """
-    room = episode_settings.max_steps - len(task.fault.inverse)
-    if not episode_settings.undo_if_still_infeasible or room < 1 or rng.random() >= settings.share_with_wrong_tries:
+    turns_each = 1 if episode_settings.undo_if_still_infeasible else 2
+    room = (episode_settings.max_steps - len(task.fault.inverse)) // turns_each
+    if room < 1 or rng.random() >= settings.share_with_wrong_tries:
         return []
     wanted = min(rng.randint(1, settings.max_wrong_tries), room)
     moves: dict[AgentEdit, Move] = {}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from lit_grpo.logprobs import token_logprobs, token_logprobs_and_entropies
-from lit_grpo.packing import PackedBatch, attention_mask
+from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -86,12 +86,13 @@ class CausalPolicy(nn.Module):
     def _predictors(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
         """The hidden states that predict the targets, [num_tokens, hidden], and the head's weight."""
         causal_lm = self.causal_lm
-        states = causal_lm.base_model(
-            input_ids=batch.input_ids,
-            attention_mask=attention_mask(batch.segment_ids),
-            position_ids=batch.position_ids,
-            use_cache=False,
-        ).last_hidden_state
+        # Without a mask attention is causal, for which a GPU has kernels that never hold [length, length].
+        layout = (
+            {}
+            if is_plainly_causal(batch.segment_ids)
+            else {"attention_mask": attention_mask(batch.segment_ids), "position_ids": batch.position_ids}
+        )
+        states = causal_lm.base_model(input_ids=batch.input_ids, use_cache=False, **layout).last_hidden_state
         predictors = states.flatten(0, 1).index_select(0, batch.predictor_index)
         head = cast(nn.Linear, causal_lm.get_output_embeddings())
         return predictors, head.weight

@@ -6,7 +6,7 @@ leave the attention as soon as half of the rows have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +40,14 @@ class Samples:
     """As ``tokens``, float32."""
     lengths: Tensor
     """[R] int64."""
+
+
+Steps = Callable[[Tensor, Tensor], Tensor]
+"""Runs one token of some rows and keeps it in the cache: tokens [N] and the rows [N], ascending -> logits
+[N, vocabulary]."""
+
+Stepping = Callable[[nn.Module, Conversations], Steps]
+"""Prepares the steps of a model on some conversations."""
 
 
 class Batch:
@@ -76,7 +84,7 @@ def prefill(model: nn.Module, prompts: Sequence[tuple[int, ...]], prompt_of: Ten
     attention = Prefill([len(prompt) for prompt in prompts], prompt_of.device)
     stream = torch.tensor([token for prompt in prompts for token in prompt], device=prompt_of.device)
     last_tokens = attention.lengths.cumsum(0) - 1
-    logits = _run(model, stream, attention, last_tokens)
+    logits = run(model, stream, attention, last_tokens)
     return Conversations.begin(attention.layers, attention.lengths, prompt_of), logits[prompt_of]
 
 
@@ -87,12 +95,22 @@ def extend(model: nn.Module, conversations: Conversations, tokens: Tensor, count
         logits [rows with tokens, vocabulary] after the last of each.
     """
     attention = Extension(conversations, counts)
-    logits = _run(model, tokens, attention, attention.last_tokens)
+    logits = run(model, tokens, attention, attention.last_tokens)
     attention.finish()
     return logits
 
 
-def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits) -> Samples:
+def plain_steps(model: nn.Module, conversations: Conversations) -> Steps:
+    """Each step runs the tokens that there are, and no others."""
+
+    def step(tokens: Tensor, rows: Tensor) -> Tensor:
+        counts = torch.zeros_like(conversations.own_lengths).index_fill_(0, rows, 1)
+        return extend(model, conversations, tokens, counts)
+
+    return step
+
+
+def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, stepping: Stepping) -> Samples:
     """Sample every row to its end, and leave all tokens but the last in the cache.
 
     Args:
@@ -100,6 +118,7 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits) ->
         batch: R rows; written back to their store at the end.
         logits: [R, vocabulary] of the first token.
         limits: of the rows.
+        stepping: how the model runs on one token of some rows.
     """
     shape = limits.uniforms.shape
     tokens = torch.zeros(shape, dtype=torch.int64, device=logits.device)
@@ -107,6 +126,7 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits) ->
     lengths = torch.zeros_like(limits.max_tokens)
     # Rows that are still sampled: their place among all rows, and in the batch.
     rows = places = torch.arange(shape[0], device=logits.device)
+    steps: Steps | None = None
     for position in range(shape[1]):
         drawn, drawn_logprobs = draw(logits, limits.sampling.select(rows), limits.uniforms[rows, position])
         tokens[rows, position], logprobs[rows, position] = drawn, drawn_logprobs
@@ -119,13 +139,15 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits) ->
         if 2 * len(rows) <= len(batch.conversations.prompt_of):
             batch = batch.narrowed(places)
             places = torch.arange(len(rows), device=logits.device)
-        counts = torch.zeros_like(batch.conversations.own_lengths).index_fill_(0, places, 1)
-        logits = extend(model, batch.conversations, drawn, counts)
+            steps = None
+        steps = steps or stepping(model, batch.conversations)
+        logits = steps(drawn, places)
     batch.write_back()
     return Samples(tokens, logprobs, lengths)
 
 
-def _run(model: nn.Module, stream: Tensor, attention: Prefill | Extension, last_tokens: Tensor) -> Tensor:
+def run(model: nn.Module, stream: Tensor, attention: Prefill | Extension, last_tokens: Tensor) -> Tensor:
+    """Logits [len(last_tokens), vocabulary] of one pass over the stream's tokens [N]."""
     output = model(
         input_ids=stream[None],
         position_ids=attention.position_ids[None],

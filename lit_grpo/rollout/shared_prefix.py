@@ -101,14 +101,23 @@ class Extension:
         rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
         ends = counts.cumsum(0)
         offsets = torch.arange(len(rows), device=counts.device) - (ends - counts)[rows]
-        self._rows, self._columns = rows, conversations.own_lengths[rows] + offsets
-        self.position_ids = conversations.prompt_lengths[conversations.prompt_of][rows] + self._columns
+        self._rows, self._offsets = rows, offsets
+        self._prompt_lengths = conversations.prompt_lengths[conversations.prompt_of][rows]
         self.last_tokens = ends[counts > 0] - 1
         self._num_offsets = int(counts.max())
         self._own_place = rows * self._num_offsets + offsets
-        self._own_mask = self._mask_own()
         self._prompt_place, self._tokens_per_prompt = _places(conversations.prompt_of[rows])
         self._prompt_mask = self._mask_prompt()
+        self.lay_out_columns()
+
+    def lay_out_columns(self) -> None:
+        """Place the tokens behind what each row holds now: again before each further pass with the same counts.
+
+        Shapes do not depend on any value, and nothing waits for the device.
+        """
+        self._columns = self._conversations.own_lengths[self._rows] + self._offsets
+        self.position_ids = self._prompt_lengths + self._columns
+        self._own_mask = self._mask_own()
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """As in ``Attention``."""

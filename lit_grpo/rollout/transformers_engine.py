@@ -16,14 +16,17 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lit_grpo.rollout.decoding import Batch, RowLimits, Samples, decode, extend, prefill
+from lit_grpo.rollout.decoding import Batch, RowLimits, Samples, Stepping, decode, extend, plain_steps, prefill
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
+from lit_grpo.rollout.graphs import GraphedStepping
 from lit_grpo.rollout.kv_cache import Conversations
 from lit_grpo.rollout.sampling import RowSampling, counter_uniforms
 from lit_grpo.rollout.shared_prefix import ATTENTION_NAME
 
 PREFILL_TOKENS = 4096
 """Prompt tokens run at a time: more only moves activations out of the processor's cache."""
+GPU_PREFILL_TOKENS = 32768
+"""The same on a GPU, where fewer leave it waiting for work."""
 
 _Ids = tuple[int, ...]
 _Queue = Sequence[tuple[GenerationRequest, SamplingSettings]]
@@ -40,7 +43,14 @@ class _Cached:
 class TransformersEngine:
     """Implements ``RolloutEngine``."""
 
-    def __init__(self, model: nn.Module, stop_ids: Collection[int], max_context_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        stop_ids: Collection[int],
+        max_context_tokens: int | None = None,
+        dtype: torch.dtype | None = None,
+        stepping: Stepping | None = None,
+    ) -> None:
         """Copy the model.
 
         Args:
@@ -48,6 +58,8 @@ class TransformersEngine:
                 around one.
             stop_ids: tokens that end a turn.
             max_context_tokens: context and completion together; None: the model's ``max_position_embeddings``.
+            dtype: of the copy's weights, and so of its keys and values; None: as they are.
+            stepping: how a token of each row is run; None: as CUDA graphs on a GPU, plainly elsewhere.
 
         Raises:
             ValueError: no stop token.
@@ -57,8 +69,13 @@ class TransformersEngine:
         self._model = deepcopy(model).eval().requires_grad_(False)
         language_model = next(module for module in self._model.modules() if isinstance(module, PreTrainedModel))
         language_model.set_attn_implementation(ATTENTION_NAME)
+        for parameter in self._model.parameters() if dtype is not None else ():
+            # The parameters alone: rotary frequencies are buffers, and in bfloat16 positions would run together.
+            parameter.data = parameter.data.to(dtype)
         self._weights = self._model.state_dict()
         self._device = language_model.device
+        default: Stepping = GraphedStepping() if self._device.type == "cuda" else plain_steps
+        self._stepping: Stepping = stepping or default
         self._stop_ids = frozenset(stop_ids)
         self._max_context_tokens: int = max_context_tokens or language_model.config.max_position_embeddings
         self._policy_version = 0
@@ -94,7 +111,7 @@ class TransformersEngine:
         resumed_logits = self._resume(batch, queue, continuing)
         order = torch.tensor(begun + continuing, device=self._device).argsort()
         logits = torch.cat([*begun_logits, *resumed_logits])[order]
-        samples = decode(self._model, batch, logits, self._limits(queue))
+        samples = decode(self._model, batch, logits, self._limits(queue), self._stepping)
         return list(self._completions(queue, samples))
 
     def release(self) -> None:
@@ -123,7 +140,8 @@ class TransformersEngine:
         logits: list[Tensor] = []
         parts = [] if self._store is None else [self._store]
         num_rows = sum(len(part.prompt_of) for part in parts)
-        for prompts in _chunks(list(by_prompt)):
+        most = GPU_PREFILL_TOKENS if self._device.type == "cuda" else PREFILL_TOKENS
+        for prompts in _chunks(list(by_prompt), most):
             prompt_of = [number for number, prompt in enumerate(prompts) for _ in by_prompt[prompt]]
             part, part_logits = prefill(self._model, prompts, torch.tensor(prompt_of, device=self._device))
             parts.append(part)
@@ -186,12 +204,12 @@ class TransformersEngine:
             )
 
 
-def _chunks(prompts: Sequence[_Ids]) -> Iterator[list[_Ids]]:
-    """Prompts in portions of about PREFILL_TOKENS, padding included."""
+def _chunks(prompts: Sequence[_Ids], most_tokens: int) -> Iterator[list[_Ids]]:
+    """Prompts in portions of at most so many tokens, padding included; a longer prompt is one by itself."""
     chunk: list[_Ids] = []
     for prompt in prompts:
         longest = max([len(prompt), *map(len, chunk)])
-        if chunk and longest * (len(chunk) + 1) > PREFILL_TOKENS:
+        if chunk and longest * (len(chunk) + 1) > most_tokens:
             yield chunk
             chunk = []
         chunk.append(prompt)

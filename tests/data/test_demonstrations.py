@@ -1,5 +1,6 @@
 """Demonstrations: 1 of several faults every repair is shown and learned from, and the last one recovers; 2 rules of an
-episode under which the repair cannot be made are refused.
+episode under which the repair cannot be made are refused; 3 where edits persist a wrong try is followed by `restore`,
+which is learned, the try is not, and the program ends as the original.
 """
 
 import json
@@ -10,14 +11,14 @@ from test_conversation import MINIMAL, MINIMAL_TOKENS, byte_tokenizer
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.actions import Move, render
+from lit_grpo.environment.actions import Move, Restore, render
 from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.fault_kinds import FaultKind
 from lit_grpo.environment.highs import HighsSolver
 
 SOLVER = HighsSolver()
-SETTINGS = DemonstrationSettings()
+SETTINGS = DemonstrationSettings(share_with_wrong_tries=0.0)
 
 
 def _task(kind: FaultKind, difficulty: Difficulty) -> Task:
@@ -50,3 +51,25 @@ def test_2_rules_that_forbid_the_repair_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             demonstrate(task, conversation, SOLVER, rules, SETTINGS, seed=0)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.SENSE, FaultKind.CASCADE])
+def test_3_where_edits_persist_a_wrong_try_is_taken_back_by_restore(kind: FaultKind) -> None:
+    tokenizer = byte_tokenizer(MINIMAL, MINIMAL_TOKENS, "<|end|>")
+    conversation, task = ConversationFormat(tokenizer), _task(kind, Difficulty.EASY)
+    always = DemonstrationSettings(share_with_wrong_tries=1.0, max_wrong_tries=4)
+    (continuation,) = demonstrate(task, conversation, SOLVER, EpisodeSettings(), always, seed=0).continuations
+    turns: list[tuple[str, bool]] = []
+    ids: list[int] = []
+    for token, is_target in zip(continuation.token_ids, continuation.is_target, strict=True):
+        ids.append(token)
+        if token in conversation.stop_ids:
+            turns.append((tokenizer.decode(ids, skip_special_tokens=True).rpartition("\n")[2], is_target))
+            ids = []
+    num_tries = (5 - len(task.fault.inverse)) // 2
+    moves = [(text[text.index("{") :], is_target) for text, is_target in turns if "{" in text]
+    repair = [(render(Move(edit, task.fault.faulty_elements)), True) for edit in task.fault.inverse]
+    assert 1 <= (len(moves) - len(repair)) // 2 <= num_tries
+    assert moves[-len(repair) :] == repair
+    assert moves[1 : -len(repair) : 2] == [(render(Move(Restore())), True)] * ((len(moves) - len(repair)) // 2)
+    assert not any(is_target for _, is_target in moves[0 : -len(repair) : 2])

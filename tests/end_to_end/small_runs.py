@@ -58,7 +58,7 @@ ADAMW = OptimizerSettings(learning_rate=1e-3, final_fraction=0.1, decay_batches=
 MUON = OptimizerSettings(learning_rate=1e-3, matrix_learning_rate=2e-3, final_fraction=0.1, decay_batches=6)
 
 Kind = Literal["sft", "grpo"]
-StrategyName = Literal["one", "ddp", "fsdp2"]
+StrategyName = Literal["one", "ddp", "fsdp2", "fsdp2_alone"]
 
 
 class CoinRewards(RolloutCallback):
@@ -138,17 +138,18 @@ def make_data(
 
 
 def make_trainer(folder: Path, strategy: StrategyName = "one", **arguments: Any) -> pl.Trainer:
-    strategies: dict[StrategyName, str | Strategy] = {
-        "one": "auto",
-        "ddp": DDPStrategy(process_group_backend="gloo"),
-        "fsdp2": AtomicModelParallelStrategy(2),
+    strategies: dict[StrategyName, tuple[str | Strategy, int]] = {
+        "one": ("auto", 1),
+        "ddp": (DDPStrategy(process_group_backend="gloo"), 2),
+        "fsdp2": (AtomicModelParallelStrategy(2), 2),
+        "fsdp2_alone": (AtomicModelParallelStrategy(1), 1),
     }
-    arguments = {"max_epochs": 1, "callbacks": []} | arguments
+    chosen, devices = strategies[strategy]
+    arguments = {"accelerator": "cpu", "max_epochs": 1, "callbacks": []} | arguments
     arguments["callbacks"] = [*arguments["callbacks"], RandomStates()]
     return pl.Trainer(
-        accelerator="cpu",
-        devices=1 if strategy == "one" else 2,
-        strategy=strategies[strategy],
+        devices=devices,
+        strategy=chosen,
         default_root_dir=folder,
         use_distributed_sampler=False,
         enable_progress_bar=False,
@@ -160,7 +161,7 @@ def make_trainer(folder: Path, strategy: StrategyName = "one", **arguments: Any)
 
 
 def weights_of(module: PolicyModule) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in full_weights(module.policy.model, trainable_only=False)}
+    return {name: tensor.cpu().clone() for name, tensor in full_weights(module.policy.model, trainable_only=False)}
 
 
 SHORT_FITS: dict[str, tuple[Kind, dict[str, Any]]] = {
@@ -184,12 +185,13 @@ SHORT_FITS: dict[str, tuple[Kind, dict[str, Any]]] = {
 """SFT with either optimizer, GRPO with replay, and with every axis that looks at all ranks."""
 
 
-def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path) -> None:
+def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path, **trainer_arguments: Any) -> None:
     """Three batches of each of `SHORT_FITS`; the whole weights of each in ``folder``."""
     for name, (kind, arguments) in SHORT_FITS.items():
         pl.seed_everything(0)
         module = make_module(kind, checkpoint, **arguments)
-        trainer = make_trainer(folder, strategy, callbacks=[CoinRewards()] if kind == "grpo" else [])
+        callbacks = [CoinRewards()] if kind == "grpo" else []
+        trainer = make_trainer(folder, strategy, callbacks=callbacks, **trainer_arguments)
         trainer.fit(module, make_data(kind, checkpoint, batches=3))
         weights = weights_of(module)
         if trainer.is_global_zero:

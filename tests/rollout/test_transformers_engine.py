@@ -8,6 +8,8 @@
 6. New weights are used at once, old keys and values are not; unknown names are refused; the given model is left alone.
 7. A model in bfloat16 stays near its plain pass.
 8. Prompts are run once per group, whatever the group's size.
+9. Steps of fixed shapes, which a graph can hold, give the tokens of the plain ones, over turns and as rows end.
+10. A copy in another dtype keeps its rotary frequencies and its tied head, and takes new weights in theirs.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from transformers import PreTrainedModel
 
 from lit_grpo.rollout import transformers_engine
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
+from lit_grpo.rollout.graphs import fixed_steps
 from lit_grpo.rollout.transformers_engine import TransformersEngine
 
 STOP = 7
@@ -216,3 +219,41 @@ def test_8_a_prompt_is_run_once_per_group(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.undo()
     whole = play(TransformersEngine(model, {STOP}), contexts, WARM)
     assert {key: c.token_ids for key, c in portions.items()} == {key: c.token_ids for key, c in whole.items()}
+
+
+@pytest.mark.parametrize("build", [qwen3, llama])
+def test_9_steps_of_fixed_shapes_give_the_same(build: Callable[[], PreTrainedModel]) -> None:
+    model, rng = build(), Random(9)
+    engines = [TransformersEngine(model, {STOP, *range(10, 40)}, stepping=stepping) for stepping in (None, fixed_steps)]
+    contexts = grouped_contexts(rng)
+    for turn in range(4):
+        plain, fixed = (play(engine, contexts, WARM, turn) for engine in engines)
+        for key, completion in plain.items():
+            assert fixed[key].token_ids == completion.token_ids
+            torch.testing.assert_close(
+                torch.tensor(fixed[key].logprobs), torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5
+            )
+        lengths = {len(completion.token_ids) for completion in plain.values()}
+        assert len(lengths) > 1
+        # Conversations end, so that a later turn works on a part of the cache.
+        contexts = {
+            key: contexts[key] + completion.token_ids + ids(rng, rng.randrange(1, 12))
+            for key, completion in plain.items()
+            if key % 4 != turn
+        }
+
+
+def test_10_a_copy_in_another_dtype() -> None:
+    model, rng = qwen3(), Random(10)
+    engine = TransformersEngine(model, {STOP}, dtype=torch.bfloat16)
+    reference = qwen3().to(torch.bfloat16)
+    for name, buffer in model.named_buffers():
+        reference.get_submodule(name.rpartition(".")[0]).register_buffer(name.rpartition(".")[2], buffer.clone())
+    contexts = grouped_contexts(rng)
+    engine.update_weights(((name, parameter.detach()) for name, parameter in model.named_parameters()), 1)
+    as_bfloat16 = TransformersEngine(reference, {STOP})
+    expected = play(as_bfloat16, contexts, WARM)
+    for key, completion in play(engine, contexts, WARM).items():
+        assert completion.token_ids == expected[key].token_ids
+        assert completion.logprobs == expected[key].logprobs
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
