@@ -22,6 +22,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
 
+from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.metrics_csv import METRICS_FILE, MetricsCsv
@@ -51,6 +52,7 @@ from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rollout.collect import RolloutSettings
 from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.refill import DynamicSampling
+from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
@@ -76,6 +78,9 @@ CONFIGURABLE = (
     StagedCurriculum,
     SuccessTargeting,
     TaskDataModule,
+    TransformersSettings,
+    VllmServerSettings,
+    VllmSettings,
 )
 """What a config may name as ``class_path`` without its module: importing a class is what makes its short name known."""
 
@@ -84,6 +89,7 @@ TOP: dict[str, type | None] = {
     "trainer": pl.Trainer,
     "episode": EpisodeSettings,
     "rollout": RolloutSettings,
+    "engine": None,
     "model": None,
     "data": None,
     "ckpt_path": None,
@@ -169,10 +175,11 @@ class RepairCLI(LightningCLI):
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``episode`` and ``rollout``.
+        """Add ``episode``, ``rollout`` and ``engine``.
 
-        One place for rules and rendering, which training, demonstrations and evaluation share, and one for how tasks
-        are played and paid: there a config laid over another can change one setting, in a list of callbacks it cannot.
+        One place for rules and rendering, which training, demonstrations and evaluation share, one for how tasks are
+        played and paid, and one for what samples: there a config laid over another can change one setting, in a list of
+        callbacks it cannot.
         """
         parser.add_class_arguments(EpisodeSettings, "episode")
         parser.add_argument("--rollout.group_size", type=int, default=RolloutSettings().group_size)
@@ -180,6 +187,7 @@ class RepairCLI(LightningCLI):
         parser.add_class_arguments(SamplingSettings, "rollout.sampling")
         parser.add_argument("--rollout.dynamic_sampling", type=DynamicSampling | None, default=None)
         parser.add_subclass_arguments(Reward, "rollout.reward", default={"class_path": "CompositeReward"})
+        parser.add_subclass_arguments(EngineSettings, "engine", default={"class_path": "TransformersSettings"})
 
     @override
     def before_instantiate_classes(self) -> None:
@@ -192,6 +200,7 @@ class RepairCLI(LightningCLI):
             parts += [config.data.init_args, config.data.init_args.get("replay")]
         shared = {
             **vars(config.rollout),
+            "engine": config.engine,
             "episode": config.episode,
             "max_completion_tokens": config.rollout.sampling.max_completion_tokens,
             "tokenizer": config.model.init_args.policy.checkpoint,
@@ -232,7 +241,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     try:
         RepairCLI(args)
-    except (UserError, ValueError, FileNotFoundError, MisconfigurationException) as error:
+    except (UserError, ValueError, FileNotFoundError, MisconfigurationException, EngineFailure) as error:
         if not _is_expected(error):
             raise
         arguments = sys.argv[1:] if args is None else args

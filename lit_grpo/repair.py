@@ -122,7 +122,8 @@ def play(
         (completion,) = engine.wait()
         cut_off = completion.finish_reason is FinishReason.LENGTH
         outcome = episode.step(conversation.decode(completion.token_ids), truncated=cut_off)
-        context += completion.token_ids + conversation.continuation_ids(outcome.observation, closed=not cut_off)
+        closed = completion.token_ids[-1] in conversation.stop_ids
+        context += completion.token_ids + conversation.continuation_ids(outcome.observation, closed)
         turn += 1
     engine.release()
     return episode.record()

@@ -18,26 +18,37 @@ from lit_grpo.data.suite import STUDY_KINDS, Cell, SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.data.task import UnfilledCellError
 from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults import FaultKind, kinds_of
 
 
 def settings_from(arguments: argparse.Namespace) -> SuiteSettings:
     """The suite that was asked for; ValueError for a letter or a word that is no kind or difficulty."""
     return SuiteSettings(
-        kinds=STUDY_KINDS if arguments.subset == "study" else tuple(FaultKind(letter) for letter in arguments.kinds),
+        kinds=_kinds(arguments),
         difficulties=tuple(Difficulty(word) for word in arguments.difficulties.split(",")),
         num_tasks=arguments.num,
         seed=arguments.seed,
+        size=arguments.size,
     )
+
+
+def _kinds(arguments: argparse.Namespace) -> tuple[FaultKind, ...]:
+    if arguments.subset == "study":
+        return STUDY_KINDS
+    return kinds_of(arguments.size) if arguments.kinds is None else tuple(map(FaultKind, arguments.kinds))
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     line = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = line.add_mutually_exclusive_group()
-    which.add_argument("--kinds", default="".join(kinds_of(None)), help="letters (default: %(default)s)")
+    which.add_argument("--kinds", help=f"letters (default: {''.join(kinds_of(None))}, or those that the size can have)")
     which.add_argument("--subset", choices=["study"], help="kinds of a named subset; study: the twelve cells A to D")
     line.add_argument("--difficulties", default=",".join(Difficulty), help="(default: %(default)s)")
+    line.add_argument(
+        "--size", type=ProgramSize, choices=list(ProgramSize), help="of all programs (default: as the difficulty says)"
+    )
     line.add_argument("--num", type=int, default=200, help="tasks of each cell (default: %(default)s)")
     line.add_argument("--seed", type=int, default=0)
     line.add_argument("--out", type=Path, required=True, help="folder, made if missing")

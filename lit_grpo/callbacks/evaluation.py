@@ -21,12 +21,12 @@ from typing_extensions import override
 
 from lit_grpo.callbacks.curriculum_steps import observe_validation
 from lit_grpo.callbacks.due_validation import run_due_validation
+from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
 from lit_grpo.callbacks.policy_engine import (
     PolicyEngine,
     require_policy_module,
     run_folder,
     transcripts_file,
-    transformers_engine,
 )
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
@@ -71,6 +71,8 @@ class RepairEvaluation(Callback):
         seed: Of the draws, where the temperature is not 0.
         episode: Rules and rendering, those of training; the command line fills them in; None: the defaults.
         solver: Where programs are solved; None: in one worker process of this rank.
+        engine: What samples where there is no RolloutCallback, whose engine is shared; the command line fills it in;
+            None: TransformersSettings.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class RepairEvaluation(Callback):
         seed: int = 0,
         episode: EpisodeSettings | None = None,
         solver: SolverSettings | None = None,
+        engine: EngineSettings | None = None,
     ) -> None:
         sampling = SamplingSettings(temperature=temperature)
         if max_completion_tokens is not None:
@@ -93,9 +96,9 @@ class RepairEvaluation(Callback):
         self.seed = seed
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
+        self._engine = PolicyEngine(engine or TransformersSettings())
         self.validated_at: int | None = None
         """Batches that were consumed at the fit's last evaluation; None before the first."""
-        self._engine = PolicyEngine(transformers_engine)
         self._solver = make_solver(solver or SolverSettings())
         self._metrics = RepairMetrics()
         self._groups: list[EpisodeGroup] = []
@@ -180,7 +183,8 @@ class RepairEvaluation(Callback):
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """End the solver's workers; a later stage starts new ones."""
+        """End the solver's workers and the engine; a later stage starts new ones."""
+        self._engine.close()
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
 

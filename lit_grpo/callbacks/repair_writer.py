@@ -9,7 +9,8 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from typing_extensions import override
 
-from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module, transformers_engine
+from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
+from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module
 from lit_grpo.data.user_program import UserProgram
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
@@ -25,6 +26,7 @@ class RepairWriter(Callback):
         max_completion_tokens: Of a turn.
         seed: Of the sampled attempts.
         episode: Rules and rendering, those the policy was trained with; the command line fills them in.
+        engine: What samples; the command line fills it in; None: TransformersSettings.
     """
 
     def __init__(
@@ -33,11 +35,17 @@ class RepairWriter(Callback):
         max_completion_tokens: int = 64,
         seed: int = 0,
         episode: EpisodeSettings | None = None,
+        engine: EngineSettings | None = None,
     ) -> None:
         self.episode, self.num_attempts = episode or EpisodeSettings(), num_attempts
         self.max_completion_tokens, self.seed = max_completion_tokens, seed
-        self._engine = PolicyEngine(transformers_engine)
+        self._engine = PolicyEngine(engine or TransformersSettings())
         self._solver = HighsSolver()
+
+    @override
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """End the engine; a later stage starts a new one."""
+        self._engine.close()
 
     @override
     def on_predict_batch_start(

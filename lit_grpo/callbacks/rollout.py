@@ -19,7 +19,8 @@ from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts
-from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file, transformers_engine
+from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
+from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file
 from lit_grpo.callbacks.refill_log import RefillLog
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
@@ -71,6 +72,7 @@ class RolloutCallback(Callback):
             (each rank has a file of its own); 0 writes none.
         episode: Rules and rendering.
         solver: Where programs are solved; None: in one worker process of this rank.
+        engine: What samples; the command line fills it in; None: TransformersSettings.
         dynamic_sampling: Replaces groups without signal; the command line fills it in from ``rollout``; None: off.
     """
 
@@ -84,6 +86,7 @@ class RolloutCallback(Callback):
         transcripts_every: int = 10,
         episode: EpisodeSettings | None = None,
         solver: SolverSettings | None = None,
+        engine: EngineSettings | None = None,
         dynamic_sampling: DynamicSampling | None = None,
     ) -> None:
         default = RolloutSettings()
@@ -101,8 +104,9 @@ class RolloutCallback(Callback):
                 f"rollout.sampling.temperature: expected above 0 for training, got {temperature}; greedy attempts at a "
                 "task are all alike and teach nothing"
             )
+        self.settings.sampling.trained_temperature()
         self.seed, self.transcripts_every = seed, transcripts_every
-        self.engine = PolicyEngine(transformers_engine)
+        self.engine = PolicyEngine(engine or TransformersSettings())
         """Shared with RepairEvaluation."""
         self._solver = make_solver(solver or SolverSettings())
         self._metrics, self._refill_log = PolicyMetrics(METRICS), RefillLog()
@@ -155,7 +159,8 @@ class RolloutCallback(Callback):
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """End the solver's workers; a later stage starts new ones."""
+        """End the solver's workers and the engine; a later stage starts new ones."""
+        self.engine.close()
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark
 from lit_grpo.data.task import GENERATOR_VERSION
 from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults import FaultKind, kinds_of
 from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.public_benchmark import is_public_benchmark, read_public_benchmark
@@ -48,8 +49,16 @@ class SuiteSettings:
     num_tasks: int = 200
     """Of each cell."""
     seed: int = 0
+    size: ProgramSize | None = None
+    """Of the base programs; None: what the difficulty says (difficulty.py)."""
 
     def __post_init__(self) -> None:
+        impossible = [kind.value for kind in self.kinds if kind not in kinds_of(self.size)]
+        if impossible:
+            raise ValueError(
+                f"expected kinds of {', '.join(kinds_of(self.size))} in programs of size {self.size}, got "
+                f"{', '.join(impossible)}; leave them out or leave the size to the difficulty"
+            )
         if not self.cells or self.num_tasks < 1:
             raise ValueError(
                 f"expected a kind, a difficulty and at least one task for each cell, got kinds "
@@ -68,7 +77,7 @@ class Manifest:
     """What `MANIFEST_FILE` says; a cell is finished only when it stands there with the hash of its file."""
 
     folder: Path
-    made_with: dict[str, int]
+    made_with: dict[str, int | str]
     cells: dict[str, str]
     """File name to SHA-256."""
 
@@ -77,13 +86,15 @@ class Manifest:
         """Of a suite that was begun in the folder, or of a new one.
 
         Raises:
-            ValueError: The suite in the folder is of another seed, number of tasks or version.
+            ValueError: The suite in the folder is of another seed, number of tasks, size or version.
         """
-        wanted = {
+        wanted: dict[str, int | str] = {
             "seed": settings.seed,
             "tasks_per_cell": settings.num_tasks,
             "generator_version": GENERATOR_VERSION,
         }
+        if settings.size is not None:
+            wanted["size"] = settings.size.value
         path = folder / MANIFEST_FILE
         if not path.is_file():
             return cls(folder, wanted, {})

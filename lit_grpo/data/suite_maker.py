@@ -20,6 +20,7 @@ from pathlib import Path
 from lit_grpo.data.benchmark import read_benchmark, task_to_record
 from lit_grpo.data.suite import Cell, Manifest, SuiteSettings
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, program_digest
+from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.highs import HighsSolver
 
 CHUNK = 20
@@ -39,7 +40,7 @@ def make_suite(folder: Path, settings: SuiteSettings, num_workers: int, report: 
         report: Of the progress.
 
     Raises:
-        ValueError: The folder holds a suite of another seed, number of tasks or version.
+        ValueError: The folder holds a suite of another seed, number of tasks, size or version.
         UnfilledCellError: A cell cannot be filled: says what came of the attempts. The cells before it are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,7 @@ class _CellStream:
 
     def __init__(self, cell: Cell, settings: SuiteSettings, executor: ProcessPoolExecutor) -> None:
         self.cell = cell
-        self._seed, self._executor = _cell_seed(settings.seed, cell), executor
+        self._seed, self._size, self._executor = _cell_seed(settings.seed, cell), settings.size, executor
         starts = range(0, settings.num_tasks, CHUNK)
         self._ahead = [self._draw(start, min(start + CHUNK, settings.num_tasks)) for start in starts]
         self._num_ahead = settings.num_tasks
@@ -106,7 +107,7 @@ class _CellStream:
             yield from self._draw(index, index + 1).result()
 
     def _draw(self, start: int, stop: int) -> Future[list[tuple[str, _Keys]]]:
-        return self._executor.submit(_draw, self.cell, self._seed, start, stop)
+        return self._executor.submit(_draw, self.cell, self._size, self._seed, start, stop)
 
 
 def _first_new(stream: _CellStream, num_tasks: int, taken: _Taken, report: Report) -> Iterator[str]:
@@ -129,9 +130,9 @@ def _cell_seed(seed: int, cell: Cell) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def _draw(cell: Cell, seed: int, start: int, stop: int) -> list[tuple[str, _Keys]]:
+def _draw(cell: Cell, size: ProgramSize | None, seed: int, start: int, stop: int) -> list[tuple[str, _Keys]]:
     """Tasks ``start`` to ``stop - 1`` of a cell's stream, as they are written; called in a worker."""
-    settings = TaskSettings(kinds={cell.kind: 1.0}, difficulties={cell.difficulty: 1.0})
+    settings = TaskSettings(size=size, kinds={cell.kind: 1.0}, difficulties={cell.difficulty: 1.0})
     tasks = [generate_task(settings, Split.TEST, seed, index, _solver()) for index in range(start, stop)]
     return [(json.dumps(task_to_record(task), ensure_ascii=False), _keys(task)) for task in tasks]
 

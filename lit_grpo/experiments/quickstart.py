@@ -13,24 +13,50 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from rich.console import Console
 
-from lit_grpo.data.benchmark import read_benchmark, write_benchmark
+from lit_grpo.data.benchmark import write_benchmark
+from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.baselines import BASELINES
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.experiments.arms import ARMS, BASE, CONFIGS, Arm, ArmFailed, ArmRun
+from lit_grpo.experiments.arms import BASE, CONFIGS, Arm, ArmFailed, ArmRun, TrainingData
+from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
 from lit_grpo.reports.policies import scores_of
 from lit_grpo.reports.report import REPORT_FILE, write_report
 
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm("sft", ("quickstart/base", "quickstart/sft"), None, TrainingData.DEMONSTRATIONS, expected_cpu_s=70),
+        Arm(
+            "sft_compute_matched",
+            ("quickstart/base", "quickstart/sft", "quickstart/sft_compute_matched"),
+            "sft",
+            TrainingData.DEMONSTRATIONS,
+        ),
+        Arm("sft_grpo", ("quickstart/base", "quickstart/grpo"), "sft", TrainingData.FRESH_TASKS_AND_REPLAY),
+        Arm(
+            "sft_grpo_plain",
+            ("quickstart/base", "quickstart/grpo", "quickstart/grpo_plain"),
+            "sft",
+            TrainingData.FRESH_TASKS,
+        ),
+        Arm(
+            "sft_fresh",
+            ("quickstart/base", "quickstart/sft", "quickstart/sft_fresh"),
+            "sft",
+            TrainingData.FRESH_DEMONSTRATIONS,
+        ),
+    )
+}
 MAIN_ARMS = ("sft", "sft_compute_matched", "sft_grpo")
 HELD_OUT_SEED = 20_000
 """Of the test tasks, the same in every comparison; training seeds are far below it."""
@@ -61,12 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             benchmark=benchmark,
             seed=seed,
             threads=options.threads,
-            extra_config=CONFIGS / "smoke.yaml" if options.smoke else None,
+            extra_config=CONFIGS / "quickstart" / "smoke.yaml" if options.smoke else None,
         )
         for seed in options.seeds
     ]
     try:
-        run_all(runs, names, options.jobs, console)
+        run_all([Job(run, arm) for run in runs for arm in _with_starts(names)], options.jobs, console)
     except ArmFailed as error:
         print(error, file=sys.stderr)
         return 1
@@ -86,33 +112,13 @@ def make_benchmark(path: Path, num_tasks: int) -> Path:
     return path
 
 
-def run_all(runs: Sequence[ArmRun], names: Sequence[str], num_jobs: int, console: Console) -> None:
-    """Run the arms of all seeds, ``num_jobs`` at a time, each once the arm it starts from is done.
-
-    Raises:
-        ArmFailed: of the first arm that fails; those that are running then are finished, no other begins.
-    """
-    missing = [(run, arm) for run in runs for arm in _with_starts(names) if not run.is_done(arm)]
-    running: dict[Future[None], tuple[ArmRun, Arm, float]] = {}
-    with ThreadPoolExecutor(num_jobs) as pool:
-        while missing or running:
-            for run, arm in [ready for ready in missing if _is_ready(*ready)][: num_jobs - len(running)]:
-                console.print(f"seed {run.seed}: {arm.name} begins, log in {run.folder(arm)}")
-                running[pool.submit(run.run, arm)] = (run, arm, time.monotonic())
-                missing.remove((run, arm))
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                run, arm, since = running.pop(future)
-                future.result()
-                console.print(f"seed {run.seed}: {arm.name} done in {time.monotonic() - since:.0f} s")
-
-
 def score_trivial_policies(folder: Path, benchmark: Path) -> None:
     """Play the test tasks with every trivial policy, unless that has been done."""
     solver, tasks = HighsSolver(), None
     for policy in BASELINES:
         if (folder / policy.name / RESULTS_FILE).is_file():
             continue
-        tasks = tasks or read_benchmark(benchmark)
+        tasks = tasks or read_suite(benchmark)
         scored = scores_of(policy, tasks, solver, EPISODE, seed=0)
         write_run(folder / policy.name, scored, results_of(scored))
 
@@ -121,10 +127,6 @@ def _with_starts(names: Sequence[str]) -> Iterator[Arm]:
     """The arms named, and those they start from, in the order of ``ARMS``."""
     wanted = {*names, *(start for name in names if (start := ARMS[name].start) is not None)}
     return (arm for arm in ARMS.values() if arm.name in wanted)
-
-
-def _is_ready(run: ArmRun, arm: Arm) -> bool:
-    return arm.start is None or run.is_done(ARMS[arm.start])
 
 
 def _parser() -> argparse.ArgumentParser:

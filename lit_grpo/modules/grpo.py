@@ -145,7 +145,7 @@ class GRPOModule(ReferencedModule):
 
     def rollout_of(self, groups: Sequence[EpisodeGroup], settings: RolloutSettings) -> Rollout:
         """Groups of episodes, which ``settings`` were played under, as what a training step learns from."""
-        objective, temperature = self.objective, settings.sampling.temperature
+        objective, temperature = self.objective, settings.sampling.trained_temperature()
         experience = ExperienceSettings(
             estimator=objective.advantage,
             microbatch_tokens=self.microbatch_tokens,

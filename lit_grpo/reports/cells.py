@@ -5,10 +5,8 @@ Called by scripts/report_cells.py, on the `scores.jsonl` that an evaluation leav
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from rich.console import Console
 
 from lit_grpo.environment.difficulty import Difficulty
@@ -17,15 +15,13 @@ from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import read_scores
 from lit_grpo.metrics.results import SCORES_FILE, RepairResults, RepairSummary, results_of
+from lit_grpo.reports.heat_map import COLUMNS, HeatMap, draw_heat_maps, heading
 from lit_grpo.reports.show import markdown_table, show_tables
-from lit_grpo.reports.style import INK, figure
 from lit_grpo.reports.tables import KIND_NAMES, Cell, Emphasis, Row, TableContent, estimate_text
 
 CELLS_FILE = "cells.md"
 HEAT_MAP_FILE = "cells.png"
 SHOWN = (Quantity.FR_5, Quantity.RR_5)
-COLUMNS = (*Difficulty, None)
-"""None: all difficulties together."""
 
 
 def write_cells(run: Path, settings: BootstrapSettings, console: Console) -> None:
@@ -52,30 +48,20 @@ def cells_table(results: RepairResults, quantity: Quantity, settings: BootstrapS
     ]
     overall = (Cell(""),) * len(Difficulty) + (Cell(_text(results.overall, quantity), Emphasis.BEST),)
     title = f"{quantity.value} of {results.overall.num_tasks} tasks: percent ({settings.confidence:.0%} interval)"
-    columns = ("", *(_heading(difficulty) for difficulty in COLUMNS))
+    columns = ("", *(heading(difficulty) for difficulty in COLUMNS))
     return TableContent(title, columns, (*rows, Row((Cell("all kinds", Emphasis.BEST), *overall))))
 
 
 def draw_cells(results: RepairResults, path: Path) -> None:
     """Two panels side by side, FR@5 and RR@5; a cell without a task stays white."""
     rows = _rows(results)
-    with figure(8.4, 1.5 + 0.42 * len(rows), path) as drawing:
-        panels: Sequence[Axes] = drawing.subplots(1, len(SHOWN), sharey=True, gridspec_kw={"wspace": 0.08})
-        for axes, quantity in zip(panels, SHOWN, strict=True):
-            values = [[_percent(summary, quantity) for summary in summaries] for _, summaries in rows]
-            axes.imshow(values, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-            for y, line in enumerate(values):
-                for x, value in enumerate(line):
-                    if value == value:  # not NaN
-                        colour = "white" if value > 60 else INK
-                        axes.text(x, y, f"{value:.0f}", ha="center", va="center", color=colour)
-            axes.set_title(f"{quantity.value} (%)")
-            axes.set_xticks(range(len(COLUMNS)), [_heading(difficulty) for difficulty in COLUMNS])
-            axes.axvline(len(Difficulty) - 0.5, color="white", linewidth=3)
-            axes.tick_params(length=0)
-            axes.grid(visible=False)
-            axes.spines[:].set_visible(False)
-        panels[0].set_yticks(range(len(rows)), [KIND_NAMES[kind] for kind, _ in rows])
+    panels = [
+        HeatMap(
+            f"{quantity.value} (%)", [[_percent(summary, quantity) for summary in summaries] for _, summaries in rows]
+        )
+        for quantity in SHOWN
+    ]
+    draw_heat_maps(panels, [kind for kind, _ in rows], path)
 
 
 def _rows(results: RepairResults) -> list[tuple[FaultKind, list[RepairSummary | None]]]:
@@ -84,10 +70,6 @@ def _rows(results: RepairResults) -> list[tuple[FaultKind, list[RepairSummary | 
         (kind, [results.by_kind[kind] if difficulty is None else cells.get(difficulty) for difficulty in COLUMNS])
         for kind, cells in results.by_cell.items()
     ]
-
-
-def _heading(difficulty: Difficulty | None) -> str:
-    return "all" if difficulty is None else difficulty.value
 
 
 def _text(summary: RepairSummary | None, quantity: Quantity) -> str:

@@ -16,6 +16,7 @@ from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates
 from lit_grpo.metrics.functional import QUANTITIES, Quantity
 from lit_grpo.metrics.pooled import PooledDraws, PooledValues, draw_pool, pooled_values, require_same_tasks
 from lit_grpo.metrics.results import estimate_json, rounded
+from lit_grpo.metrics.significance import bootstrap_p_value
 from lit_grpo.metrics.table import KINDS, ScoreTable
 from lit_grpo.reports.runs import SeedRun, read_table
 
@@ -53,6 +54,8 @@ class Profiles:
     arms: Mapping[str, Profile]
     baselines: Mapping[str, Profile]
     differences: Mapping[Pair, Profile]
+    p_values: Mapping[Pair, Mapping[Quantity, float | None]]
+    """Of the differences over all kinds, each for itself (significance.py); None where one is not defined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +128,15 @@ def _profiles(
     values = {name: _by_part(of_arm, draws, kinds) for name, of_arm in tables.items()}
     profiles = {name: _profile(parts, settings) for name, parts in values.items()}
     differences = {
-        pair: _profile(
-            {part: value.minus(values[pair.base][part]) for part, value in values[pair.better].items()}, settings
-        )
+        pair: {part: value.minus(values[pair.base][part]) for part, value in values[pair.better].items()}
         for pair in pairs
     }
     return Profiles(
         num_tasks=draws.keys.numel(),
         arms={name: profiles[name] for name in tables if name in arms},
         baselines={name: profiles[name] for name in tables if name not in arms},
-        differences=differences,
+        differences={pair: _profile(parts, settings) for pair, parts in differences.items()},
+        p_values={pair: _p_values(parts[None]) for pair, parts in differences.items()},
     )
 
 
@@ -153,6 +155,11 @@ def _profile(parts: Parts, settings: BootstrapSettings) -> Profile:
     }
     by_kind = {part: quantities for part, quantities in named.items() if part is not None}
     return Profile(overall=named[None], by_kind=by_kind)
+
+
+def _p_values(difference: PooledValues) -> dict[Quantity, float | None]:
+    columns = difference.replicates.unbind(dim=1)
+    return {quantity: bootstrap_p_value(column) for quantity, column in zip(QUANTITIES, columns, strict=True)}
 
 
 def _profiles_json(profiles: Profiles) -> dict[str, Any]:

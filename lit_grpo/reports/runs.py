@@ -18,6 +18,8 @@ from lit_grpo.metrics.results import SCORES_FILE
 from lit_grpo.metrics.table import ScoreTable, score_table
 
 METRICS_FILE = "metrics.csv"
+COMPUTE_FILE = "compute.json"
+"""CPU and wall seconds of an arm's fit and test."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,10 +143,10 @@ def estimate_text(estimate: Estimate, quantity: Quantity) -> str:
 
 
 def _difference_row(label: str, estimates: list[Estimate]) -> Row:
-    return Row((Cell(label), *(_difference(estimate) for estimate in estimates)))
+    return Row((Cell(label), *(difference_cell(estimate) for estimate in estimates)))
 
 
-def _difference(estimate: Estimate) -> Cell:
+def difference_cell(estimate: Estimate) -> Cell:
     """Better where the whole interval is above 0, worse where it is below."""
     value, low, high = estimate
     if value is None or low is None or high is None:

@@ -50,10 +50,6 @@ class RolloutSettings:
         """ValueError for a number without a meaning."""
         if self.group_size < 1:
             raise ValueError(f"expected group_size >= 1, got {self.group_size}; it is the number of attempts per task")
-        if self.sampling.temperature < 0:
-            raise ValueError(f"expected temperature >= 0, got {self.sampling.temperature}; 0 decodes greedily")
-        if self.sampling.max_completion_tokens < 1:
-            raise ValueError(f"expected max_completion_tokens >= 1, got {self.sampling.max_completion_tokens}")
 
 
 def collect_groups(
@@ -158,7 +154,8 @@ class _Attempt:
         )
         self.observation_ids = ()
         if self.episode.stop_reason is None:
-            self.observation_ids = conversation.continuation_ids(outcome.observation, closed=not cut_off)
+            closed = completion.token_ids[-1] in conversation.stop_ids
+            self.observation_ids = conversation.continuation_ids(outcome.observation, closed)
             self.context += completion.token_ids + self.observation_ids
 
     def continues(self, context_limit: int) -> bool:

@@ -27,7 +27,7 @@ class RowLimits:
     max_tokens: Tensor
     """[R] int64."""
     stop_ids: Tensor
-    """[number of stop tokens] int64."""
+    """[R, most stop tokens of any row] int64, padded with -1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,8 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, st
         drawn, drawn_logprobs = draw(logits, limits.sampling.select(rows), limits.uniforms[rows, position])
         tokens[rows, position], logprobs[rows, position] = drawn, drawn_logprobs
         lengths[rows] = position + 1
-        goes_on = ~torch.isin(drawn, limits.stop_ids) & (position + 1 < limits.max_tokens[rows])
+        stopped = (drawn[:, None] == limits.stop_ids[rows]).any(dim=1)
+        goes_on = ~stopped & (position + 1 < limits.max_tokens[rows])
         rows, places, drawn = rows[goes_on], places[goes_on], drawn[goes_on]
         if not len(rows):
             break

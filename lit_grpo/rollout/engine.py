@@ -1,17 +1,21 @@
 """The seam to whatever samples tokens: token ids in, token ids and their log-probs out.
 
-Implemented by transformers_engine.py and scripted_engine.py; called by collect.py. Requests are submitted one by one
-and come back when they are done, so an engine without a turn barrier fits as well as one that decodes in batches.
+Implemented by transformers_engine.py, vllm_engine/engine.py and scripted_engine.py; called by collect.py. Requests are
+submitted one by one and come back when they are done, so an engine without a turn barrier fits as well as one that
+decodes in batches.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    # A vLLM server reads its requests without torch.
+    from torch import Tensor
 
 
 class FinishReason(StrEnum):
@@ -23,14 +27,66 @@ class FinishReason(StrEnum):
     """``max_completion_tokens`` was reached."""
 
 
+class LogprobsOf(StrEnum):
+    """Which distribution a sampled token's log-prob is that of."""
+
+    PROCESSED = "processed"
+    """The one it was drawn from: temperature applied, truncated and renormalised."""
+    RAW = "raw"
+    """The model's own: temperature 1, the whole vocabulary."""
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingSettings:
-    """The distribution that tokens are drawn from. Log-probs are always those of this distribution."""
+    """The distribution that tokens are drawn from, and which log-probs come back: the same from every engine."""
 
     temperature: float = 1.0
     """Logits are divided by it; 0 takes the most probable token (its log-prob is then that at temperature 1)."""
     max_completion_tokens: int = 64
     """Per turn."""
+    top_p: float = 1.0
+    """Only the most probable tokens that together reach it, of those that top_k and min_p leave; 1: all."""
+    top_k: int = 0
+    """Only so many most probable tokens, of those that min_p leaves; 0: all."""
+    min_p: float = 0.0
+    """Only tokens with at least this share of the most probable one's probability; 0: all."""
+    stop: tuple[int, ...] = ()
+    """Token ids that end a turn, besides the chat format's own."""
+    logprobs: LogprobsOf = LogprobsOf.PROCESSED
+
+    def __post_init__(self) -> None:
+        """ValueError for a number without a meaning."""
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"expected temperature >= 0, got {self.temperature}; 0 decodes greedily")
+        if self.max_completion_tokens < 1:
+            raise ValueError(f"expected max_completion_tokens >= 1, got {self.max_completion_tokens}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"expected 0 < top_p <= 1, got {self.top_p}; 1 keeps every token")
+        if self.top_k < 0:
+            raise ValueError(f"expected top_k >= 0, got {self.top_k}; 0 keeps every token")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"expected 0 <= min_p <= 1, got {self.min_p}; 0 keeps every token")
+
+    @property
+    def truncates(self) -> bool:
+        """Whether some tokens cannot be drawn."""
+        return self.top_p < 1 or self.top_k > 0 or self.min_p > 0
+
+    def trained_temperature(self) -> float:
+        """The temperature at which a trainer computes the very log-probs that come back.
+
+        Raises:
+            ValueError: it cannot: it sums over the whole vocabulary.
+        """
+        if self.logprobs is LogprobsOf.RAW:
+            return 1.0
+        if self.truncates:
+            raise ValueError(
+                "sampling: expected top_p 1, top_k 0 and min_p 0 with logprobs PROCESSED, got "
+                f"{self.top_p}, {self.top_k} and {self.min_p}; the trainer's log-probs are those of the whole "
+                "vocabulary, so train without truncation or set logprobs to RAW"
+            )
+        return self.temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +109,7 @@ class Completion:
     token_ids: tuple[int, ...]
     """What was sampled, the stop token included where the model ended its turn."""
     logprobs: tuple[float, ...]
-    """Of each sampled token under the sampling distribution."""
+    """Of each sampled token, of the distribution that ``SamplingSettings.logprobs`` names."""
     finish_reason: FinishReason
     policy_version: int
     """Of the weights that drew it."""

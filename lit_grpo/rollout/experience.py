@@ -78,7 +78,7 @@ class Rollout:
     updates: tuple[Experience, ...]
     """One per optimizer step."""
     temperature: float
-    """The episodes were sampled at; log-probs are those of that distribution."""
+    """Of the distribution that the sampler's log-probs are those of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,25 @@
 """Drawing tokens, all rows at once, with random numbers that are a function of (seed, position) alone.
 
-Called by transformers_engine.py. A draw does not depend on which other rows are in the batch or on the order of
+Called by transformers_engine.py, and inside vLLM by vllm_engine/draws.py: the same settings and the same seed draw
+alike from the same logits in both. A draw does not depend on which other rows are in the batch or on the order of
 requests. Counter-based numbers: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (SplitMix64).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lit_grpo.rollout.engine import LogprobsOf, SamplingSettings
+
 _GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _UNIFORM_BITS = 24
+_ALL = np.iinfo(np.int64).max
 
 
 def counter_uniforms(seeds: np.ndarray, num_positions: int) -> Tensor:
@@ -27,8 +32,12 @@ def counter_uniforms(seeds: np.ndarray, num_positions: int) -> Tensor:
     Returns:
         [rows, num_positions] float32, multiples of 2^-24, so that each is exact and below 1.
     """
-    counters = np.arange(1, num_positions + 1, dtype=np.uint64) * _GOLDEN_GAMMA
-    mixed = _mixed(_mixed(seeds)[:, None] + counters[None, :])
+    return uniforms_at(seeds[:, None], np.arange(num_positions, dtype=np.uint64)[None, :])
+
+
+def uniforms_at(seeds: np.ndarray, positions: np.ndarray) -> Tensor:
+    """Uniform numbers as in ``counter_uniforms``, of any seeds (uint64) and positions (uint64) that broadcast."""
+    mixed = _mixed(_mixed(seeds) + (positions + np.uint64(1)) * _GOLDEN_GAMMA)
     return torch.from_numpy((mixed >> np.uint64(64 - _UNIFORM_BITS)).astype(np.float32) * np.float32(2**-_UNIFORM_BITS))
 
 
@@ -40,6 +49,18 @@ def _mixed(state: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
+class Truncation:
+    """Which tokens of each row can be drawn; [rows] each."""
+
+    top_p: Tensor
+    """float32 in (0, 1]."""
+    top_k: Tensor
+    """int64, at least 1."""
+    min_p: Tensor
+    """float32 in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
 class RowSampling:
     """The distribution of each row."""
 
@@ -47,20 +68,47 @@ class RowSampling:
     """[rows] float32; 1 where the row is greedy."""
     greedy: Tensor
     """[rows] bool."""
+    raw: Tensor
+    """[rows] bool: the log-prob is the model's own."""
+    truncation: Truncation | None
+    """None: of no row."""
     any_greedy: bool
     all_greedy: bool
+    any_raw: bool
 
     @classmethod
-    def of(cls, temperatures: list[float], device: torch.device) -> RowSampling:
-        """From ``SamplingSettings.temperature`` of each row."""
-        temperature = torch.tensor(temperatures, dtype=torch.float32, device=device)
+    def of(cls, settings: Sequence[SamplingSettings], device: torch.device) -> RowSampling:
+        """From the settings of each row."""
+        temperature = torch.tensor([each.temperature for each in settings], dtype=torch.float32, device=device)
         greedy = temperature == 0
-        flags = [value == 0 for value in temperatures]
-        return cls(torch.where(greedy, 1.0, temperature), greedy, any(flags), all(flags))
+        raw = [each.logprobs is LogprobsOf.RAW for each in settings]
+        flags = [each.temperature == 0 for each in settings]
+        return cls(
+            temperature=torch.where(greedy, 1.0, temperature),
+            greedy=greedy,
+            raw=torch.tensor(raw, device=device),
+            truncation=_truncation(settings, device) if any(each.truncates for each in settings) else None,
+            any_greedy=any(flags),
+            all_greedy=all(flags),
+            any_raw=any(raw),
+        )
 
     def select(self, rows: Tensor) -> RowSampling:
         """The distributions of some rows."""
-        return RowSampling(self.temperature[rows], self.greedy[rows], self.any_greedy, self.all_greedy)
+        cut = self.truncation
+        if cut is not None:
+            cut = Truncation(cut.top_p[rows], cut.top_k[rows], cut.min_p[rows])
+        return replace(
+            self, temperature=self.temperature[rows], greedy=self.greedy[rows], raw=self.raw[rows], truncation=cut
+        )
+
+
+def _truncation(settings: Sequence[SamplingSettings], device: torch.device) -> Truncation:
+    return Truncation(
+        top_p=torch.tensor([each.top_p for each in settings], dtype=torch.float32, device=device),
+        top_k=torch.tensor([each.top_k or _ALL for each in settings], dtype=torch.int64, device=device),
+        min_p=torch.tensor([each.min_p for each in settings], dtype=torch.float32, device=device),
+    )
 
 
 def draw(logits: Tensor, sampling: RowSampling, uniforms: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,9 +121,11 @@ def draw(logits: Tensor, sampling: RowSampling, uniforms: Tensor) -> tuple[Tenso
 
     Returns:
         token ids [rows] int64, and their float32 log-probs [rows] under the distribution drawn from (at temperature 1
-        where greedy).
+        where greedy), or under the model's own where the row is ``raw``.
     """
     scaled = logits.float() / sampling.temperature[:, None]
+    if sampling.truncation is not None:
+        scaled = scaled.masked_fill(~_kept(scaled, sampling.truncation), -torch.inf)
     log_partition = scaled.logsumexp(dim=1, keepdim=True)
     if sampling.all_greedy:
         tokens = scaled.argmax(dim=1)
@@ -83,7 +133,26 @@ def draw(logits: Tensor, sampling: RowSampling, uniforms: Tensor) -> tuple[Tenso
         tokens = _inverse_cdf((scaled - log_partition).exp_(), uniforms)
         if sampling.any_greedy:
             tokens = torch.where(sampling.greedy, scaled.argmax(dim=1), tokens)
-    return tokens, (scaled.gather(1, tokens[:, None]) - log_partition).squeeze(1)
+    logprobs = (scaled.gather(1, tokens[:, None]) - log_partition).squeeze(1)
+    if sampling.any_raw:
+        own = logits.float().log_softmax(dim=1).gather(1, tokens[:, None]).squeeze(1)
+        logprobs = torch.where(sampling.raw, own, logprobs)
+    return tokens, logprobs
+
+
+def _kept(scaled: Tensor, cut: Truncation) -> Tensor:
+    """[rows, vocabulary] bool: min_p first, then top_k of those, then top_p of what these two leave.
+
+    Of tokens that are equally probable the one with the lower id counts as the more probable.
+    """
+    ordered, order = scaled.sort(dim=1, descending=True, stable=True)
+    ranks = torch.arange(scaled.shape[1], device=scaled.device)
+    kept = (ordered >= ordered[:, :1] + cut.min_p[:, None].log()) & (ranks < cut.top_k[:, None])
+    probabilities = ordered.masked_fill(~kept, -torch.inf).softmax(dim=1)
+    # The mass before a token: the one that reaches top_p is kept itself. At 1, rounding must not drop the tail.
+    before = probabilities.cumsum(dim=1) - probabilities
+    kept &= (before < cut.top_p[:, None]) | (cut.top_p[:, None] == 1)
+    return torch.empty_like(kept).scatter_(1, order, kept)
 
 
 def _inverse_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:

@@ -181,21 +181,24 @@ class TransformersEngine:
     def _limits(self, queue: _Queue) -> RowLimits:
         seeds = np.array([request.seed % 2**64 for request, _ in queue], dtype=np.uint64)
         most = [sampling.max_completion_tokens for _, sampling in queue]
+        stops = [sorted(self._stop_ids.union(sampling.stop)) for _, sampling in queue]
+        width = max(map(len, stops))
         return RowLimits(
-            sampling=RowSampling.of([sampling.temperature for _, sampling in queue], self._device),
+            sampling=RowSampling.of([sampling for _, sampling in queue], self._device),
             uniforms=counter_uniforms(seeds, max(most)).to(self._device),
             max_tokens=torch.tensor(most, device=self._device),
-            stop_ids=torch.tensor(sorted(self._stop_ids), device=self._device),
+            stop_ids=torch.tensor([ids + [-1] * (width - len(ids)) for ids in stops], device=self._device),
         )
 
     def _completions(self, queue: _Queue, samples: Samples) -> Iterator[Completion]:
         rows = zip(queue, samples.tokens.tolist(), samples.logprobs.tolist(), samples.lengths.tolist(), strict=True)
-        for (request, _), tokens, logprobs, length in rows:
+        for (request, sampling), tokens, logprobs, length in rows:
             token_ids = tuple(tokens[:length])
             # The last token is drawn but has not been an input: it has no keys and values yet.
             cached = _Cached(self._cached[request.conversation].row, request.token_ids + token_ids[:-1])
             self._cached[request.conversation] = cached
-            finish = FinishReason.STOP if token_ids[-1] in self._stop_ids else FinishReason.LENGTH
+            stopped = token_ids[-1] in self._stop_ids or token_ids[-1] in sampling.stop
+            finish = FinishReason.STOP if stopped else FinishReason.LENGTH
             yield Completion(
                 request.conversation, token_ids, tuple(logprobs[:length]), finish, policy_version=self._policy_version
             )

@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings
 from lit_grpo.callbacks.evaluation import guarded_score
 from lit_grpo.callbacks.metrics_csv import MetricsCsv
 from lit_grpo.callbacks.policy_engine import PolicyEngine
+from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rollout.scripted_engine import ScriptedEngine
+from lit_grpo.rollout.weights import full_weights
 
 
 def test_the_guard() -> None:
@@ -57,7 +60,16 @@ def test_the_engine_is_synced_once_per_version(tiny_checkpoint: Path) -> None:
     engine = Counting(lambda request: "", lambda text: [0], 0)
     module: PolicyModule = SFTModule(PolicySettings(tiny_checkpoint), OptimizerSettings())
     module.policy = module.policy_settings.load()
-    shared = PolicyEngine(lambda module, conversation: engine)
+    closed: list[Counting] = []
+
+    class Settings(EngineSettings):
+        def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+            def sync(module: PolicyModule) -> None:
+                engine.update_weights(full_weights(module.policy.model), module.policy_version)
+
+            return BuiltEngine(engine, sync, lambda: closed.append(engine))
+
+    shared = PolicyEngine(Settings())
     for _ in range(2):
         assert shared.synced(module) is engine
     assert engine.syncs == 1
@@ -66,3 +78,8 @@ def test_the_engine_is_synced_once_per_version(tiny_checkpoint: Path) -> None:
     shared.forget()
     shared.synced(module)
     assert engine.syncs == 3
+    shared.close()
+    shared.close()
+    assert closed == [engine]
+    shared.synced(module)
+    assert engine.syncs == 4

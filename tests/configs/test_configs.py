@@ -6,6 +6,7 @@
 """
 
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from lit_grpo.modules.policy import LoraSettings
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(ROOT.rglob("*.yaml"))
+SERVERS = [path for path in CONFIGS if path.parent.name == "serve"]
+"""Of scripts/serve_vllm.py; all others are the command line's."""
 
 
 def relative(path: Path) -> str:
@@ -43,7 +46,19 @@ def composition(path: Path) -> list[str]:
     return named if relative(path) in named else [*named, relative(path)]
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=relative)
+@pytest.mark.parametrize("path", SERVERS, ids=relative)
+def test_a_server_parses(path: Path) -> None:
+    spec = spec_from_file_location("serve_vllm", ROOT.parent / "scripts" / "serve_vllm.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    settings = script.settings_of(["--config", str(path), "--capacity.max_sequences", "8"])
+    assert settings.capacity.max_sequences == 8
+    assert settings.model.checkpoint == Path("checkpoints/tiny-base")
+
+
+@pytest.mark.parametrize("path", [path for path in CONFIGS if path not in SERVERS], ids=relative)
 def test_parses_in_its_composition(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = "predict" if path.name == "predict.yaml" else "fit"
     configs = [argument for name in composition(path) for argument in ("--config", str(ROOT / name))]

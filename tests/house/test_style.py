@@ -56,7 +56,11 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf8"))
 
 
-KNOWS_PICKLE = {"lit_grpo/sharded_checkpoint.py": "refuses", "tests/end_to_end/test_strategies.py": "attacks"}
+KNOWS_PICKLE = {
+    "lit_grpo/sharded_checkpoint.py": "refuses",
+    "tests/end_to_end/test_strategies.py": "attacks",
+    "tests/rollout/vllm_engine/test_server_wire.py": "attacks",
+}
 """Files that deal with a format that is pickled, and what they do to it."""
 
 

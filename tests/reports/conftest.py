@@ -62,6 +62,18 @@ def write_seed(root: Path, seed: int, num_tasks: int) -> None:
             write_run(root / parent / name, tasks, results_of(tasks, CHEAP), CHEAP)
 
 
+@pytest.fixture(scope="session")
+def write_arm() -> Callable[..., None]:
+    """Writes the scores of an arm of a given skill into a folder."""
+
+    def write(folder: Path, skill: float, seed: int, num_tasks: int = 96) -> None:
+        rng = random.Random(f"{seed} {folder.name}")
+        tasks = [scored_task(index, skill, rng) for index in range(num_tasks)]
+        write_run(folder, tasks, results_of(tasks, CHEAP), CHEAP)
+
+    return write
+
+
 @pytest.fixture
 def comparison_folder(tmp_path: Path) -> Callable[..., Path]:
     """Writes one seed's folder, or one per seed."""

@@ -171,17 +171,9 @@ def test_6_a_prompt_that_does_not_fit_is_left_out_where_that_is_asked_for(
         assert episode.reward.total == 0.0
 
 
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({"group_size": 0}, "group_size >= 1, got 0"),
-        ({"sampling": SamplingSettings(temperature=-0.1)}, "temperature >= 0, got -0.1"),
-        ({"sampling": SamplingSettings(max_completion_tokens=0)}, "max_completion_tokens >= 1, got 0"),
-    ],
-)
-def test_7_settings_without_a_meaning(settings: dict, name: str) -> None:
-    with pytest.raises(ValueError, match=name):
-        RolloutSettings(**settings)
+def test_7_settings_without_a_meaning() -> None:
+    with pytest.raises(ValueError, match="group_size >= 1, got 0"):
+        RolloutSettings(group_size=0)
 
 
 def play(

@@ -37,9 +37,17 @@ def test_the_study_is_kinds_a_to_d(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {path.name for path in tmp_path.glob("*.jsonl")} == {f"{kind}_easy.jsonl" for kind in "ABCD"}
 
 
+def test_tiny_programs_have_the_kinds_that_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("--size", "tiny", "--num", "1", "--workers", "1", "--out", str(tmp_path))
+    assert run(monkeypatch, *arguments) == 0
+    cells = {f"{kind}_{difficulty}.jsonl" for kind in "ABCD" for difficulty in ("easy", "medium", "hard")}
+    assert {path.name for path in tmp_path.glob("*.jsonl")} == cells
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["--size", "tiny", "--kinds", "AE"], "expected kinds of A, B, C, D in programs of size tiny, got E"),
         (["--kinds", "AZ"], "'Z' is not a valid FaultKind"),
         (["--difficulties", "easy,impossible"], "'impossible' is not a valid Difficulty"),
         (["--num", "0"], "expected a kind, a difficulty and at least one task"),

@@ -1,0 +1,176 @@
+"""Which engine samples: what a config names as ``engine``. Built once per run by policy_engine.py.
+
+Nothing else of a config depends on the choice. How to choose: docs/rollouts.md.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch.plugins import MixedPrecision
+from typing_extensions import override
+
+from lit_grpo.callbacks.policy_sync import ProvenSync, ranks_of
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.modules.base import PolicyModule
+from lit_grpo.rollout.engine import RolloutEngine
+from lit_grpo.rollout.transformers_engine import TransformersEngine
+from lit_grpo.rollout.vllm_engine.engine import VllmEngine
+from lit_grpo.rollout.vllm_engine.servers import Address, Child, Place
+from lit_grpo.rollout.vllm_engine.settings import (
+    Adapters,
+    Capacity,
+    Deadlines,
+    ModelSettings,
+    ServerSettings,
+    require_vllm,
+)
+from lit_grpo.rollout.vllm_engine.weights_folder import WeightsFolder
+from lit_grpo.rollout.weights import full_weights
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltEngine:
+    """An engine, and what keeps it."""
+
+    engine: RolloutEngine
+    sync: Callable[[PolicyModule], None]
+    """Give it the policy's present weights. Gathers sharded ones, so every rank must call it."""
+    close: Callable[[], None]
+    """End what it started."""
+
+
+class EngineSettings(ABC):
+    """What makes an engine."""
+
+    @abstractmethod
+    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+        """The engine of a policy; its weights are set by ``sync``. Every rank must call it."""
+
+
+class TransformersSettings(EngineSettings):
+    """In this process, on the policy's device, with nothing to install; holds all weights on every rank.
+
+    In a run of mixed precision its weights are bfloat16, as those of the trainer's own matmuls are.
+    """
+
+    @override
+    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+        """See EngineSettings."""
+        model = module.policy.model
+        if module.device_mesh is not None:
+            model = module.policy_settings.load().model.to(module.device)
+        precision = module.trainer.precision_plugin
+        is_mixed = isinstance(precision, MixedPrecision) and precision.precision == "bf16-mixed"
+        engine = TransformersEngine(model, conversation.stop_ids, dtype=torch.bfloat16 if is_mixed else None)
+
+        def sync(module: PolicyModule) -> None:
+            engine.update_weights(full_weights(module.policy.model), module.policy_version)
+
+        return BuiltEngine(engine, sync, close=_nothing)
+
+
+class VllmSettings(EngineSettings):
+    """vLLM beside the training, on the same devices: servers that each rank starts, feeds, and ends.
+
+    Args:
+        num_servers: Of each rank; turns are shared out among them (data parallel).
+        capacity: Of each server.
+        deadlines: After which something that hangs is broken.
+        weights_folder: Where new weights are handed over: a folder in memory.
+
+    Raises:
+        ValueError: vLLM is not installed.
+    """
+
+    def __init__(
+        self,
+        num_servers: int = 1,
+        capacity: Capacity | None = None,
+        deadlines: Deadlines | None = None,
+        weights_folder: Path = SHARED_MEMORY,
+    ) -> None:
+        require_vllm()
+        if num_servers < 1:
+            raise ValueError(f"engine.num_servers: expected at least 1, got {num_servers}")
+        self.num_servers = num_servers
+        self.capacity, self.deadlines = capacity or Capacity(), deadlines or Deadlines()
+        self.weights_folder = weights_folder
+
+    @override
+    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+        """Start the servers; EngineFailure if one does not come up."""
+        policy = module.policy_settings
+        model = ModelSettings(policy.checkpoint, policy.dtype, _adapters(module))
+        settings = ServerSettings(model, self.capacity, weights_folder=self.weights_folder)
+        devices = _devices(module, self.capacity.tensor_parallel_size)
+        places = [Child(settings, number, devices) for number in range(self.num_servers)]
+        return _served(places, module, conversation, self.weights_folder, self.deadlines)
+
+
+class VllmServerSettings(EngineSettings):
+    """vLLM servers that run already (scripts/serve_vllm.py), shared by all ranks.
+
+    Args:
+        addresses: ``host:port`` of each; turns are shared out among them (data parallel).
+        deadlines: After which something that hangs is broken.
+        weights_folder: Where new weights are handed over: a folder that the servers see under the same name.
+    """
+
+    def __init__(
+        self, addresses: Sequence[str], deadlines: Deadlines | None = None, weights_folder: Path = SHARED_MEMORY
+    ) -> None:
+        if not addresses:
+            raise ValueError("engine.addresses: expected at least one host:port, got none")
+        self.places = [_address(text) for text in addresses]
+        self.deadlines = deadlines or Deadlines()
+        self.weights_folder = weights_folder
+
+    @override
+    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+        """Connect to the servers; EngineFailure if one is not there."""
+        return _served(self.places, module, conversation, self.weights_folder, self.deadlines)
+
+
+def _served(
+    places: Sequence[Place],
+    module: PolicyModule,
+    conversation: ConversationFormat,
+    weights_folder: Path,
+    deadlines: Deadlines,
+) -> BuiltEngine:
+    weights = WeightsFolder(weights_folder, _adapters(module), ranks_of(module))
+    engine = VllmEngine(places, conversation.stop_ids, weights, deadlines)
+    return BuiltEngine(engine, ProvenSync(engine), engine.close)
+
+
+def _adapters(module: PolicyModule) -> Adapters | None:
+    lora = module.policy_settings.lora
+    return None if lora is None else Adapters(lora.r, lora.alpha, tuple(lora.target_modules))
+
+
+def _devices(module: PolicyModule, tensor_parallel_size: int) -> str | None:
+    """The GPU of this rank, as CUDA_VISIBLE_DEVICES names it; None: whatever this process sees."""
+    if module.device.type != "cuda" or tensor_parallel_size > 1:
+        return None
+    index = module.device.index or 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return str(index) if visible is None else visible.split(",")[index]
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise ValueError(f"engine.addresses: expected host:port, got {text!r}")
+    return Address(host.strip("[]"), int(port))
+
+
+def _nothing() -> None:
+    """There is nothing to end."""

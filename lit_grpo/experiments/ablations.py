@@ -1,0 +1,213 @@
+"""The ablations: every arm on every seed, the curriculum on the best of them, and the report.
+
+    python scripts/run_ablations.py                          # in the background: hours
+    python scripts/run_ablations.py --smoke                  # the same path in minutes; the figures mean nothing
+    python scripts/run_ablations.py --docs docs/ablations.md # of a finished study: report, and fill in the page
+
+Called by scripts/run_ablations.py. Arms that are done are not run again, so a call goes on where one was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from lit_grpo.data.suite import STUDY_KINDS, Cell, SuiteSettings, read_suite
+from lit_grpo.data.suite_maker import make_suite
+from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.experiments.ablation_arms import (
+    BASES,
+    CURRICULUM,
+    REAL,
+    SEVERAL,
+    SFT,
+    SINGLE,
+    SINGLE_PAIRS,
+    curriculum_on,
+)
+from lit_grpo.experiments.arms import BASE, CONFIGS, POLICY_FOLDER, ArmFailed, ArmRun
+from lit_grpo.experiments.best_arm import Choice, choose_best
+from lit_grpo.experiments.player import Player, episode_settings_of
+from lit_grpo.experiments.policy_shift import measure_shift
+from lit_grpo.experiments.provenance import device_name, versions
+from lit_grpo.experiments.quickstart import score_trivial_policies
+from lit_grpo.experiments.schedule import Job, run_all
+from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.policy_shift import SHIFT_FILE, write_shift
+from lit_grpo.reports.ablation_page import write_into_docs
+from lit_grpo.reports.ablations import REPORT_FILE, AblationPlan, write_ablations
+from lit_grpo.reports.runs import COMPUTE_FILE, SeedRun
+
+SUITE_SEED = 20_000
+TASKS_PER_CELL, SMOKE_TASKS_PER_CELL = 64, 2
+SHIFT_EVERY = 4
+"""The KL and the entropy are measured on every fourth test task: 192 of them."""
+TRIVIAL_FOLDER = "baselines"
+MAX_COMPLETION_TOKENS = 24
+"""As in configs/ablation/cpu.yaml."""
+INTERVALS = BootstrapSettings(num_replicates=4000)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The run folders of a study."""
+
+    root: Path
+    runs: tuple[ArmRun, ...]
+    """One per seed; the first has the arms of one seed as well."""
+    is_smoke: bool
+    accelerator: str
+
+    def jobs(self) -> list[Job]:
+        """Everything but the curriculum."""
+        several = [Job(run, arm) for run in self.runs for arm in SEVERAL]
+        return several + [Job(self.runs[0], arm) for arm in SINGLE]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what has not been run, then report.
+
+    Returns:
+        Exit status: 0, or 1 after an arm that failed, named on stderr.
+    """
+    options = _parser().parse_args(arguments)
+    started, console = time.monotonic(), Console()
+    torch.set_num_threads(options.threads)
+    study = _study(options)
+    try:
+        choice = run_study(study, options.jobs, console)
+    except ArmFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    report(study, choice, options.threads, INTERVALS, console)
+    if options.docs is not None:
+        write_into_docs(study.root, options.docs)
+    console.print(f"{study.root / REPORT_FILE} after {(time.monotonic() - started) / 60:.1f} min")
+    return 0
+
+
+def run_study(study: Study, num_jobs: int, console: Console) -> Choice:
+    """All arms, then the curriculum on the arm that validation chose, then what is measured of every policy.
+
+    Raises:
+        ArmFailed: of the first arm that fails.
+    """
+    run_all(study.jobs(), num_jobs, console)
+    choice = choose_best(study.runs, REAL)
+    console.print(f"The best on validation is {choice.best}: {_in_words(choice.scores)}", soft_wrap=True)
+    curriculum = curriculum_on(next(arm for arm in SEVERAL if arm.name == choice.best))
+    run_all([Job(run, curriculum) for run in study.runs], num_jobs, console)
+    device = torch.device("cuda" if study.accelerator == "gpu" else "cpu")
+    for job in [*study.jobs(), *(Job(run, curriculum) for run in study.runs)]:
+        measure(job, device)
+    first, *others = (run.root / TRIVIAL_FOLDER for run in study.runs)
+    score_trivial_policies(first, study.runs[0].benchmark)
+    for other in others:
+        # The same tasks, and the policies have no training seed.
+        shutil.copytree(first, other, dirs_exist_ok=True)
+    return choice
+
+
+def measure(job: Job, device: torch.device) -> None:
+    """The KL to the start and the entropy of an arm's policy, unless they have been measured."""
+    folder = job.run.folder(job.arm.name)
+    if (folder / SHIFT_FILE).is_file():
+        return
+    policy = Player.read(folder / POLICY_FOLDER, device)
+    start = Player.read(job.run.start_of(job.arm), device)
+    tasks = read_suite(job.run.benchmark)[::SHIFT_EVERY]
+    write_shift(folder, measure_shift(policy, start, tasks, episode_settings_of(folder), MAX_COMPLETION_TOKENS))
+
+
+def report(study: Study, choice: Choice, threads: int, intervals: BootstrapSettings, console: Console) -> None:
+    """Tables, figures, `ablations.json` and `report.md` of a study whose arms are all done."""
+    plan = AblationPlan(
+        several=(*(arm.name for arm in SEVERAL), CURRICULUM),
+        single=tuple(arm.name for arm in SINGLE),
+        bases=BASES,
+        single_pairs=SINGLE_PAIRS,
+        final=(SFT, choice.best, CURRICULUM),
+    )
+    seeds = [_seed_run(run) for run in study.runs]
+    about: dict[str, Any] = {
+        "seeds": [run.seed for run in study.runs],
+        "best_arm": choice.best,
+        "validation_scores": dict(choice.scores),
+        "is_smoke": study.is_smoke,
+        "device": device_name(study.accelerator, threads),
+        "versions": versions(),
+        "cpu_hours": sum(_cpu_seconds(folder) for run in seeds for folder in run.arms.values()) / 3600,
+        "configs": {arm.name: [*arm.configs, *arm.arguments] for arm in (*SEVERAL, *SINGLE)},
+    }
+    write_ablations(study.root, seeds, plan, about, intervals, console)
+
+
+def _study(options: argparse.Namespace) -> Study:
+    root: Path = options.output
+    suite = make_test_suite(root / "test", SMOKE_TASKS_PER_CELL if options.smoke else TASKS_PER_CELL, options.jobs)
+    gpu = ("--trainer.accelerator=gpu", "--trainer.devices=1")
+    runs = tuple(
+        ArmRun(
+            root=root / f"seed_{seed}",
+            base=options.base,
+            benchmark=suite,
+            seed=seed,
+            threads=options.threads,
+            extra_config=CONFIGS / "ablation" / "smoke.yaml" if options.smoke else None,
+            arguments=gpu if options.accelerator == "gpu" else (),
+        )
+        for seed in options.seeds or ([0] if options.smoke else [0, 1, 2])
+    )
+    return Study(root, runs, options.smoke, options.accelerator)
+
+
+def make_test_suite(folder: Path, num_tasks: int, num_workers: int) -> Path:
+    """The twelve test cells of tiny programs, none of which is of the training split."""
+
+    def quiet(cell: Cell, num: int) -> None:
+        """It takes seconds."""
+
+    settings = SuiteSettings(kinds=STUDY_KINDS, num_tasks=num_tasks, seed=SUITE_SEED, size=ProgramSize.TINY)
+    make_suite(folder, settings, num_workers, quiet)
+    return folder
+
+
+def _seed_run(run: ArmRun) -> SeedRun:
+    """The folders of what is done, whatever else lies beside them."""
+    names = [arm.name for arm in (*SEVERAL, *SINGLE)] + [CURRICULUM]
+    policies = sorted(path for path in (run.root / TRIVIAL_FOLDER).iterdir() if path.is_dir())
+    arms = {name: run.folder(name) for name in names if run.is_done(name)}
+    return SeedRun(run.root.name, arms, {path.name: path for path in policies})
+
+
+def _cpu_seconds(folder: Path) -> float:
+    compute = json.loads((folder / COMPUTE_FILE).read_text(encoding="utf-8"))
+    return compute["fit_cpu_s"] + compute["test_cpu_s"]
+
+
+def _in_words(scores: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {100 * score:.1f}" for name, score in scores.items())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="default: %(default)s")
+    parser.add_argument("--base", type=Path, default=BASE, help="pre-trained base (default: checkpoints/tiny-base)")
+    parser.add_argument("--seeds", type=int, nargs="+", help="the first has all arms (default: 0 1 2; with --smoke: 0)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
+    parser.add_argument("--threads", type=int, default=1, help="of each arm; the figures depend on it (default: 1)")
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="gpu: all arms share one device")
+    parser.add_argument("--smoke", action="store_true", help="two steps of every arm; the figures mean nothing")
+    parser.add_argument("--docs", type=Path, help="page to fill in with the results, e.g. docs/ablations.md")
+    return parser

@@ -1,0 +1,73 @@
+"""Any list of trained policies on any suite: one greedy episode per task, one run folder per policy.
+
+Called by scripts/evaluate_checkpoints.py. Works on a file or a folder of tasks of whatever kinds and sizes, without a
+Trainer; a policy that has been evaluated is not evaluated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from lit_grpo.data.suite import read_suite
+from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.repairable import require_repairable
+from lit_grpo.experiments.player import Player
+from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.records import ScoredTask
+from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
+from lit_grpo.rollout.collect import RolloutSettings
+from lit_grpo.rollout.engine import SamplingSettings
+from lit_grpo.rollout.transcripts import write_transcripts
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """How the tasks are played."""
+
+    rules: EpisodeSettings
+    """Those of training, rendering included; kinds E and G need one without taking edits back."""
+    max_completion_tokens: int = 64
+    """Of a turn."""
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+
+def evaluate_checkpoints(
+    suite: Path, checkpoints: Mapping[str, Path], output: Path, settings: EvaluationSettings, console: Console
+) -> dict[str, Path]:
+    """Play every task of the suite with each policy that has no results yet.
+
+    Args:
+        suite: a benchmark file, or a folder of them.
+        checkpoints: name to folder with weights and tokenizer.
+        output: holds a run folder per name afterwards, with `results.json`, `scores.jsonl` and `episodes.jsonl`.
+        settings: the same for all.
+        console: where it is said what begins.
+
+    Returns:
+        Name to run folder.
+
+    Raises:
+        ValueError: the rules leave a task no room for its repair, or a checkpoint is none.
+        BenchmarkError: the suite is none.
+    """
+    tasks = read_suite(suite)
+    for task in tasks:
+        require_repairable(task.fault, settings.rules)
+    sampling = SamplingSettings(temperature=0.0, max_completion_tokens=settings.max_completion_tokens)
+    rollout = RolloutSettings(1, sampling, settings.rules, leave_out_long_prompts=True)
+    runs = {name: output / name for name in checkpoints}
+    for name, checkpoint in checkpoints.items():
+        if (runs[name] / RESULTS_FILE).is_file():
+            continue
+        console.print(f"{name}: {len(tasks)} tasks")
+        groups = Player.read(checkpoint, torch.device(settings.device), settings.dtype).play(tasks, rollout)
+        scored = [ScoredTask.of(g.task, e.stop_reason, e.score) for g in groups for e in g.episodes]
+        write_transcripts(runs[name] / "episodes.jsonl", groups, step=0)
+        write_run(runs[name], scored, results_of(scored), BootstrapSettings())
+    return runs

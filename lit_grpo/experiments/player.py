@@ -1,0 +1,59 @@
+"""A trained policy, read from its folder and ready to play held-out tasks: without a Trainer, on any device.
+
+Called by policy_shift.py and final_evaluation.py. The episodes are those of RepairEvaluation: the same function plays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from transformers import AutoTokenizer
+
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.ground_truth import GradedProblem
+from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.modules.policy import CausalPolicy, load_policy
+from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.transformers_engine import TransformersEngine
+
+CONFIG_FILE = "config.yaml"
+"""The resolved config that every run leaves in its folder."""
+TASKS_AT_ONCE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A network with its chat format."""
+
+    policy: CausalPolicy
+    conversation: ConversationFormat
+
+    @classmethod
+    def read(cls, checkpoint: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Player:
+        """From a folder with weights and tokenizer; ValueError if there is none."""
+        policy = load_policy(checkpoint, dtype).requires_grad_(False).eval().to(device)
+        return cls(policy, ConversationFormat(AutoTokenizer.from_pretrained(checkpoint)))
+
+    def play(self, tasks: Sequence[GradedProblem], settings: RolloutSettings, seed: int = 0) -> list[EpisodeGroup]:
+        """Every task, ``settings.group_size`` times; the number played at once has no effect on the episodes."""
+        engine = TransformersEngine(self.policy.model, self.conversation.stop_ids)
+        solver, groups = HighsSolver(), list[EpisodeGroup]()
+        for start in range(0, len(tasks), TASKS_AT_ONCE):
+            part = tasks[start : start + TASKS_AT_ONCE]
+            groups += collect_groups(part, engine, solver, self.conversation, settings, seed, step=0)
+        return groups
+
+
+def episode_settings_of(run: Path) -> EpisodeSettings:
+    """The rules and the rendering that a run was trained and tested under, from the config in its folder."""
+    document = yaml.safe_load((run / CONFIG_FILE).read_text(encoding="utf-8"))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(EpisodeSettings, "episode")
+    return parser.instantiate(parser.parse_object({"episode": document["episode"]})).episode

@@ -1,0 +1,94 @@
+"""Paired differences of several arms against several bases, corrected for their number: a table, and JSON.
+
+Called by ablations.py. Values, intervals and p-values are those of a comparison; Holm's correction is over the family
+of all pairs given, on FR@5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lit_grpo.metrics.bootstrap import Estimate
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.metrics.results import estimate_json, rounded
+from lit_grpo.metrics.significance import holm
+from lit_grpo.reports.comparison import Pair, Profiles
+from lit_grpo.reports.tables import Cell, Emphasis, Row, TableContent, difference_cell
+
+TESTED = Quantity.FR_5
+"""The one quantity that p-values are computed for; the others have intervals alone."""
+BESIDE = (Quantity.FR_1, Quantity.RR_5)
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One pair."""
+
+    pair: Pair
+    p_value: float
+    """Of `TESTED`, for itself."""
+    holm_p_value: float
+    """The same, corrected for all pairs of the family."""
+
+
+def pairs_against(arms: Sequence[str], bases: Sequence[str]) -> tuple[Pair, ...]:
+    """Every arm against every base; of two bases the later one against the earlier."""
+    return tuple(
+        Pair(arm, base)
+        for position, base in enumerate(bases)
+        for arm in arms
+        if arm != base and arm not in bases[:position]
+    )
+
+
+def corrected(profiles: Profiles) -> tuple[Difference, ...]:
+    """Every pair of the comparison, as one family. A difference that is not defined counts as no evidence (p = 1)."""
+    values = [profiles.p_values[pair][TESTED] for pair in profiles.differences]
+    p_values = [1.0 if value is None else value for value in values]
+    return tuple(
+        Difference(pair, p_value, adjusted)
+        for pair, p_value, adjusted in zip(profiles.differences, p_values, holm(p_values), strict=True)
+    )
+
+
+def differences_table(profiles: Profiles, title: str) -> TableContent:
+    """A row per pair, grouped by base as given."""
+    family = corrected(profiles)
+    rows = []
+    for number, difference in enumerate(family):
+        of_pair = profiles.differences[difference.pair].overall
+        is_last = number + 1 == len(family) or family[number + 1].pair.base != difference.pair.base
+        p_values = (_p_cell(difference.p_value), _p_cell(difference.holm_p_value))
+        shown = [difference_cell(of_pair[quantity]) for quantity in (TESTED, *BESIDE)]
+        label = f"{difference.pair.better} − {difference.pair.base}"
+        rows.append(Row((Cell(label), shown[0], *p_values, *shown[1:]), ends_group=is_last))
+    columns = ("", TESTED.value, "p", f"p, Holm over {len(family)}", *(quantity.value for quantity in BESIDE))
+    return TableContent(title, columns, tuple(rows))
+
+
+def differences_json(profiles: Profiles) -> list[dict[str, Any]]:
+    """One object per pair."""
+
+    def value(difference: Difference, quantity: Quantity) -> dict[str, float | None]:
+        estimate: Estimate = profiles.differences[difference.pair].overall[quantity]
+        return estimate_json(estimate)
+
+    return [
+        {
+            "better": difference.pair.better,
+            "base": difference.pair.base,
+            **{quantity.value: value(difference, quantity) for quantity in (TESTED, *BESIDE)},
+            "p_value": rounded(difference.p_value),
+            "holm_p_value": rounded(difference.holm_p_value),
+        }
+        for difference in corrected(profiles)
+    ]
+
+
+def _p_cell(p_value: float) -> Cell:
+    is_small = p_value < LEVEL
+    text = "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return Cell(f"{text}{' *' if is_small else ''}", Emphasis.BEST if is_small else Emphasis.NONE)

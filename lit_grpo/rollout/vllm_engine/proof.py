@@ -1,0 +1,104 @@
+"""Proof that a server's weights are the policy's: both score the same probes after every sync.
+
+Called by callbacks/policy_sync.py.
+
+That the output changed proves nothing: one layer that kept its old weights changes it as well. Probes are other random
+tokens in every version, so that in time every row of the embeddings is asked for; the head takes part in each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from random import Random
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from lit_grpo.rollout.vllm_engine.connection import EngineFailure
+
+NUM_PROBES = 4
+PROBE_TOKENS = 48
+MOST_NAMED = 12
+
+THRESHOLDS = {"float32": 1e-4, "bfloat16": 0.5}
+"""Largest difference of a log-prob. In float32 two right implementations differ by about 1e-5. In bfloat16 they differ
+by 0.05 per token on average and up to 0.34: what this finds there is coarse (docs/rollouts.md)."""
+
+
+class WeightsDiffer(EngineFailure):
+    """A server scores the probes otherwise than the policy."""
+
+
+def probes(vocabulary: int, policy_version: int, max_context_tokens: int) -> list[tuple[int, ...]]:
+    """Sequences of random token ids, of their own for each version."""
+    rng = Random(f"lit_grpo probes {policy_version}")
+    length = min(PROBE_TOKENS, max_context_tokens - 1)
+    return [tuple(rng.randrange(vocabulary) for _ in range(length)) for _ in range(NUM_PROBES)]
+
+
+def largest_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:
+    """Of log-probs of the same tokens; ValueError if they are not of the same."""
+    pairs = zip(ours, theirs, strict=True)
+    return max(abs(one - other) for row, other_row in pairs for one, other in zip(row, other_row, strict=True))
+
+
+def is_equal(difference: float, dtype: str) -> bool:
+    """Whether a difference is within what the dtype explains; one that is not a number is not."""
+    return difference <= THRESHOLDS[dtype]
+
+
+def differ(server: str, difference: float, dtype: str, policy_version: int, names: Sequence[str]) -> WeightsDiffer:
+    """The error that stops the run.
+
+    Args:
+        server: its name.
+        difference: largest one of the probes' log-probs.
+        dtype: of the weights.
+        policy_version: of both.
+        names: of the tensors that differ, from ``differing_tensors``.
+    """
+    found = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    return WeightsDiffer(
+        f"vLLM server {server}: expected the policy's log-probs to within {THRESHOLDS[dtype]:g} in {dtype} after the "
+        f"sync of version {policy_version}, got a difference of {difference:.3g}; tensors that differ: "
+        f"{found or 'none, so the two compute otherwise with equal weights'}"
+    )
+
+
+def differing_tensors(exported: Path, weights: Iterable[tuple[str, Tensor]]) -> list[str]:
+    """Names of the policy's tensors that a server's kernels use other values of, or none.
+
+    Args:
+        exported: folder of a server's weights, one file each, with a head of its own even where it is tied.
+        weights: of the policy; a tied one may come once, under the embeddings' name.
+    """
+    theirs = _exported_files(exported)
+    names: list[str] = []
+    embeddings: Tensor | None = None
+    for name, tensor in weights:
+        if name.endswith("embed_tokens.weight"):
+            embeddings = tensor
+        if name not in theirs:
+            names.append(f"{name} (the server has none)")
+        elif not _equal(theirs.pop(name), name, tensor):
+            names.append(name)
+    for name, file in theirs.items():
+        if name == "lm_head.weight" and embeddings is not None and not _equal(file, name, embeddings):
+            names.append(f"{name} (tied to the embeddings)")
+    return names
+
+
+def _exported_files(folder: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            files |= dict.fromkeys(file.keys(), path)
+    return files
+
+
+def _equal(path: Path, name: str, ours: Tensor) -> bool:
+    with safe_open(path, framework="pt") as file:
+        theirs: Tensor = file.get_tensor(name)
+    return theirs.shape == ours.shape and bool(torch.equal(theirs, ours.detach().cpu().to(theirs.dtype)))

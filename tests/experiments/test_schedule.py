@@ -1,0 +1,127 @@
+"""Which arms run when.
+
+1. An arm begins once its start is done; never more than asked for at a time; a start that nobody makes is refused.
+2. What is done is not run again: a second call runs only what the first left out.
+3. After an arm that fails no other begins, and the failure is raised; what had ended stays.
+4. The time left is the work left at the pace seen so far, worked by hand.
+5. A fit that was interrupted leaves its folder aside and begins again; a command that fails says where to look.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typing_extensions import override
+
+from lit_grpo.experiments.arms import Arm, ArmFailed, ArmRun, TrainingData
+from lit_grpo.experiments.schedule import Job, run_all, time_left
+from lit_grpo.metrics.results import RESULTS_FILE
+
+SFT = Arm("sft", (), None, TrainingData.DEMONSTRATIONS, expected_cpu_s=60)
+ONE, TWO, THREE = (
+    Arm(name, (), "sft", TrainingData.FRESH_TASKS, expected_cpu_s=100) for name in ("one", "two", "three")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedRun(ArmRun):
+    """Takes no time to speak of; keeps what ran and how many at once."""
+
+    events: list[str] = field(default_factory=list)
+    failing: frozenset[str] = frozenset()
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @override
+    def run(self, arm: Arm) -> None:
+        with self.lock:
+            self.events.append(f"+{arm.name}")
+        time.sleep(0.02)
+        if arm.name in self.failing:
+            raise ArmFailed(f"{arm.name} failed")
+        self.folder(arm.name).mkdir(parents=True, exist_ok=True)
+        (self.folder(arm.name) / RESULTS_FILE).write_text("{}")
+        with self.lock:
+            self.events.append(f"-{arm.name}")
+
+
+def scripted(root: Path, *failing: str) -> ScriptedRun:
+    return ScriptedRun(root, Path("base"), Path("test"), seed=0, threads=1, failing=frozenset(failing))
+
+
+def jobs(run: ArmRun, *arms: Arm) -> list[Job]:
+    return [Job(run, arm) for arm in arms]
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+def most_at_once(events: list[str]) -> int:
+    running = [0]
+    for event in events:
+        running.append(running[-1] + (1 if event[0] == "+" else -1))
+    return max(running)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_1_starts_first_and_not_too_many(tmp_path: Path, at_once: int) -> None:
+    run = scripted(tmp_path)
+    run_all(jobs(run, THREE, ONE, SFT, TWO), at_once, quiet())
+    assert run.events[:2] == ["+sft", "-sft"]
+    assert sorted(run.events[2:]) == ["+one", "+three", "+two", "-one", "-three", "-two"]
+    assert most_at_once(run.events) == at_once
+
+
+def test_1_a_start_that_nobody_makes(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected the arm 'sft', which it starts from, got none"):
+        run_all(jobs(scripted(tmp_path), ONE), 1, quiet())
+
+
+def test_2_what_is_done_stays_done(tmp_path: Path) -> None:
+    run_all(jobs(scripted(tmp_path), SFT, ONE), 1, quiet())
+    again = scripted(tmp_path)
+    run_all(jobs(again, SFT, ONE, TWO), 1, quiet())
+    assert again.events == ["+two", "-two"]
+
+
+def test_3_a_failure_ends_it(tmp_path: Path) -> None:
+    run = scripted(tmp_path, "one")
+    with pytest.raises(ArmFailed, match="one failed"):
+        run_all(jobs(run, SFT, ONE, TWO), 1, quiet())
+    assert run.events == ["+sft", "-sft", "+one"]
+    assert run.is_done("sft")
+
+
+def test_4_time_left() -> None:
+    run = scripted(Path("nowhere"))
+    to_begin, (running,) = jobs(run, ONE), jobs(run, SFT)
+    # Twice as long as expected: 2 x 100 to begin, 2 x 60 - 50 to end.
+    assert time_left(to_begin, [(running, 50.0)], pace=2.0, num_jobs=1) == 270.0
+    assert time_left(to_begin, [(running, 50.0)], pace=2.0, num_jobs=2) == 135.0
+    # One that takes longer than expected is about to end.
+    assert time_left([], [(running, 500.0)], pace=1.0, num_jobs=1) == 0.0
+
+
+def test_4_it_is_said(tmp_path: Path) -> None:
+    said = io.StringIO()
+    run_all(jobs(scripted(tmp_path), SFT, ONE), 1, Console(file=said, width=400))
+    first, *_ = said.getvalue().splitlines()
+    assert first.startswith("seed 0: sft begins, about 3 min left, log in ")  # 160 s
+
+
+def test_5_a_command_that_fails_says_where_to_look(tmp_path: Path) -> None:
+    run = ArmRun(tmp_path, Path("base"), Path("test"), seed=0, threads=1)
+    broken = Arm("broken", ("quickstart/base",), None, TrainingData.DEMONSTRATIONS, ("--no-such-key=1",))
+    run.folder("broken").mkdir(parents=True)
+    (run.folder("broken") / "half.txt").write_text("of an earlier call")
+    with pytest.raises(ArmFailed, match=r"broken: `lit-grpo fit` ended with 2; see .*log.txt\n.*no-such-key"):
+        run.run(broken)
+    (aside,) = tmp_path.glob("arms/broken.interrupted-*")
+    assert (aside / "half.txt").is_file()
+    assert not run.is_done("broken")
