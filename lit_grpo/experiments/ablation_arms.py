@@ -19,7 +19,7 @@ REAL = (BASELINE, "no_kl", "asym_clip", "dynamic", "token_loss")
 CURRICULUM = "curriculum"
 
 MATCHED_BATCHES = 340
-"""Batches of 16 demonstrations: about the CPU seconds of 100 steps of `no_kl`. A KL or refills cost half as much again."""
+"""Batches of 16 demonstrations: about the CPU seconds of `no_kl`. A KL or refills cost half as much again."""
 
 _SFT_CONFIGS = ("quickstart/base", "quickstart/sft")
 _METHOD = ("base", "grpo", "ablation/baseline")
