@@ -160,7 +160,8 @@ class VllmCore:
         (sampled,) = output.outputs
         assert sampled.logprobs is not None
         tokens = tuple(sampled.token_ids)
-        logprobs = [of_token[token].logprob for of_token, token in zip(sampled.logprobs, tokens, strict=True)]
+        of_tokens = [of_token for of_token in sampled.logprobs if of_token is not None]
+        logprobs = [of_token[token].logprob for of_token, token in zip(of_tokens, tokens, strict=True)]
         stopped = tokens[-1] in request.stop_ids or tokens[-1] in request.sampling.stop
         return Completed(
             key=request.key,
@@ -212,7 +213,8 @@ def _started(model: ModelSettings, capacity: Capacity) -> LLMEngine:
         model=str(model.checkpoint),
         skip_tokenizer_init=True,
         dtype=model.dtype,
-        max_model_len=capacity.max_context_tokens,
+        # None, vLLM's own default, is the model's; its annotation leaves that out.
+        max_model_len=capacity.max_context_tokens,  # pyright: ignore[reportArgumentType]
         max_num_seqs=capacity.max_sequences,
         max_num_batched_tokens=capacity.max_batch_tokens,
         kv_cache_memory_bytes=int(capacity.kv_cache_gib * 2**30),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors import safe_open
@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from vllm.model_executor.layers.linear import LinearBase
     from vllm.v1.worker.gpu_worker import Worker
 
     _Base = Worker
@@ -67,7 +66,7 @@ def _pack_heads(model: Any) -> None:
 
     for module in model.modules():
         if isinstance(module, ParallelLMHead):
-            module.quant_method.process_weights_after_loading(module)
+            cast(Any, module.quant_method).process_weights_after_loading(module)
 
 
 def _weights_in_use(model: Any) -> Iterator[tuple[str, Tensor]]:
@@ -102,7 +101,7 @@ def _asked(layer: Any, num_inputs: int) -> Tensor:
     return torch.cat(columns).T
 
 
-def _parts(name: str, stacked: Tensor, layer: LinearBase) -> Iterator[tuple[str, Tensor]]:
+def _parts(name: str, stacked: Tensor, layer: Any) -> Iterator[tuple[str, Tensor]]:
     """vLLM stacks some of a model's layers into one; their own names and parts."""
     stacks = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
     for stack, names in stacks.items():
