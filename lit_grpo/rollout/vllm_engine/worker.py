@@ -66,7 +66,7 @@ def _pack_heads(model: Any) -> None:
 
     for module in model.modules():
         if isinstance(module, ParallelLMHead):
-            cast(Any, module.quant_method).process_weights_after_loading(module)
+            module.quant_method.process_weights_after_loading(module)
 
 
 def _weights_in_use(model: Any) -> Iterator[tuple[str, Tensor]]:
@@ -83,7 +83,7 @@ def _weights_in_use(model: Any) -> Iterator[tuple[str, Tensor]]:
         elif isinstance(module, ParallelLMHead):
             yield f"{name}.weight", _asked(module, module.embedding_dim)[: module.org_vocab_size]
         elif isinstance(module, VocabParallelEmbedding):
-            yield f"{name}.weight", module.weight.detach()[: module.org_vocab_size]
+            yield f"{name}.weight", cast(Tensor, module.weight).detach()[: module.org_vocab_size]
         else:
             for own, parameter in module.named_parameters(recurse=False):
                 yield f"{name}.{own}", parameter.detach()
