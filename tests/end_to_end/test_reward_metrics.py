@@ -20,7 +20,9 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 from small_runs import EPISODE, make_module
+from typing_extensions import override
 
+from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.policy_engine import PolicyEngine
 from lit_grpo.callbacks.rollout import RolloutCallback
@@ -43,7 +45,18 @@ TASKS = TaskSettings(size=ProgramSize.TINY, kinds={FaultKind.SENSE: 1.0})
 ROW = re.compile(r"^\* (\w+) .*? (<=|>=) ", re.MULTILINE)
 
 
-def engine(module: PolicyModule, conversation: ConversationFormat) -> ScriptedEngine:
+class Scripted(EngineSettings):
+    @override
+    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+        engine = scripted(conversation)
+
+        def sync(module: PolicyModule) -> None:
+            engine.update_weights((), module.policy_version)
+
+        return BuiltEngine(engine, sync, close=lambda: None)
+
+
+def scripted(conversation: ConversationFormat) -> ScriptedEngine:
     def act(request: GenerationRequest) -> str:
         found = ROW.search(conversation.decode(request.token_ids))
         if found is None or request.seed % 3 == 0:
@@ -73,7 +86,7 @@ def play(preset: str, checkpoint: Path, folder: Path) -> tuple[dict[str, float],
     rollouts = RolloutCallback(
         sampling, reward_of(preset), group_size=6, transcripts_every=1, episode=EPISODE, solver=in_process
     )
-    rollouts.engine = PolicyEngine(engine)
+    rollouts.engine = PolicyEngine(Scripted())
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=1,
