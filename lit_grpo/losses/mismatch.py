@@ -1,4 +1,5 @@
-"""How far the trainer's own log-probs lie from those the sampler drew with. Measured in every step by modules/grpo.py.
+"""How far the trainer's own log-probs lie from those the sampler drew with. Measured in every step by
+modules/mismatch_monitor.py.
 
 rho is the proximal policy's probability of a token over the sampler's: 1 everywhere if engine and trainer agree.
 """
@@ -24,10 +25,17 @@ class MismatchStatistics:
     """Largest |log rho| [0]."""
     sampler_kl: Tensor
     """KL(sampler || proximal) in nats, from rho - 1 - log rho [0]."""
-    effective_sample_share: Tensor
-    """(sum rho)^2 / (n sum rho^2), in (0, 1]: how many of n tokens the weights rho leave [1]."""
+    mean_ratio: Tensor
+    """Mean of rho [1]."""
+    mean_square_ratio: Tensor
+    """Mean of rho^2 [1]."""
     share_outside: Tensor
     """Share of tokens with rho outside [0.5, 2] [0]."""
+
+    @property
+    def effective_sample_share(self) -> Tensor:
+        """(sum rho)^2 / (n sum rho^2), in (0, 1]: how many of n tokens the weights rho leave [1]."""
+        return self.mean_ratio.square() / self.mean_square_ratio
 
 
 def mismatch_statistics(proximal_logprobs: Tensor, sampler_logprobs: Tensor) -> MismatchStatistics:
@@ -44,6 +52,7 @@ def mismatch_statistics(proximal_logprobs: Tensor, sampler_logprobs: Tensor) -> 
         mean_abs_log_ratio=log_ratio.abs().mean(),
         max_abs_log_ratio=log_ratio.abs().max(),
         sampler_kl=(log_ratio.expm1() - log_ratio).mean(),
-        effective_sample_share=ratio.sum().square() / (ratio.numel() * ratio.square().sum()),
+        mean_ratio=ratio.mean(),
+        mean_square_ratio=ratio.square().mean(),
         share_outside=outside.to(ratio.dtype).mean(),
     )

@@ -1,4 +1,6 @@
-"""Importance weights for what the sampler drew from another distribution than the trainer's. Called by objective.py.
+"""Importance weights and masks for what the sampler drew from another distribution than the trainer's.
+
+Called by objective.py.
 
 rho is the proximal policy's probability of a token over the sampler's; no gradient flows through any weight.
 """
@@ -28,6 +30,11 @@ class MismatchRule(StrEnum):
     """p where lowest <= p <= highest, else 0."""
     SEQUENCE_GEOMETRIC = "sequence_geometric"
     """g where lowest <= g <= highest, else 0, g = p^(1/n) the geometric mean of rho over the sequence's n tokens."""
+
+    @property
+    def masks(self) -> bool:
+        """Whether what is outside the bounds weighs 0."""
+        return self not in (MismatchRule.TOKEN_TRUNCATE, MismatchRule.SEQUENCE_TRUNCATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,17 @@ class MismatchWeight:
             case MismatchRule.SEQUENCE_GEOMETRIC:
                 return self._masked(sequence_means(log_ratio, inputs.sequence_index).exp())
 
+    def keeps(self, inputs: LossInputs) -> Tensor:
+        """[num_tokens] bool: which of them a mask leaves in."""
+        assert self.rule.masks, f"{self.rule} leaves everything in"
+        return self.weights(inputs) > 0
+
     def _masked(self, ratio: Tensor) -> Tensor:
         return torch.where((ratio >= self.lowest) & (ratio <= self.highest), ratio, 0.0)
 
     def describe(self) -> str:
         """``token_mask with bounds [0.5, 2]``."""
-        if self.rule in (MismatchRule.TOKEN_TRUNCATE, MismatchRule.SEQUENCE_TRUNCATE):
+        if not self.rule.masks:
             return f"{self.rule} at {self.highest:g}"
         return f"{self.rule} with bounds [{self.lowest:g}, {self.highest:g}]"
 

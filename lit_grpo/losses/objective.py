@@ -14,7 +14,7 @@ from torch import Tensor
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.losses.base import LossInputs, LossOutput, PolicyLoss, StepTotals
 from lit_grpo.losses.entropy import entropy_bonus
-from lit_grpo.losses.mismatch_weight import MismatchWeight
+from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import KLEstimator, KLPlace, add_reference_kl
@@ -44,6 +44,8 @@ class Objective:
     kl_estimator: KLEstimator = KLEstimator.K3
     kl_place: KLPlace = KLPlace.LOSS
     mismatch: MismatchWeight | None = None
+    mismatch_mask: MismatchWeight | None = None
+    """Leaves out what is outside its bounds, and weighs nothing."""
     entropy_bonus: float = 0.0
     """Weight of the mean token entropy, which the loss falls with."""
     entropy_top_share: float = 1.0
@@ -61,6 +63,7 @@ class Objective:
         _require_reduction(self)
         _require_kl(self)
         _require_rewards(self)
+        _require_mask(self)
         if self.masks_by_entropy and self.loss.is_sequence_level:
             raise ValueError(
                 f"entropy_top_share: expected 1 with {type(self.loss).__name__}, got {self.entropy_top_share:g}; the "
@@ -101,9 +104,9 @@ class Objective:
             )
 
     def step_loss(self, inputs: LossInputs, totals: StepTotals) -> StepLoss:
-        """Surrogate, entropy mask, mismatch weight, KL, reduction, entropy bonus: in this order.
+        """Surrogate, entropy mask, mismatch mask, mismatch weight, KL, reduction, entropy bonus: in this order.
 
-        The weight and the mask act on the surrogate alone; what they leave out still counts in the totals.
+        The weight and the masks act on the surrogate alone; what they leave out still counts in the totals.
         """
         output = self._weighted(self.loss(inputs), inputs)
         if self.kl_in_loss:
@@ -122,6 +125,9 @@ class Objective:
             assert inputs.keep is not None, "an entropy mask needs `keep` in the inputs"
             kept = inputs.keep.to(losses.dtype)
             losses, statistics = losses * kept, {**statistics, "entropy_kept": kept}
+        if self.mismatch_mask is not None:
+            kept = self.mismatch_mask.keeps(inputs).to(losses.dtype)
+            losses, statistics = losses * kept, {**statistics, "mismatch_masked": 1 - kept}
         if self.mismatch is not None:
             weights = self.mismatch.weights(inputs)
             losses, statistics = losses * weights, {**statistics, "mismatch_weight": weights}
@@ -178,4 +184,20 @@ def _require_rewards(objective: Objective) -> None:
         raise ValueError(
             f"{name}: expected nothing in the reward with the advantage SUCCESS, which looks at no reward; take "
             "overlong_filter, kl_place LOSS, or another advantage"
+        )
+
+
+def _require_mask(objective: Objective) -> None:
+    mask = objective.mismatch_mask
+    if mask is None:
+        return
+    if not mask.rule.masks:
+        raise ValueError(
+            f"mismatch_monitor.mask: expected a rule that masks, got {mask.rule.name}; take SEQUENCE_GEOMETRIC, "
+            "SEQUENCE_MASK or TOKEN_MASK, and give `mismatch` what only weighs"
+        )
+    if mask.rule is MismatchRule.TOKEN_MASK and objective.loss.is_sequence_level:
+        raise ValueError(
+            f"mismatch_monitor.mask: expected no TOKEN_MASK with {type(objective.loss).__name__}, got one: the loss "
+            "of a sequence-level surrogate at one token holds the log-probs of all; take SEQUENCE_GEOMETRIC"
         )

@@ -29,23 +29,32 @@ class PolicyMetrics(Metric):
     """[len(names)] float64."""
     counts: Tensor
     """[len(names)] float64."""
+    largest: Tensor
+    """[len(maxima)] float64, minus infinity before the first."""
 
-    def __init__(self, names: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, names: Sequence[str], maxima: Sequence[str] = (), **kwargs: Any) -> None:
+        """Announce the numbers: ``names`` are averaged, of ``maxima`` the largest is kept."""
         super().__init__(**kwargs)
-        self.names = tuple(names)
+        self.names, self.maxima = tuple(names), tuple(maxima)
         self.add_state("sums", default=torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("counts", default=torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
+        lowest = torch.full((len(self.maxima),), -torch.inf, dtype=torch.float64)
+        self.add_state("largest", default=lowest, dist_reduce_fx="max")
 
     @override
-    def update(self, means: Mapping[str, Tensor | float], count: float) -> None:
-        """Add means over ``count`` tokens, episodes or groups.
+    def update(
+        self, means: Mapping[str, Tensor | float], count: float, maxima: Mapping[str, Tensor | float] | None = None
+    ) -> None:
+        """Add means, and the largest of some numbers, over ``count`` tokens, episodes or groups.
 
         Raises:
             ValueError: A name was not announced at construction, or the count is negative.
         """
-        unknown = sorted(set(means) - set(self.names))
+        maxima = maxima or {}
+        unknown = sorted(set(means) - set(self.names)) + sorted(set(maxima) - set(self.maxima))
         if unknown:
-            raise ValueError(f"expected names among {list(self.names)}, got {unknown}; add them to `names`")
+            known = [*self.names, *self.maxima]
+            raise ValueError(f"expected names among {known}, got {unknown}; add them to `names` or `maxima`")
         if count < 0:
             raise ValueError(f"expected count >= 0, got {count}; pass how many tokens or episodes were averaged")
         if count == 0:
@@ -54,12 +63,21 @@ class PolicyMetrics(Metric):
             index = self.names.index(name)
             self.sums[index] += torch.as_tensor(mean, dtype=torch.float64).detach().to(self.sums.device) * count
             self.counts[index] += count
+        for name, value in maxima.items():
+            index = self.maxima.index(name)
+            value = torch.as_tensor(value, dtype=torch.float64).detach().to(self.largest.device)
+            # What is not a number stays one.
+            self.largest[index] = torch.maximum(self.largest[index], value)
 
     @override
     def compute(self) -> dict[str, float]:
-        """Name to mean, in the order of the names; those that were never counted are absent."""
+        """Name to mean or maximum, in the order of the names; those that were never counted are absent."""
         means = (self.sums / self.counts).tolist()
-        return {name: mean for name, mean, count in zip(self.names, means, self.counts.tolist(), strict=True) if count}
+        counted = zip(self.names, means, self.counts.tolist(), strict=True)
+        largest = zip(self.maxima, self.largest.tolist(), strict=True)
+        return {name: mean for name, mean, count in counted if count} | {
+            name: value for name, value in largest if value != -torch.inf
+        }
 
 
 @dataclass(frozen=True, slots=True)

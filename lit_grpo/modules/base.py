@@ -27,6 +27,8 @@ from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, buil
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 
+Dtype = Literal["float32", "bfloat16"]
+
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
@@ -34,7 +36,7 @@ class PolicySettings:
 
     checkpoint: Path
     """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Dtype = "float32"
     """Of the weights; log-probs, advantages and losses are float32 in any case."""
     lora: LoraSettings | None = None
     """Train adapters only; None trains every weight."""
@@ -103,6 +105,12 @@ class PolicyModule(pl.LightningModule):
         """Optimizer steps taken: what an engine's weights are compared by."""
         self._is_configured = False
 
+    @property
+    def logprobs_dtype(self) -> Dtype:
+        """What sampler and trainer compute in: rounding is why two right ones differ."""
+        is_exact = self.policy_settings.dtype == "float32" and self.trainer.precision in ("32-true", "64-true")
+        return "float32" if is_exact else "bfloat16"
+
     @override
     def configure_model(self) -> None:
         """Read the network, and shard it where the strategy does (FSDP2). A second call changes nothing."""
@@ -155,26 +163,35 @@ class PolicyModule(pl.LightningModule):
     # --- one optimizer step ---------------------------------------------------------------------------------------
 
     def update(self, microbatches: Sequence[MicroBatch]) -> Tensor:
-        """Accumulate the gradient of the sum of the micro-batches' losses over all ranks, clip it, take a step.
+        """One optimizer step on the micro-batches of all ranks; the gradient's norm, as `take_step` returns it."""
+        self.accumulate(microbatches)
+        return self.take_step()
+
+    def accumulate(self, microbatches: Sequence[MicroBatch]) -> None:
+        """The gradient of the sum of the micro-batches' losses over all ranks.
 
         Every rank makes as many passes as the one with the most, as sharded weights and DDP's buckets demand; those
         beyond its own have a loss of 0.
-
-        Returns:
-            The gradient's L2 norm before clipping, a float32 scalar.
         """
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer)
-        optimizer.zero_grad()
+        self._optimizer.zero_grad()
         passes = max(self.over_ranks([len(microbatches)], "max")[0], 1)
         for number in range(passes):
             own = microbatches[number] if number < len(microbatches) else None
             with contextlib.nullcontext() if number == passes - 1 else self._without_sync():
                 self._accumulate(own or _idle_microbatch())
-        norm = clip_gradients(optimizer.optimizer, self.optimizer_settings.gradient_clip)
-        optimizer.step()
+
+    def take_step(self) -> Tensor:
+        """Clip the gradient and take a step with it; its L2 norm before clipping, a float32 scalar."""
+        norm = clip_gradients(self._optimizer.optimizer, self.optimizer_settings.gradient_clip)
+        self._optimizer.step()
         self.policy_version += 1
         return norm
+
+    @property
+    def _optimizer(self) -> LightningOptimizer:
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        return optimizer
 
     def step_schedule(self) -> None:
         """To be called at the end of every batch, also of one without an update."""

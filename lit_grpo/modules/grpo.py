@@ -6,7 +6,7 @@ Formulas: docs/losses.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -15,10 +15,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
-from lit_grpo.data.batches import TaskBatch
+from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.losses.base import LossInputs, PolicyLoss, StepTotals
 from lit_grpo.losses.description import describe
-from lit_grpo.losses.mismatch import mismatch_statistics
 from lit_grpo.losses.mismatch_weight import MismatchWeight
 from lit_grpo.losses.objective import Objective
 from lit_grpo.losses.overlong import OverlongPenalty
@@ -26,6 +25,7 @@ from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.metrics.policy import PolicyMetrics
 from lit_grpo.modules.base import MicroBatch, PolicySettings, TokenScores
+from lit_grpo.modules.mismatch_monitor import MAXIMA, MEANS, MismatchMonitor, MismatchMonitorSettings
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.reference import ReferencedModule
 from lit_grpo.packing import PromptGroup, pack
@@ -42,10 +42,7 @@ METRICS = (
     "entropy",
     "entropy_kept",
     "mismatch_weight",
-    "mismatch_mean",
-    "mismatch_kl",
-    "mismatch_effective_share",
-    "mismatch_outside",
+    *MEANS,
     "demonstration_loss",
     "grad_norm",
     "skipped",
@@ -63,6 +60,8 @@ class _BeforeUpdates:
     """[num_tokens] each; None: the policy itself, detached, which is the same in the first update."""
     keep: Sequence[Tensor] | None
     """[num_tokens] bool each, where an entropy mask is configured."""
+    policy_version: int
+    """Of the policy then."""
 
 
 class GRPOModule(ReferencedModule):
@@ -87,6 +86,8 @@ class GRPOModule(ReferencedModule):
         overlong_filter: Truncated episodes leave the loss.
         overlong_penalty: Taken off the reward of episodes near a length; None: nothing is.
         max_sequence_tokens: L_max of the reduction CONSTANT_LENGTH.
+        mismatch_monitor: When sampler and trainer disagreeing is warned of, is masked, and stops the run; None: the
+            defaults.
     """
 
     def __init__(
@@ -108,7 +109,9 @@ class GRPOModule(ReferencedModule):
         overlong_filter: bool = False,
         overlong_penalty: OverlongPenalty | None = None,
         max_sequence_tokens: int | None = None,
+        mismatch_monitor: MismatchMonitorSettings | None = None,
     ) -> None:
+        mismatch_monitor = mismatch_monitor or MismatchMonitorSettings()
         super().__init__(policy, optimizer, microbatch_tokens, needs_reference=kl_beta > 0)
         if demonstration_loss_weight < 0:
             raise ValueError(f"expected demonstration_loss_weight >= 0, got {demonstration_loss_weight}")
@@ -120,6 +123,7 @@ class GRPOModule(ReferencedModule):
             kl_estimator=kl_estimator,
             kl_place=kl_place,
             mismatch=mismatch,
+            mismatch_mask=mismatch_monitor.mask,
             entropy_bonus=entropy_bonus,
             entropy_top_share=entropy_top_share,
             overlong_filter=overlong_filter,
@@ -130,7 +134,8 @@ class GRPOModule(ReferencedModule):
         # Registered as well: a loss with buffers of its own follows this module to its device.
         self.loss = loss
         self.demonstration_loss_weight = demonstration_loss_weight
-        self.metrics = PolicyMetrics(METRICS)
+        self.metrics = PolicyMetrics(METRICS, MAXIMA)
+        self.mismatch_monitor = MismatchMonitor(mismatch_monitor, self.metrics)
 
     @property
     def updates_per_rollout(self) -> int:
@@ -141,7 +146,7 @@ class GRPOModule(ReferencedModule):
     def on_fit_start(self) -> None:
         """Say what is minimised."""
         super().on_fit_start()
-        rank_zero_info(describe(self.objective))
+        rank_zero_info(f"{describe(self.objective)} {self.mismatch_monitor.describe(self.logprobs_dtype)}")
 
     def rollout_of(self, groups: Sequence[EpisodeGroup], settings: RolloutSettings) -> Rollout:
         """Groups of episodes, which ``settings`` were played under, as what a training step learns from."""
@@ -182,17 +187,27 @@ class GRPOModule(ReferencedModule):
             microbatches += self._replay_microbatches(batch.demonstrations[number::num_updates])
             self._update_or_skip(microbatches)
             num_tokens += totals.num_tokens
+            if self.mismatch_monitor.reason is not None:
+                break
         self.step_schedule()
         self.metrics.update({"tokens": num_tokens, "update_s": perf_counter() - started}, 1)
-        self.log_dict({f"train/{name}": value for name, value in self.metrics.compute().items()})
+        numbers = self.mismatch_monitor.warn(self.logprobs_dtype, consumed_batches(self.trainer))
+        self.log_dict({f"train/{name}": value for name, value in numbers.items()})
         self.metrics.reset()
+
+    @override
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """Stop if sampler and trainer differ too much; every rank comes here alike."""
+        self.mismatch_monitor.stop_if_asked(self.trainer)
 
     def _update_or_skip(self, microbatches: Sequence[MicroBatch]) -> None:
         """A step without signal on any rank is left out: an optimizer's moments would move the weights all the same."""
         is_empty = self.over_ranks([len(microbatches)], "max")[0] == 0
         self.metrics.update({"skipped": float(is_empty)}, 1)
         if not is_empty:
-            self.metrics.update({"grad_norm": self.update(microbatches)}, 1)
+            self.accumulate(microbatches)
+            if not self.mismatch_monitor.must_stop(self.logprobs_dtype, consumed_batches(self.trainer)):
+                self.metrics.update({"grad_norm": self.take_step()}, 1)
 
     def _policy_microbatches(
         self, experience: Experience, totals: StepTotals, before: _BeforeUpdates, temperature: float
@@ -210,6 +225,7 @@ class GRPOModule(ReferencedModule):
                     reference=None if references is None else references[number],
                     keep=None if before.keep is None else before.keep[number],
                 )
+                self.mismatch_monitor.measure(inputs, batch.policy_versions != before.policy_version)
                 return self._policy_loss(inputs, totals)
 
             return MicroBatch(batch.packed, loss, temperature, with_entropies=self.objective.entropy_bonus > 0)
@@ -219,20 +235,9 @@ class GRPOModule(ReferencedModule):
     def _policy_loss(self, inputs: LossInputs, totals: StepTotals) -> Tensor:
         """This micro-batch's share of the step's loss."""
         step = self.objective.step_loss(inputs, totals)
-        self._measure(inputs, step.token_losses, step.statistics)
+        means = {name: values.mean() for name, values in step.statistics.items()}
+        self.metrics.update(means | {"loss": step.token_losses.detach().mean()}, step.token_losses.numel())
         return step.loss
-
-    def _measure(self, inputs: LossInputs, token_losses: Tensor, statistics: Mapping[str, Tensor]) -> None:
-        mismatch = mismatch_statistics(inputs.proximal_logprobs, inputs.sampler_logprobs)
-        means = {name: values.mean() for name, values in statistics.items()}
-        means |= {
-            "loss": token_losses.detach().mean(),
-            "mismatch_mean": mismatch.mean_abs_log_ratio,
-            "mismatch_kl": mismatch.sampler_kl,
-            "mismatch_effective_share": mismatch.effective_sample_share,
-            "mismatch_outside": mismatch.share_outside,
-        }
-        self.metrics.update(means, token_losses.numel())
 
     def _replay_microbatches(self, demonstrations: Sequence[PromptGroup]) -> list[MicroBatch]:
         """Weighted answer cross-entropy, averaged over this update's answer tokens on all ranks."""
@@ -262,10 +267,10 @@ class GRPOModule(ReferencedModule):
             scores = self.frozen_passes(self.policy.logprobs_and_entropies, packed, rollout.temperature)
             proximal = None if number == 0 else [logprobs for logprobs, _ in scores]
             entropies = [values for _, values in scores]
-            return _BeforeUpdates(proximal, self.top_entropy_masks(entropies, self.objective.entropy_top_share))
-        if number == 0:
-            return _BeforeUpdates(None, None)
-        return _BeforeUpdates(self.frozen_passes(self.policy, packed, rollout.temperature), None)
+            masks = self.top_entropy_masks(entropies, self.objective.entropy_top_share)
+            return _BeforeUpdates(proximal, masks, self.policy_version)
+        proximal = None if number == 0 else self.frozen_passes(self.policy, packed, rollout.temperature)
+        return _BeforeUpdates(proximal, None, self.policy_version)
 
     def _reward_kl(self, groups: Sequence[EpisodeGroup], temperature: float) -> Tensor:
         """[num_episodes] float64: what the KL takes off each reward."""

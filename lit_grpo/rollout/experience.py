@@ -37,6 +37,8 @@ class ExperienceBatch:
     """[num_tokens] float32, each token's episode's."""
     group_num_tokens: Tensor
     """[num_tokens] int64, targets of each token's group in the whole optimizer step."""
+    policy_versions: Tensor
+    """[num_tokens] int64, of the weights that drew each token."""
 
     def loss_inputs(
         self, policy: Tensor, entropies: Tensor | None, proximal: Tensor, reference: Tensor | None, keep: Tensor | None
@@ -186,8 +188,13 @@ def _batch(packed: PackedBatch, scored: Sequence[_ScoredGroup]) -> ExperienceBat
     logprobs = [value for group, sample in packed.sequences for value in _logprobs(scored[group].group, sample)]
     advantages = torch.stack([scored[group].advantages[sample] for group, sample in packed.sequences]).float()
     group_num_tokens = torch.tensor([sum(scored[group].num_targets) for group, _ in packed.sequences])
+    versions = [value for group, sample in packed.sequences for value in _policy_versions(scored[group].group, sample)]
     return ExperienceBatch(
-        packed, torch.tensor(logprobs), advantages[packed.sequence_index], group_num_tokens[packed.sequence_index]
+        packed,
+        torch.tensor(logprobs),
+        advantages[packed.sequence_index],
+        group_num_tokens[packed.sequence_index],
+        torch.tensor(versions, dtype=torch.int64),
     )
 
 
@@ -201,6 +208,12 @@ def _logprobs(group: EpisodeGroup, sample: int) -> list[float]:
             f"{len(logprobs)}; without them neither a mismatch weight nor DPPO exists: use an engine that returns them"
         )
     return logprobs
+
+
+def _policy_versions(group: EpisodeGroup, sample: int) -> list[int]:
+    """Of the weights that drew each of an episode's sampled tokens."""
+    turns = group.episodes[sample].turns
+    return [turn.policy_version for turn in turns for _ in turn.completion_ids]
 
 
 def _prompt_group(group: EpisodeGroup, overlong_filter: bool) -> PromptGroup:

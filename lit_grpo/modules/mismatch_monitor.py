@@ -1,0 +1,192 @@
+"""Watches in every step how far the sampler's log-probs lie from the trainer's: warns, and stops the run, by limits.
+
+Used by modules/grpo.py. Tokens that the present weights drew are judged: there sampler and trainer should agree up to
+rounding. Tokens of older weights differ by what training has done since as well: they are measured apart, and it is
+for the mask to leave out the sequences that went too far. What to do when it speaks: docs/rollouts.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import lightning.pytorch as pl
+from lightning_utilities.core.rank_zero import rank_zero_only
+from torch import Tensor
+
+from lit_grpo.losses.base import LossInputs
+from lit_grpo.losses.mismatch import mismatch_statistics
+from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
+from lit_grpo.metrics.policy import PolicyMetrics
+from lit_grpo.modules.base import Dtype
+
+CHECKPOINT = "mismatch.ckpt"
+"""In the run folder: what a run that was stopped leaves."""
+
+WARN_EVERY_BATCHES = 100
+PRESENT, STALE = "mismatch", "mismatch_stale"
+"""Of tokens that the present weights drew, and that older ones did."""
+
+MEANS = tuple(f"{kind}_{name}" for kind in (PRESENT, STALE) for name in ("mean", "kl", "ratio", "square", "outside"))
+MEANS += ("mismatch_masked", "mismatch_stale_tokens")
+MAXIMA = (f"{PRESENT}_max", f"{STALE}_max")
+"""What `measure` adds up."""
+
+_log = logging.getLogger(__name__)
+
+
+class SamplerDiffers(RuntimeError):
+    """Sampler and trainer differ by more than the limits that stop a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class MismatchLimits:
+    """Of one step, over all ranks. None: the default of the dtype that sampler and trainer compute in (`DEFAULTS`)."""
+
+    mean: float | None = None
+    """Mean of |log rho|."""
+    max: float | None = None
+    """Largest |log rho|."""
+    kl: float | None = None
+    """KL(sampler, trainer) in nats."""
+    effective_share: float | None = None
+    """Effective share of the sample, at least."""
+    outside: float | None = None
+    """Share of tokens with rho outside [0.5, 2]."""
+    masked: float | None = None
+    """Share of tokens that the mask left out, whichever weights drew them."""
+
+    def or_else(self, default: MismatchLimits) -> dict[str, float]:
+        """The limits by name."""
+        own = asdict(self)
+        return {name: value if own[name] is None else own[name] for name, value in asdict(default).items()}
+
+
+NEVER = float("inf")
+DEFAULTS: Mapping[str, Mapping[Dtype, MismatchLimits]] = {
+    "warn": {
+        "float32": MismatchLimits(1e-3, 0.1, 1e-4, 0.999, 0.0, 0.0),
+        "bfloat16": MismatchLimits(0.1, 5.0, 0.02, 0.95, 0.01, 0.0),
+    },
+    "stop": {
+        "float32": MismatchLimits(0.05, NEVER, 0.01, 0.95, 0.01, 0.5),
+        "bfloat16": MismatchLimits(0.5, NEVER, 0.3, 0.5, 0.2, 0.5),
+    },
+}
+"""Two right engines differ by 1e-6 to 1e-5 per token on average in float32, by 0.05 in bfloat16 (up to 0.34)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MismatchMonitorSettings:
+    """Warn, mask, stop."""
+
+    warn: MismatchLimits = field(default_factory=MismatchLimits)
+    """Beyond them the log says so, once in 100 batches at most."""
+    mask: MismatchWeight | None = field(default_factory=lambda: MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC))
+    """What is outside its bounds leaves the loss; None: nothing does."""
+    stop: MismatchLimits = field(default_factory=MismatchLimits)
+    """Beyond them no optimizer step is taken, and the run stops with a checkpoint."""
+
+
+class MismatchMonitor:
+    """Measures, judges, and says what it found."""
+
+    def __init__(self, settings: MismatchMonitorSettings, metrics: PolicyMetrics) -> None:
+        """``metrics``: announced with `MEANS` and `MAXIMA` among its names."""
+        self._settings, self._metrics = settings, metrics
+        self._last_warning: int | None = None
+        self.reason: str | None = None
+        """Why the run has to stop; the same on every rank."""
+
+    def measure(self, inputs: LossInputs, is_stale: Tensor) -> None:
+        """Add a micro-batch's tokens; ``is_stale`` [num_tokens] bool, on the CPU: older weights drew them."""
+        self._metrics.update({"mismatch_stale_tokens": is_stale.double().mean()}, is_stale.numel())
+        for kind, chosen in ((PRESENT, ~is_stale), (STALE, is_stale)):
+            (places,) = chosen.nonzero(as_tuple=True)
+            if not places.numel():
+                continue
+            places = places.to(inputs.sampler_logprobs.device)
+            found = mismatch_statistics(inputs.proximal_logprobs[places], inputs.sampler_logprobs[places])
+            means = {
+                f"{kind}_mean": found.mean_abs_log_ratio,
+                f"{kind}_kl": found.sampler_kl,
+                f"{kind}_ratio": found.mean_ratio,
+                f"{kind}_square": found.mean_square_ratio,
+                f"{kind}_outside": found.share_outside,
+            }
+            self._metrics.update(means, places.numel(), {f"{kind}_max": found.max_abs_log_ratio})
+
+    def must_stop(self, dtype: Dtype, batch: int) -> bool:
+        """Whether what was measured in this step so far is beyond the limits. Every rank must call it."""
+        numbers = with_effective_share(self._metrics.compute())
+        beyond = list(exceeded(numbers, self._settings.stop.or_else(DEFAULTS["stop"][dtype])))
+        if beyond:
+            self.reason = (
+                f"sampler and trainer differ too much in batch {batch} ({dtype}): {'; '.join(beyond)}; all of them: "
+                f"{_listed(numbers)}"
+            )
+        return bool(beyond)
+
+    def warn(self, dtype: Dtype, batch: int) -> dict[str, float]:
+        """All numbers of the step; of those beyond the limits the log speaks, unless it did lately."""
+        numbers = with_effective_share(self._metrics.compute())
+        if self._last_warning is None or batch - self._last_warning >= WARN_EVERY_BATCHES:
+            beyond = list(exceeded(numbers, self._settings.warn.or_else(DEFAULTS["warn"][dtype])))
+            if beyond:
+                self._last_warning = batch
+                rank_zero_only(_log.warning)(
+                    f"Sampler and trainer differ in batch {batch} ({dtype}): {'; '.join(beyond)}. Likely: the engine "
+                    "computes in another dtype than the policy, or has other weights; scripts/canary.py shows it "
+                    "without training. If it is understood, raise model.mismatch_monitor.warn. (Said once in "
+                    f"{WARN_EVERY_BATCHES} batches.)"
+                )
+        return numbers
+
+    def stop_if_asked(self, trainer: pl.Trainer) -> None:
+        """At the end of a batch. Every rank must call it: SamplerDiffers on each, after a checkpoint of all."""
+        if self.reason is None:
+            return
+        checkpoint = Path(trainer.default_root_dir) / CHECKPOINT
+        trainer.save_checkpoint(checkpoint)
+        raise SamplerDiffers(
+            f"{self.reason}. No optimizer step was taken on the tokens that show it; the weights from before are in "
+            f"{checkpoint} (go on with --ckpt_path). Likely: the engine did not get the weights, samples from another "
+            "distribution than the trainer computes (temperature, truncation, chat format), or computes in another "
+            "dtype. scripts/canary.py and scripts/check_rollouts.py show which, without training; if the difference is "
+            "understood, raise model.mismatch_monitor.stop"
+        )
+
+    def describe(self, dtype: Dtype) -> str:
+        """For the log at the start of a fit."""
+        levels = (("warns", self._settings.warn, "warn"), ("stops", self._settings.stop, "stop"))
+        said = [f"{verb} beyond {_listed(own.or_else(DEFAULTS[level][dtype]))}" for verb, own, level in levels]
+        return f"Mismatch of sampler and trainer in {dtype}: {', '.join(said)}."
+
+
+def with_effective_share(numbers: Mapping[str, float]) -> dict[str, float]:
+    """The means of rho and of its square make the effective share of the sample, which takes their place."""
+    found = dict(numbers)
+    for kind in (PRESENT, STALE):
+        if f"{kind}_ratio" in found:
+            found[f"{kind}_effective_share"] = found.pop(f"{kind}_ratio") ** 2 / found.pop(f"{kind}_square")
+    return found
+
+
+def exceeded(numbers: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[str]:
+    """What is beyond a limit, one by one, in words; what is not a number is beyond any."""
+    for name, limit in limits.items():
+        value = numbers.get(f"{PRESENT}_{name}")
+        if value is None:
+            continue
+        is_least = name == "effective_share"
+        if not (value >= limit if is_least else value <= limit):
+            yield f"expected mismatch_{name} of at {'least' if is_least else 'most'} {limit:g}, got {value:.3g}"
+
+
+def _listed(numbers: Mapping[str, float]) -> str:
+    """``mean 0.001, max 0.1``: the mismatch among the numbers of a step, or limits."""
+    names = {name: name.removeprefix(f"{PRESENT}_") for name in numbers}
+    own = {short: numbers[name] for name, short in names.items() if short in MismatchLimits.__dataclass_fields__}
+    return ", ".join(f"{name} {value:.3g}" for name, value in own.items())
