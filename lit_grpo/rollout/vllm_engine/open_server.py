@@ -28,6 +28,10 @@ class OpenServer:
     connection: Connection
     owed: dict[int, OwedTurn] = field(default_factory=dict)
     """By the turn's conversation."""
+    recoveries: int = 0
+    """Since the last new weights."""
+    is_lost: bool = False
+    """It broke and did not come back: the others have its turns."""
 
     def require_life(self, deadlines: Deadlines) -> None:
         """ServerBroken if it owes something and has been silent, or a turn has been owed, for too long."""
@@ -39,6 +43,12 @@ class OpenServer:
             raise ServerBroken(f"it was silent for {silence:.1f} s with {len(self.owed)} turns owed")
         if now > min(owed.deadline for owed in self.owed.values()):
             raise ServerBroken(f"a turn took longer than {deadlines.turn_s:g} s")
+
+    def pardon(self, seconds: float) -> None:
+        """Put its deadlines off: nobody listened to it for so long."""
+        self.connection.last_word += seconds
+        for owed in self.owed.values():
+            owed.deadline += seconds
 
 
 @dataclass(slots=True)

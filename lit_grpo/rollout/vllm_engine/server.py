@@ -1,6 +1,6 @@
 """One vLLM server: ``python -m lit_grpo.rollout.vllm_engine.server --settings FILE [--parent]``.
 
-Started by child_server.py for a training on the same machine, or by scripts/serve_vllm.py by hand. One thread: between
+Started by servers.py for a training on the same machine, or by scripts/serve_vllm.py by hand. One thread: between
 two steps of the engine it reads what clients say, and tells them what ended. Requests are JSON, weights are safetensors
 files below one folder: nothing that comes in is ever run.
 """
@@ -34,6 +34,7 @@ from lit_grpo.rollout.vllm_engine.messages import (
     Score,
     Scored,
 )
+from lit_grpo.rollout.vllm_engine.owned_folder import remove_orphans
 from lit_grpo.rollout.vllm_engine.settings import TOKEN_VARIABLE, ServerSettings, require_vllm
 
 BEAT_S = 1.0
@@ -153,6 +154,7 @@ def run(settings: ServerSettings, has_parent: bool = False) -> None:
     # Standard output is for the line that says where: vLLM and its libraries print what they like.
     said = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    remove_orphans(settings.weights_folder)
     core = VllmCore(settings.model, settings.capacity)
     listener = Listener(settings.host, settings.port, token)
     if has_parent:

@@ -44,6 +44,11 @@ class Place(Protocol):
         """For people."""
         ...
 
+    @property
+    def is_started_here(self) -> bool:
+        """Whether ``open`` starts the server: one that does not come up then need not be asked again."""
+        ...
+
     def open(self, deadline_s: float) -> Connection:
         """A new connection to a server that holds no weights that count; ServerBroken if there is none in time."""
         ...
@@ -66,15 +71,21 @@ class Address:
         """``host:port``."""
         return f"{self._host}:{self._port}"
 
+    @property
+    def is_started_here(self) -> bool:
+        """No: whoever started it may start it anew at any time."""
+        return False
+
     def open(self, deadline_s: float) -> Connection:
         """Connect, and try again until the deadline: somebody may be starting it anew."""
         deadline, is_first = time.monotonic() + deadline_s, True
         while True:
             try:
-                return Connection(self._host, self._port, self._token, deadline_s)
+                left = max(deadline - time.monotonic(), RETRY_S)
+                return Connection(self._host, self._port, self._token, left)
             except ServerBroken as error:
                 if time.monotonic() + RETRY_S > deadline:
-                    raise
+                    raise ServerBroken(f"{error}; it was waited for {deadline_s:g} s") from None
                 if is_first:
                     _log.warning("waiting up to %g s for a vLLM server: %s", deadline_s, error)
                 is_first = False
@@ -115,6 +126,11 @@ class Child:
         """``child 0 (process 1234)``."""
         process = "not started" if self._process is None else f"process {self._process.pid}"
         return f"child {self._number} ({process})"
+
+    @property
+    def is_started_here(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def pid(self) -> int | None:

@@ -17,6 +17,7 @@ from tempfile import mkdtemp
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lit_grpo.rollout.vllm_engine.owned_folder import OwnedFolder, remove_orphans
 from lit_grpo.rollout.vllm_engine.settings import Adapters
 
 PART_BYTES = 1 << 28
@@ -42,14 +43,20 @@ class WeightsFolder:
     """One version of the weights at a time."""
 
     def __init__(self, base: Path, adapters: Adapters | None, ranks: Ranks) -> None:
-        """Make a folder of its own below ``base``; it is removed at the end of the process at the latest."""
+        """Make a folder of its own below ``base``; it is removed at the end of the process at the latest.
+
+        Or, of a process that is killed, at the start of the next one.
+        """
         if not base.is_dir():
             raise ValueError(f"engine.weights_folder: expected a folder, got {base}, which is none")
         self._adapters, self._ranks = adapters, ranks
-        made = mkdtemp(prefix="lit_grpo_weights_", dir=base) if ranks.writes else ""
-        self._root = Path(ranks.share(made))
+        made = ""
         if ranks.writes:
-            self._finalizer = weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
+            remove_orphans(base)
+            owned = OwnedFolder(base)
+            self._finalizer = weakref.finalize(self, owned.remove)
+            made = str(owned.path)
+        self._root = Path(ranks.share(made))
         self._num_written = 0
 
     def write(self, weights: Iterable[tuple[str, Tensor]]) -> Path:
@@ -59,7 +66,7 @@ class WeightsFolder:
             ValueError: no room.
         """
         for old in self._root.iterdir():
-            if self._ranks.writes:
+            if self._ranks.writes and old.is_dir():
                 shutil.rmtree(old)
         self._num_written += 1
         folder = self._root / f"version_{self._num_written:06d}"

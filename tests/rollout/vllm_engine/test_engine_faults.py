@@ -25,7 +25,8 @@ from scripted_server import BEFORE_FAULT, MALFORMED, STOP, journal_lines, tokens
 
 from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
 from lit_grpo.rollout.vllm_engine.connection import EngineFailure
-from lit_grpo.rollout.vllm_engine.engine import MAX_RECOVERIES, VllmEngine
+from lit_grpo.rollout.vllm_engine.engine import VllmEngine
+from lit_grpo.rollout.vllm_engine.server_pool import MAX_RECOVERIES
 from lit_grpo.rollout.vllm_engine.servers import Child
 from lit_grpo.rollout.vllm_engine.settings import Deadlines, ModelSettings, ServerSettings
 from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
@@ -195,7 +196,7 @@ def test_7_nothing_is_left(tmp_path: Path) -> None:
         play(engine)
         play(engine, version=2)
         files = [path.name for path in (tmp_path / "shared").rglob("*") if path.is_file()]
-        assert files == ["00000.safetensors"]
+        assert sorted(files) == ["00000.safetensors", "owner.lock"]
         pid = pid_of(engine)
     assert not Path(f"/proc/{pid}").exists()
     del engine

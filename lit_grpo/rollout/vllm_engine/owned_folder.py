@@ -1,0 +1,71 @@
+"""Folders in shared memory that belong to a process, and the removal of those whose process is gone.
+
+Used by weights_folder.py and server.py. A process that is killed removes nothing, and shared memory stays full until
+the machine restarts. So each owner holds a lock on a file in its folder, which the kernel releases when it ends, in
+whatever way; a folder whose lock can be had is nobody's. Process numbers would not do: they are used again, and
+containers that share memory do not share them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+from pathlib import Path
+from tempfile import mkdtemp
+
+PREFIX = "lit_grpo_weights_"
+OWNER = "owner.lock"
+
+_log = logging.getLogger(__name__)
+
+
+class OwnedFolder:
+    """A new folder that is this process's until it ends, or until ``remove``."""
+
+    def __init__(self, base: Path) -> None:
+        """Make it below ``base``."""
+        lock = None
+        while lock is None:
+            self.path = Path(mkdtemp(prefix=PREFIX, dir=base))
+            # Until it is locked, another process may take it for left behind, and remove it.
+            lock = _locked(self.path / OWNER, os.O_RDWR | os.O_CREAT)
+        self._lock = lock
+
+    def remove(self) -> None:
+        """It and all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def remove_orphans(base: Path) -> list[Path]:
+    """Remove the folders below ``base`` whose owners are gone; which they were.
+
+    Those of live processes, of other users, and without a lock file stay.
+    """
+    removed = []
+    for folder in sorted(base.glob(f"{PREFIX}*")):
+        lock = _locked(folder / OWNER, os.O_RDWR)
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+            removed.append(folder)
+            _log.warning("removed %s, left behind by a process that was killed", folder)
+    return removed
+
+
+def _locked(file: Path, flags: int) -> int | None:
+    """A descriptor that holds the lock of a file that is still there; None if that cannot be had."""
+    try:
+        descriptor = os.open(file, flags, 0o600)
+    except (FileNotFoundError, PermissionError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if file.exists() and os.path.samestat(os.fstat(descriptor), file.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
