@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from lit_grpo.losses.reinforce import ReinforceLoss
 from lit_grpo.losses.sapo import SAPOLoss
 from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
 from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.modules.mismatch_monitor import SamplerDiffers
 from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
@@ -107,6 +108,10 @@ SafeRepresenter.add_multi_representer(StrEnum, lambda representer, member: repre
 
 class UserError(Exception):
     """Something in a config or on the command line."""
+
+
+EXPECTED = (UserError, ValueError, FileNotFoundError, MisconfigurationException, EngineFailure, SamplerDiffers)
+"""What a run may end with for a reason that its message explains."""
 
 
 class ConfigParser(LightningArgumentParser):
@@ -239,13 +244,18 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 2 after an error of the user's, which is then on stderr in one line.
     """
+    arguments = sys.argv[1:] if args is None else args
+    return status_of(lambda: RepairCLI(args), arguments)
+
+
+def status_of(run: Callable[[], object], arguments: Sequence[str], program: str = "lit-grpo") -> int:
+    """0, or 2 after an error of the user's, which is then on stderr in one line."""
     try:
-        RepairCLI(args)
-    except (UserError, ValueError, FileNotFoundError, MisconfigurationException, EngineFailure) as error:
+        run()
+    except EXPECTED as error:
         if not _is_expected(error):
             raise
-        arguments = sys.argv[1:] if args is None else args
-        print(f"lit-grpo: {explain(str(error), arguments, CONFIGURABLE, TOP)}", file=sys.stderr)
+        print(f"{program}: {explain(str(error), arguments, CONFIGURABLE, TOP)}", file=sys.stderr)
         return 2
     return 0
 

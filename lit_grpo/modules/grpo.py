@@ -225,7 +225,8 @@ class GRPOModule(ReferencedModule):
                     reference=None if references is None else references[number],
                     keep=None if before.keep is None else before.keep[number],
                 )
-                self.mismatch_monitor.measure(inputs, batch.policy_versions != before.policy_version)
+                is_stale = batch.policy_versions != before.policy_version
+                self.mismatch_monitor.measure(inputs.proximal_logprobs, inputs.sampler_logprobs, is_stale)
                 return self._policy_loss(inputs, totals)
 
             return MicroBatch(batch.packed, loss, temperature, with_entropies=self.objective.entropy_bonus > 0)

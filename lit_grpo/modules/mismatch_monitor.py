@@ -16,7 +16,6 @@ import lightning.pytorch as pl
 from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import Tensor
 
-from lit_grpo.losses.base import LossInputs
 from lit_grpo.losses.mismatch import mismatch_statistics
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.metrics.policy import PolicyMetrics
@@ -43,7 +42,10 @@ class SamplerDiffers(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class MismatchLimits:
-    """Of one step, over all ranks. None: the default of the dtype that sampler and trainer compute in (`DEFAULTS`)."""
+    """Of one step, over all ranks. None: the default of the dtype that sampler and trainer compute in.
+
+    Those defaults are `WARN` and `STOP`.
+    """
 
     mean: float | None = None
     """Mean of |log rho|."""
@@ -65,15 +67,13 @@ class MismatchLimits:
 
 
 NEVER = float("inf")
-DEFAULTS: Mapping[str, Mapping[Dtype, MismatchLimits]] = {
-    "warn": {
-        "float32": MismatchLimits(1e-3, 0.1, 1e-4, 0.999, 0.0, 0.0),
-        "bfloat16": MismatchLimits(0.1, 5.0, 0.02, 0.95, 0.01, 0.0),
-    },
-    "stop": {
-        "float32": MismatchLimits(0.05, NEVER, 0.01, 0.95, 0.01, 0.5),
-        "bfloat16": MismatchLimits(0.5, NEVER, 0.3, 0.5, 0.2, 0.5),
-    },
+WARN: Mapping[Dtype, MismatchLimits] = {
+    "float32": MismatchLimits(1e-3, 0.1, 1e-4, 0.999, 0.0, 0.0),
+    "bfloat16": MismatchLimits(0.1, 5.0, 0.02, 0.95, 0.01, 0.0),
+}
+STOP: Mapping[Dtype, MismatchLimits] = {
+    "float32": MismatchLimits(0.05, NEVER, 0.01, 0.95, 0.01, 0.5),
+    "bfloat16": MismatchLimits(0.5, NEVER, 0.3, 0.5, 0.2, 0.5),
 }
 """Two right engines differ by 1e-6 to 1e-5 per token on average in float32, by 0.05 in bfloat16 (up to 0.34)."""
 
@@ -89,26 +89,34 @@ class MismatchMonitorSettings:
     stop: MismatchLimits = field(default_factory=MismatchLimits)
     """Beyond them no optimizer step is taken, and the run stops with a checkpoint."""
 
+    def warns_beyond(self, dtype: Dtype) -> dict[str, float]:
+        """Limits by name."""
+        return self.warn.or_else(WARN[dtype])
+
+    def stops_beyond(self, dtype: Dtype) -> dict[str, float]:
+        """Limits by name."""
+        return self.stop.or_else(STOP[dtype])
+
 
 class MismatchMonitor:
     """Measures, judges, and says what it found."""
 
     def __init__(self, settings: MismatchMonitorSettings, metrics: PolicyMetrics) -> None:
         """``metrics``: announced with `MEANS` and `MAXIMA` among its names."""
-        self._settings, self._metrics = settings, metrics
+        self.settings, self._metrics = settings, metrics
         self._last_warning: int | None = None
         self.reason: str | None = None
         """Why the run has to stop; the same on every rank."""
 
-    def measure(self, inputs: LossInputs, is_stale: Tensor) -> None:
-        """Add a micro-batch's tokens; ``is_stale`` [num_tokens] bool, on the CPU: older weights drew them."""
+    def measure(self, proximal_logprobs: Tensor, sampler_logprobs: Tensor, is_stale: Tensor) -> None:
+        """Add some tokens, [num_tokens] each; ``is_stale``, bool, on the CPU: older weights than the trainer's drew."""
         self._metrics.update({"mismatch_stale_tokens": is_stale.double().mean()}, is_stale.numel())
         for kind, chosen in ((PRESENT, ~is_stale), (STALE, is_stale)):
             (places,) = chosen.nonzero(as_tuple=True)
             if not places.numel():
                 continue
-            places = places.to(inputs.sampler_logprobs.device)
-            found = mismatch_statistics(inputs.proximal_logprobs[places], inputs.sampler_logprobs[places])
+            places = places.to(sampler_logprobs.device)
+            found = mismatch_statistics(proximal_logprobs[places], sampler_logprobs[places])
             means = {
                 f"{kind}_mean": found.mean_abs_log_ratio,
                 f"{kind}_kl": found.sampler_kl,
@@ -118,10 +126,14 @@ class MismatchMonitor:
             }
             self._metrics.update(means, places.numel(), {f"{kind}_max": found.max_abs_log_ratio})
 
+    def numbers(self) -> dict[str, float]:
+        """Of the step so far, over all ranks. Every rank must call it."""
+        return with_effective_share(self._metrics.compute())
+
     def must_stop(self, dtype: Dtype, batch: int) -> bool:
         """Whether what was measured in this step so far is beyond the limits. Every rank must call it."""
-        numbers = with_effective_share(self._metrics.compute())
-        beyond = list(exceeded(numbers, self._settings.stop.or_else(DEFAULTS["stop"][dtype])))
+        numbers = self.numbers()
+        beyond = list(exceeded(numbers, self.settings.stops_beyond(dtype)))
         if beyond:
             self.reason = (
                 f"sampler and trainer differ too much in batch {batch} ({dtype}): {'; '.join(beyond)}; all of them: "
@@ -131,9 +143,9 @@ class MismatchMonitor:
 
     def warn(self, dtype: Dtype, batch: int) -> dict[str, float]:
         """All numbers of the step; of those beyond the limits the log speaks, unless it did lately."""
-        numbers = with_effective_share(self._metrics.compute())
+        numbers = self.numbers()
         if self._last_warning is None or batch - self._last_warning >= WARN_EVERY_BATCHES:
-            beyond = list(exceeded(numbers, self._settings.warn.or_else(DEFAULTS["warn"][dtype])))
+            beyond = list(exceeded(numbers, self.settings.warns_beyond(dtype)))
             if beyond:
                 self._last_warning = batch
                 rank_zero_only(_log.warning)(
@@ -160,9 +172,10 @@ class MismatchMonitor:
 
     def describe(self, dtype: Dtype) -> str:
         """For the log at the start of a fit."""
-        levels = (("warns", self._settings.warn, "warn"), ("stops", self._settings.stop, "stop"))
-        said = [f"{verb} beyond {_listed(own.or_else(DEFAULTS[level][dtype]))}" for verb, own, level in levels]
-        return f"Mismatch of sampler and trainer in {dtype}: {', '.join(said)}."
+        return (
+            f"Mismatch of sampler and trainer in {dtype}: warns beyond {_listed(self.settings.warns_beyond(dtype))}; "
+            f"stops beyond {_listed(self.settings.stops_beyond(dtype))}."
+        )
 
 
 def with_effective_share(numbers: Mapping[str, float]) -> dict[str, float]:

@@ -1,0 +1,195 @@
+"""The canary: ten steps of a real fit at learning rate 0, in which nothing may move. Called by scripts/canary.py.
+
+    python scripts/canary.py --config configs/base.yaml --config configs/grpo.yaml --config configs/model/tiny.yaml \
+        --config configs/engine/vllm.yaml
+
+Takes the configs and options of `lit-grpo fit`, and runs them twice: with their engine, and with the transformers
+engine. Shows the mismatch of every step and both engines' rewards, and ends with 1 if the weights changed, the mismatch
+is beyond the limits that the monitor warns of or grows from step to step, or the rewards differ by more than rounding
+explains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import lightning.pytorch as pl
+from jsonargparse import Namespace
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+from typing_extensions import override
+
+from lit_grpo.callbacks.canary import Canary, CanaryRun
+from lit_grpo.callbacks.engines import TransformersSettings
+from lit_grpo.callbacks.rollout import RolloutCallback
+from lit_grpo.cli import RepairCLI, UserError, status_of
+from lit_grpo.modules.mismatch_monitor import SamplerDiffers, exceeded
+from lit_grpo.rollout.vllm_engine.proof import WeightsDiffer
+
+NUM_STEPS = 10
+SHARE_OF_DRAWS = 0.01
+"""Episodes of a step that rounding may let end otherwise in float32, one at least: a draw that falls between two tokens
+comes about once in 10^5 tokens."""
+GROWTH = 2.0
+"""The mismatch of the second half over that of the first, and a tenth of the limit more, that chance explains."""
+STANDARD_ERRORS = 4.0
+COLUMNS = ("mean", "max", "kl", "effective_share", "outside")
+
+
+class CanaryCLI(RepairCLI):
+    """`lit-grpo fit` of ten steps at learning rate 0, without validation, checkpoints and logs."""
+
+    def __init__(self, args: Sequence[str], canary: Canary, is_reference: bool) -> None:
+        self._canary, self._is_reference = canary, is_reference
+        with warnings.catch_warnings():
+            # That a script has a command line of its own is meant so.
+            warnings.filterwarnings("ignore", "LightningCLI's args parameter")
+            super().__init__(["fit", *args])
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        """Keep the rollout of the config, and nothing else that a fit does."""
+        config = self.config["fit"]
+        if config.ckpt_path is not None:
+            raise UserError(
+                "--ckpt_path: expected none, got one, which would bring its learning rate back; name the policy's "
+                "folder with --model.policy.checkpoint"
+            )
+        rollouts = [c for c in config.trainer.callbacks or () if c.class_path.endswith(RolloutCallback.__name__)]
+        if len(rollouts) != 1 or "updates_per_rollout" not in config.model.init_args:
+            raise UserError("expected the configs of a GRPO fit, with one RolloutCallback, got others")
+        rollouts[0].init_args.transcripts_every = 0
+        self._still(config.model.init_args.optimizer)
+        config.data.init_args.batches_per_epoch = NUM_STEPS
+        # It has nothing to decide on.
+        config.data.init_args.curriculum = None
+        if self._is_reference:
+            config.engine = Namespace(class_path=_path_of(TransformersSettings), init_args=Namespace())
+        config.trainer.callbacks = rollouts
+        for name, value in _ONLY_TRAINING.items():
+            config.trainer[name] = value
+        super().before_instantiate_classes()
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """With the canary behind the rollout."""
+        self.config_init["fit"].trainer.callbacks.append(self._canary)
+        return super().instantiate_trainer(**kwargs)
+
+    @staticmethod
+    def _still(optimizer: Namespace) -> None:
+        optimizer.learning_rate = 0.0
+        if optimizer.matrix_learning_rate is not None:
+            optimizer.matrix_learning_rate = 0.0
+
+
+_ONLY_TRAINING: dict[str, Any] = {
+    "max_epochs": 1,
+    "max_steps": -1,
+    "limit_train_batches": NUM_STEPS,
+    "limit_val_batches": 0,
+    "num_sanity_val_steps": 0,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "logger": False,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 if nothing moves, 1 if something does, 2 after an error of the user's."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", action="append", required=True, help="of a GRPO fit; any other of its options, too")
+    parser.add_argument("--folder", type=Path, default=Path("runs/canary"), help="for the configs as they were run")
+    known, others = parser.parse_known_args(arguments)
+    fit = [word for config in known.config for word in ("--config", config)] + others
+    runs: list[CanaryRun] = []
+
+    def run_both() -> None:
+        for name in ("engine", "transformers"):
+            canary = Canary()
+            CanaryCLI([*fit, f"--trainer.default_root_dir={known.folder / name}"], canary, name == "transformers")
+            assert canary.run is not None, "interrupted"
+            runs.append(canary.run)
+
+    try:
+        status = status_of(run_both, fit, "canary")
+    except (SamplerDiffers, WeightsDiffer) as error:
+        print(f"DRIFT: {error}")
+        return 1
+    return status or report(*runs)
+
+
+@rank_zero_only
+def show(run: CanaryRun, reference: CanaryRun) -> None:
+    """The table of the steps."""
+    table = Table("step", "reward", "of transformers", *COLUMNS, title=f"learning rate 0, {run.dtype}")
+    for number, (step, other) in enumerate(zip(run.steps, reference.steps, strict=True), 1):
+        values = [f"{step.mismatch[f'mismatch_{name}']:.3g}" for name in COLUMNS]
+        table.add_row(str(number), f"{step.reward:.6f}", f"{other.reward:.6f}", *values)
+    Console(width=110).print(table)
+
+
+def report(run: CanaryRun, reference: CanaryRun) -> int:
+    """Show the steps and what moved; 1 if anything did."""
+    show(run, reference)
+    problems = list(drifts(run, reference))
+    for problem in problems:
+        rank_zero_only(print)(f"DRIFT: {problem}")
+    if not problems:
+        rank_zero_only(print)(f"no drift in {len(run.steps)} steps at learning rate 0")
+    return int(bool(problems))
+
+
+def drifts(run: CanaryRun, reference: CanaryRun) -> Iterator[str]:
+    """What moved, or differs, in words; nothing if all is well."""
+    if run.changed:
+        yield f"expected the weights as they were, got others: {len(run.changed)} tensors, first {run.changed[0]}"
+    for number, step in enumerate(run.steps, 1):
+        for beyond in exceeded(step.mismatch, run.limits):
+            yield f"step {number}: {beyond}"
+    for name in ("mean", "kl"):
+        first, second = _halves([step.mismatch[f"mismatch_{name}"] for step in run.steps])
+        if not second <= GROWTH * first + run.limits[name] / 10:
+            yield f"expected mismatch_{name} to stay, got {first:.3g} in the first half and {second:.3g} in the second"
+    differences = [one.reward - other.reward for one, other in zip(run.steps, reference.steps, strict=True)]
+    yield from _exact(differences, run) if run.dtype == "float32" else _on_average(differences)
+
+
+def _exact(differences: Sequence[float], run: CanaryRun) -> Iterator[str]:
+    """In float32 both engines draw the same tokens, but for a draw in 10^5."""
+    most = max(1, round(SHARE_OF_DRAWS * run.num_episodes)) / run.num_episodes
+    for number, difference in enumerate(differences, 1):
+        if not abs(difference) <= most + 1e-6:
+            yield (
+                f"step {number}: expected the reward of the transformers engine to within {most:.3g}, got one that "
+                f"differs by {difference:.3g}"
+            )
+
+
+def _on_average(differences: Sequence[float]) -> Iterator[str]:
+    """In bfloat16 the engines' draws part after a few tokens: the mean reward is the same up to chance."""
+    mean, error = fmean(differences), stdev(differences) / math.sqrt(len(differences))
+    if not abs(mean) <= STANDARD_ERRORS * error + 1e-6:
+        yield (
+            f"expected the mean reward of the transformers engine to within {STANDARD_ERRORS:g} standard errors of "
+            f"{error:.3g}, got one that differs by {mean:.3g}"
+        )
+
+
+def _halves(values: Sequence[float]) -> tuple[float, float]:
+    middle = len(values) // 2
+    return fmean(values[:middle]), fmean(values[middle:])
+
+
+def _path_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
