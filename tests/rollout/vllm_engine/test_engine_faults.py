@@ -8,14 +8,19 @@
 5. A slow one is left alone.
 6. One that breaks again and again, does not come up, or refuses the weights ends the run with a named error.
 7. Old weights' files are gone after the next sync, all of them at the end; a server ends with its engine.
+8. Of several servers, one that does not come back is left out, and the others get its turns: the result is the same. A
+   child is left out for good, an address until the next weights. Without the last one the run ends in a bounded time.
+9. The files of a process that was killed are removed by the next one; those of a live one, and what is nobody's, stay.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +31,9 @@ from scripted_server import BEFORE_FAULT, MALFORMED, STOP, journal_lines, tokens
 from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
 from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
+from lit_grpo.rollout.vllm_engine.owned_folder import OwnedFolder, remove_orphans
 from lit_grpo.rollout.vllm_engine.server_pool import MAX_RECOVERIES
-from lit_grpo.rollout.vllm_engine.servers import Child
+from lit_grpo.rollout.vllm_engine.servers import Address, Child
 from lit_grpo.rollout.vllm_engine.settings import Deadlines, ModelSettings, ServerSettings
 from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
 
@@ -209,3 +215,98 @@ def test_7_what_does_not_fit_is_refused_before_it_is_sent(tmp_path: Path) -> Non
         with pytest.raises(ValueError, match=r"within max_context_tokens=64, got 53 \+ 12 tokens; lower"):
             engine.submit(GenerationRequest(0, (1,) * 53, seed=0), SAMPLING)
     assert journal_lines(journal, "generate") == []
+
+
+def children_with(folder: Path, faults: Sequence[Sequence[str]]) -> list[Child]:
+    """Servers of their own ports, not started yet, each with faults of its own."""
+    (folder / "shared").mkdir()
+    children = []
+    for number, own in enumerate(faults):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        settings = ServerSettings(ModelSettings(folder), port=port, weights_folder=folder / "shared")
+        command = [sys.executable, str(PROGRAM), str(folder / f"journal_{number}.txt"), *own]
+        children.append(Child(settings, number, command=command))
+    return children
+
+
+def test_8_a_child_that_does_not_come_up_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    children = children_with(tmp_path, [["die", *["no_start"] * 9], []])
+    engine = VllmEngine(children, [STOP], WeightsFolder(tmp_path / "shared", None, Ranks()), QUICK)
+    assert by_key(play(engine)) == expected()
+    assert engine.names() == [children[1].name]
+    assert "is lost: it ended while it started, with status 1" in caplog.text
+    assert "the others go on for the rest of the run" in caplog.text
+    assert by_key(play(engine, version=2)) == expected(version=2)
+    engine.close()
+    assert journal_lines(tmp_path / "journal_0.txt", "start") == ["die", "no_start"]
+
+
+def test_8_addresses_are_lost_and_come_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    children = children_with(tmp_path, [["slow"] * 9, ["slow"] * 9])
+    ports = [child.open(60).port for child in children]
+    places = [Address("127.0.0.1", port, child.token) for port, child in zip(ports, children, strict=True)]
+    deadlines = Deadlines(start_s=4, sync_s=5, silence_s=5, turn_s=60)
+    engine = VllmEngine(places, [STOP], WeightsFolder(tmp_path / "shared", None, Ranks()), deadlines)
+    engine.update_weights(iter(WEIGHTS), 1)
+    for key in range(NUM_TURNS):
+        engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
+    done = list(engine.wait())
+    children[0].close()
+    while len(done) < NUM_TURNS:
+        done += engine.wait()
+    engine.release()
+    assert by_key(done) == expected()
+    assert engine.names() == [f"127.0.0.1:{ports[1]}"]
+    assert "the others go on until it is back at new weights" in caplog.text
+    # On the same port, with the weights that it was started with.
+    assert children[0].open(60).ready.policy_version == -1
+    assert by_key(play(engine, version=2)) == expected(version=2)
+    assert engine.names() == [f"127.0.0.1:{port}" for port in ports]
+    events = (tmp_path / "journal_0.txt").read_text().splitlines()
+    assert events[events.index("start slow", 1) + 1] == "load 2 00000.safetensors", "weights come before tokens"
+    for child in children:
+        child.close()
+    started = time.monotonic()
+    with pytest.raises(EngineFailure, match=r"(?s)is lost: no connection .* waited for 4 s; expected one server at le"):
+        play(engine, version=3)
+    assert time.monotonic() - started < 30
+    engine.close()
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lit_grpo.rollout.vllm_engine.owned_folder import OwnedFolder
+folder = OwnedFolder(Path(sys.argv[1]))
+(folder.path / "version_000001").mkdir()
+(folder.path / "version_000001" / "00000.safetensors").write_bytes(b"weights")
+print(folder.path, flush=True)
+time.sleep(600)
+"""
+
+
+def test_9_what_a_killed_process_leaves(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as live,
+    ):
+        assert killed.stdout is not None
+        assert live.stdout is not None
+        left, held = Path(killed.stdout.readline().strip()), Path(live.stdout.readline().strip())
+        nobodys = tmp_path / "lit_grpo_weights_of_nobody"
+        nobodys.mkdir()
+        own = OwnedFolder(tmp_path)
+        assert remove_orphans(tmp_path) == [], "all are held"
+        killed.kill()
+        killed.wait()
+        assert left.is_dir()
+        weights = WeightsFolder(tmp_path, None, Ranks())
+        folder = weights.write(iter(WEIGHTS))
+        assert set(tmp_path.iterdir()) == {held, nobodys, own.path, folder.parent}
+        assert (held / "version_000001" / "00000.safetensors").is_file()
+        own.remove()
+        del weights
+        assert set(tmp_path.iterdir()) == {held, nobodys}
+        live.kill()
