@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 sys.path.append(str(Path(__file__).parents[1] / "end_to_end"))
+from other_logprobs import Off
 from small_runs import CoinRewards, make_data, make_module, make_trainer, weights_of
 
 from lit_grpo.losses.base import LossInputs, StepTotals
@@ -48,7 +48,6 @@ from lit_grpo.modules.mismatch_monitor import (
     exceeded,
 )
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 
 NEVER_STOP = MismatchLimits(NEVER, NEVER, NEVER, 0.0, NEVER, NEVER)
 
@@ -130,36 +129,6 @@ def test_4_a_masked_sequence() -> None:
     step.loss.backward()
     assert policy.grad is not None
     assert policy.grad.tolist() == pytest.approx([-1 / 3, -1 / 3, 0])
-
-
-class Off(CoinRewards):
-    """The sampler says other log-probs than those it drew with, of some episodes, from some rollout on."""
-
-    def __init__(self, shift: float, episodes: Callable[[int], bool], versions: int = 0, since: int = 0) -> None:
-        super().__init__()
-        self.shift, self.episodes, self.versions, self.since = shift, episodes, versions, since
-
-    def collect(self, tasks: Any, module: GRPOModule, step: int) -> list[EpisodeGroup]:
-        groups = super().collect(tasks, module, step)
-        if step < self.since:
-            return groups
-        return [
-            replace(
-                group, episodes=tuple(self._off(e) if self.episodes(n) else e for n, e in enumerate(group.episodes))
-            )
-            for group in groups
-        ]
-
-    def _off(self, episode: Episode) -> Episode:
-        turns = [
-            replace(
-                turn,
-                sampler_logprobs=tuple(value - self.shift for value in turn.sampler_logprobs),
-                policy_version=turn.policy_version - self.versions,
-            )
-            for turn in episode.turns
-        ]
-        return replace(episode, turns=tuple(turns))
 
 
 class Logged(Callback):

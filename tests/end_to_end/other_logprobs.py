@@ -1,0 +1,42 @@
+"""The real rollout with a sampler that says other log-probs than it drew with: for tests of the mismatch monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from small_runs import CoinRewards
+
+from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+
+
+class Off(CoinRewards):
+    """The sampler says other log-probs than those it drew with, of some episodes, from some rollout on."""
+
+    def __init__(self, shift: float, episodes: Callable[[int], bool], versions: int = 0, since: int = 0) -> None:
+        super().__init__()
+        self.shift, self.episodes, self.versions, self.since = shift, episodes, versions, since
+
+    def collect(self, tasks: Any, module: GRPOModule, step: int) -> list[EpisodeGroup]:
+        groups = super().collect(tasks, module, step)
+        if step < self.since:
+            return groups
+        return [
+            replace(
+                group, episodes=tuple(self._off(e) if self.episodes(n) else e for n, e in enumerate(group.episodes))
+            )
+            for group in groups
+        ]
+
+    def _off(self, episode: Episode) -> Episode:
+        turns = [
+            replace(
+                turn,
+                sampler_logprobs=tuple(value - self.shift for value in turn.sampler_logprobs),
+                policy_version=turn.policy_version - self.versions,
+            )
+            for turn in episode.turns
+        ]
+        return replace(episode, turns=tuple(turns))
