@@ -118,7 +118,7 @@ def _digests(module: GRPOModule) -> dict[str, bytes]:
 def _digest(tensor: Tensor) -> bytes:
     # Adding 0 makes one of the two zeros, which a step of size 0 may swap.
     plain = (tensor.detach().cpu() + 0).contiguous().flatten().view(torch.uint8)
-    return blake2b(plain.numpy(), digest_size=16).digest()
+    return blake2b(plain.numpy().tobytes(), digest_size=16).digest()
 
 
 def _grpo(module: pl.LightningModule) -> GRPOModule:

@@ -3,6 +3,7 @@
 1. At learning rate 0 the rewards of each step are those of the transformers engine; sampler and trainer agree on every
    token's log-prob to 1e-4; the servers are gone afterwards.
 2. So it is with a server that runs already, reached by its address.
+3. The canary finds nothing in ten steps with that server.
 
 Needs vLLM (`bash scripts/setup.sh --vllm`).
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from lit_grpo.cli import main
+from lit_grpo.experiments import canary
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ("base.yaml", "grpo.yaml", "model/tiny.yaml")
@@ -63,9 +65,10 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]
     return rows
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of one that scripts/serve_vllm.py started."""
+    tmp_path = tmp_path_factory.mktemp("server")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     model = f"--model.checkpoint={ROOT / 'checkpoints' / 'tiny-base'}"
     script = str(ROOT / "scripts" / "serve_vllm.py")
@@ -98,6 +101,14 @@ def test_2_a_server_by_its_address(reference: list[dict[str, float]], server: st
     engine = f"{{class_path: VllmServerSettings, init_args: {{addresses: ['{server}']}}}}"
     rows = fit(tmp_path / "run", *STILL, f"--engine={engine}")
     require_alike(rows, reference)
+
+
+def test_3_the_canary(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configs = [argument for name in CONFIGS for argument in ("--config", str(ROOT / "configs" / name))]
+    engine = f"--engine={{class_path: VllmServerSettings, init_args: {{addresses: ['{server}']}}}}"
+    small = [argument for argument in SMALL if not argument.startswith("--data.num_tasks")]
+    assert canary.main([*configs, *small, "--data.num_tasks=2", engine, f"--folder={tmp_path}"]) == 0
+    assert "no drift in 10 steps at learning rate 0" in capsys.readouterr().out
 
 
 def servers_of_this_process() -> list[int]:
