@@ -163,8 +163,8 @@ class MismatchMonitor:
         checkpoint = Path(trainer.default_root_dir) / CHECKPOINT
         trainer.save_checkpoint(checkpoint)
         raise SamplerDiffers(
-            f"{self.reason}. No optimizer step was taken on the tokens that show it; the weights from before are in "
-            f"{checkpoint} (go on with --ckpt_path). Likely: the engine did not get the weights, samples from another "
+            f"{self.reason}. The optimizer step was not taken; the weights from before it are in {checkpoint} (go on "
+            "with --ckpt_path). Likely: the engine did not get the weights, samples from another "
             "distribution than the trainer computes (temperature, truncation, chat format), or computes in another "
             "dtype. scripts/canary.py and scripts/check_rollouts.py show which, without training; if the difference is "
             "understood, raise model.mismatch_monitor.stop"

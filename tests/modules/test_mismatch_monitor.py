@@ -175,7 +175,7 @@ def test_5_a_run_stops_before_the_step_and_goes_on_from_there(tiny_checkpoint: P
     assert message.startswith("sampler and trainer differ too much in batch 2 (float32): expected mismatch_mean of at ")
     assert "at most 0.05, got 0.3" in message
     assert "all of them: mean 0.3, kl" in message
-    assert f"{checkpoint} (go on with --ckpt_path)" in message
+    assert f"the weights from before it are in {checkpoint} (go on with --ckpt_path)" in message
     assert "raise model.mismatch_monitor.stop" in message
     saved = torch.load(checkpoint, weights_only=True)
     assert saved["policy_version"] == 2
