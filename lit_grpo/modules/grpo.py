@@ -123,7 +123,7 @@ class GRPOModule(ReferencedModule):
             kl_estimator=kl_estimator,
             kl_place=kl_place,
             mismatch=mismatch,
-            mismatch_mask=mismatch_monitor.mask,
+            mismatch_mask=mismatch_monitor.chosen_mask,
             entropy_bonus=entropy_bonus,
             entropy_top_share=entropy_top_share,
             overlong_filter=overlong_filter,

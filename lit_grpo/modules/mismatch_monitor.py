@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -67,6 +67,7 @@ class MismatchLimits:
 
 
 NEVER = float("inf")
+MASK = MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC, lowest=0.5, highest=2.0)
 WARN: Mapping[Dtype, MismatchLimits] = {
     "float32": MismatchLimits(1e-3, 0.1, 1e-4, 0.999, 0.0, 0.0),
     "bfloat16": MismatchLimits(0.1, 5.0, 0.02, 0.95, 0.01, 0.0),
@@ -82,20 +83,25 @@ STOP: Mapping[Dtype, MismatchLimits] = {
 class MismatchMonitorSettings:
     """Warn, mask, stop."""
 
-    warn: MismatchLimits = field(default_factory=MismatchLimits)
-    """Beyond them the log says so, once in 100 batches at most."""
-    mask: MismatchWeight | None = field(default_factory=lambda: MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC))
-    """What is outside its bounds leaves the loss; None: nothing does."""
-    stop: MismatchLimits = field(default_factory=MismatchLimits)
-    """Beyond them no optimizer step is taken, and the run stops with a checkpoint."""
+    warn: MismatchLimits | None = None
+    """Beyond them the log says so, once in 100 batches at most. None: all the defaults."""
+    mask: MismatchWeight | None = None
+    """What is outside its bounds leaves the loss. None: `MASK`; with bounds 0 and infinity nothing is outside."""
+    stop: MismatchLimits | None = None
+    """Beyond them no optimizer step is taken, and the run stops with a checkpoint. None: all the defaults."""
+
+    @property
+    def chosen_mask(self) -> MismatchWeight:
+        """Of the settings, or the default."""
+        return self.mask or MASK
 
     def warns_beyond(self, dtype: Dtype) -> dict[str, float]:
         """Limits by name."""
-        return self.warn.or_else(WARN[dtype])
+        return (self.warn or MismatchLimits()).or_else(WARN[dtype])
 
     def stops_beyond(self, dtype: Dtype) -> dict[str, float]:
         """Limits by name."""
-        return self.stop.or_else(STOP[dtype])
+        return (self.stop or MismatchLimits()).or_else(STOP[dtype])
 
 
 class MismatchMonitor:

@@ -62,6 +62,7 @@ EXPECTED: dict[str, Any] = {
     "kl_estimator": KLEstimator.K3,
     "kl_place": KLPlace.LOSS,
     "mismatch": None,
+    "mismatch_mask": MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC),
     "entropy_bonus": 0.0,
     "entropy_top_share": 1.0,
     "overlong_filter": False,
