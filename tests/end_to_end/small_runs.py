@@ -4,6 +4,7 @@ Also a program: `two_processes` starts it as ``python small_runs.py RUN CHECKPOI
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -38,10 +39,12 @@ from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.environment.solver_workers import SolverSettings
 from lit_grpo.losses.clipped import ClippedLoss
+from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.modules.mismatch_monitor import MismatchLimits, MismatchMonitorSettings
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import LoraSettings
 from lit_grpo.modules.sft import SFTModule
@@ -56,6 +59,12 @@ EPISODE = EpisodeSettings(max_steps=2, undo_if_still_infeasible=True, style=Obse
 NO_HELD_OUT = HeldOutSettings(num_validation_tasks=0, num_test_tasks=0)
 ADAMW = OptimizerSettings(learning_rate=1e-3, final_fraction=0.1, decay_batches=6, warmup_batches=1)
 MUON = OptimizerSettings(learning_rate=1e-3, matrix_learning_rate=2e-3, final_fraction=0.1, decay_batches=6)
+
+ANY_SAMPLER = MismatchMonitorSettings(
+    mask=MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC, 0.0, math.inf),
+    stop=MismatchLimits(math.inf, math.inf, math.inf, 0.0, math.inf, math.inf),
+)
+"""For scripted engines, whose log-probs are none of the policy's."""
 
 Kind = Literal["sft", "grpo"]
 StrategyName = Literal["one", "ddp", "fsdp2", "fsdp2_alone"]

@@ -17,7 +17,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
-from small_runs import EPISODE, CoinRewards, make_data, make_module, make_trainer, weights_of
+from small_runs import ANY_SAMPLER, EPISODE, CoinRewards, make_data, make_module, make_trainer, weights_of
 from transformers import AutoTokenizer
 from typing_extensions import override
 
@@ -107,7 +107,7 @@ class Advantages(Callback):
 def test_1_a_fit_goes_on(tiny_checkpoint: Path, tmp_path: Path) -> None:
     pl.seed_everything(0)
     rollout, advantages = KilledWorkers(tiny_checkpoint), Advantages()
-    module = make_module("grpo", tiny_checkpoint)
+    module = make_module("grpo", tiny_checkpoint, mismatch_monitor=ANY_SAMPLER)
     trainer = make_trainer(tmp_path, callbacks=[rollout, advantages])
     trainer.fit(module, make_data("grpo", tiny_checkpoint, batches=2))
 

@@ -19,7 +19,7 @@ import lightning.pytorch as pl
 import pytest
 import yaml
 from jsonargparse import ArgumentParser
-from small_runs import EPISODE, make_module
+from small_runs import ANY_SAMPLER, EPISODE, make_module
 from typing_extensions import override
 
 from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings
@@ -100,7 +100,7 @@ def play(preset: str, checkpoint: Path, folder: Path) -> tuple[dict[str, float],
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    module = make_module("grpo", checkpoint)
+    module = make_module("grpo", checkpoint, mismatch_monitor=ANY_SAMPLER)
     data = TaskDataModule(TASKS, HeldOutSettings(6, 6), num_tasks=4, batches_per_epoch=2)
     trainer.fit(module, data)
     logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
