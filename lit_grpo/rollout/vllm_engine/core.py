@@ -57,6 +57,11 @@ class VllmCore:
         return self._engine.model_config.get_vocab_size()
 
     @property
+    def dtype(self) -> str:
+        """Of its weights."""
+        return self._model.dtype
+
+    @property
     def is_busy(self) -> bool:
         """Whether a step would do anything."""
         return bool(self._asked or self._ended)
