@@ -1,0 +1,65 @@
+"""GRPO with vLLM on two ranks (gloo, on the CPU): every sync of every rank is proven, and one that is not stops both.
+
+1. DDP and FSDP2, a server for each rank: the rewards of each step are those of one process with the transformers
+   engine, while the weights change; sampler and trainer agree on every token to 1e-4.
+2. In the third sync a tensor is changed on its way to the second rank's server: both ranks end, with its name.
+3. FSDP2, one server for both ranks, reached by its address: as 1.
+4. FSDP2 and adapters alone: as 1.
+5. Mixed precision: the servers hold bfloat16, and the proof's threshold is that of bfloat16.
+
+Needs vLLM (`bash scripts/setup.sh --vllm`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from changed_server import CHANGED, WRONG_LOAD
+from vllm_fits import ROOT, VLLM, Rows, fit, require_alike, rows_of, two_ranks
+
+from lit_grpo.rollout.vllm_engine.proof import THRESHOLDS
+
+HARDWARE = ROOT / "configs" / "hardware"
+STRATEGIES = {
+    "ddp": (f"--config={HARDWARE / 'ddp.yaml'}", "--trainer.accelerator=cpu", "--trainer.devices=2"),
+    "fsdp2": (f"--config={HARDWARE / 'fsdp2.yaml'}", "--trainer.accelerator=cpu"),
+}
+LORA = ("--model.policy.lora={r: 4, alpha: 8}",)
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    return fit(tmp_path_factory.mktemp("one"))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_1_2_a_server_for_each_rank(strategy: str, one_process: Rows, tmp_path: Path) -> None:
+    status, said = two_ranks(tmp_path, *STRATEGIES[strategy], *VLLM, sabotaged_rank=1)
+    proven = WRONG_LOAD - 1
+    assert status == 2, said
+    require_alike(rows_of(tmp_path), one_process[:proven], proven)
+    error = rf"lit-grpo: rank 1: vLLM server child 0 .* version {proven}, .* that differ: {re.escape(CHANGED)}\n"
+    assert len(re.findall(error, said)) == 2, said
+
+
+def test_3_one_server_for_both_ranks(one_process: Rows, vllm_server: str, tmp_path: Path) -> None:
+    engine = f"--engine={{class_path: VllmServerSettings, init_args: {{addresses: ['{vllm_server}']}}}}"
+    status, said = two_ranks(tmp_path, *STRATEGIES["fsdp2"], engine)
+    assert status == 0, said
+    require_alike(rows_of(tmp_path), one_process)
+
+
+def test_4_adapters(tmp_path: Path) -> None:
+    status, said = two_ranks(tmp_path / "two", *STRATEGIES["fsdp2"], *VLLM, *LORA)
+    assert status == 0, said
+    require_alike(rows_of(tmp_path / "two"), fit(tmp_path / "one", *LORA))
+
+
+def test_5_mixed_precision(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = fit(tmp_path, *VLLM, "--trainer.precision=bf16-mixed")
+    (said,) = re.findall(r"vLLM has version 0 .*: largest difference of a log-prob (\S+) in bfloat16", caplog.text)
+    assert THRESHOLDS["float32"] < float(said) < THRESHOLDS["bfloat16"]
+    assert len(rows) == 3
+    assert all(1e-4 < row["train/mismatch_mean"] < 0.05 for row in rows)

@@ -1,0 +1,81 @@
+"""Small fits of the tiny base with the command line, for test_vllm.py and test_vllm_strategies.py: in this process, or
+on two ranks of the CPU.
+
+Also a program: `two_ranks` starts it as ``python vllm_fits.py fit ...``, and Lightning does so again for the second
+rank. With ``SABOTAGED_RANK`` that rank's servers are those of changed_server.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from lit_grpo.callbacks import engines
+from lit_grpo.cli import main
+from lit_grpo.rollout.vllm_engine.servers import Child
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ("base.yaml", "grpo.yaml", "model/tiny.yaml")
+NUM_BATCHES, NUM_EPISODES = 3, 4 * 8
+SMALL = (
+    "--data.num_tasks=4",
+    f"--data.batches_per_epoch={NUM_BATCHES}",
+    "--data.held_out={num_validation_tasks: 2, num_test_tasks: 2}",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.val_check_interval=3",
+    f"--model.policy.checkpoint={ROOT / 'checkpoints' / 'tiny-base'}",
+)
+STILL = ("--model.optimizer.learning_rate=0", "--model.optimizer.matrix_learning_rate=0")
+VLLM = (f"--config={ROOT / 'configs' / 'engine' / 'vllm.yaml'}", "--engine.capacity.kv_cache_gib=0.25")
+SABOTAGED_RANK = "SABOTAGED_RANK"
+Rows = list[dict[str, float]]
+
+
+def command_of(folder: Path, *arguments: str) -> list[str]:
+    """Arguments of a fit."""
+    configs = [f"--config={ROOT / 'configs' / name}" for name in CONFIGS]
+    return ["fit", *configs, *SMALL, f"--trainer.default_root_dir={folder}", *arguments]
+
+
+def rows_of(folder: Path) -> Rows:
+    """Those of ``metrics.csv`` with a rollout."""
+    with (folder / "metrics.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["rollout/reward"]]
+    return [{name: float(value) for name, value in row.items() if value} for row in rows]
+
+
+def fit(folder: Path, *arguments: str) -> Rows:
+    """In this process."""
+    assert main(command_of(folder, *arguments)) == 0
+    return rows_of(folder)
+
+
+def two_ranks(folder: Path, *arguments: str, sabotaged_rank: int | None = None) -> tuple[int, str]:
+    """On two ranks: the status of the first, and what both said on stderr."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", SABOTAGED_RANK: str(sabotaged_rank)}
+    for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
+        environment.pop(name, None)
+    command = [sys.executable, __file__, *command_of(folder, *arguments)]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    return finished.returncode, finished.stderr
+
+
+def require_alike(ours: Rows, theirs: Rows, num_batches: int = NUM_BATCHES) -> None:
+    """The same rewards, but for a draw that rounding decides: one episode in hundreds of thousands of tokens."""
+    assert len(ours) == len(theirs) == num_batches
+    pairs = [(one["rollout/reward"], other["rollout/reward"]) for one, other in zip(ours, theirs, strict=True)]
+    differences = [abs(one - other) for one, other in pairs]
+    assert sum(difference > 1e-7 for difference in differences) <= 1
+    assert max(differences) <= 1 / NUM_EPISODES
+    assert max(row["train/mismatch_mean"] for row in ours) < 1e-4
+
+
+if __name__ == "__main__":
+    if os.environ.get("LOCAL_RANK", "0") == os.environ[SABOTAGED_RANK]:
+        program = [sys.executable, str(Path(__file__).with_name("changed_server.py"))]
+        engines.Child = partial(Child, command=program)  # pyright: ignore[reportAttributeAccessIssue]
+    sys.exit(main(sys.argv[1:]))
