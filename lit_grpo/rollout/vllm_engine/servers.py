@@ -165,7 +165,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=_without_ranks() | variables,
+                env=environment_without_ranks() | variables,
                 # Ctrl-C is for the training, which finishes its batch: it needs its server for that.
                 process_group=0,
             )
@@ -187,7 +187,7 @@ class Child:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:])
 
 
-def _without_ranks() -> dict[str, str]:
+def environment_without_ranks() -> dict[str, str]:
     """The environment without what a launcher says of this process: the server is a world of its own."""
     return {name: value for name, value in os.environ.items() if name not in OF_RANKS and "TORCHELASTIC" not in name}
 
