@@ -60,7 +60,7 @@ def two_ranks(folder: Path, *arguments: str, sabotaged_rank: int | None = None) 
     for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
         environment.pop(name, None)
     command = [sys.executable, __file__, *command_of(folder, *arguments)]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     return finished.returncode, finished.stderr
 
 
