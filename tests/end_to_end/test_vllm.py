@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from vllm_fits import STILL, VLLM, Rows, fit, require_alike
+from vllm_fits import STILL, VLLM, Rows, fit, require_alike, serving
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,9 @@ def test_1_two_children(reference: Rows, tmp_path: Path, caplog: pytest.LogCaptu
     assert servers_of_this_process() == []
 
 
-def test_2_a_server_by_its_address(reference: Rows, vllm_server: str, tmp_path: Path) -> None:
-    engine = f"{{class_path: VllmServerSettings, init_args: {{addresses: ['{vllm_server}']}}}}"
-    rows = fit(tmp_path / "run", *STILL, f"--engine={engine}")
-    require_alike(rows, reference)
+def test_2_a_server_by_its_address(reference: Rows, tmp_path: Path) -> None:
+    with serving(tmp_path) as engine:
+        require_alike(fit(tmp_path / "run", *STILL, engine), reference)
 
 
 def servers_of_this_process() -> list[int]:

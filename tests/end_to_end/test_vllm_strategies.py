@@ -3,7 +3,7 @@
 1. DDP and FSDP2, a server for each rank: the rewards of each step are those of one process with the transformers
    engine, while the weights change; sampler and trainer agree on every token to 1e-4.
 2. In the third sync a tensor is changed on its way to the second rank's server: both ranks end, with its name.
-3. FSDP2, one server for both ranks, reached by its address: as 1.
+3. FSDP2, one server for both ranks, reached by its address, its weights split over two processes: as 1.
 4. FSDP2 and adapters alone: as 1.
 5. Mixed precision: the servers hold bfloat16, and the proof's threshold is that of bfloat16.
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from changed_server import CHANGED, WRONG_LOAD
-from vllm_fits import ROOT, VLLM, Rows, fit, require_alike, rows_of, two_ranks
+from vllm_fits import ROOT, VLLM, Rows, fit, require_alike, rows_of, serving, two_ranks
 
 from lit_grpo.rollout.vllm_engine.proof import THRESHOLDS
 
@@ -44,11 +44,11 @@ def test_1_2_a_server_for_each_rank(strategy: str, one_process: Rows, tmp_path: 
     assert len(re.findall(error, said)) == 2, said
 
 
-def test_3_one_server_for_both_ranks(one_process: Rows, vllm_server: str, tmp_path: Path) -> None:
-    engine = f"--engine={{class_path: VllmServerSettings, init_args: {{addresses: ['{vllm_server}']}}}}"
-    status, said = two_ranks(tmp_path, *STRATEGIES["fsdp2"], engine)
+def test_3_one_server_for_both_ranks(one_process: Rows, tmp_path: Path) -> None:
+    with serving(tmp_path, "--capacity.tensor_parallel_size=2") as engine:
+        status, said = two_ranks(tmp_path / "run", *STRATEGIES["fsdp2"], engine)
     assert status == 0, said
-    require_alike(rows_of(tmp_path), one_process)
+    require_alike(rows_of(tmp_path / "run"), one_process)
 
 
 def test_4_adapters(tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ rank. With ``SABOTAGED_RANK`` that rank's servers are those of changed_server.py
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -62,6 +65,26 @@ def two_ranks(folder: Path, *arguments: str, sabotaged_rank: int | None = None) 
     command = [sys.executable, __file__, *command_of(folder, *arguments)]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     return finished.returncode, finished.stderr
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[str]:
+    """A server of the tiny base that scripts/serve_vllm.py starts: the setting of an engine that reaches it."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    model = f"--model.checkpoint={ROOT / 'checkpoints' / 'tiny-base'}"
+    script = str(ROOT / "scripts" / "serve_vllm.py")
+    command = [sys.executable, script, model, "--port=0", "--capacity.kv_cache_gib=0.25", *arguments]
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, (folder / "server.log").read_text()
+        addresses = [f"127.0.0.1:{json.loads(line)['port']}"]
+        yield f"--engine={json.dumps({'class_path': 'VllmServerSettings', 'init_args': {'addresses': addresses}})}"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def require_alike(ours: Rows, theirs: Rows, num_batches: int = NUM_BATCHES) -> None:
