@@ -79,9 +79,11 @@ def prove(
     ranks = ranks or Ranks()
     sequences = probes(engine.vocabulary, policy_version, engine.max_context_tokens)
     ours = score(policy, sequences)
-    if not all(math.isfinite(value) for row in ours for value in row):
-        raise EngineFailure(f"the policy's log-probs at version {policy_version} are not finite: training has diverged")
     with ranks.together():
+        if not all(math.isfinite(value) for row in ours for value in row):
+            raise EngineFailure(
+                f"the policy's log-probs at version {policy_version} are not finite: training has diverged"
+            )
         differences = [largest_difference(ours, theirs) for theirs in engine.score(sequences)]
     worst = max(range(len(differences)), key=differences.__getitem__)
     of_ranks = [float(text) for text in ranks.texts_of_all(repr(differences[worst]))]
