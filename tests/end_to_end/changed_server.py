@@ -1,4 +1,7 @@
-"""A real vLLM server whose third load changes a tensor on the way: started by vllm_fits.py like the real one."""
+"""A real vLLM server whose third load changes a tensor on the way, in each of its processes.
+
+Started by vllm_fits.py and test_vllm_strategies.py like the real one.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ def tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
         yield name, tensor * 1.1 if (loads, name) == (WRONG_LOAD, CHANGED) else tensor
 
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):
     worker._tensors = tensors
+if __name__ == "__main__":
     server.main()

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from vllm_fits import STILL, VLLM, Rows, fit, require_alike, serving
+from vllm_fits import BASE, ROOT, STILL, VLLM, Rows, fit, require_alike, serving
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,9 @@ def test_1_two_children(reference: Rows, tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_2_a_server_by_its_address(reference: Rows, tmp_path: Path) -> None:
-    with serving(tmp_path) as engine:
+    program = str(ROOT / "scripts" / "serve_vllm.py")
+    command = [program, f"--model.checkpoint={BASE}", "--port=0", "--capacity.kv_cache_gib=0.25"]
+    with serving(tmp_path, command) as engine:
         require_alike(fit(tmp_path / "run", *STILL, engine), reference)
 
 

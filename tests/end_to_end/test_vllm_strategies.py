@@ -3,7 +3,7 @@
 1. DDP and FSDP2, a server for each rank: the rewards of each step are those of one process with the transformers
    engine, while the weights change; sampler and trainer agree on every token to 1e-4.
 2. In the third sync a tensor is changed on its way to the second rank's server: both ranks end, with its name.
-3. FSDP2, one server for both ranks, reached by its address, its weights split over two processes: as 1.
+3. FSDP2, one server for both ranks, reached by its address, its weights split over two processes: as 1 and 2.
 4. FSDP2 and adapters alone: as 1.
 5. Mixed precision: the servers hold bfloat16, and the proof's threshold is that of bfloat16.
 
@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 from changed_server import CHANGED, WRONG_LOAD
-from vllm_fits import ROOT, VLLM, Rows, fit, require_alike, rows_of, serving, two_ranks
+from vllm_fits import BASE, CHANGED_SERVER, ROOT, VLLM, Rows, fit, require_alike, rows_of, serving, two_ranks
 
 from lit_grpo.rollout.vllm_engine.proof import THRESHOLDS
+from lit_grpo.rollout.vllm_engine.settings import Capacity, ModelSettings, ServerSettings
 
 HARDWARE = ROOT / "configs" / "hardware"
 STRATEGIES = {
@@ -34,21 +35,35 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     return fit(tmp_path_factory.mktemp("one"))
 
 
+PROVEN = WRONG_LOAD - 1
+"""Versions before the one that is changed on its way."""
+
+
+def errors_in(said: str, rank: int, server: str) -> int:
+    """How often an error names the tensor that was changed, as that of a rank's server."""
+    error = rf"rank {rank}: vLLM server {server} .*? version {PROVEN}, .*? that differ: {re.escape(CHANGED)}"
+    return len(re.findall(error, said))
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_1_2_a_server_for_each_rank(strategy: str, one_process: Rows, tmp_path: Path) -> None:
     status, said = two_ranks(tmp_path, *STRATEGIES[strategy], *VLLM, sabotaged_rank=1)
-    proven = WRONG_LOAD - 1
     assert status == 2, said
-    require_alike(rows_of(tmp_path), one_process[:proven], proven)
-    error = rf"lit-grpo: rank 1: vLLM server child 0 .*? version {proven}, .*? that differ: {re.escape(CHANGED)}"
-    assert len(re.findall(error, said)) == 2, said
+    require_alike(rows_of(tmp_path), one_process[:PROVEN], PROVEN)
+    assert errors_in(said, rank=1, server="child 0") == 2, said
+    assert errors_in(said, rank=0, server="child 0") == 0, said
 
 
 def test_3_one_server_for_both_ranks(one_process: Rows, tmp_path: Path) -> None:
-    with serving(tmp_path, "--capacity.tensor_parallel_size=2") as engine:
+    capacity = Capacity(kv_cache_gib=0.25, tensor_parallel_size=2)
+    settings = tmp_path / "settings.json"
+    settings.write_text(ServerSettings(ModelSettings(BASE), capacity).to_json())
+    with serving(tmp_path, [str(CHANGED_SERVER), f"--settings={settings}"]) as engine:
         status, said = two_ranks(tmp_path / "run", *STRATEGIES["fsdp2"], engine)
-    assert status == 0, said
-    require_alike(rows_of(tmp_path / "run"), one_process)
+    assert status == 2, said
+    require_alike(rows_of(tmp_path / "run"), one_process[:PROVEN], PROVEN)
+    assert errors_in(said, rank=0, server=r"127\.0\.0\.1:\d+:") == 2, said
+    assert errors_in(said, rank=1, server=r"127\.0\.0\.1:\d+:") == 2, said
 
 
 def test_4_adapters(tmp_path: Path) -> None:

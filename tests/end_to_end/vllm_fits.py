@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from lit_grpo.cli import main
 from lit_grpo.rollout.vllm_engine.servers import Child
 
 ROOT = Path(__file__).parents[2]
+BASE = ROOT / "checkpoints" / "tiny-base"
 CONFIGS = ("base.yaml", "grpo.yaml", "model/tiny.yaml")
 NUM_BATCHES, NUM_EPISODES = 3, 4 * 8
 SMALL = (
@@ -30,10 +31,11 @@ SMALL = (
     "--data.held_out={num_validation_tasks: 2, num_test_tasks: 2}",
     "--trainer.enable_progress_bar=false",
     "--trainer.val_check_interval=3",
-    f"--model.policy.checkpoint={ROOT / 'checkpoints' / 'tiny-base'}",
+    f"--model.policy.checkpoint={BASE}",
 )
 STILL = ("--model.optimizer.learning_rate=0", "--model.optimizer.matrix_learning_rate=0")
 VLLM = (f"--config={ROOT / 'configs' / 'engine' / 'vllm.yaml'}", "--engine.capacity.kv_cache_gib=0.25")
+CHANGED_SERVER = Path(__file__).with_name("changed_server.py")
 SABOTAGED_RANK = "SABOTAGED_RANK"
 Rows = list[dict[str, float]]
 
@@ -68,14 +70,11 @@ def two_ranks(folder: Path, *arguments: str, sabotaged_rank: int | None = None) 
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[str]:
-    """A server of the tiny base that scripts/serve_vllm.py starts: the setting of an engine that reaches it."""
+def serving(folder: Path, command: Sequence[str]) -> Iterator[str]:
+    """Run a server's program: the setting of an engine that reaches it by its address."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    model = f"--model.checkpoint={ROOT / 'checkpoints' / 'tiny-base'}"
-    script = str(ROOT / "scripts" / "serve_vllm.py")
-    command = [sys.executable, script, model, "--port=0", "--capacity.kv_cache_gib=0.25", *arguments]
     with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
+        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=log, env=environment)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
@@ -99,6 +98,5 @@ def require_alike(ours: Rows, theirs: Rows, num_batches: int = NUM_BATCHES) -> N
 
 if __name__ == "__main__":
     if os.environ.get("LOCAL_RANK", "0") == os.environ[SABOTAGED_RANK]:
-        program = [sys.executable, str(Path(__file__).with_name("changed_server.py"))]
-        engines.Child = partial(Child, command=program)  # pyright: ignore[reportAttributeAccessIssue]
+        engines.Child = partial(Child, command=[sys.executable, str(CHANGED_SERVER)])  # pyright: ignore[reportAttributeAccessIssue]
     sys.exit(main(sys.argv[1:]))

@@ -125,8 +125,6 @@ class VllmCore:
     def export(self, folder: Path) -> None:
         """Write the weights that its kernels use into files."""
         self._require_idle("export weights")
-        if self._capacity.tensor_parallel_size > 1:
-            raise CannotDo("weights that are split over processes cannot be read back tensor by tensor")
         self._engine.collective_rpc("export_policy", args=(str(folder),))
 
     def _load_adapter(self, folder: Path) -> None:
