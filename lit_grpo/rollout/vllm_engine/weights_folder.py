@@ -49,15 +49,12 @@ class Ranks:
         Raises:
             EngineFailure: another process failed; says which, and with what.
         """
-        failure: Exception | None = None
         try:
             yield
         except Exception as error:
-            failure = error
-        texts = self.texts_of_all("" if failure is None else f"{type(failure).__name__}: {failure}")
-        if failure is not None:
-            raise failure
-        for rank, text in enumerate(texts):
+            self.texts_of_all(f"{type(error).__name__}: {error}")
+            raise
+        for rank, text in enumerate(self.texts_of_all("")):
             if text:
                 raise EngineFailure(f"rank {rank} failed: {text}")
 
