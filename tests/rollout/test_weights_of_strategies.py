@@ -84,10 +84,12 @@ def on_one_rank(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     whole_weights()
     weights_folder.PART_BYTES = PART_BYTES
-    ranks = Ranks(rank == 0, texts_of_all)
-    parts_of_weights(rank, WeightsFolder(folder, None, ranks))
-    a_failure_of_one(rank, WeightsFolder(folder, None, ranks))
+    shared = WeightsFolder(folder, None, Ranks(rank == 0, texts_of_all))
+    parts_of_weights(rank, shared)
+    a_failure_of_one(rank, shared)
     writers(rank, folder)
+    # The folder of a rank goes with it.
+    dist.barrier()
     destroy_process_group()
 
 
