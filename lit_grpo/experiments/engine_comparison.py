@@ -5,9 +5,10 @@
     python scripts/compare_engines.py --smoke                  # the same path in a minute; the figures mean nothing
 
 Called by scripts/compare_engines.py. The arms are `no_kl` of the ablations, and the same with configs/engine/vllm.yaml:
-same start, tasks, seeds and settings. Two runs whose sums round otherwise part at some draw, and are two samples of
-training from then on; so what can be asked is whether the paired difference of FR@5 on the same test tasks is 0 within
-its interval over tasks and seeds. Arms that are done are not run again.
+same start, tasks, seeds and settings. Both draw with the same random numbers, so the runs are the same until rounding
+moves a draw; from then on they are two samples of training. What can be asked in any case is whether the paired
+difference of FR@5 on the same test tasks is 0 within its interval over tasks and seeds. Arms that are done are not run
+again.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class Verdict:
         """In points."""
         assert self.difference.value is not None
         value, low, high = (100 * number for number in (self.difference.value, *self._interval))
+        if low == high == 0:
+            return "FR@5 of vLLM minus transformers: 0, task by task"
         return (
             f"FR@5 of vLLM minus transformers: {value:+.1f} [{low:+.1f}, {high:+.1f}] points: "
             f"{'no difference' if self.is_equal else 'they DIFFER'}; one of {100 * self.detectable:.1f} would have "

@@ -101,6 +101,7 @@ def test_2_equal_scores(tmp_path: Path) -> None:
     verdict = report(tmp_path, [seed_run(tmp_path, of_vllm=8)], Console(quiet=True))
     assert verdict.difference == Estimate(0.0, 0.0, 0.0)
     assert verdict.is_equal
+    assert verdict.text == "FR@5 of vLLM minus transformers: 0, task by task"
     assert (tmp_path / "comparison.json").is_file()
 
 
