@@ -1,8 +1,8 @@
 """Small fits of the tiny base with the command line, for test_vllm.py and test_vllm_strategies.py: in this process, or
 on two ranks of the CPU.
 
-Also a program: `two_ranks` starts it as ``python vllm_fits.py fit ...``, and Lightning does so again for the second
-rank. With ``SABOTAGED_RANK`` that rank's servers are those of changed_server.py.
+Also a program: `two_ranks` starts it, and Lightning does so again for the second rank. The servers that the rank in the
+variable ``SABOTAGED_RANK`` starts are those of changed_server.py.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from lit_grpo.callbacks import engines
 from lit_grpo.cli import main
@@ -36,7 +38,7 @@ SMALL = (
 STILL = ("--model.optimizer.learning_rate=0", "--model.optimizer.matrix_learning_rate=0")
 VLLM = (f"--config={ROOT / 'configs' / 'engine' / 'vllm.yaml'}", "--engine.capacity.kv_cache_gib=0.25")
 CHANGED_SERVER = Path(__file__).with_name("changed_server.py")
-SABOTAGED_RANK = "SABOTAGED_RANK"
+SABOTAGED_RANK, NEXT = "SABOTAGED_RANK", "--next"
 Rows = list[dict[str, float]]
 
 
@@ -59,14 +61,30 @@ def fit(folder: Path, *arguments: str) -> Rows:
     return rows_of(folder)
 
 
-def two_ranks(folder: Path, *arguments: str, sabotaged_rank: int | None = None) -> tuple[int, str]:
-    """On two ranks: the status of the first, and what both said on stderr."""
+def two_ranks(fits: Mapping[Path, Sequence[str]], sabotaged_rank: int) -> str:
+    """A fit after the other, each with its folder and its arguments, on two ranks: what both said on stderr.
+
+    The status of each goes into the folder's ``status_RANK``.
+    """
     environment = os.environ | {"OMP_NUM_THREADS": "1", SABOTAGED_RANK: str(sabotaged_rank)}
     for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
         environment.pop(name, None)
-    command = [sys.executable, __file__, *command_of(folder, *arguments)]
+    command = [sys.executable, __file__]
+    for folder, arguments in fits.items():
+        command += [NEXT, str(folder), *command_of(folder, *arguments)]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    return finished.returncode, finished.stderr
+    assert finished.returncode == 0, finished.stderr[-8000:]
+    return finished.stderr
+
+
+def fit_each(arguments: Sequence[str], rank: str) -> None:
+    """What the program does: folders and commands between `NEXT`."""
+    starts = [number for number, argument in enumerate(arguments) if argument == NEXT]
+    for start, end in zip(starts, [*starts[1:], len(arguments)], strict=True):
+        folder, command = Path(arguments[start + 1]), arguments[start + 2 : end]
+        status = main(command)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"status_{rank}").write_text(str(status))
 
 
 @contextmanager
@@ -97,6 +115,10 @@ def require_alike(ours: Rows, theirs: Rows, num_batches: int = NUM_BATCHES) -> N
 
 
 if __name__ == "__main__":
-    if os.environ.get("LOCAL_RANK", "0") == os.environ[SABOTAGED_RANK]:
+    own_rank = os.environ.get("LOCAL_RANK", "0")
+    if own_rank == os.environ[SABOTAGED_RANK]:
         engines.Child = partial(Child, command=[sys.executable, str(CHANGED_SERVER)])  # pyright: ignore[reportAttributeAccessIssue]
-    sys.exit(main(sys.argv[1:]))
+    fit_each(sys.argv[1:], own_rank)
+    # A rank that leaves while another one's threads still wait for it can take that one down with it.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
