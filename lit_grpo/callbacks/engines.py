@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
-from lightning.pytorch.plugins import MixedPrecision
 from typing_extensions import override
 
 from lit_grpo.callbacks.policy_sync import ProvenSync, ranks_of
@@ -67,9 +67,8 @@ class TransformersSettings(EngineSettings):
         model = module.policy.model
         if module.device_mesh is not None:
             model = module.policy_settings.load().model.to(module.device)
-        precision = module.trainer.precision_plugin
-        is_mixed = isinstance(precision, MixedPrecision) and precision.precision == "bf16-mixed"
-        engine = TransformersEngine(model, conversation.stop_ids, dtype=torch.bfloat16 if is_mixed else None)
+        dtype = torch.bfloat16 if _matmuls_are_bfloat16(module) else None
+        engine = TransformersEngine(model, conversation.stop_ids, dtype=dtype)
 
         def sync(module: PolicyModule) -> None:
             engine.update_weights(full_weights(module.policy.model), module.policy_version)
@@ -108,7 +107,7 @@ class VllmSettings(EngineSettings):
     def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
         """Start the servers; EngineFailure if one does not come up."""
         policy = module.policy_settings
-        model = ModelSettings(policy.checkpoint, policy.dtype, _adapters(module))
+        model = ModelSettings(policy.checkpoint, served_dtype(module), _adapters(module))
         settings = ServerSettings(model, self.capacity, weights_folder=self.weights_folder)
         devices = _devices(module, self.capacity.tensor_parallel_size)
         places = [Child(settings, number, devices) for number in range(self.num_servers)]
@@ -146,9 +145,33 @@ def _served(
     weights_folder: Path,
     deadlines: Deadlines,
 ) -> BuiltEngine:
-    weights = WeightsFolder(weights_folder, _adapters(module), ranks_of(module))
-    engine = VllmEngine(places, conversation.stop_ids, weights, deadlines)
-    return BuiltEngine(engine, ProvenSync(engine), engine.close)
+    ranks, dtype = ranks_of(module), served_dtype(module)
+    weights = WeightsFolder(weights_folder, _adapters(module), ranks)
+    with ranks.together():
+        engine = VllmEngine(places, conversation.stop_ids, weights, deadlines)
+        _require_dtype(engine, dtype)
+    return BuiltEngine(engine, ProvenSync(engine, ranks, dtype), engine.close)
+
+
+def served_dtype(module: PolicyModule) -> Literal["float32", "bfloat16"]:
+    """Of an engine's weights: what the trainer's own matmuls run in."""
+    return "bfloat16" if _matmuls_are_bfloat16(module) else module.policy_settings.dtype
+
+
+def _matmuls_are_bfloat16(module: PolicyModule) -> bool:
+    """By the trainer's precision, whatever the dtype of the weights."""
+    return module.trainer.precision_plugin.precision in ("bf16-mixed", "bf16-true")
+
+
+def _require_dtype(engine: VllmEngine, dtype: str) -> None:
+    """ValueError, after closing the engine, if a server computes otherwise than the training."""
+    for name, served in zip(engine.names(), engine.dtypes, strict=True):
+        if served != dtype:
+            engine.close()
+            raise ValueError(
+                f"engine.addresses: expected servers in {dtype}, as this training's matmuls are, got {served} from "
+                f"{name}; start it with --model.dtype={dtype}, or change trainer.precision or model.policy.dtype"
+            )
 
 
 def _adapters(module: PolicyModule) -> Adapters | None:
@@ -157,12 +180,42 @@ def _adapters(module: PolicyModule) -> Adapters | None:
 
 
 def _devices(module: PolicyModule, tensor_parallel_size: int) -> str | None:
-    """The GPU of this rank, as CUDA_VISIBLE_DEVICES names it; None: whatever this process sees."""
-    if module.device.type != "cuda" or tensor_parallel_size > 1:
+    """What this rank's servers see."""
+    if module.device.type != "cuda":
         return None
-    index = module.device.index or 0
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return str(index) if visible is None else visible.split(",")[index]
+    trainer = module.trainer
+    num_ranks = trainer.world_size // trainer.num_nodes
+    return devices_of_rank(
+        module.device.index or 0, os.environ.get("CUDA_VISIBLE_DEVICES"), num_ranks, tensor_parallel_size
+    )
+
+
+def devices_of_rank(index: int, visible: str | None, num_ranks: int, tensor_parallel_size: int) -> str | None:
+    """The GPUs that a rank's servers may see, as CUDA_VISIBLE_DEVICES has them.
+
+    The rank's own one; a rank that is alone on its machine has all that it sees. (docs/scaling.md says why.)
+
+    Args:
+        index: of the rank's GPU among those that its process sees.
+        visible: CUDA_VISIBLE_DEVICES of its process, numbers or names; None: it is not set.
+        num_ranks: of the training, on this machine.
+        tensor_parallel_size: of each server.
+
+    Returns:
+        None: those that the process sees.
+
+    Raises:
+        ValueError: servers of several ranks would share GPUs.
+    """
+    if tensor_parallel_size > 1:
+        if num_ranks > 1:
+            raise ValueError(
+                f"engine.capacity.tensor_parallel_size: expected 1 with {num_ranks} ranks on a machine, got "
+                f"{tensor_parallel_size}; each rank's servers run on its own GPU: start servers on GPUs of their own "
+                "(scripts/serve_vllm.py) and use VllmServerSettings"
+            )
+        return None
+    return str(index) if visible is None else visible.split(",")[index].strip()
 
 
 def _address(text: str) -> Address:

@@ -6,7 +6,8 @@ The proof costs one pass of a few hundred tokens on either side.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 import torch
@@ -18,70 +19,82 @@ from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import Continuation, PromptGroup, pack
 from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
-from lit_grpo.rollout.vllm_engine.proof import differ, differing_tensors, is_equal, largest_difference, probes
+from lit_grpo.rollout.vllm_engine.proof import (
+    WeightsDiffer,
+    differ,
+    differing_tensors,
+    is_equal,
+    largest_difference,
+    probes,
+)
 from lit_grpo.rollout.vllm_engine.weights_folder import Ranks
 from lit_grpo.rollout.weights import full_weights
 
-MostOfRanks = Callable[[float], float]
-"""The largest of one number per rank; every rank must call it."""
+TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""By their names in settings."""
 
 
 class ProvenSync:
     """Sends weights and proves that they arrived."""
 
-    def __init__(self, engine: VllmEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: VllmEngine, ranks: Ranks, dtype: str) -> None:
+        """For an engine whose servers hold weights of ``dtype``, on one of ``ranks``."""
+        self._engine, self._ranks, self._dtype = engine, ranks, dtype
         self._is_first = True
 
     def __call__(self, module: PolicyModule) -> None:
         """Every rank must call it; WeightsDiffer on every rank if a server's weights are not the policy's."""
-        started = perf_counter()
-        self._engine.update_weights(full_weights(module.policy.model), module.policy_version)
+        started, version = perf_counter(), module.policy_version
+        with self._ranks.together():
+            self._engine.update_weights(_as_served(module.policy, self._dtype), version)
         sent = perf_counter()
-        dtype = module.policy_settings.dtype
-        difference = prove(self._engine, module.policy, dtype, module.policy_version, _most_of_ranks(module))
+        difference = prove(self._engine, module.policy, self._dtype, version, self._ranks)
         if self._is_first:
             self._is_first = False
             rank_zero_info(
-                f"vLLM has version {module.policy_version} of the weights ({sent - started:.2f} s, proof "
-                f"{perf_counter() - sent:.2f} s): largest difference of a log-prob {difference:.2g} in {dtype}."
+                f"vLLM has version {version} of the weights ({sent - started:.2f} s, proof "
+                f"{perf_counter() - sent:.2f} s): largest difference of a log-prob {difference:.2g} in {self._dtype}."
             )
 
 
 def prove(
-    engine: VllmEngine,
-    policy: CausalPolicy,
-    dtype: str,
-    policy_version: int,
-    most_of_ranks: MostOfRanks = float,
+    engine: VllmEngine, policy: CausalPolicy, dtype: str, policy_version: int, ranks: Ranks | None = None
 ) -> float:
     """Score probes on both sides.
 
     Args:
         engine: after ``update_weights``.
         policy: whose weights it was given. Of a sharded one, every rank must call this.
-        dtype: of its weights.
+        dtype: of the servers' weights: that says how much rounding explains.
         policy_version: which probes.
-        most_of_ranks: over the ranks that call this.
+        ranks: that call this; None: this process alone.
 
     Returns:
         The largest difference of a log-prob, over all servers of all ranks.
 
     Raises:
-        WeightsDiffer: it is beyond the threshold; names the tensors.
-        EngineFailure: the policy's own log-probs are not finite.
+        WeightsDiffer: it is beyond the threshold, on this rank or on another; names the tensors.
+        EngineFailure: the policy's own log-probs are not finite, or a server did not score.
     """
+    ranks = ranks or Ranks()
     sequences = probes(engine.vocabulary, policy_version, engine.max_context_tokens)
     ours = score(policy, sequences)
-    if not all(math.isfinite(value) for row in ours for value in row):
-        raise EngineFailure(f"the policy's log-probs at version {policy_version} are not finite: training has diverged")
-    differences = [largest_difference(ours, theirs) for theirs in engine.score(sequences)]
+    with ranks.together():
+        if not all(math.isfinite(value) for row in ours for value in row):
+            raise EngineFailure(
+                f"the policy's log-probs at version {policy_version} are not finite: training has diverged"
+            )
+        differences = [largest_difference(ours, theirs) for theirs in engine.score(sequences)]
     worst = max(range(len(differences)), key=differences.__getitem__)
-    difference = most_of_ranks(differences[worst])
-    if not is_equal(difference, dtype):
-        names = _differing(engine, worst, policy)
-        raise differ(engine.names()[worst], difference, dtype, policy_version, names)
-    return difference
+    of_ranks = [float(text) for text in ranks.texts_of_all(repr(differences[worst]))]
+    if all(is_equal(difference, dtype) for difference in of_ranks):
+        return max(of_ranks)
+    names = _differing(engine, worst, policy)
+    found = differ(engine.names()[worst], differences[worst], dtype, policy_version, names)
+    texts = ranks.texts_of_all("" if is_equal(differences[worst], dtype) else str(found))
+    if len(texts) == 1:
+        raise found
+    raise WeightsDiffer("; ".join(f"rank {rank}: {text}" for rank, text in enumerate(texts) if text))
 
 
 @torch.no_grad()
@@ -108,16 +121,32 @@ def ranks_of(module: PolicyModule) -> Ranks:
     trainer = module.trainer
     if trainer.world_size == 1:
         return Ranks()
-    return Ranks(trainer.local_rank == 0, trainer.strategy.broadcast, trainer.strategy.barrier)
+
+    def texts_of_all(text: str) -> Sequence[str]:
+        texts: list[str] = [""] * trainer.world_size
+        torch.distributed.all_gather_object(texts, text)
+        return texts
+
+    return Ranks(trainer.local_rank == 0, texts_of_all)
+
+
+def _as_served(policy: CausalPolicy, dtype: str) -> Iterator[tuple[str, Tensor]]:
+    """What is trained, in the dtype that it is served in: half the bytes where the policy's own is wider."""
+    for name, tensor in full_weights(policy.model):
+        yield name, tensor.to(TORCH_DTYPES[dtype])
+        # Or it would still be there while the next one is gathered.
+        del tensor
 
 
 def _differing(engine: VllmEngine, server: int, policy: CausalPolicy) -> list[str]:
-    """Names of tensors, or why there are none."""
+    """Names of tensors, or why there are none. Gathers sharded weights, so every rank must call it."""
+    weights = _weights_below_adapters(policy)
     try:
-        exported = engine.export()[server]
+        names = differing_tensors(engine.export()[server], weights)
     except EngineFailure as error:
         return [f"unknown ({error})"]
-    names = differing_tensors(exported, _weights_below_adapters(policy))
+    finally:
+        deque(weights, maxlen=0)
     return names if names or policy.lora is None else ["the adapters, the weights below them being equal"]
 
 
@@ -126,16 +155,3 @@ def _weights_below_adapters(policy: CausalPolicy) -> Iterator[tuple[str, Tensor]
     for name, tensor in full_weights(policy.model, trainable_only=False):
         if ".lora_" not in name:
             yield name.removeprefix("base_model.model.").replace(".base_layer.", "."), tensor
-
-
-def _most_of_ranks(module: PolicyModule) -> MostOfRanks:
-    if module.trainer.world_size == 1:
-        return float
-
-    def most(value: float) -> float:
-        # The maximum over ranks would drop what is not a number.
-        number = torch.tensor(value if math.isfinite(value) else math.inf, device=module.device)
-        torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
-        return number.item()
-
-    return most

@@ -35,3 +35,5 @@ def full_weights(module: nn.Module, trainable_only: bool = True) -> Iterator[tup
                 tensor = parameter.detach()
                 whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
             yield name, whole
+            # Or it would still be there while the next one is gathered.
+            del whole

@@ -1,7 +1,7 @@
 """GRPO on the command line with vLLM in place of the transformers engine, and nothing else changed.
 
-1. At learning rate 0 the rewards of each step are those of the transformers engine; sampler and trainer agree on every
-   token's log-prob to 1e-4; the servers are gone afterwards.
+1. At learning rate 0 the rewards of each step, with turns shared out between two servers, are those of the transformers
+   engine; sampler and trainer agree on every token's log-prob to 1e-4; the servers are gone afterwards.
 2. So it is with a server that runs already, reached by its address.
 3. The canary finds nothing in ten steps with that server.
 
@@ -10,86 +10,27 @@ Needs vLLM (`bash scripts/setup.sh --vllm`).
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from vllm_fits import BASE, CONFIGS, ROOT, SMALL, STILL, VLLM, Rows, fit, require_alike, serving
 
-from lit_grpo.cli import main
 from lit_grpo.experiments import canary
-
-ROOT = Path(__file__).parents[2]
-CONFIGS = ("base.yaml", "grpo.yaml", "model/tiny.yaml")
-NUM_BATCHES, NUM_EPISODES = 3, 4 * 8
-SMALL = (
-    "--data.num_tasks=4",
-    f"--data.batches_per_epoch={NUM_BATCHES}",
-    "--data.held_out={num_validation_tasks: 2, num_test_tasks: 2}",
-    "--trainer.enable_progress_bar=false",
-    "--trainer.val_check_interval=3",
-    f"--model.policy.checkpoint={ROOT / 'checkpoints' / 'tiny-base'}",
-)
-STILL = ("--model.optimizer.learning_rate=0", "--model.optimizer.matrix_learning_rate=0")
-
-
-def fit(folder: Path, *arguments: str) -> list[dict[str, float]]:
-    """Rows of ``metrics.csv`` with a rollout."""
-    configs = [argument for name in CONFIGS for argument in ("--config", str(ROOT / "configs" / name))]
-    assert main(["fit", *configs, *SMALL, f"--trainer.default_root_dir={folder}", *arguments]) == 0
-    with (folder / "metrics.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["rollout/reward"]]
-    return [{name: float(value) for name, value in row.items() if value} for row in rows]
-
-
-def require_alike(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> None:
-    """The same rewards, but for a draw that rounding decides: one episode in hundreds of thousands of tokens."""
-    assert len(ours) == len(theirs) == NUM_BATCHES
-    pairs = [(one["rollout/reward"], other["rollout/reward"]) for one, other in zip(ours, theirs, strict=True)]
-    differences = [abs(one - other) for one, other in pairs]
-    assert sum(difference > 1e-7 for difference in differences) <= 1
-    assert max(differences) <= 1 / NUM_EPISODES
-    assert max(row["train/mismatch_mean"] for row in ours) < 1e-4
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     rows = fit(tmp_path_factory.mktemp("transformers"), *STILL)
     assert len({row["rollout/reward"] for row in rows}) > 1
     return rows
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one that scripts/serve_vllm.py started."""
-    tmp_path = tmp_path_factory.mktemp("server")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    model = f"--model.checkpoint={ROOT / 'checkpoints' / 'tiny-base'}"
-    script = str(ROOT / "scripts" / "serve_vllm.py")
-    command = [sys.executable, script, model, "--port=0", "--capacity.kv_cache_gib=0.25"]
-    with (tmp_path / "log.txt").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, (tmp_path / "log.txt").read_text()
-    yield f"127.0.0.1:{json.loads(line)['port']}"
-    process.kill()
-    process.wait()
-
-
-def test_1_whole_weights(
-    reference: list[dict[str, float]],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    config = str(ROOT / "configs" / "engine" / "vllm.yaml")
-    rows = fit(tmp_path / "run", *STILL, "--config", config, "--engine.capacity.kv_cache_gib=0.25")
+def test_1_two_children(reference: Rows, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = fit(tmp_path / "run", *STILL, *VLLM, "--engine.num_servers=2")
     require_alike(rows, reference)
     said = re.findall(r"vLLM has version 0 of the weights .*: largest difference of a log-prob (\S+) in", caplog.text)
     assert len(said) == 1
@@ -97,15 +38,21 @@ def test_1_whole_weights(
     assert servers_of_this_process() == []
 
 
-def test_2_a_server_by_its_address(reference: list[dict[str, float]], server: str, tmp_path: Path) -> None:
-    engine = f"{{class_path: VllmServerSettings, init_args: {{addresses: ['{server}']}}}}"
-    rows = fit(tmp_path / "run", *STILL, f"--engine={engine}")
-    require_alike(rows, reference)
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The setting that reaches a server which scripts/serve_vllm.py started."""
+    program = str(ROOT / "scripts" / "serve_vllm.py")
+    command = [program, f"--model.checkpoint={BASE}", "--port=0", "--capacity.kv_cache_gib=0.25"]
+    with serving(tmp_path_factory.mktemp("server"), command) as setting:
+        yield setting
 
 
-def test_3_the_canary(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_2_a_server_by_its_address(reference: Rows, engine: str, tmp_path: Path) -> None:
+    require_alike(fit(tmp_path / "run", *STILL, engine), reference)
+
+
+def test_3_the_canary(engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configs = [argument for name in CONFIGS for argument in ("--config", str(ROOT / "configs" / name))]
-    engine = f"--engine={{class_path: VllmServerSettings, init_args: {{addresses: ['{server}']}}}}"
     small = [argument for argument in SMALL if not argument.startswith("--data.num_tasks")]
     assert canary.main([*configs, *small, "--data.num_tasks=2", engine, f"--folder={tmp_path}"]) == 0
     assert "no drift in 10 steps at learning rate 0" in capsys.readouterr().out

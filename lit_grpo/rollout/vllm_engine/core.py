@@ -57,6 +57,11 @@ class VllmCore:
         return self._engine.model_config.get_vocab_size()
 
     @property
+    def dtype(self) -> str:
+        """Of its weights."""
+        return self._model.dtype
+
+    @property
     def is_busy(self) -> bool:
         """Whether a step would do anything."""
         return bool(self._asked or self._ended)
@@ -120,8 +125,6 @@ class VllmCore:
     def export(self, folder: Path) -> None:
         """Write the weights that its kernels use into files."""
         self._require_idle("export weights")
-        if self._capacity.tensor_parallel_size > 1:
-            raise CannotDo("weights that are split over processes cannot be read back tensor by tensor")
         self._engine.collective_rpc("export_policy", args=(str(folder),))
 
     def _load_adapter(self, folder: Path) -> None:

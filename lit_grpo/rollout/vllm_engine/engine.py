@@ -76,6 +76,11 @@ class VllmEngine:
         """Token ids are below it."""
         return min(server.connection.ready.vocabulary for server in self._pool.servers)
 
+    @property
+    def dtypes(self) -> list[str]:
+        """Of each server's weights."""
+        return [server.connection.ready.dtype for server in self._servers]
+
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         """Send a request at once; ValueError if context and completion cannot fit."""
         context, completion = len(request.token_ids), sampling.max_completion_tokens

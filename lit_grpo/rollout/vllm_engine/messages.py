@@ -82,6 +82,8 @@ class Ready:
     vocabulary: int
     policy_version: int
     """-1: none was loaded yet."""
+    dtype: str
+    """Of its weights: ``float32`` or ``bfloat16``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,7 @@ def _completed(fields: Fields) -> Completed:
 
 def _ready(fields: Fields) -> Ready:
     numbers = (_whole_of(fields, key) for key in ("max_context_tokens", "vocabulary", "policy_version"))
-    return Ready(*numbers)
+    return Ready(*numbers, dtype=text_of(fields, "dtype"))
 
 
 _READERS: dict[str, Callable[[Fields], Message]] = {

@@ -12,8 +12,9 @@ import fcntl
 import logging
 import os
 import shutil
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 PREFIX = "lit_grpo_weights_"
 OWNER = "owner.lock"
@@ -21,22 +22,33 @@ OWNER = "owner.lock"
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class OwnedFolder:
-    """A new folder that is this process's until it ends, or until ``remove``."""
+    """A folder that is this process's until it ends, or until ``remove``."""
 
-    def __init__(self, base: Path) -> None:
-        """Make it below ``base``."""
-        lock = None
-        while lock is None:
-            self.path = Path(mkdtemp(prefix=PREFIX, dir=base))
-            # Until it is locked, another process may take it for left behind, and remove it.
-            lock = _locked(self.path / OWNER, os.O_RDWR | os.O_CREAT)
-        self._lock = lock
+    path: Path
+    lock: int
+    """A descriptor."""
+
+    @classmethod
+    def make(cls, path: Path) -> OwnedFolder | None:
+        """A new one; None if another process has made it, perhaps on another machine that sees the same files."""
+        while True:
+            try:
+                path.mkdir(mode=0o700)
+            except FileExistsError:
+                return None
+            lock = _locked(path / OWNER, os.O_RDWR | os.O_CREAT)
+            if lock is not None:
+                return cls(path, lock)
+            # Until it was locked, another process could take it for left behind, and is removing it.
+            while path.exists():
+                time.sleep(0.01)
 
     def remove(self) -> None:
         """It and all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
+        os.close(self.lock)
 
 
 def remove_orphans(base: Path) -> list[Path]:

@@ -71,7 +71,8 @@ def differing_tensors(exported: Path, weights: Iterable[tuple[str, Tensor]]) -> 
     """Names of the policy's tensors that a server's kernels use other values of, or none.
 
     Args:
-        exported: folder of a server's weights, one file each, with a head of its own even where it is tied.
+        exported: folder of a server's weights, one file each (of each of its processes, where they are split), with a
+            head of its own even where it is tied.
         weights: of the policy; a tied one may come once, under the embeddings' name.
     """
     theirs = _exported_files(exported)
@@ -90,15 +91,42 @@ def differing_tensors(exported: Path, weights: Iterable[tuple[str, Tensor]]) -> 
     return names
 
 
-def _exported_files(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
+def _exported_files(folder: Path) -> dict[str, list[Path]]:
+    """Of each tensor, in the order of the processes that have a part of it."""
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
-            files |= dict.fromkeys(file.keys(), path)
+            for name in file.keys():  # noqa: SIM118  no mapping
+                files.setdefault(name, []).append(path)
     return files
 
 
-def _equal(path: Path, name: str, ours: Tensor) -> bool:
-    with safe_open(path, framework="pt") as file:
-        theirs: Tensor = file.get_tensor(name)
-    return theirs.shape == ours.shape and bool(torch.equal(theirs, ours.detach().cpu().to(theirs.dtype)))
+def _equal(paths: Sequence[Path], name: str, ours: Tensor) -> bool:
+    parts: list[Tensor] = []
+    for path in paths:
+        with safe_open(path, framework="pt") as file:
+            parts.append(file.get_tensor(name))
+    ours = ours.detach().cpu().to(parts[0].dtype)
+    if any(part.dim() != ours.dim() for part in parts):
+        return False
+    if all(part.shape == ours.shape for part in parts):
+        return all(torch.equal(part, ours) for part in parts)
+    repeats = _repeats(parts, ours.shape)
+    return all(torch.equal(_joined(parts[first::repeats], ours.shape), ours) for first in range(repeats))
+
+
+def _repeats(parts: Sequence[Tensor], shape: torch.Size) -> int:
+    """How many processes have the same part: keys and values of fewer heads than processes come several times."""
+    by_outputs = parts[0].shape[1:] == shape[1:]
+    return max(len(parts) * parts[0].shape[0] // shape[0], 1) if by_outputs else 1
+
+
+def _joined(parts: Sequence[Tensor], shape: torch.Size) -> Tensor:
+    """A tensor whose outputs, or else inputs, are split over processes: parts [outputs, inputs] or [outputs].
+
+    The last rows of a vocabulary may be padding.
+    """
+    first = parts[0]
+    if first.shape[1:] == shape[1:]:
+        return torch.cat(list(parts))[: shape[0]]
+    return torch.cat(list(parts), dim=1) if first.shape[0] == shape[0] else first

@@ -90,7 +90,8 @@ class Server:
     def _do(self, client: Client, message: Message) -> Message | None:
         match message:
             case Hello():
-                return Ready(self._core.max_context_tokens, self._core.vocabulary, self._core.policy_version)
+                core = self._core
+                return Ready(core.max_context_tokens, core.vocabulary, core.policy_version, core.dtype)
             case Generate():
                 key = f"{client.number}/{message.key}"
                 if key in self._owners:

@@ -33,6 +33,12 @@ SERVER_COMMAND = (sys.executable, "-P", "-m", "lit_grpo.rollout.vllm_engine.serv
 LOG_LINES = 12
 """Of a server's last words, in an error."""
 
+OF_RANKS = frozenset(
+    f"{prefix}{name}" for prefix in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_") for name in ("RANK", "WORLD_SIZE")
+) | {"ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"}
+"""What launchers say of a process in its environment, beside ``TORCHELASTIC_...``: with these torch would look for the
+training's store where the server has one of its own, and wait for ever."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -175,7 +181,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=_without_ranks() | variables,
+                env=environment_without_ranks() | variables,
                 # Ctrl-C is for the training, which finishes its batch: it needs its server for that.
                 process_group=0,
             )
@@ -197,10 +203,9 @@ class Child:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:])
 
 
-def _without_ranks() -> dict[str, str]:
+def environment_without_ranks() -> dict[str, str]:
     """The environment without what a launcher says of this process: the server is a world of its own."""
-    of_ranks = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"}
-    return {name: value for name, value in os.environ.items() if name not in of_ranks}
+    return {name: value for name, value in os.environ.items() if name not in OF_RANKS and "TORCHELASTIC" not in name}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

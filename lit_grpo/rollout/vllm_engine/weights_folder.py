@@ -1,15 +1,18 @@
 """A policy's weights as safetensors files in shared memory, for servers of the same machine. Written by engine.py.
 
-Whole weights go into parts of limited size, as they come: of a sharded policy one part at a time is gathered. Adapters
-go into one file beside a config, as peft writes it. A version stays until the next one is written, for a server that
-has to be started anew.
+Whole weights go into parts of limited size, as they come: of a sharded policy a part at most is gathered at a time.
+Adapters go into one file beside a config, as peft writes it. A version stays until the next one is written, for a
+server that has to be started anew.
 """
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import weakref
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -17,26 +20,44 @@ from tempfile import mkdtemp
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lit_grpo.rollout.vllm_engine.owned_folder import OwnedFolder, remove_orphans
+from lit_grpo.rollout.vllm_engine.connection import EngineFailure
+from lit_grpo.rollout.vllm_engine.owned_folder import OWNER, PREFIX, OwnedFolder, remove_orphans
 from lit_grpo.rollout.vllm_engine.settings import Adapters
 
 PART_BYTES = 1 << 28
 
 
-def _no_others() -> None:
-    """There is nobody to wait for."""
+def _no_others(text: str) -> Sequence[str]:
+    """There is nobody else to be heard."""
+    return (text,)
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Who of several processes writes, where all of them gather the weights together."""
+    """Who of several processes writes, and what they tell each other, where all of them gather the weights together."""
 
     writes: bool = True
     """This process does: one of each machine."""
-    share: Callable[[str], str] = str
-    """The folder of the process that writes, told to all."""
-    wait_for_all: Callable[[], object] = _no_others
-    """Until every process is here."""
+    texts_of_all: Callable[[str], Sequence[str]] = _no_others
+    """A text of each process, in their order, told to all. Every process must call it."""
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What fails on one process fails on all: one that stopped alone would leave the others waiting for it.
+
+        Every process must enter it.
+
+        Raises:
+            EngineFailure: another process failed; says which, and with what.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.texts_of_all(f"{type(error).__name__}: {error}")
+            raise
+        for rank, text in enumerate(self.texts_of_all("")):
+            if text:
+                raise EngineFailure(f"rank {rank} failed: {text}")
 
 
 class WeightsFolder:
@@ -45,18 +66,21 @@ class WeightsFolder:
     def __init__(self, base: Path, adapters: Adapters | None, ranks: Ranks) -> None:
         """Make a folder of its own below ``base``; it is removed at the end of the process at the latest.
 
-        Or, of a process that is killed, at the start of the next one.
+        Or, of a process that is killed, at the start of the next one. It has the same name for all processes. Where
+        machines share ``base``, whoever makes it first writes for all.
         """
-        if not base.is_dir():
-            raise ValueError(f"engine.weights_folder: expected a folder, got {base}, which is none")
         self._adapters, self._ranks = adapters, ranks
-        made = ""
-        if ranks.writes:
-            remove_orphans(base)
-            owned = OwnedFolder(base)
+        self._root = base / ranks.texts_of_all(f"{PREFIX}{secrets.token_hex(8)}")[0]
+        owned = None
+        with ranks.together():
+            if not base.is_dir():
+                raise ValueError(f"engine.weights_folder: expected a folder, got {base}, which is none")
+            if ranks.writes:
+                remove_orphans(base)
+                owned = OwnedFolder.make(self._root)
+        self._writes = owned is not None
+        if owned is not None:
             self._finalizer = weakref.finalize(self, owned.remove)
-            made = str(owned.path)
-        self._root = Path(ranks.share(made))
         self._num_written = 0
 
     def write(self, weights: Iterable[tuple[str, Tensor]]) -> Path:
@@ -64,26 +88,35 @@ class WeightsFolder:
 
         Raises:
             ValueError: no room.
+            EngineFailure: another process could not write.
         """
-        for old in self._root.iterdir():
-            if self._ranks.writes and old.is_dir():
-                shutil.rmtree(old)
         self._num_written += 1
         folder = self._root / f"version_{self._num_written:06d}"
-        if self._ranks.writes:
-            folder.mkdir()
+        weights = iter(weights)
+        with self._ranks.together():
+            try:
+                if self._writes:
+                    self._write(folder, weights)
+            finally:
+                # A process that does not write, or failed to, takes its part in gathering the rest.
+                deque(weights, maxlen=0)
+        return folder
+
+    def _write(self, folder: Path, weights: Iterator[tuple[str, Tensor]]) -> None:
+        for old in self._root.iterdir():
+            if old.name != OWNER:
+                shutil.rmtree(old)
+        folder.mkdir()
         part: dict[str, Tensor] = {}
         number = 0
         for name, tensor in weights:
-            if self._ranks.writes:
-                part[_plain_name(name)] = tensor
-                if self._adapters is None and _num_bytes(part) >= PART_BYTES:
-                    self._save(folder / f"{number:05d}.safetensors", part)
-                    part, number = {}, number + 1
-        if self._ranks.writes:
-            self._save_last(folder, part, number)
-        self._ranks.wait_for_all()
-        return folder
+            part[_plain_name(name)] = tensor.detach().cpu()
+            # Or it would still be there while the next one is gathered.
+            del tensor
+            if self._adapters is None and _num_bytes(part) >= PART_BYTES:
+                self._save(folder / f"{number:05d}.safetensors", part)
+                part, number = {}, number + 1
+        self._save_last(folder, part, number)
 
     def for_export(self) -> Path:
         """A new empty folder of this process."""
@@ -103,7 +136,7 @@ class WeightsFolder:
                 f"engine.weights_folder: expected room for {needed:,} bytes more in {self._root.parent}, got {free:,}; "
                 "give shared memory more room, or name a folder on a disk"
             )
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in part.items()}, path)
+        save_file({name: tensor.contiguous() for name, tensor in part.items()}, path)
 
 
 def _plain_name(name: str) -> str:

@@ -43,10 +43,11 @@ class PolicyWorker(_Base):
         """Write the weights in use, under their names in the policy, as files of one tensor each.
 
         Linear layers are asked through their kernels: a packed copy that was not renewed shows, which looking at the
-        parameter would not.
+        parameter would not. Each of several processes writes its part of a tensor; the files' order is theirs.
         """
         for number, (name, tensor) in enumerate(_weights_in_use(self.model_runner.get_model())):
-            save_file({name: tensor.contiguous().cpu()}, Path(folder) / f"{number:05d}.safetensors")
+            path = Path(folder) / f"{number:05d}_{self.rank:03d}.safetensors"
+            save_file({name: tensor.contiguous().cpu()}, path)
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
@@ -70,14 +71,17 @@ def _pack_heads(model: Any) -> None:
 
 
 def _weights_in_use(model: Any) -> Iterator[tuple[str, Tensor]]:
-    from vllm.model_executor.layers.linear import LinearBase
+    from vllm.model_executor.layers.linear import LinearBase, RowParallelLinear
     from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead, VocabParallelEmbedding
 
     for name, module in model.named_modules():
         # With adapters, vLLM puts a layer of its own around each of the model's.
         name = name.replace(".base_layer", "")
         if isinstance(module, LinearBase):
-            yield from _parts(f"{name}.weight", _asked(module, module.input_size), module)
+            # Of several processes each has some of the inputs of such a layer, and of others some of the outputs.
+            is_by_inputs = isinstance(module, RowParallelLinear)
+            num_inputs = module.input_size_per_partition if is_by_inputs else module.input_size
+            yield from _parts(f"{name}.weight", _asked(module, num_inputs), module)
             if isinstance(module.bias, Tensor):
                 yield from _parts(f"{name}.bias", module.bias.detach(), module)
         elif isinstance(module, ParallelLMHead):

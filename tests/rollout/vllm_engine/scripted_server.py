@@ -41,7 +41,7 @@ def tokens_of(seed: int, most: int) -> tuple[tuple[int, ...], FinishReason]:
 class ScriptedCore:
     """Stands in for VllmCore."""
 
-    max_context_tokens, vocabulary = CONTEXT, VOCABULARY
+    max_context_tokens, vocabulary, dtype = CONTEXT, VOCABULARY, "float32"
 
     def __init__(self, fault: str, journal: Path) -> None:
         self._fault, self._journal = fault, journal

@@ -62,7 +62,7 @@ MESSAGES: list[Message] = [
     Export("/y"),
     Cancel(),
     Challenge("cd"),
-    Ready(64, 50, -1),
+    Ready(64, 50, -1, "float32"),
     Completed(3, (4,), (-0.12345678901234567,), FinishReason.STOP, 12, 1),
     Scored(((-1.5,), ())),
     Loaded(2, 0.25),
@@ -127,7 +127,7 @@ def test_3_a_token_is_needed(child: Child) -> None:
             assert isinstance(decode(stranger.makefile("rb").readline()), Challenge)
             stranger.sendall(said)
             assert stranger.recv(100) == b""
-    assert Connection("127.0.0.1", connection.port, child.token, 5).ready == Ready(64, 50, -1)
+    assert Connection("127.0.0.1", connection.port, child.token, 5).ready == Ready(64, 50, -1, "float32")
 
 
 def test_4_loopback_only_without_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
