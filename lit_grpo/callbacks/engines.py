@@ -10,12 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from lightning.pytorch.plugins import MixedPrecision
 from typing_extensions import override
 
 from lit_grpo.callbacks.policy_sync import ProvenSync, ranks_of
+from lit_grpo.callbacks.published_weights import Published
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rollout.engine import RolloutEngine
@@ -45,10 +47,15 @@ class BuiltEngine:
     """Give it the policy's present weights. Gathers sharded ones, so every rank must call it."""
     close: Callable[[], None]
     """End what it started."""
+    publish: Callable[[PolicyModule], Published] | None = None
+    """The collective half of a sync, the other half being for later; None: by a copy of the weights in memory."""
 
 
 class EngineSettings(ABC):
     """What makes an engine."""
+
+    shared_by_ranks: ClassVar[bool] = False
+    """Whether all ranks sample with the same engine, which has one version of the weights at a time."""
 
     @abstractmethod
     def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
@@ -124,6 +131,8 @@ class VllmServerSettings(EngineSettings):
         weights_folder: Where new weights are handed over: a folder that the servers see under the same name.
     """
 
+    shared_by_ranks: ClassVar[bool] = True
+
     def __init__(
         self, addresses: Sequence[str], deadlines: Deadlines | None = None, weights_folder: Path = SHARED_MEMORY
     ) -> None:
@@ -148,7 +157,8 @@ def _served(
 ) -> BuiltEngine:
     weights = WeightsFolder(weights_folder, _adapters(module), ranks_of(module))
     engine = VllmEngine(places, conversation.stop_ids, weights, deadlines)
-    return BuiltEngine(engine, ProvenSync(engine), engine.close)
+    sync = ProvenSync(engine)
+    return BuiltEngine(engine, sync, engine.close, sync.publish)
 
 
 def _adapters(module: PolicyModule) -> Adapters | None:

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from time import perf_counter
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 
+from lit_grpo.callbacks.published_weights import Published
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import Continuation, PromptGroup, pack
 from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
 from lit_grpo.rollout.vllm_engine.proof import differ, differing_tensors, is_equal, largest_difference, probes
-from lit_grpo.rollout.vllm_engine.weights_folder import Ranks
+from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, written_weights
 from lit_grpo.rollout.weights import full_weights
 
 MostOfRanks = Callable[[float], float]
@@ -47,6 +49,22 @@ class ProvenSync:
                 f"{perf_counter() - sent:.2f} s): largest difference of a log-prob {difference:.2g} in {dtype}."
             )
 
+    def publish(self, module: PolicyModule) -> Published:
+        """Write the weights and score the probes now, for a proof without the policy later. Every rank must call it."""
+        engine, version, dtype = self._engine, module.policy_version, module.policy_settings.dtype
+        folder = engine.publish(full_weights(module.policy.model))
+        sequences, ours = _scored_probes(engine, module.policy, version)
+        has_adapters = module.policy.lora is not None
+
+        def adopt() -> None:
+            engine.load(folder, version)
+            server, difference = _worst(ours, engine.score(sequences))
+            if not is_equal(difference, dtype):
+                names = _differing_from_written(engine, server, folder, has_adapters)
+                raise differ(engine.names()[server], difference, dtype, version, names)
+
+        return Published(version, adopt, lambda: engine.drop(folder))
+
 
 def prove(
     engine: VllmEngine,
@@ -71,13 +89,9 @@ def prove(
         WeightsDiffer: it is beyond the threshold; names the tensors.
         EngineFailure: the policy's own log-probs are not finite.
     """
-    sequences = probes(engine.vocabulary, policy_version, engine.max_context_tokens)
-    ours = score(policy, sequences)
-    if not all(math.isfinite(value) for row in ours for value in row):
-        raise EngineFailure(f"the policy's log-probs at version {policy_version} are not finite: training has diverged")
-    differences = [largest_difference(ours, theirs) for theirs in engine.score(sequences)]
-    worst = max(range(len(differences)), key=differences.__getitem__)
-    difference = most_of_ranks(differences[worst])
+    sequences, ours = _scored_probes(engine, policy, policy_version)
+    worst, own_difference = _worst(ours, engine.score(sequences))
+    difference = most_of_ranks(own_difference)
     if not is_equal(difference, dtype):
         names = _differing(engine, worst, policy)
         raise differ(engine.names()[worst], difference, dtype, policy_version, names)
@@ -109,6 +123,35 @@ def ranks_of(module: PolicyModule) -> Ranks:
     if trainer.world_size == 1:
         return Ranks()
     return Ranks(trainer.local_rank == 0, trainer.strategy.broadcast, trainer.strategy.barrier)
+
+
+def _scored_probes(
+    engine: VllmEngine, policy: CausalPolicy, policy_version: int
+) -> tuple[list[tuple[int, ...]], list[list[float]]]:
+    """The probes of a version, and the policy's log-probs; EngineFailure if these are not finite."""
+    sequences = probes(engine.vocabulary, policy_version, engine.max_context_tokens)
+    ours = score(policy, sequences)
+    if not all(math.isfinite(value) for row in ours for value in row):
+        raise EngineFailure(f"the policy's log-probs at version {policy_version} are not finite: training has diverged")
+    return sequences, ours
+
+
+def _worst(ours: Sequence[Sequence[float]], of_servers: Sequence[Sequence[Sequence[float]]]) -> tuple[int, float]:
+    """The server whose log-probs differ most, and by how much."""
+    differences = [largest_difference(ours, theirs) for theirs in of_servers]
+    worst = max(range(len(differences)), key=differences.__getitem__)
+    return worst, differences[worst]
+
+
+def _differing_from_written(engine: VllmEngine, server: int, folder: Path, has_adapters: bool) -> list[str]:
+    """Names of tensors, by what was written: the policy itself has moved on."""
+    if has_adapters:
+        return ["the adapters, or weights below them"]
+    try:
+        exported = engine.export()[server]
+    except EngineFailure as error:
+        return [f"unknown ({error})"]
+    return differing_tensors(exported, written_weights(folder))
 
 
 def _differing(engine: VllmEngine, server: int, policy: CausalPolicy) -> list[str]:

@@ -74,19 +74,19 @@ class CoinRewards(RolloutCallback):
         solver: SolverSettings | None = None,
         dynamic_sampling: DynamicSampling | None = None,
         is_flat: Callable[[Task], bool] = lambda task: False,
+        **settings: Any,
     ) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
-        super().__init__(
-            sampling, group_size=group_size, episode=EPISODE, solver=solver, dynamic_sampling=dynamic_sampling
-        )
+        settings |= {"solver": solver, "dynamic_sampling": dynamic_sampling}
+        super().__init__(sampling, group_size=group_size, episode=EPISODE, **settings)
         self.is_flat = is_flat
         self.mean_rewards: list[float] = []
         self.played: list[tuple[str, ...]] = []
         """Tasks of each call: those of a batch, then those of its refills."""
 
     @override
-    def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
-        groups = super().collect(tasks, module, step)
+    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
+        groups = super().collect(tasks, *arguments)
         paid = [
             replace(group, episodes=tuple(_paid(e, 0.5 if self.is_flat(group.task) else None) for e in group.episodes))
             for group in groups

@@ -143,8 +143,22 @@ class VllmEngine:
 
     def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
         """Write new weights and have every server load them; EngineFailure if one does not."""
+        self.load(self._weights.write(weights), policy_version)
+
+    def publish(self, weights: Iterable[tuple[str, Tensor]]) -> Path:
+        """Write weights for `load`, whatever the servers do meanwhile; they are kept until `drop`."""
+        folder = self._weights.write(weights)
+        self._weights.hold(folder)
+        return folder
+
+    def drop(self, folder: Path) -> None:
+        """What `publish` wrote there is not needed any more, by any rank."""
+        self._weights.drop(folder)
+
+    def load(self, folder: Path, policy_version: int) -> None:
+        """Have every server load weights that are written; EngineFailure if one does not."""
         assert not any(server.owed for server in self._servers), "release comes before new weights"
-        self._version_folder = self._weights.write(weights)
+        self._version_folder = folder
         self._policy_version = policy_version
         self.usage = Usage()
         for server in self._servers:

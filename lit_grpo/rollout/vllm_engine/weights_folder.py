@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -39,7 +40,7 @@ class Ranks:
 
 
 class WeightsFolder:
-    """One version of the weights at a time."""
+    """One version of the weights at a time, beside those that are held for later."""
 
     def __init__(self, base: Path, adapters: Adapters | None, ranks: Ranks) -> None:
         """Make a folder of its own below ``base``; it is removed at the end of the process at the latest."""
@@ -51,15 +52,16 @@ class WeightsFolder:
         if ranks.writes:
             self._finalizer = weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)
         self._num_written = 0
+        self._held: set[Path] = set()
 
     def write(self, weights: Iterable[tuple[str, Tensor]]) -> Path:
-        """Write a new version in place of the last one. Gathers sharded weights, so every process must call it.
+        """Write a new version in place of those not held. Gathers sharded weights, so every process must call it.
 
         Raises:
             ValueError: no room.
         """
         for old in self._root.iterdir():
-            if self._ranks.writes:
+            if self._ranks.writes and old not in self._held:
                 shutil.rmtree(old)
         self._num_written += 1
         folder = self._root / f"version_{self._num_written:06d}"
@@ -77,6 +79,14 @@ class WeightsFolder:
             self._save_last(folder, part, number)
         self._ranks.wait_for_all()
         return folder
+
+    def hold(self, folder: Path) -> None:
+        """Keep a version until it is dropped."""
+        self._held.add(folder)
+
+    def drop(self, folder: Path) -> None:
+        """The next version may take its place. Every process must have finished with it."""
+        self._held.discard(folder)
 
     def for_export(self) -> Path:
         """A new empty folder of this process."""
@@ -97,6 +107,14 @@ class WeightsFolder:
                 "give shared memory more room, or name a folder on a disk"
             )
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in part.items()}, path)
+
+
+def written_weights(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of a version, one at a time."""
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - it is no mapping
+                yield name, file.get_tensor(name)
 
 
 def _plain_name(name: str) -> str:
