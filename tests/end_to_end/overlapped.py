@@ -139,7 +139,7 @@ def threads_ahead() -> list[str]:
 
 def one_ahead(strategy: StrategyName, checkpoint: Path, folder: Path) -> None:
     """Four batches; the whole weights in ``weights.pt``."""
-    # One update: ranks split their own share of the tasks into several, which makes others of them than one device does.
+    # One update: ranks split their own shares of the tasks, so that several would hold other tasks than on one device.
     weights = fit(checkpoint, folder, Ahead(1), strategy=strategy, module={"updates_per_rollout": 1})
     if _rank() == 0:
         torch.save(weights, folder / "weights.pt")

@@ -3,6 +3,9 @@
 1. At learning rate 0 the rewards of each step are those of the transformers engine; sampler and trainer agree on every
    token's log-prob to 1e-4; the servers are gone afterwards.
 2. So it is with a server that runs already, reached by its address.
+3. Played one batch ahead while the weights move: every version proven as it is taken over, the age of the tokens
+   logged, the rewards of the two batches that the first weights draw those of the transformers engine; neither server
+   nor file is left.
 
 Needs vLLM (`bash scripts/setup.sh --vllm`).
 """
@@ -10,6 +13,7 @@ Needs vLLM (`bash scripts/setup.sh --vllm`).
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import re
@@ -98,6 +102,23 @@ def test_2_a_server_by_its_address(reference: list[dict[str, float]], server: st
     engine = f"{{class_path: VllmServerSettings, init_args: {{addresses: ['{server}']}}}}"
     rows = fit(tmp_path / "run", *STILL, f"--engine={engine}")
     require_alike(rows, reference)
+
+
+def test_3_one_batch_ahead(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    ahead = ("--config", str(ROOT / "configs" / "rollout" / "one_ahead.yaml"))
+    config = ("--config", str(ROOT / "configs" / "engine" / "vllm.yaml"))
+    engine = (*config, "--engine.capacity.kv_cache_gib=0.25", f"--engine.weights_folder={shared}")
+    ours, theirs = fit(tmp_path / "vllm", *ahead, *engine), fit(tmp_path / "transformers", *ahead)
+    for rows in (ours, theirs):
+        assert [row["rollout/staleness"] for row in rows] == [0, 1, 1]
+        assert rows[0]["train/mismatch_mean"] < 1e-4 < rows[1]["train/mismatch_mean"]
+    for one, other in zip(ours[:2], theirs[:2], strict=True):
+        assert one["rollout/reward"] == pytest.approx(other["rollout/reward"], abs=1 / NUM_EPISODES)
+    assert servers_of_this_process() == []
+    gc.collect()
+    assert list(shared.iterdir()) == []
 
 
 def servers_of_this_process() -> list[int]:

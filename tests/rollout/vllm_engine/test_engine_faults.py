@@ -8,6 +8,8 @@
 5. A slow one is left alone.
 6. One that breaks again and again, does not come up, or refuses the weights ends the run with a named error.
 7. Old weights' files are gone after the next sync, all of them at the end; a server ends with its engine.
+8. Weights that are put aside stay until they are dropped, whatever is written meanwhile; a server that breaks with them
+   is given them again.
 """
 
 from __future__ import annotations
@@ -208,3 +210,29 @@ def test_7_what_does_not_fit_is_refused_before_it_is_sent(tmp_path: Path) -> Non
         with pytest.raises(ValueError, match=r"within max_context_tokens=64, got 53 \+ 12 tokens; lower"):
             engine.submit(GenerationRequest(0, (1,) * 53, seed=0), SAMPLING)
     assert journal_lines(journal, "generate") == []
+
+
+def test_8_weights_put_aside(tmp_path: Path) -> None:
+    with engine_with(tmp_path, "die") as (engine, journal):
+        first, second = (engine.publish([(name, tensor)]) for name, tensor in WEIGHTS)
+        assert first != second
+        engine.load(first, 1)
+        for key in range(NUM_TURNS):
+            engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
+        third = engine.publish(WEIGHTS)
+        done: list[Completion] = []
+        while len(done) < NUM_TURNS:
+            done += engine.wait()
+        assert by_key(done) == expected()
+        assert engine.usage.recoveries == 1
+        assert journal_lines(journal, "load") == ["1 00000.safetensors"] * 2
+        engine.release()
+        assert all(folder.is_dir() for folder in (first, second, third))
+        engine.drop(first)
+        play(engine, version=2)
+        assert [folder.is_dir() for folder in (first, second, third)] == [False, True, True]
+        engine.load(second, 1)
+        engine.drop(second)
+        engine.drop(third)
+        play(engine, version=3)
+        assert len(list(second.parent.iterdir())) == 1
