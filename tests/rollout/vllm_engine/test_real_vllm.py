@@ -216,10 +216,10 @@ def test_4_the_error_names_the_tensor(tmp_path: Path) -> None:
         ):
             update(policy)
             with pytest.raises(WeightsDiffer, match=rf"version {version}, .*that differ: {re.escape(name)}$"):
-                sync(engine, policy, version)
-            if version == 3:
-                with pytest.raises(WeightsDiffer, match=rf"version {version}, .*that differ: {re.escape(name)}$"):
+                if version == 3:
                     put_aside(engine, policy, version).adopt()
+                else:
+                    sync(engine, policy, version)
         update(policy)
         assert sync(engine, policy, 5) < 1e-4
 
