@@ -1,4 +1,4 @@
-"""Seconds per batch of GRPO with rollouts played ahead and without: ``python scripts/benchmark_overlap.py --engine vllm``.
+"""Seconds per batch of GRPO, rollouts played ahead or not: ``python scripts/benchmark_overlap.py --engine vllm``.
 
 Whole fits of configs/grpo.yaml on the tiny base, solver included, with ``rollout.max_staleness`` 0 and 1 in turn, so
 that other load slows both. A batch is the time from its beginning to the next one's; the first batches of each fit warm
