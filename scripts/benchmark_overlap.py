@@ -57,7 +57,9 @@ class Clock(Callback):
         self.batches: list[BatchTimes] = []
 
     @override
-    def on_train_batch_start(self, trainer: pl.Trainer, *arguments: object) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
+    ) -> None:
         """Before the rollout callback: this one comes first."""
         self._begun = perf_counter()
 
