@@ -191,6 +191,7 @@ class RepairCLI(LightningCLI):
         parser.add_argument("--rollout.max_steps", type=int | None, default=None)
         parser.add_class_arguments(SamplingSettings, "rollout.sampling")
         parser.add_argument("--rollout.dynamic_sampling", type=DynamicSampling | None, default=None)
+        parser.add_argument("--rollout.max_staleness", type=int, default=RolloutSettings().max_staleness)
         parser.add_subclass_arguments(Reward, "rollout.reward", default={"class_path": "CompositeReward"})
         parser.add_subclass_arguments(EngineSettings, "engine", default={"class_path": "TransformersSettings"})
 

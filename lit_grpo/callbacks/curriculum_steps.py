@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import lightning.pytorch as pl
 from lightning_utilities.core.rank_zero import rank_zero_info
 
-from lit_grpo.data.batches import TaskBatch
 from lit_grpo.data.curriculum.base import Outcomes, Tally, shares_by_difficulty, shares_by_kind
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.task import Cell
@@ -20,19 +19,18 @@ from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rollout.episodes import EpisodeGroup
 
 
-def begin_batch(
-    trainer: pl.Trainer, module: PolicyModule, data: TaskDataModule, batch: TaskBatch, position: int
-) -> None:
-    """Let the curriculum decide, fill the batch with tasks, log the mix, say what has changed."""
-    plan = data.begin_batch(batch, position)
-    if plan is None or data.curriculum is None:
+def begin_batch(trainer: pl.Trainer, module: PolicyModule, data: TaskDataModule, position: int) -> None:
+    """Let the curriculum decide, unless it has decided already; log the mix, say what has changed."""
+    begun = data.begin(position)
+    if begun is None:
         return
+    plan = begun.plan
     for line in plan.news:
         rank_zero_info(line)
     if plan.stops:
         trainer.should_stop = True
     shares = {**shares_by_difficulty(plan.shares), **shares_by_kind(plan.shares)}
-    numbers = {name.value: share for name, share in shares.items()} | data.curriculum.numbers()
+    numbers = {name.value: share for name, share in shares.items()} | dict(begun.numbers)
     module.log_dict({f"curriculum/{name}": value for name, value in numbers.items()})
 
 

@@ -10,12 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from typing_extensions import override
 
 from lit_grpo.callbacks.policy_sync import ProvenSync, ranks_of
+from lit_grpo.callbacks.published_weights import Published
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rollout.engine import RolloutEngine
@@ -45,10 +46,15 @@ class BuiltEngine:
     """Give it the policy's present weights. Gathers sharded ones, so every rank must call it."""
     close: Callable[[], None]
     """End what it started."""
+    publish: Callable[[PolicyModule], Published] | None = None
+    """The collective half of a sync, the other half being for later; None: by a copy of the weights in memory."""
 
 
 class EngineSettings(ABC):
     """What makes an engine."""
+
+    shared_by_ranks: ClassVar[bool] = False
+    """Whether all ranks sample with the same engine, which has one version of the weights at a time."""
 
     @abstractmethod
     def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
@@ -123,6 +129,8 @@ class VllmServerSettings(EngineSettings):
         weights_folder: Where new weights are handed over: a folder that the servers see under the same name.
     """
 
+    shared_by_ranks: ClassVar[bool] = True
+
     def __init__(
         self, addresses: Sequence[str], deadlines: Deadlines | None = None, weights_folder: Path = SHARED_MEMORY
     ) -> None:
@@ -150,7 +158,8 @@ def _served(
     with ranks.together():
         engine = VllmEngine(places, conversation.stop_ids, weights, deadlines)
         _require_dtype(engine, dtype)
-    return BuiltEngine(engine, ProvenSync(engine, ranks, dtype), engine.close)
+    sync = ProvenSync(engine, ranks, dtype)
+    return BuiltEngine(engine, sync, engine.close, sync.publish)
 
 
 def served_dtype(module: PolicyModule) -> Literal["float32", "bfloat16"]:

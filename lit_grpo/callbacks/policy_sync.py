@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from time import perf_counter
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 
+from lit_grpo.callbacks.published_weights import Published
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import Continuation, PromptGroup, pack
@@ -27,7 +29,7 @@ from lit_grpo.rollout.vllm_engine.proof import (
     largest_difference,
     probes,
 )
-from lit_grpo.rollout.vllm_engine.weights_folder import Ranks
+from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, written_weights
 from lit_grpo.rollout.weights import full_weights
 
 TORCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -56,6 +58,23 @@ class ProvenSync:
                 f"{perf_counter() - sent:.2f} s): largest difference of a log-prob {difference:.2g} in {self._dtype}."
             )
 
+    def publish(self, module: PolicyModule) -> Published:
+        """Write the weights and score the probes now, for a proof without the policy later. Every rank must call it."""
+        engine, version, dtype = self._engine, module.policy_version, self._dtype
+        with self._ranks.together():
+            folder = engine.publish(_as_served(module.policy, dtype))
+        sequences, ours = _scored_probes(engine, module.policy, version, self._ranks)
+        has_adapters = module.policy.lora is not None
+
+        def adopt() -> None:
+            engine.load(folder, version)
+            server, difference = _worst(ours, engine.score(sequences))
+            if not is_equal(difference, dtype):
+                names = _differing_from_written(engine, server, folder, has_adapters)
+                raise differ(engine.names()[server], difference, dtype, version, names)
+
+        return Published(version, adopt, lambda: engine.drop(folder))
+
 
 def prove(
     engine: VllmEngine, policy: CausalPolicy, dtype: str, policy_version: int, ranks: Ranks | None = None
@@ -77,21 +96,15 @@ def prove(
         EngineFailure: the policy's own log-probs are not finite, or a server did not score.
     """
     ranks = ranks or Ranks()
-    sequences = probes(engine.vocabulary, policy_version, engine.max_context_tokens)
-    ours = score(policy, sequences)
+    sequences, ours = _scored_probes(engine, policy, policy_version, ranks)
     with ranks.together():
-        if not all(math.isfinite(value) for row in ours for value in row):
-            raise EngineFailure(
-                f"the policy's log-probs at version {policy_version} are not finite: training has diverged"
-            )
-        differences = [largest_difference(ours, theirs) for theirs in engine.score(sequences)]
-    worst = max(range(len(differences)), key=differences.__getitem__)
-    of_ranks = [float(text) for text in ranks.texts_of_all(repr(differences[worst]))]
-    if all(is_equal(difference, dtype) for difference in of_ranks):
+        worst, difference = _worst(ours, engine.score(sequences))
+    of_ranks = [float(text) for text in ranks.texts_of_all(repr(difference))]
+    if all(is_equal(of_rank, dtype) for of_rank in of_ranks):
         return max(of_ranks)
     names = _differing(engine, worst, policy)
-    found = differ(engine.names()[worst], differences[worst], dtype, policy_version, names)
-    texts = ranks.texts_of_all("" if is_equal(differences[worst], dtype) else str(found))
+    found = differ(engine.names()[worst], difference, dtype, policy_version, names)
+    texts = ranks.texts_of_all("" if is_equal(difference, dtype) else str(found))
     if len(texts) == 1:
         raise found
     raise WeightsDiffer("; ".join(f"rank {rank}: {text}" for rank, text in enumerate(texts) if text))
@@ -136,6 +149,38 @@ def _as_served(policy: CausalPolicy, dtype: str) -> Iterator[tuple[str, Tensor]]
         yield name, tensor.to(TORCH_DTYPES[dtype])
         # Or it would still be there while the next one is gathered.
         del tensor
+
+
+def _scored_probes(
+    engine: VllmEngine, policy: CausalPolicy, policy_version: int, ranks: Ranks
+) -> tuple[list[tuple[int, ...]], list[list[float]]]:
+    """The probes of a version, and the policy's log-probs; EngineFailure on all ranks if these are not finite."""
+    sequences = probes(engine.vocabulary, policy_version, engine.max_context_tokens)
+    ours = score(policy, sequences)
+    with ranks.together():
+        if not all(math.isfinite(value) for row in ours for value in row):
+            raise EngineFailure(
+                f"the policy's log-probs at version {policy_version} are not finite: training has diverged"
+            )
+    return sequences, ours
+
+
+def _worst(ours: Sequence[Sequence[float]], of_servers: Sequence[Sequence[Sequence[float]]]) -> tuple[int, float]:
+    """The server whose log-probs differ most, and by how much."""
+    differences = [largest_difference(ours, theirs) for theirs in of_servers]
+    worst = max(range(len(differences)), key=differences.__getitem__)
+    return worst, differences[worst]
+
+
+def _differing_from_written(engine: VllmEngine, server: int, folder: Path, has_adapters: bool) -> list[str]:
+    """Names of tensors, by what was written: the policy itself has moved on."""
+    if has_adapters:
+        return ["the adapters, or weights below them"]
+    try:
+        exported = engine.export()[server]
+    except EngineFailure as error:
+        return [f"unknown ({error})"]
+    return differing_tensors(exported, written_weights(folder))
 
 
 def _differing(engine: VllmEngine, server: int, policy: CausalPolicy) -> list[str]:

@@ -5,14 +5,12 @@ Named in configs as a callback of a GRPO fit. It says when the plain functions o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
@@ -20,50 +18,35 @@ from typing_extensions import override
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts
 from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
+from lit_grpo.callbacks.overlap import Overlap, PlayedBatch, require_own_engine
 from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file
 from lit_grpo.callbacks.refill_log import RefillLog
+from lit_grpo.callbacks.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.data.batches import TaskBatch, consumed_batches
+from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.repairable import require_kinds_repairable
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
-from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import SamplingSettings
+from lit_grpo.rollout.engine import RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
 from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
+from lit_grpo.rollout.staleness import Staleness
 from lit_grpo.rollout.transcripts import write_transcripts
-
-METRICS = (
-    "reward",
-    "trained_reward",
-    "outcome",
-    "diagnosis",
-    "efficiency",
-    "faithful",
-    "recovered",
-    "turns",
-    "truncated",
-    "verified",
-    "solver_failed",
-    "inconclusive",
-    "groups_with_signal",
-    "std_within_groups",
-    "rollout_s",
-)
-"""Logged as ``rollout/NAME``; docs/metrics.md says what each is."""
 
 
 class RolloutCallback(Callback):
     """Collects a group of episodes per task with the policy's present weights.
 
     Args:
-        sampling: The distribution that turns are drawn from. The command line fills in this, the next three and
-            ``episode`` from its own ``rollout`` and ``episode``; None: the defaults of RolloutSettings.
+        sampling: The distribution that turns are drawn from. The command line fills in this, the next three,
+            ``max_staleness`` and ``episode`` from its own ``rollout`` and ``episode``; None: the defaults of
+            RolloutSettings.
         reward: What trains.
         group_size: Attempts per task.
         max_steps: Turns of an attempt; None: those of ``episode``.
@@ -74,6 +57,7 @@ class RolloutCallback(Callback):
         solver: Where programs are solved; None: in one worker process of this rank.
         engine: What samples; the command line fills it in; None: TransformersSettings.
         dynamic_sampling: Replaces groups without signal; the command line fills it in from ``rollout``; None: off.
+        max_staleness: Batches that rollouts are played ahead; None: 0.
     """
 
     def __init__(
@@ -88,6 +72,7 @@ class RolloutCallback(Callback):
         solver: SolverSettings | None = None,
         engine: EngineSettings | None = None,
         dynamic_sampling: DynamicSampling | None = None,
+        max_staleness: int | None = None,
     ) -> None:
         default = RolloutSettings()
         rules = episode or default.episode
@@ -97,6 +82,7 @@ class RolloutCallback(Callback):
             episode=rules if max_steps is None else replace(rules, max_steps=max_steps),
             reward=reward or default.reward,
             dynamic_sampling=dynamic_sampling,
+            max_staleness=default.max_staleness if max_staleness is None else max_staleness,
         )
         temperature = self.settings.sampling.temperature
         if temperature <= 0:
@@ -106,10 +92,20 @@ class RolloutCallback(Callback):
             )
         self.settings.sampling.trained_temperature()
         self.seed, self.transcripts_every = seed, transcripts_every
-        self.engine = PolicyEngine(engine or TransformersSettings())
+        self._engine_settings = engine or TransformersSettings()
+        self.engine = PolicyEngine(self._engine_settings, plays_ahead=self.settings.max_staleness > 0)
         """Shared with RepairEvaluation."""
+        self._overlap: Overlap | None = None
+        self._staleness = Staleness(self.settings.max_staleness)
         self._solver = make_solver(solver or SolverSettings())
-        self._metrics, self._refill_log = PolicyMetrics(METRICS), RefillLog()
+        self._log, self._refill_log = RolloutLog(), RefillLog()
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Tell the data who draws the tasks."""
+        data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(data, TaskDataModule):
+            data.draws_when_begun = self.settings.max_staleness > 0
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -122,6 +118,8 @@ class RolloutCallback(Callback):
         if self.settings.dynamic_sampling is not None:
             require_steady(self.settings.reward)
         module.objective.require_group_size(self.settings.group_size)
+        module.objective.require_correction(self.settings.max_staleness)
+        require_own_engine(self.settings.max_staleness, self._engine_settings, trainer.world_size)
         if module.objective.advantage is AdvantageEstimator.PER_COMPONENT:
             require_components(module.objective.advantage, self.settings.reward)
         share = data.num_tasks // trainer.world_size
@@ -130,13 +128,13 @@ class RolloutCallback(Callback):
                 f"model.updates_per_rollout: expected a divisor of the {share} tasks of each rank, got "
                 f"{module.updates_per_rollout}; change it or data.num_tasks"
             )
-        self._metrics.to(module.device)
+        self._log.to(module.device)
         self.engine.forget()
         rank_zero_info(
             f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
             f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
             f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks. "
-            f"Reward: {self.settings.reward.describe()}.{self._replacement()}"
+            f"Reward: {self.settings.reward.describe()}.{self._replacement()}{self._lead()}"
         )
 
     @override
@@ -147,40 +145,89 @@ class RolloutCallback(Callback):
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
         started, module, step = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
         data: TaskDataModule = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
-        begin_batch(trainer, module, data, batch, step)
-        rollout = self._play(batch.tasks, module, data, step)
+        begin_batch(trainer, module, data, step)
+        self._staleness.begin(step, module.policy_version)
+        played = self._played(trainer, module, batch, step)
+        rollout, batch.tasks = played.groups, tuple(played.tasks)
         batch.experience = module.rollout_of(rollout.kept, self.settings)
         observe_rollouts(module, data, rollout.played)
-        self._log(module, rollout.played, perf_counter() - started)
+        waited = perf_counter() - started
+        seconds = played.seconds if self._overlap is not None else waited
+        self._log.log(module, rollout.played, RolloutTimes(seconds, waited), self._staleness.of(rollout.kept, step))
         if self.settings.dynamic_sampling is not None:
             self._refill_log.log(module, rollout, data.num_tasks)
         if self.transcripts_every and step % self.transcripts_every == 0:
             write_transcripts(run_folder(trainer) / transcripts_file(trainer), rollout.played, step)
 
     @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the engine to the evaluation, once the rollout that is being played has ended."""
+        if self._overlap is not None:
+            self._overlap.pause()
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take it back."""
+        if self._overlap is not None:
+            self._overlap.resume()
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Play nothing ahead any more."""
+        self._stop_overlap()
+
+    @override
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave no thread behind."""
+        self._stop_overlap()
+
+    @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """End the solver's workers and the engine; a later stage starts new ones."""
+        self._stop_overlap()
         self.engine.close()
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
 
-    def collect(self, tasks: Sequence[GradedProblem], module: GRPOModule, step: int) -> list[EpisodeGroup]:
-        """Play the tasks with the policy's present weights."""
-        engine, conversation = self.engine.synced(module), self.engine.conversation(module)
+    def collect(
+        self, tasks: Sequence[GradedProblem], engine: RolloutEngine, conversation: ConversationFormat, step: int
+    ) -> list[EpisodeGroup]:
+        """Play the tasks with the weights that the engine has."""
         return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)
 
+    def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, step: int) -> PlayedBatch:
+        """This batch, played now or ahead."""
+        data: TaskDataModule = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+
+        def play(tasks: Sequence[GradedProblem], engine: RolloutEngine, step: int) -> RefilledGroups:
+            return self._play(tasks, engine, module, data, step)
+
+        if self.settings.max_staleness == 0:
+            started, tasks = perf_counter(), batch.tasks if data.curriculum is None else data.tasks_of(step)
+            groups = play(tasks, self.engine.synced(module), step)
+            return PlayedBatch(tasks, groups, perf_counter() - started)
+        if self._overlap is None:
+            self._overlap = Overlap(self.settings.max_staleness, self.engine, play)
+        return self._overlap.rollout(trainer, module, data, step)
+
     def _play(
-        self, tasks: Sequence[GradedProblem], module: GRPOModule, data: TaskDataModule, step: int
+        self,
+        tasks: Sequence[GradedProblem],
+        engine: RolloutEngine,
+        module: GRPOModule,
+        data: TaskDataModule,
+        step: int,
     ) -> RefilledGroups:
         """The batch's groups; with dynamic sampling those without signal are replaced."""
-        groups, settings = self.collect(tasks, module, step), self.settings
+        conversation, settings = self.engine.conversation(module), self.settings
+        groups = self.collect(tasks, engine, conversation, step)
         if settings.dynamic_sampling is None:
             return RefilledGroups((tuple(groups),), tuple(groups))
         return refill(
             groups,
             settings.dynamic_sampling,
             draw=lambda number, places: data.refill_tasks(step, number, places),
-            play=lambda tasks: self.collect(tasks, module, step),
+            play=lambda tasks: self.collect(tasks, engine, conversation, step),
             has_signal=lambda groups: groups_with_signal(groups, module.objective.advantage, settings.reward),
         )
 
@@ -191,36 +238,15 @@ class RolloutCallback(Callback):
         rounds = self.settings.dynamic_sampling.max_rounds
         return f" Groups whose attempts earn alike are replaced by groups of new tasks, up to {rounds} times a step."
 
-    def _log(self, module: GRPOModule, groups: Sequence[EpisodeGroup], seconds: float) -> None:
-        episodes = [episode for group in groups for episode in group.episodes]
-        unshaped = torch.tensor([[episode.reward.unshaped for episode in group.episodes] for group in groups])
-        rewards = torch.tensor([[episode.reward.total for episode in group.episodes] for group in groups])
-        verified = torch.tensor([[episode.score.verified for episode in group.episodes] for group in groups])
-        statistics = reward_statistics(rewards, verified)
-        num_episodes = len(episodes)
-        means = {
-            "outcome": sum(episode.reward.outcome for episode in episodes) / num_episodes,
-            "diagnosis": sum(episode.reward.diagnosis for episode in episodes) / num_episodes,
-            "efficiency": sum(episode.reward.efficiency for episode in episodes) / num_episodes,
-            "faithful": sum(episode.score.faithful for episode in episodes) / num_episodes,
-            "recovered": sum(episode.score.recovered for episode in episodes) / num_episodes,
-            "turns": sum(len(episode.turns) for episode in episodes) / num_episodes,
-            "truncated": sum(episode.truncated for episode in episodes) / num_episodes,
-            "verified": verified.double().mean().item(),
-            "solver_failed": sum(e.stop_reason is StopReason.SOLVER_FAILED for e in episodes) / num_episodes,
-        }
-        self._metrics.update(means, num_episodes)
-        num_turns = sum(len(episode.turns) for episode in episodes)
-        num_inconclusive = sum(episode.score.inconclusive_turns for episode in episodes)
-        self._metrics.update({"inconclusive": num_inconclusive / max(num_turns, 1)}, num_turns)
-        means = {"reward": unshaped[verified].double().mean().item(), "trained_reward": statistics.mean}
-        self._metrics.update(means, int(verified.sum()))
-        self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
-        if not math.isnan(statistics.std_within_groups):
-            self._metrics.update({"std_within_groups": statistics.std_within_groups}, len(groups))
-        self._metrics.update({"rollout_s": seconds}, 1)
-        module.log_dict({f"rollout/{name}": value for name, value in self._metrics.compute().items()})
-        self._metrics.reset()
+    def _lead(self) -> str:
+        """How far ahead rollouts are played, in words."""
+        most = self.settings.max_staleness
+        return f" Played up to {most} batch(es) ahead of the training." if most else ""
+
+    def _stop_overlap(self) -> None:
+        if self._overlap is not None:
+            self._overlap.stop()
+        self._overlap = None
 
 
 def _grpo(module: pl.LightningModule) -> GRPOModule:

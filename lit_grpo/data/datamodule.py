@@ -20,7 +20,8 @@ from lit_grpo.data.batches import (
     require_divisible,
     shuffled,
 )
-from lit_grpo.data.curriculum.base import BatchPlan, Curriculum
+from lit_grpo.data.curriculum.base import Curriculum
+from lit_grpo.data.curriculum.begun import BegunBatch
 from lit_grpo.data.curriculum.conditions import conditions_of
 from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset
 from lit_grpo.data.demonstrations import DemonstrationSettings
@@ -28,7 +29,7 @@ from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
 from lit_grpo.data.replay import Replay, ReplaySettings, TrainingSteps
 from lit_grpo.data.task import Task, TaskSettings
-from lit_grpo.data.training_tasks import TrainingTasks
+from lit_grpo.data.training_tasks import Shares, TrainingTasks
 from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
 
@@ -49,6 +50,8 @@ class TaskDataModule(HeldOutDataModule):
 
     is_evaluated = False
     """Whether RepairEvaluation is among the callbacks; it says so itself."""
+    draws_when_begun = False
+    """Whether the loader leaves a batch's tasks out, because RolloutCallback plays them ahead; it says so itself."""
 
     def __init__(
         self,
@@ -64,7 +67,8 @@ class TaskDataModule(HeldOutDataModule):
         super().__init__(tasks, held_out, num_workers)
         self.num_tasks, self.batches_per_epoch, self.seed, self.replay = num_tasks, batches_per_epoch, seed, replay
         self.curriculum = curriculum
-        self._plan: BatchPlan | None = None
+        self._begun: dict[int, BegunBatch] = {}
+        """What the curriculum has decided about batches that are not trained on yet, by position."""
         self._training: TrainingTasks | None = None
 
     @override
@@ -88,21 +92,32 @@ class TaskDataModule(HeldOutDataModule):
                 "add it, or set promotion.num_batches instead"
             )
 
-    def begin_batch(self, batch: TaskBatch, position: int) -> BatchPlan | None:
-        """Let the curriculum decide about a batch, and draw its tasks; None, and nothing, without a curriculum.
+    def begin(self, position: int) -> BegunBatch | None:
+        """Let the curriculum decide about a batch, once; None without a curriculum.
 
         Called when the batch begins: a loader draws ahead, when what the decision rests on has not happened yet.
         """
         if self.curriculum is None:
             return None
-        self._plan = self.curriculum.begin_batch()
-        batch.tasks = tuple(self.training_tasks.of_batch(position, self._plan.shares))
-        return self._plan
+        if position not in self._begun:
+            self._begun = {at: batch for at, batch in self._begun.items() if at >= self.consumed()}
+            self._begun[position] = BegunBatch(self.curriculum.begin_batch(), self.curriculum.numbers())
+        return self._begun[position]
+
+    def stops_before(self, position: int) -> bool:
+        """Whether the curriculum ends the run with a batch that has begun, and this one is behind it."""
+        return any(at < position and batch.plan.stops for at, batch in self._begun.items())
+
+    def tasks_of(self, position: int) -> list[Task]:
+        """This rank's tasks of a batch that has begun."""
+        return self.training_tasks.of_batch(position, self._shares(position))
 
     def refill_tasks(self, position: int, number: int, slots: Sequence[int]) -> list[Task]:
-        """Tasks that take the places ``slots`` of this rank's share of the present batch, in round ``number``."""
-        shares = None if self._plan is None else self._plan.shares
-        return self.training_tasks.refill(position, number, slots, shares)
+        """Tasks that take the places ``slots`` of this rank's share of a batch that has begun, in round ``number``."""
+        return self.training_tasks.refill(position, number, slots, self._shares(position))
+
+    def _shares(self, position: int) -> Shares | None:
+        return None if self.curriculum is None else self._begun[position].plan.shares
 
     @property
     def training_tasks(self) -> TrainingTasks:
@@ -112,8 +127,15 @@ class TaskDataModule(HeldOutDataModule):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        """The curriculum's state, for the checkpoint; the position is Lightning's own count of batches."""
-        return {} if self.curriculum is None else {"curriculum": self.curriculum.state_dict()}
+        """The curriculum's state, for the checkpoint, and what it decided about batches that are not trained on yet.
+
+        The position is Lightning's own count of batches.
+        """
+        if self.curriculum is None:
+            return {}
+        done = self.consumed()
+        begun = [[position, batch.state()] for position, batch in self._begun.items() if position >= done]
+        return {"curriculum": self.curriculum.state_dict()} | ({"begun": begun} if begun else {})
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -121,14 +143,16 @@ class TaskDataModule(HeldOutDataModule):
         if self.curriculum is None:
             raise ValueError("expected data.curriculum as in the run that is resumed, got null; name it again")
         self.curriculum.load_state_dict(state_dict["curriculum"])
+        cells = self.tasks.cells
+        self._begun = {position: BegunBatch.of_state(state, cells) for position, state in state_dict.get("begun", [])}
 
     @override
     def train_dataloader(self) -> BatchStream[tuple[list[Task], list[PromptGroup]], TaskBatch]:
         """Batch b holds tasks ``b * num_tasks`` to ``(b + 1) * num_tasks - 1`` of the training stream.
 
-        With a curriculum it holds none until it begins.
+        With a curriculum, or with rollouts played ahead, it holds none until it begins.
         """
-        training = self.training_tasks if self.curriculum is None else None
+        training = None if self.curriculum is not None or self.draws_when_begun else self.training_tasks
         return BatchStream(
             dataset=TrainingSteps(training, Replay(self.replay, self.tasks, *self.ranks()) if self.replay else None),
             indices=lambda batch: [batch],

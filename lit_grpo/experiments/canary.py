@@ -67,6 +67,8 @@ class CanaryCLI(RepairCLI):
         if len(rollouts) != 1 or "updates_per_rollout" not in config.model.init_args:
             raise UserError("expected the configs of a GRPO fit, with one RolloutCallback, got others")
         rollouts[0].init_args.transcripts_every = 0
+        # What is played ahead is drawn with weights that are not sent again.
+        config.rollout.max_staleness = 0
         self._still(config.model.init_args.optimizer)
         config.data.init_args.batches_per_epoch = NUM_STEPS
         # It has nothing to decide on.

@@ -103,6 +103,19 @@ class Objective:
                 f"attempts at a task with each other, got {group_size}; every advantage would be 0"
             )
 
+    def require_correction(self, max_staleness: int) -> None:
+        """Refuse to train on stale rollouts as if they were the policy's own.
+
+        Raises:
+            ValueError: nothing weighs what the sampler drew by what the policy would have drawn.
+        """
+        if max_staleness > 0 and self.mismatch is None:
+            raise ValueError(
+                f"rollout.max_staleness: expected 0 without model.mismatch, got {max_staleness}; the surrogate's ratio "
+                "is to the policy at the start of the batch, and older weights drew the tokens: set model.mismatch, "
+                "such as {rule: TOKEN_TRUNCATE, highest: 2.0}"
+            )
+
     def step_loss(self, inputs: LossInputs, totals: StepTotals) -> StepLoss:
         """Surrogate, entropy mask, mismatch mask, mismatch weight, KL, reduction, entropy bonus: in this order.
 

@@ -122,7 +122,7 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, st
     """
     shape = limits.uniforms.shape
     tokens = torch.zeros(shape, dtype=torch.int64, device=logits.device)
-    logprobs = torch.zeros(shape, device=logits.device)
+    logprobs = torch.zeros(shape, dtype=torch.float32, device=logits.device)
     lengths = torch.zeros_like(limits.max_tokens)
     # Rows that are still sampled: their place among all rows, and in the batch.
     rows = places = torch.arange(shape[0], device=logits.device)

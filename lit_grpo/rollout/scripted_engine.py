@@ -74,7 +74,8 @@ class ScriptedEngine:
         return [self._completion(request, sampling) for request, sampling in done]
 
     def release(self) -> None:
-        """Nothing is kept of a conversation."""
+        """Forget what is queued; nothing is kept of a conversation."""
+        self._queue = []
 
     def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
         """Take the version; there are no weights."""

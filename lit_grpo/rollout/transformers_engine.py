@@ -115,7 +115,8 @@ class TransformersEngine:
         return list(self._completions(queue, samples))
 
     def release(self) -> None:
-        """Forget every conversation."""
+        """Forget every conversation, and what is queued."""
+        self._queue = []
         self._store = None
         self._cached = {}
 

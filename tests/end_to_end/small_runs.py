@@ -83,19 +83,19 @@ class CoinRewards(RolloutCallback):
         solver: SolverSettings | None = None,
         dynamic_sampling: DynamicSampling | None = None,
         is_flat: Callable[[Task], bool] = lambda task: False,
+        **settings: Any,
     ) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
-        super().__init__(
-            sampling, group_size=group_size, episode=EPISODE, solver=solver, dynamic_sampling=dynamic_sampling
-        )
+        settings |= {"solver": solver, "dynamic_sampling": dynamic_sampling}
+        super().__init__(sampling, group_size=group_size, episode=EPISODE, **settings)
         self.is_flat = is_flat
         self.mean_rewards: list[float] = []
         self.played: list[tuple[str, ...]] = []
         """Tasks of each call: those of a batch, then those of its refills."""
 
     @override
-    def collect(self, tasks: Sequence[Task], module: GRPOModule, step: int) -> list[EpisodeGroup]:
-        groups = super().collect(tasks, module, step)
+    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
+        groups = super().collect(tasks, *arguments)
         paid = [
             replace(group, episodes=tuple(_paid(e, 0.5 if self.is_flat(group.task) else None) for e in group.episodes))
             for group in groups
@@ -351,18 +351,23 @@ RUNS: dict[str, Callable[[Path, Path], None]] = {
 }
 
 
-def two_processes(run: str, checkpoint: Path, folder: Path) -> None:
-    """One of `RUNS`, on two ranks on the CPU."""
+def two_processes(run: str, checkpoint: Path, folder: Path, program: str = __file__) -> None:
+    """One of the ``RUNS`` of a program, on two ranks on the CPU."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
         environment.pop(name, None)
-    command = [sys.executable, __file__, run, str(checkpoint), str(folder)]
+    command = [sys.executable, program, run, str(checkpoint), str(folder)]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert finished.returncode == 0, finished.stderr[-4000:]
 
 
-if __name__ == "__main__":
-    RUNS[sys.argv[1]](*map(Path, sys.argv[2:]))
+def run_as_program(runs: Mapping[str, Callable[[Path, Path], None]]) -> None:
+    """What `two_processes` asked for, on this rank."""
+    runs[sys.argv[1]](*map(Path, sys.argv[2:]))
     # A rank that leaves while another one's threads still wait for it can take that one down with it.
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    run_as_program(RUNS)

@@ -4,12 +4,16 @@
    engine; sampler and trainer agree on every token's log-prob to 1e-4; the servers are gone afterwards.
 2. So it is with a server that runs already, reached by its address.
 3. The canary finds nothing in ten steps with that server.
+4. Played one batch ahead while the weights move: every version proven as it is taken over, the age of the tokens
+   logged, the rewards of the two batches that the first weights draw those of the transformers engine; neither server
+   nor file is left.
 
 Needs vLLM (`bash scripts/setup.sh --vllm`).
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import time
@@ -17,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from vllm_fits import BASE, CONFIGS, ROOT, SMALL, STILL, VLLM, Rows, fit, require_alike, serving
+from vllm_fits import BASE, CONFIGS, NUM_EPISODES, ROOT, SMALL, STILL, VLLM, Rows, fit, require_alike, serving
 
 from lit_grpo.experiments import canary
 
@@ -56,6 +60,23 @@ def test_3_the_canary(engine: str, tmp_path: Path, capsys: pytest.CaptureFixture
     small = [argument for argument in SMALL if not argument.startswith("--data.num_tasks")]
     assert canary.main([*configs, *small, "--data.num_tasks=2", engine, f"--folder={tmp_path}"]) == 0
     assert "no drift in 10 steps at learning rate 0" in capsys.readouterr().out
+
+
+def test_4_one_batch_ahead(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    ahead = ("--config", str(ROOT / "configs" / "rollout" / "one_ahead.yaml"))
+    config = ("--config", str(ROOT / "configs" / "engine" / "vllm.yaml"))
+    engine = (*config, "--engine.capacity.kv_cache_gib=0.25", f"--engine.weights_folder={shared}")
+    ours, theirs = fit(tmp_path / "vllm", *ahead, *engine), fit(tmp_path / "transformers", *ahead)
+    for rows in (ours, theirs):
+        assert [row["rollout/staleness"] for row in rows] == [0, 1, 1]
+        assert rows[0]["train/mismatch_mean"] < 1e-4 < rows[1]["train/mismatch_stale_mean"]
+    for one, other in zip(ours[:2], theirs[:2], strict=True):
+        assert one["rollout/reward"] == pytest.approx(other["rollout/reward"], abs=1 / NUM_EPISODES)
+    assert servers_of_this_process() == []
+    gc.collect()
+    assert list(shared.iterdir()) == []
 
 
 def servers_of_this_process() -> list[int]:

@@ -79,7 +79,7 @@ class VllmEngine:
     @property
     def dtypes(self) -> list[str]:
         """Of each server's weights."""
-        return [server.connection.ready.dtype for server in self._servers]
+        return [server.connection.ready.dtype for server in self._pool.servers]
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         """Send a request at once; ValueError if context and completion cannot fit."""
@@ -121,7 +121,20 @@ class VllmEngine:
 
     def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
         """Write new weights and have every server load them; EngineFailure if none is left that does."""
+        self.load(self._weights.write(weights), policy_version)
+
+    def publish(self, weights: Iterable[tuple[str, Tensor]]) -> Path:
+        """Write weights for `load`, whatever the servers do meanwhile; they are kept until `drop`."""
         folder = self._weights.write(weights)
+        self._weights.hold(folder)
+        return folder
+
+    def drop(self, folder: Path) -> None:
+        """What `publish` wrote there is not needed any more, by any rank."""
+        self._weights.drop(folder)
+
+    def load(self, folder: Path, policy_version: int) -> None:
+        """Have every server load weights that are written; EngineFailure if none is left that does."""
         self._policy_version = policy_version
         self._pool.load(folder, policy_version)
 

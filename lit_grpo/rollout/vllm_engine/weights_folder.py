@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -61,7 +62,7 @@ class Ranks:
 
 
 class WeightsFolder:
-    """One version of the weights at a time."""
+    """One version of the weights at a time, beside those that are held for later."""
 
     def __init__(self, base: Path, adapters: Adapters | None, ranks: Ranks) -> None:
         """Make a folder of its own below ``base``; it is removed at the end of the process at the latest.
@@ -82,9 +83,10 @@ class WeightsFolder:
         if owned is not None:
             self._finalizer = weakref.finalize(self, owned.remove)
         self._num_written = 0
+        self._held: set[Path] = set()
 
     def write(self, weights: Iterable[tuple[str, Tensor]]) -> Path:
-        """Write a new version in place of the last one. Gathers sharded weights, so every process must call it.
+        """Write a new version in place of those not held. Gathers sharded weights, so every process must call it.
 
         Raises:
             ValueError: no room.
@@ -104,7 +106,7 @@ class WeightsFolder:
 
     def _write(self, folder: Path, weights: Iterator[tuple[str, Tensor]]) -> None:
         for old in self._root.iterdir():
-            if old.name != OWNER:
+            if old.name != OWNER and old not in self._held:
                 shutil.rmtree(old)
         folder.mkdir()
         part: dict[str, Tensor] = {}
@@ -117,6 +119,14 @@ class WeightsFolder:
                 self._save(folder / f"{number:05d}.safetensors", part)
                 part, number = {}, number + 1
         self._save_last(folder, part, number)
+
+    def hold(self, folder: Path) -> None:
+        """Keep a version until it is dropped."""
+        self._held.add(folder)
+
+    def drop(self, folder: Path) -> None:
+        """The next version may take its place. Every process must have finished with it."""
+        self._held.discard(folder)
 
     def for_export(self) -> Path:
         """A new empty folder of this process."""
@@ -137,6 +147,14 @@ class WeightsFolder:
                 "give shared memory more room, or name a folder on a disk"
             )
         save_file({name: tensor.contiguous() for name, tensor in part.items()}, path)
+
+
+def written_weights(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of a version, one at a time."""
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - it is no mapping
+                yield name, file.get_tensor(name)
 
 
 def _plain_name(name: str) -> str:

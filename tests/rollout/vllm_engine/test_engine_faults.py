@@ -11,6 +11,8 @@
 8. Of several servers, one that does not come back is left out, and the others get its turns: the result is the same. A
    child is left out for good, an address until the next weights. Without the last one the run ends in a bounded time.
 9. The files of a process that was killed are removed by the next one; those of a live one, and what is nobody's, stay.
+10. Weights that are put aside stay until they are dropped, whatever is written meanwhile; a server that breaks with
+    them is given them again.
 """
 
 from __future__ import annotations
@@ -313,3 +315,29 @@ def test_9_what_a_killed_process_leaves(tmp_path: Path) -> None:
         del weights
         assert set(tmp_path.iterdir()) == {held, nobodys}
         live.kill()
+
+
+def test_10_weights_put_aside(tmp_path: Path) -> None:
+    with engine_with(tmp_path, "die") as (engine, journal):
+        first, second = (engine.publish([(name, tensor)]) for name, tensor in WEIGHTS)
+        assert first != second
+        engine.load(first, 1)
+        for key in range(NUM_TURNS):
+            engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
+        third = engine.publish(WEIGHTS)
+        done: list[Completion] = []
+        while len(done) < NUM_TURNS:
+            done += engine.wait()
+        assert by_key(done) == expected()
+        assert engine.usage.recoveries == 1
+        assert journal_lines(journal, "load") == ["1 00000.safetensors"] * 2
+        engine.release()
+        assert all(folder.is_dir() for folder in (first, second, third))
+        engine.drop(first)
+        play(engine, version=2)
+        assert [folder.is_dir() for folder in (first, second, third)] == [False, True, True]
+        engine.load(second, 1)
+        engine.drop(second)
+        engine.drop(third)
+        play(engine, version=3)
+        assert [path.name for path in second.parent.iterdir() if path.is_dir()] == ["version_000005"]

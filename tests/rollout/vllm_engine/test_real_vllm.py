@@ -7,6 +7,8 @@
 5. Keys and values are used again in the next turn, and never those of old weights.
 6. A server that is killed or frozen in the middle of its turns changes nothing.
 7. Turns end at stop tokens, of the chat format or of the request.
+8. Weights that were put aside are taken over later, and back and forth, each time with a proof, while the policy moves
+   on; a server that is killed then gets those it had; one that does not take them is found by what was written.
 
 Needs vLLM (`bash scripts/setup.sh --vllm`).
 """
@@ -26,8 +28,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from lit_grpo.callbacks.policy_sync import prove, score
+from lit_grpo.callbacks.policy_sync import ProvenSync, prove, score
+from lit_grpo.callbacks.published_weights import Published
+from lit_grpo.modules.base import PolicySettings
+from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, LogprobsOf, SamplingSettings
 from lit_grpo.rollout.transformers_engine import TransformersEngine
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
@@ -92,6 +98,20 @@ def update(policy: CausalPolicy, share: float = 0.05) -> None:
 def sync(engine: VllmEngine, policy: CausalPolicy, version: int) -> float:
     engine.update_weights(full_weights(policy.model), version)
     return prove(engine, policy, "float32", version)
+
+
+def put_aside(engine: VllmEngine, policy: CausalPolicy, version: int) -> Published:
+    """The policy's weights, for later; then the policy moves on."""
+    module = SFTModule(PolicySettings(BASE), OptimizerSettings())
+    module.policy, module.policy_version = policy, version
+    published = ProvenSync(engine).publish(module)
+    update(policy)
+    return published
+
+
+def later(engine: VllmEngine, policy: CausalPolicy, version: int) -> None:
+    """A sync in two halves, the policy moving on in between."""
+    put_aside(engine, policy, version).adopt()
 
 
 def requests(num: int = 15, seed: int = 0) -> list[GenerationRequest]:
@@ -200,8 +220,9 @@ def test_4_the_error_names_the_tensor(tmp_path: Path) -> None:
             (4, "model.layers.2.self_attn.k_norm.weight"),
         ):
             update(policy)
+            give = later if version == 3 else sync
             with pytest.raises(WeightsDiffer, match=rf"version {version}, .*that differ: {re.escape(name)}$"):
-                sync(engine, policy, version)
+                give(engine, policy, version)
         update(policy)
         assert sync(engine, policy, 5) < 1e-4
 
@@ -255,3 +276,27 @@ def test_7_stop_tokens(engine: VllmEngine, policy: CausalPolicy) -> None:
     first = free.token_ids.index(free.token_ids[3])
     assert stopped.token_ids == free.token_ids[: first + 1]
     assert stopped.finish_reason is FinishReason.STOP
+
+
+def test_8_weights_put_aside(engine: VllmEngine, policy: CausalPolicy) -> None:
+    (request,) = requests(1)
+    scores: list[float] = []
+    published: list[Published] = []
+    for version in (40, 41):
+        done = TransformersEngine(policy.causal_lm, [STOP], 256)
+        scores.append(play(done, [request], [SamplingSettings(1.0, 12)])[0].logprobs[0])
+        published.append(put_aside(engine, policy, version))
+    for number in (1, 0, 1, 0):
+        published[number].adopt()
+        completion = play(engine, [request], [SamplingSettings(1.0, 12)])[0]
+        assert completion.policy_version == 40 + number
+        assert completion.logprobs[0] == pytest.approx(scores[number], abs=1e-4)
+    sync(engine, policy, 42)
+    published[0].adopt()
+    (pid,) = [int(name.rpartition(" ")[2].rstrip(")")) for name in engine.names()]
+    os.kill(pid, signal.SIGKILL)
+    completion = play(engine, [request], [SamplingSettings(1.0, 12)])[0]
+    assert completion.policy_version == 40
+    assert completion.logprobs[0] == pytest.approx(scores[0], abs=1e-4)
+    for weights in published:
+        weights.drop()
