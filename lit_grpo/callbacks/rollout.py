@@ -108,7 +108,8 @@ class RolloutCallback(Callback):
         self.seed, self.transcripts_every = seed, transcripts_every
         self.engine = PolicyEngine(engine or TransformersSettings())
         """Shared with RepairEvaluation."""
-        self._solver = make_solver(solver or SolverSettings())
+        self._solver_settings = solver or SolverSettings()
+        self._solver = make_solver(self._solver_settings)
         self._metrics, self._refill_log = PolicyMetrics(METRICS), RefillLog()
 
     @override
@@ -167,7 +168,8 @@ class RolloutCallback(Callback):
     def collect(self, tasks: Sequence[GradedProblem], module: GRPOModule, step: int) -> list[EpisodeGroup]:
         """Play the tasks with the policy's present weights."""
         engine, conversation = self.engine.synced(module), self.engine.conversation(module)
-        return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)
+        threads = self._solver_settings.threads
+        return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step, threads)
 
     def _play(
         self, tasks: Sequence[GradedProblem], module: GRPOModule, data: TaskDataModule, step: int

@@ -16,6 +16,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.rollout.vllm_engine.bell import Bell
 from lit_grpo.rollout.vllm_engine.completion_check import problems
 from lit_grpo.rollout.vllm_engine.connection import EngineFailure, ServerBroken
 from lit_grpo.rollout.vllm_engine.messages import (
@@ -73,6 +74,7 @@ class VllmEngine:
         self._server_of_prompt: dict[tuple[int, ...], OpenServer] = {}
         self._done: list[Completion] = []
         self._servers: list[OpenServer] = []
+        self._bell = Bell()
         self.usage = Usage()
         for place in places:
             try:
@@ -90,6 +92,11 @@ class VllmEngine:
     def vocabulary(self) -> int:
         """Token ids are below it."""
         return min(server.connection.ready.vocabulary for server in self._servers)
+
+    @property
+    def decodes_in_background(self) -> bool:
+        """Yes: in the servers."""
+        return True
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         """Send a request at once; ValueError if context and completion cannot fit."""
@@ -114,19 +121,22 @@ class VllmEngine:
             self._recover(server, error)
 
     def wait(self) -> Sequence[Completion]:
-        """Block until a turn is done; those that are. EngineFailure if that cannot be had."""
-        while not self._done and any(server.owed for server in self._servers):
+        """Block until a turn is done, or ``wake``; those that are done. EngineFailure if that cannot be had."""
+        is_woken = False
+        while not self._done and not is_woken and any(server.owed for server in self._servers):
             busy = [server for server in self._servers if server.owed]
-            select.select([server.connection for server in busy], [], [], self._patience(busy))
+            heard = [self._bell, *(server.connection for server in busy)]
+            readable, _, _ = select.select(heard, [], [], self._patience(busy))
+            is_woken = self._bell in readable
             for server in busy:
-                try:
-                    for message in server.connection.messages():
-                        self._take(server, message)
-                    server.require_life(self._deadlines)
-                except ServerBroken as error:
-                    self._recover(server, error)
+                self._hear(server)
+        self._bell.silence()
         done, self._done = self._done, []
         return done
+
+    def wake(self) -> None:
+        """Let the ``wait`` that blocks return, or else the next one. Any thread may call it."""
+        self._bell.ring()
 
     def release(self) -> None:
         """Forget every conversation; what is still owed is dropped."""
@@ -180,8 +190,17 @@ class VllmEngine:
             server.connection.close()
             server.place.close()
         self._servers = []
+        self._bell.close()
 
     # --- what a server says -----------------------------------------------------------------------------------------
+
+    def _hear(self, server: OpenServer) -> None:
+        try:
+            for message in server.connection.messages():
+                self._take(server, message)
+            server.require_life(self._deadlines)
+        except ServerBroken as error:
+            self._recover(server, error)
 
     def _take(self, server: OpenServer, message: Message) -> None:
         match message:
