@@ -1,4 +1,4 @@
-"""One attempt at a task while it is played: its episode, and the tokens that its turns are made of. Used by collect.py."""
+"""One attempt at a task while it is played: its episode, and the tokens of its turns. Used by collect.py."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class RolloutEngine(Protocol):
 
     @property
     def decodes_in_background(self) -> bool:
-        """Whether it decodes outside of ``wait``, too: then a request is best submitted at once, else with the others."""
+        """Whether it decodes outside of ``wait``, too: then a request is best submitted at once, else with others."""
         ...
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
