@@ -1,7 +1,7 @@
 """Proof that vLLM samples with the policy's weights: ``python scripts/check_rollouts.py --engine vllm --updates 5``.
 
 N times: a random update of every trained weight, the sync, then both sides' log-probs, of the probes and of sequences
-that vLLM sampled. Prints the largest differences, and the time of the sync beside that of copying the same bytes once.
+that vLLM sampled. Prints how far they differ, and the time of the sync beside that of copying the same bytes once.
 Ends with status 1 at the first difference beyond the threshold, and names the tensors.
 
 ``--engine vllm_server`` starts a server as ``scripts/serve_vllm.py`` does and reaches it by its address. ``--lora``
@@ -28,7 +28,7 @@ from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
 from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
-from lit_grpo.rollout.vllm_engine.proof import THRESHOLDS
+from lit_grpo.rollout.vllm_engine.proof import THRESHOLDS, judged_difference
 from lit_grpo.rollout.vllm_engine.servers import Address, Child, Place
 from lit_grpo.rollout.vllm_engine.settings import Adapters, Capacity, ModelSettings, ServerSettings, require_vllm
 from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
@@ -109,11 +109,11 @@ def check(engine: VllmEngine, policy: CausalPolicy, num_updates: int, dtype: str
         started = time.perf_counter()
         probed = prove(engine, policy, dtype, version)
         prove_s = time.perf_counter() - started
-        sampled = sampled_difference(engine, policy, version)
+        sampled, largest = sampled_difference(engine, policy, version)
         print(
             f"version {version}: sync {sync_s:.3f} s ({engine.usage.load_s:.3f} s of it in vLLM), bare copy "
-            f"{bare_copy_s(policy):.4f} s, proof {prove_s:.3f} s; largest difference of a log-prob: "
-            f"probes {probed:.2g}, sampled tokens {sampled:.2g}",
+            f"{bare_copy_s(policy):.4f} s, proof {prove_s:.3f} s; log-probs differ by up to "
+            f"{probed:.2g} (probes), {sampled:.2g} (sampled tokens, the largest difference {largest:.2g})",
             flush=True,
         )
         if not sampled <= THRESHOLDS[dtype]:
@@ -128,8 +128,8 @@ def update(policy: CausalPolicy) -> None:
         tensor.add_(torch.randn_like(tensor) * scale)
 
 
-def sampled_difference(engine: VllmEngine, policy: CausalPolicy, version: int) -> float:
-    """Largest difference between what vLLM says of the tokens it sampled and what the policy does."""
+def sampled_difference(engine: VllmEngine, policy: CausalPolicy, version: int) -> tuple[float, float]:
+    """Between what vLLM says of the tokens it sampled and what the policy does: as judged, and the largest."""
     rng = Random(version)
     prompts = [tuple(rng.randrange(5, engine.vocabulary) for _ in range(PROMPT_TOKENS)) for _ in range(NUM_PROMPTS)]
     for key, prompt in enumerate(prompts):
@@ -141,11 +141,11 @@ def sampled_difference(engine: VllmEngine, policy: CausalPolicy, version: int) -
         completions += engine.wait()
     engine.release()
     ours = score(policy, [prompts[each.conversation] + each.token_ids for each in completions])
-    return max(
-        abs(one - other)
-        for row, each in zip(ours, completions, strict=True)
-        for one, other in zip(row[PROMPT_TOKENS - 1 :], each.logprobs, strict=True)
-    )
+    ours = [row[PROMPT_TOKENS - 1 :] for row in ours]
+    theirs = [each.logprobs for each in completions]
+    pairs = zip(ours, theirs, strict=True)
+    largest = max(abs(one - other) for row, other_row in pairs for one, other in zip(row, other_row, strict=True))
+    return judged_difference(ours, theirs), largest
 
 
 def bare_copy_s(policy: CausalPolicy) -> float:

@@ -18,7 +18,7 @@ from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import Continuation, PromptGroup, pack
 from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
-from lit_grpo.rollout.vllm_engine.proof import differ, differing_tensors, is_equal, largest_difference, probes
+from lit_grpo.rollout.vllm_engine.proof import differ, differing_tensors, is_equal, judged_difference, probes
 from lit_grpo.rollout.vllm_engine.weights_folder import Ranks
 from lit_grpo.rollout.weights import full_weights
 
@@ -44,7 +44,7 @@ class ProvenSync:
             self._is_first = False
             rank_zero_info(
                 f"vLLM has version {module.policy_version} of the weights ({sent - started:.2f} s, proof "
-                f"{perf_counter() - sent:.2f} s): largest difference of a log-prob {difference:.2g} in {dtype}."
+                f"{perf_counter() - sent:.2f} s): log-probs differ by up to {difference:.2g} in {dtype}."
             )
 
 
@@ -65,7 +65,7 @@ def prove(
         most_of_ranks: over the ranks that call this.
 
     Returns:
-        The largest difference of a log-prob, over all servers of all ranks.
+        The difference of log-probs as judged, the largest of all servers of all ranks.
 
     Raises:
         WeightsDiffer: it is beyond the threshold; names the tensors.
@@ -75,7 +75,7 @@ def prove(
     ours = score(policy, sequences)
     if not all(math.isfinite(value) for row in ours for value in row):
         raise EngineFailure(f"the policy's log-probs at version {policy_version} are not finite: training has diverged")
-    differences = [largest_difference(ours, theirs) for theirs in engine.score(sequences)]
+    differences = [judged_difference(ours, theirs) for theirs in engine.score(sequences)]
     worst = max(range(len(differences)), key=differences.__getitem__)
     difference = most_of_ranks(differences[worst])
     if not is_equal(difference, dtype):
