@@ -3,7 +3,8 @@
 The same tasks, seeds and settings with the vLLM engine, with a barrier after every turn, without the prefix cache, and
 with the transformers engine; and vLLM alone (``LLM.generate``) on the very contexts and lengths of the first, all at
 once. Each case runs once to warm up; then they take turns for ``--rounds`` rounds, and medians count. The vLLM server
-has one thread, and so has vLLM alone: the rest of a rollout takes a second core. Look at the machine's load first.
+has one thread, and so has vLLM alone: the rest of a rollout takes a second core. Each decodes as many turns together as
+there are episodes. Look at the machine's load first.
 
 ``--edits`` puts an edit in the place of what the model says: one that has not learned the task says nothing that the
 solver would be asked about, and the solver is to have its work.
@@ -127,7 +128,8 @@ def served(name: str, arguments: argparse.Namespace, workload: Workload, prefix_
 
 def model_and_capacity(arguments: argparse.Namespace) -> tuple[ModelSettings, Capacity]:
     """Of every vLLM."""
-    return ModelSettings(arguments.checkpoint, arguments.dtype), Capacity(kv_cache_gib=arguments.kv_cache_gib)
+    capacity = Capacity(max_sequences=arguments.tasks * arguments.group_size, kv_cache_gib=arguments.kv_cache_gib)
+    return ModelSettings(arguments.checkpoint, arguments.dtype), capacity
 
 
 def print_table(cases: Sequence[Case], rounds: Sequence[Sequence[Round]]) -> None:
