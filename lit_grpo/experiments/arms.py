@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from lit_grpo.experiments.commands import Commands
 from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.reports.runs import COMPUTE_FILE
 
@@ -102,8 +102,8 @@ class ArmRun:
         """The policy that the arm goes on from."""
         return self.base if arm.start is None else self.folder(arm.start) / POLICY_FOLDER
 
-    def run(self, arm: Arm) -> None:
-        """Train and test, each in a process of its own; ArmFailed if one of them fails.
+    def run(self, arm: Arm, commands: Commands) -> None:
+        """Train and test, each a command of its own; ArmFailed if one of them fails.
 
         A fit that was interrupted begins again from where the arm starts, so that what is compared never depends on
         where a run was stopped.
@@ -114,31 +114,27 @@ class ArmRun:
         folder.mkdir(parents=True)
         data = arm.data.arguments(self.seed, self.base)
         common = [f"--trainer.default_root_dir={folder}", f"--seed_everything={self.seed}", *data]
-        fit = self._command("fit", arm, [f"--model.policy.checkpoint={self.start_of(arm)}", *common])
+        fit = self._command(commands, "fit", arm, [f"--model.policy.checkpoint={self.start_of(arm)}", *common])
         test = [
             f"--model.policy.checkpoint={folder / POLICY_FOLDER}",
             f"--data.held_out.benchmark={self.benchmark}",
             "--trainer.logger=false",
         ]
-        tested = self._command("test", arm, [*test, *common])
+        tested = self._command(commands, "test", arm, [*test, *common])
         compute = {"fit_cpu_s": fit[0], "fit_wall_s": fit[1], "test_cpu_s": tested[0], "test_wall_s": tested[1]}
         (folder / COMPUTE_FILE).write_text(json.dumps(compute) + "\n", encoding="utf-8")
 
-    def _command(self, subcommand: str, arm: Arm, arguments: Sequence[str]) -> tuple[float, float]:
+    def _command(self, commands: Commands, subcommand: str, arm: Arm, arguments: Sequence[str]) -> tuple[float, float]:
         """Run `lit-grpo`; returns its CPU and wall seconds."""
         configs = [f"--config={CONFIGS / name}.yaml" for name in arm.configs]
         last = [] if self.extra_config is None else [f"--config={self.extra_config}"]
         settings = [*configs, *arm.arguments, *last, *arguments, *self.arguments]
-        command = [sys.executable, "-m", "lit_grpo.cli", subcommand, *settings]
         log, started = self.folder(arm.name) / LOG_FILE, time.monotonic()
-        with log.open("ab") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, env=self._environment())
-            _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        ended = commands.run([sys.executable, "-m", "lit_grpo.cli", subcommand, *settings], log, self._environment())
+        if ended.status != 0:
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
-            raise ArmFailed(f"{arm.name}: `lit-grpo {subcommand}` ended with {process.returncode}; see {log}\n{tail}")
-        return round(usage.ru_utime + usage.ru_stime, 1), round(time.monotonic() - started, 1)
+            raise ArmFailed(f"{arm.name}: `lit-grpo {subcommand}` ended with {ended.status}; see {log}\n{tail}")
+        return round(ended.cpu_s, 1), round(time.monotonic() - started, 1)
 
     def _environment(self) -> Mapping[str, str]:
         # One thread more than a process may use makes both slower, and sums in another order change the last digit.

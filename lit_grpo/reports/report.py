@@ -93,6 +93,8 @@ def _curriculum(run: SeedRun, arm: str, root: Path) -> str:
 
 
 def _before_and_after(run: SeedRun, base: str, candidate: str, root: Path) -> str:
+    if base == candidate:
+        return ""
     paths = [run.arms[name] / TRANSCRIPTS_FILE for name in (base, candidate)]
     if not all(path.is_file() for path in paths):
         return ""

@@ -5,11 +5,17 @@
 3. After an arm that fails no other begins, and the failure is raised; what had ended stays.
 4. The time left is the work left at the pace seen so far, worked by hand.
 5. A fit that was interrupted leaves its folder aside and begins again; a command that fails says where to look.
+6. A study that is told to end, by SIGTERM or by Ctrl-C, ends the commands that run, and starts no other.
+7. A command's CPU time and status are its own.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -20,6 +26,7 @@ from rich.console import Console
 from typing_extensions import override
 
 from lit_grpo.experiments.arms import Arm, ArmFailed, ArmRun, TrainingData
+from lit_grpo.experiments.commands import TERMINATED, Commands
 from lit_grpo.experiments.schedule import Job, run_all, time_left
 from lit_grpo.metrics.results import RESULTS_FILE
 
@@ -38,7 +45,7 @@ class ScriptedRun(ArmRun):
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @override
-    def run(self, arm: Arm) -> None:
+    def run(self, arm: Arm, commands: Commands) -> None:
         with self.lock:
             self.events.append(f"+{arm.name}")
         time.sleep(0.02)
@@ -121,7 +128,50 @@ def test_5_a_command_that_fails_says_where_to_look(tmp_path: Path) -> None:
     run.folder("broken").mkdir(parents=True)
     (run.folder("broken") / "half.txt").write_text("of an earlier call")
     with pytest.raises(ArmFailed, match=r"broken: `lit-grpo fit` ended with 2; see .*log.txt\n.*no-such-key"):
-        run.run(broken)
+        run.run(broken, Commands())
     (aside,) = tmp_path.glob("arms/broken.interrupted-*")
     assert (aside / "half.txt").is_file()
     assert not run.is_done("broken")
+
+
+SLEEPING = """
+import os, signal, sys
+from pathlib import Path
+import lit_grpo.experiments.arms as arms
+from lit_grpo.experiments.quickstart import main
+
+arms.sys.executable = sys.argv[1]  # of every command
+main(["--smoke", "--arms", "sft", "--output", sys.argv[2]])
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, TERMINATED), (signal.SIGINT, -signal.SIGINT)])
+def test_6_nothing_outlives_a_study(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    asleep = tmp_path / "asleep"
+    asleep.write_text(
+        f"#!/bin/sh\necho $$ > {tmp_path / 'pid.part'}\nmv {tmp_path / 'pid.part'} {tmp_path / 'pid'}\nexec sleep 600\n"
+    )
+    asleep.chmod(0o755)
+    study = subprocess.Popen([sys.executable, "-c", SLEEPING, asleep, tmp_path / "study"], stderr=subprocess.DEVNULL)
+    while not (tmp_path / "pid").is_file():
+        assert study.poll() is None
+        time.sleep(0.05)
+    study.send_signal(number)
+    assert study.wait(60) == status
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_6_none_begins_after_the_end(tmp_path: Path) -> None:
+    commands = Commands()
+    commands.end_all()
+    with pytest.raises(InterruptedError):
+        commands.run(["true"], tmp_path / "log", {})
+
+
+def test_7_what_a_command_took(tmp_path: Path) -> None:
+    burn = "import os; [sum(range(1000)) for _ in range(20000)]; print(os.times().user, flush=True); os._exit(3)"
+    ended = Commands().run([sys.executable, "-c", burn], tmp_path / "log", os.environ)
+    said = float((tmp_path / "log").read_text())
+    assert ended.status == 3
+    assert said <= ended.cpu_s < said + 1.0

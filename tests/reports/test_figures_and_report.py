@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,3 +109,13 @@ def test_8_the_report_holds_tables_figures_and_json(comparison_folder: Callable[
     assert_has_ink(root / "figures/learning_curve.png")
     assert json.loads((root / "comparison.json").read_text())["arms"]["sft_grpo"]["metrics"]["FR@5"] > 0.5
     assert "sft_grpo − sft" in output.getvalue()
+
+
+def test_9_an_arm_alone_is_compared_with_the_trivial_policies(comparison_folder: Callable[..., Path]) -> None:
+    root = comparison_folder(num_seeds=1, num_tasks=48)
+    for name in ("sft_grpo", "sft_compute_matched"):
+        shutil.rmtree(root / "arms" / name)
+    write_report(root, "sft", "sft", BootstrapSettings(num_replicates=100), Console(file=io.StringIO()))
+    report = (root / "report.md").read_text()
+    assert "sft − informed-random" in report
+    assert "The same task" not in report
