@@ -13,10 +13,12 @@ solver would be asked about, and the solver is to have its work.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import torch
 from rollout_cases.cases import Bare, Case, Rollout, Round, Workload
@@ -43,6 +45,7 @@ HEAD = (
     "| case | tokens/s (of vLLM alone) | s, least and most | in flight | contexts run | waiting, solver, s "
     "| CPU s: training, solver, vLLM |\n|---|---|---|---|---|---|---|"
 )
+SomeCase = TypeVar("SomeCase", bound=Case)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CASES = ("barrier", "no_cache", "bare", "transformers")
 
@@ -99,22 +102,33 @@ def workload_of(arguments: argparse.Namespace) -> Workload:
 
 def measured(arguments: argparse.Namespace, workload: Workload, cases: list[Case]) -> list[list[Round]]:
     """For each case its rounds; fills in the cases."""
-    first = served("vLLM", arguments, workload)
-    cases.append(first)
-    first.round()
+    first = begun(served("vLLM", arguments, workload), cases)
     if "barrier" in arguments.beside:
+        # Its server is warm.
         cases.append(Rollout("vLLM, barrier after each turn", first.engine, workload, first.server, barrier=True))
     if "no_cache" in arguments.beside:
-        cases.append(served("vLLM, no prefix cache", arguments, workload, prefix_cache=False))
+        begun(served("vLLM, no prefix cache", arguments, workload, prefix_cache=False), cases)
     if "transformers" in arguments.beside:
         engine = TransformersEngine(workload.policy.model, workload.conversation.stop_ids)
-        cases.append(Rollout("transformers", engine, workload))
+        begun(Rollout("transformers", engine, workload), cases)
     if "bare" in arguments.beside:
-        cases.append(Bare(*model_and_capacity(arguments), first.turns))
-    for case in cases[1:]:
-        case.round()
-    rounds = [[case.round() for case in cases] for _ in range(arguments.rounds)]
+        begun(Bare(*model_and_capacity(arguments), first.turns), cases)
+    rounds = [[timed(case) for case in cases] for _ in range(arguments.rounds)]
     return [list(of_case) for of_case in zip(*rounds, strict=True)]
+
+
+def begun(case: SomeCase, cases: list[Case]) -> SomeCase:
+    """One more case, after a round to warm up."""
+    cases.append(case)
+    case.round()
+    return case
+
+
+def timed(case: Case) -> Round:
+    """A round that counts; says so meanwhile."""
+    found = case.round()
+    print(f"{case.name}: {found.seconds:.2f} s, {found.tokens_per_s:.0f} tokens/s", file=sys.stderr, flush=True)
+    return found
 
 
 def served(name: str, arguments: argparse.Namespace, workload: Workload, prefix_cache: bool = True) -> Rollout:
