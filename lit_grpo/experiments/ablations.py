@@ -47,6 +47,7 @@ from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.policy_shift import SHIFT_FILE, write_shift
 from lit_grpo.reports.ablation_page import write_into_docs
 from lit_grpo.reports.ablations import REPORT_FILE, AblationPlan, write_ablations
+from lit_grpo.reports.comparison import Pair
 from lit_grpo.reports.runs import COMPUTE_FILE, SeedRun
 
 SUITE_SEED = 20_000
@@ -136,6 +137,7 @@ def report(study: Study, choice: Choice, threads: int, intervals: BootstrapSetti
         several=(*(arm.name for arm in SEVERAL), CURRICULUM),
         single=tuple(arm.name for arm in SINGLE),
         bases=BASES,
+        several_pairs=(Pair(CURRICULUM, choice.best),),
         single_pairs=SINGLE_PAIRS,
         final=(SFT, choice.best, CURRICULUM),
     )

@@ -42,6 +42,8 @@ class AblationPlan:
     """Arms that the first seed alone has."""
     bases: tuple[str, ...]
     """Of `several`: all others are compared with each of these."""
+    several_pairs: tuple[Pair, ...]
+    """Further comparisons among `several`."""
     single_pairs: tuple[Pair, ...]
     """Comparisons of the arms of one seed."""
     final: tuple[str, ...]
@@ -110,7 +112,7 @@ def write_ablations(
 
 
 def _compared(seeds: Sequence[SeedRun], plan: AblationPlan, settings: BootstrapSettings) -> _Facts:
-    pairs = pairs_against(plan.several, plan.bases)
+    pairs = tuple(dict.fromkeys((*pairs_against(plan.several, plan.bases), *plan.several_pairs)))
     several = compare([_only(run, plan.several) for run in seeds], pairs, settings)
     if not plan.single:
         return _Facts(several, None)
@@ -163,7 +165,11 @@ def _only(run: SeedRun, names: Sequence[str]) -> SeedRun:
 
 
 def _plan_json(plan: AblationPlan) -> dict[str, Any]:
-    return asdict(plan) | {"single_pairs": [pair.name for pair in plan.single_pairs], "tested": Quantity.FR_5.value}
+    pairs = {
+        "several_pairs": [pair.name for pair in plan.several_pairs],
+        "single_pairs": [pair.name for pair in plan.single_pairs],
+    }
+    return asdict(plan) | pairs | {"tested": Quantity.FR_5.value}
 
 
 def _table_json(table: TableContent) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 1. The JSON holds every arm, its training, its cells, and each difference as counted by hand from the scores.
 2. Holm's correction is over all pairs of the family, in the JSON and in the table; arms of one seed are a family apart.
-3. A pair of two bases is there once; no arm is compared with itself.
+3. A pair of two bases is there once; no arm is compared with itself; further pairs come last.
 4. The page is made from the JSON alone, holds every table, and stands between the markers of another page, twice over.
 5. A page without markers, a missing arm and a study that has not been reported are refused in one line.
 6. The same folders give the same bytes.
@@ -35,6 +35,7 @@ PLAN = AblationPlan(
     several=tuple(SKILLS),
     single=("as_reported",),
     bases=("sft", "matched", "baseline"),
+    several_pairs=(Pair("curriculum", "no_kl"), Pair("curriculum", "baseline")),
     single_pairs=(Pair("as_reported", "no_kl"), Pair("as_reported", "sft")),
     final=("sft", "no_kl", "curriculum"),
 )
@@ -104,12 +105,15 @@ def test_1_everything_is_in_the_json(document: dict[str, Any], study: tuple[Path
 
 
 def test_2_holm_over_each_family(document: dict[str, Any]) -> None:
-    for family, size in (("differences", 9), ("differences_of_one_seed", 2)):
+    for family, size in (("differences", 10), ("differences_of_one_seed", 2)):
         found = document[family]
         assert len(found) == size
         assert [d["holm_p_value"] for d in found] == pytest.approx(holm([d["p_value"] for d in found]), abs=1e-5)
+    pairs = [(d["better"], d["base"]) for d in document["differences"]]
+    assert pairs.count(("curriculum", "baseline")) == 1
+    assert pairs[-1] == ("curriculum", "no_kl")
     table = document["tables"]["differences"]
-    assert table["columns"][3] == "p, Holm over 9"
+    assert table["columns"][3] == "p, Holm over 10"
     (row,) = (row for row in table["rows"] if row[0] == "curriculum − sft")
     assert row[2].endswith(" *")
 
