@@ -1,27 +1,28 @@
-# pyright: reportMissingImports=false
 """Tokens per second of whole rollouts, solver included: ``python scripts/benchmark_rollouts.py --tasks 16``.
 
 The same tasks, seeds and settings with the vLLM engine, with a barrier after every turn, without the prefix cache, and
-with the transformers engine; then vLLM alone (``LLM.generate``) on the very contexts and lengths of the first. "In
-flight" is the mean number of turns that the engine works on, over the time of the rollout. Each case runs once to warm
-up and then ``--rounds`` times; the best counts. Other load on the machine matters: look at it first.
+with the transformers engine; and vLLM alone (``LLM.generate``) on the very contexts and lengths of the first, all at
+once. Each case runs once to warm up; then they take turns for ``--rounds`` rounds, and medians count. The vLLM server
+has one thread, and so has vLLM alone: the rest of a rollout takes a second core. Each decodes as many turns together as
+there are episodes. Look at the machine's load first.
+
+``--edits`` puts an edit in the place of what the model says: one that has not learned the task says nothing that the
+solver would be asked about, and the solver is to have its work.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from statistics import median
+from typing import TypeVar
 
-from torch import Tensor
+import torch
+from rollout_cases.cases import Bare, Case, Rollout, Round, Workload
+from rollout_cases.watched import EveryTurnAnEdit
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
@@ -31,203 +32,138 @@ from lit_grpo.environment.episode_record import EpisodeSettings
 from lit_grpo.environment.highs import HighsSolver
 from lit_grpo.environment.observation import ObservationStyle
 from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
-from lit_grpo.modules.policy import CausalPolicy, load_policy
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import Completion, GenerationRequest, RolloutEngine, SamplingSettings
+from lit_grpo.modules.policy import load_policy
+from lit_grpo.rollout.collect import RolloutSettings
+from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.transformers_engine import TransformersEngine
 from lit_grpo.rollout.vllm_engine.engine import VllmEngine
 from lit_grpo.rollout.vllm_engine.servers import Child
 from lit_grpo.rollout.vllm_engine.settings import Capacity, ModelSettings, ServerSettings, require_vllm
 from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
-from lit_grpo.rollout.weights import full_weights
 
-
-class Watched:
-    """An engine whose turns are counted; with ``barrier``, no turn comes back before all that were asked for do."""
-
-    def __init__(self, engine: RolloutEngine, barrier: bool = False) -> None:
-        self._engine, self._barrier = engine, barrier
-        self._num_owed, self._since, self.turn_seconds = 0, time.perf_counter(), 0.0
-        self.asked: dict[tuple[int, int], tuple[int, ...]] = {}
-        self.requests: list[tuple[tuple[int, ...], int]] = []
-        self._context_of: dict[int, tuple[int, ...]] = {}
-
-    @property
-    def max_context_tokens(self) -> int:
-        """As the engine's."""
-        return self._engine.max_context_tokens
-
-    def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
-        """As the engine's."""
-        self._engine.submit(request, sampling)
-        self._context_of[request.conversation] = request.token_ids
-        self._count(1)
-
-    def wait(self) -> Sequence[Completion]:
-        """As the engine's."""
-        done = list(self._engine.wait())
-        while self._barrier and len(done) < self._num_owed:
-            done += self._engine.wait()
-        self._count(-len(done))
-        self.requests += [(self._context_of[each.conversation], len(each.token_ids)) for each in done]
-        return done
-
-    def release(self) -> None:
-        """As the engine's."""
-        self._engine.release()
-
-    def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
-        """As the engine's."""
-        self._engine.update_weights(weights, policy_version)
-
-    def _count(self, change: int) -> None:
-        now = time.perf_counter()
-        self.turn_seconds += self._num_owed * (now - self._since)
-        self._since, self._num_owed = now, self._num_owed + change
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What is played."""
-
-    tasks: list[Task]
-    conversation: ConversationFormat
-    settings: RolloutSettings
-    solver: WorkerSolver
+HEAD = (
+    "| case | tokens/s (of vLLM alone) | s, least and most | in flight | contexts run | waiting, solver, s "
+    "| CPU s: training, solver, vLLM |\n|---|---|---|---|---|---|---|"
+)
+SomeCase = TypeVar("SomeCase", bound=Case)
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+CASES = ("barrier", "no_cache", "bare", "transformers")
 
 
 def main() -> None:
-    """Print one line per case."""
+    """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/tiny-base"))
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--tasks", type=int, default=16)
     parser.add_argument("--group-size", type=int, default=8)
     parser.add_argument("--max-completion-tokens", type=int, default=32)
+    parser.add_argument("--max-steps", type=int, default=5)
+    parser.add_argument("--kv-cache-gib", type=float, default=Capacity().kv_cache_gib)
+    parser.add_argument("--edits", action="store_true", help="every turn counts as an edit")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--without-transformers", action="store_true")
-    parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--beside", nargs="*", choices=CASES, default=CASES, help="cases beside the vLLM engine")
     arguments = parser.parse_args()
     require_vllm()
-    if arguments.bare is not None:
-        print(json.dumps(bare(arguments.checkpoint, json.loads(arguments.bare.read_text()), arguments.rounds)))
-        return
-    policy = load_policy(arguments.checkpoint)
-    workload = make_workload(arguments)
-    with served(policy, arguments.checkpoint, workload, prefix_cache=True) as engine:
-        requests = report("vLLM", engine, workload, arguments.rounds)
-        report("vLLM, barrier after each turn", engine, workload, arguments.rounds, barrier=True)
-    with served(policy, arguments.checkpoint, workload, prefix_cache=False) as engine:
-        report("vLLM, no prefix cache", engine, workload, arguments.rounds)
-    report_bare(arguments, requests)
-    if not arguments.without_transformers:
-        engine = TransformersEngine(policy.model, workload.conversation.stop_ids)
-        report("transformers", engine, workload, arguments.rounds)
-    workload.solver.close()
+    torch.set_num_threads(1)
+    workload = workload_of(arguments)
+    cases: list[Case] = []
+    try:
+        rounds = measured(arguments, workload, cases)
+    finally:
+        for case in cases:
+            case.close()
+        workload.solver.close()
+    print_table(cases, rounds)
 
 
-def make_workload(arguments: argparse.Namespace) -> Workload:
+def workload_of(arguments: argparse.Namespace) -> Workload:
     """Tiny programs, compact observations."""
     solver = HighsSolver()
-    tasks = [
-        generate_task(TaskSettings(size=ProgramSize.TINY), Split.TRAIN, 0, index, solver)
-        for index in range(arguments.tasks)
-    ]
-    episode = EpisodeSettings(undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
-    sampling = SamplingSettings(1.0, arguments.max_completion_tokens)
-    settings = RolloutSettings(group_size=arguments.group_size, sampling=sampling, episode=episode)
-    conversation = ConversationFormat(AutoTokenizer.from_pretrained(arguments.checkpoint))
-    return Workload(tasks, conversation, settings, WorkerSolver(SolverSettings()))
+    settings = TaskSettings(size=ProgramSize.TINY)
+    tasks: list[Task] = [generate_task(settings, Split.TRAIN, 0, index, solver) for index in range(arguments.tasks)]
+    rules = EpisodeSettings(
+        max_steps=arguments.max_steps, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT
+    )
+    conversation = EveryTurnAnEdit if arguments.edits else ConversationFormat
+    return Workload(
+        policy=load_policy(arguments.checkpoint, dtype=DTYPES[arguments.dtype]),
+        tasks=tasks,
+        conversation=conversation(AutoTokenizer.from_pretrained(arguments.checkpoint)),
+        settings=RolloutSettings(
+            group_size=arguments.group_size,
+            sampling=SamplingSettings(1.0, arguments.max_completion_tokens),
+            episode=rules,
+        ),
+        solver=WorkerSolver(SolverSettings()),
+        all_end=arguments.edits,
+    )
 
 
-@contextmanager
-def served(policy: CausalPolicy, checkpoint: Path, workload: Workload, prefix_cache: bool) -> Iterator[VllmEngine]:
-    """The engine with the policy's weights."""
-    settings = ServerSettings(ModelSettings(checkpoint), Capacity(prefix_cache=prefix_cache))
+def measured(arguments: argparse.Namespace, workload: Workload, cases: list[Case]) -> list[list[Round]]:
+    """For each case its rounds; fills in the cases."""
+    first = begun(served("vLLM", arguments, workload), cases)
+    if "barrier" in arguments.beside:
+        # Its server is warm.
+        cases.append(Rollout("vLLM, barrier after each turn", first.engine, workload, first.server, barrier=True))
+    if "no_cache" in arguments.beside:
+        begun(served("vLLM, no prefix cache", arguments, workload, prefix_cache=False), cases)
+    if "transformers" in arguments.beside:
+        engine = TransformersEngine(workload.policy.model, workload.conversation.stop_ids)
+        begun(Rollout("transformers", engine, workload), cases)
+    if "bare" in arguments.beside:
+        begun(Bare(*model_and_capacity(arguments), first.turns), cases)
+    rounds = [[timed(case) for case in cases] for _ in range(arguments.rounds)]
+    return [list(of_case) for of_case in zip(*rounds, strict=True)]
+
+
+def begun(case: SomeCase, cases: list[Case]) -> SomeCase:
+    """One more case, after a round to warm up."""
+    cases.append(case)
+    case.round()
+    return case
+
+
+def timed(case: Case) -> Round:
+    """A round that counts; says so meanwhile."""
+    found = case.round()
+    print(f"{case.name}: {found.seconds:.2f} s, {found.tokens_per_s:.0f} tokens/s", file=sys.stderr, flush=True)
+    return found
+
+
+def served(name: str, arguments: argparse.Namespace, workload: Workload, prefix_cache: bool = True) -> Rollout:
+    """Rollouts with a server of their own."""
+    model, capacity = model_and_capacity(arguments)
+    settings = ServerSettings(model, replace(capacity, prefix_cache=prefix_cache))
+    server = Child(settings)
     weights = WeightsFolder(settings.weights_folder, None, Ranks())
-    engine = VllmEngine([Child(settings)], workload.conversation.stop_ids, weights)
-    try:
-        engine.update_weights(full_weights(policy.model), 0)
-        yield engine
-    finally:
-        engine.close()
+    return Rollout(name, VllmEngine([server], workload.conversation.stop_ids, weights), workload, server)
 
 
-def report(
-    name: str, engine: RolloutEngine, workload: Workload, rounds: int, barrier: bool = False
-) -> list[tuple[tuple[int, ...], int]]:
-    """Play, print, and return the turns of the best round: contexts and numbers of tokens."""
-    best_s, best = float("inf"), Watched(engine)
-    for number in range(rounds + 1):
-        watched, started = Watched(engine, barrier), time.perf_counter()
-        collect_groups(
-            workload.tasks, watched, workload.solver, workload.conversation, workload.settings, run_seed=0, step=0
-        )
-        seconds = time.perf_counter() - started
-        if number and seconds < best_s:
-            best_s, best = seconds, watched
-    tokens = sum(count for _, count in best.requests)
-    print(
-        f"{name}: {best_s:.2f} s, {len(best.requests)} turns, {tokens} tokens, "
-        f"{tokens / best_s:.0f} tokens per second, {best.turn_seconds / best_s:.1f} turns in flight",
-        flush=True,
-    )
-    return best.requests
+def model_and_capacity(arguments: argparse.Namespace) -> tuple[ModelSettings, Capacity]:
+    """Of every vLLM."""
+    capacity = Capacity(max_sequences=arguments.tasks * arguments.group_size, kv_cache_gib=arguments.kv_cache_gib)
+    return ModelSettings(arguments.checkpoint, arguments.dtype), capacity
 
 
-def report_bare(arguments: argparse.Namespace, requests: Sequence[tuple[tuple[int, ...], int]]) -> None:
-    """vLLM alone, in a process of its own."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "requests.json"
-        file.write_text(json.dumps(requests))
-        command = [sys.executable, __file__, "--checkpoint", str(arguments.checkpoint), "--bare", str(file)]
-        command += ["--rounds", str(arguments.rounds)]
-        output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-    seconds = json.loads(output.splitlines()[-1])
-    tokens = sum(count for _, count in requests)
-    print(
-        f"vLLM alone, the same turns all at once: {seconds:.2f} s, {tokens / seconds:.0f} tokens per second", flush=True
-    )
-
-
-def bare(checkpoint: Path, requests: Sequence[tuple[Sequence[int], int]], rounds: int) -> float:
-    """Seconds of the best round of ``LLM.generate``, with log-probs.
-
-    Without a seed for each request: vLLM's own fail on a CPU as soon as a prompt is run in two portions.
-    """
-    os.environ |= {
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "TORCHDYNAMO_DISABLE": "1",
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
-    from vllm import LLM, SamplingParams
-    from vllm.inputs import TokensPrompt
-
-    llm = LLM(
-        model=str(checkpoint),
-        skip_tokenizer_init=True,
-        dtype="float32",
-        enforce_eager=True,
-        block_size=32,
-        kv_cache_memory_bytes=2**30,
-        max_num_seqs=256,
-        max_num_batched_tokens=4096,
-    )
-    prompts = [TokensPrompt(prompt_token_ids=list(context)) for context, _ in requests]
-    params = [
-        SamplingParams(temperature=1.0, max_tokens=count, logprobs=0, ignore_eos=True, detokenize=False)
-        for _, count in requests
-    ]
-    best = float("inf")
-    for number in range(rounds + 1):
-        llm.reset_prefix_cache()
-        started = time.perf_counter()
-        llm.generate(prompts, params, use_tqdm=False)
-        if number:
-            best = min(best, time.perf_counter() - started)
-    return best
+def print_table(cases: Sequence[Case], rounds: Sequence[Sequence[Round]]) -> None:
+    """One line per case, of medians."""
+    print(f"{median(of.num_tokens for of in rounds[0]):.0f} tokens per round")
+    print(HEAD)
+    rates = {case.name: median(of.tokens_per_s for of in those) for case, those in zip(cases, rounds, strict=True)}
+    for case, those in zip(cases, rounds, strict=True):
+        share = f" ({rates[case.name] / rates[Bare.name]:.0%})" if Bare.name in rates else ""
+        cells = [
+            case.name,
+            f"{rates[case.name]:.0f}{share}",
+            f"{min(of.seconds for of in those):.2f} to {max(of.seconds for of in those):.2f}",
+            f"{median(of.in_flight for of in those):.1f}",
+            f"{median(of.num_run for of in those):.0f}",
+            f"{median(of.waited_s for of in those):.2f}, {median(of.solver_s for of in those):.2f}",
+            f"{median(of.own_cpu_s for of in those):.2f}, {median(of.solver_cpu_s for of in those):.2f}, "
+            f"{median(of.server_cpu_s for of in those):.2f}",
+        ]
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

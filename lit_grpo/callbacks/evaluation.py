@@ -99,7 +99,8 @@ class RepairEvaluation(Callback):
         self._engine = PolicyEngine(engine or TransformersSettings())
         self.validated_at: int | None = None
         """Batches that were consumed at the fit's last evaluation; None before the first."""
-        self._solver = make_solver(solver or SolverSettings())
+        self._solver_settings = solver or SolverSettings()
+        self._solver = make_solver(self._solver_settings)
         self._metrics = RepairMetrics()
         self._groups: list[EpisodeGroup] = []
 
@@ -146,6 +147,7 @@ class RepairEvaluation(Callback):
             self.settings,
             self.seed,
             step=0,
+            solver_threads=self._solver_settings.threads,
         )
         self._metrics.update(_scored(groups))
         self._groups += groups

@@ -26,7 +26,7 @@ from lit_grpo.rollout.vllm_engine.proof import (
     differ,
     differing_tensors,
     is_equal,
-    largest_difference,
+    judged_difference,
     probes,
 )
 from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, written_weights
@@ -55,7 +55,7 @@ class ProvenSync:
             self._is_first = False
             rank_zero_info(
                 f"vLLM has version {version} of the weights ({sent - started:.2f} s, proof "
-                f"{perf_counter() - sent:.2f} s): largest difference of a log-prob {difference:.2g} in {self._dtype}."
+                f"{perf_counter() - sent:.2f} s): log-probs differ by up to {difference:.2g} in {self._dtype}."
             )
 
     def publish(self, module: PolicyModule) -> Published:
@@ -89,7 +89,7 @@ def prove(
         ranks: that call this; None: this process alone.
 
     Returns:
-        The largest difference of a log-prob, over all servers of all ranks.
+        The difference of log-probs as judged, the largest of all servers of all ranks.
 
     Raises:
         WeightsDiffer: it is beyond the threshold, on this rank or on another; names the tensors.
@@ -167,7 +167,7 @@ def _scored_probes(
 
 def _worst(ours: Sequence[Sequence[float]], of_servers: Sequence[Sequence[Sequence[float]]]) -> tuple[int, float]:
     """The server whose log-probs differ most, and by how much."""
-    differences = [largest_difference(ours, theirs) for theirs in of_servers]
+    differences = [judged_difference(ours, theirs) for theirs in of_servers]
     worst = max(range(len(differences)), key=differences.__getitem__)
     return worst, differences[worst]
 

@@ -97,7 +97,8 @@ class RolloutCallback(Callback):
         """Shared with RepairEvaluation."""
         self._overlap: Overlap | None = None
         self._staleness = Staleness(self.settings.max_staleness)
-        self._solver = make_solver(solver or SolverSettings())
+        self._solver_settings = solver or SolverSettings()
+        self._solver = make_solver(self._solver_settings)
         self._log, self._refill_log = RolloutLog(), RefillLog()
 
     @override
@@ -193,7 +194,8 @@ class RolloutCallback(Callback):
         self, tasks: Sequence[GradedProblem], engine: RolloutEngine, conversation: ConversationFormat, step: int
     ) -> list[EpisodeGroup]:
         """Play the tasks with the weights that the engine has."""
-        return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step)
+        threads = self._solver_settings.threads
+        return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step, threads)
 
     def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, step: int) -> PlayedBatch:
         """This batch, played now or ahead."""

@@ -51,7 +51,8 @@ class SolverSettings:
     """Where programs are solved."""
 
     workers: int = 1
-    """Processes that solve; they start when first needed. 0: this process, without deadline and memory limit."""
+    """Processes that solve, each a question at a time; they start when first needed. 0: this process, without deadline
+    and memory limit."""
     deadline_s: float = 60.0
     """Seconds of wall clock for one question. HiGHS's own limits end after a few, so that this strikes what hangs."""
     memory_mb: int = 2048
@@ -64,6 +65,11 @@ class SolverSettings:
             raise ValueError(f"solver.deadline_s: expected above 0, got {self.deadline_s}; give seconds")
         if self.memory_mb < 1:
             raise ValueError(f"solver.memory_mb: expected at least 1, got {self.memory_mb}; give MiB")
+
+    @property
+    def threads(self) -> int:
+        """Questions that are answered at a time."""
+        return max(1, self.workers)
 
 
 def make_solver(settings: SolverSettings) -> HighsSolver | WorkerSolver:

@@ -114,6 +114,11 @@ class InterruptibleEngine:
         """Most tokens a context and its completion may have together."""
         return self._engine.max_context_tokens
 
+    @property
+    def decodes_in_background(self) -> bool:
+        """As the engine does."""
+        return self._engine.decodes_in_background
+
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         """As the engine does; Stopped if nobody wants it."""
         self._require_wanted()
@@ -123,6 +128,10 @@ class InterruptibleEngine:
         """As the engine does; Stopped if nobody wants it."""
         self._require_wanted()
         return self._engine.wait()
+
+    def wake(self) -> None:
+        """As the engine does."""
+        self._engine.wake()
 
     def release(self) -> None:
         """As the engine does."""

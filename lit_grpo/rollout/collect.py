@@ -1,8 +1,9 @@
 """Plays tasks: many multi-turn episodes at once, over one engine and one solver.
 
 Called by the rollout callback (training: several attempts per task) and by the evaluation (one greedy attempt each); a
-plain function, as usable from a script. There is no barrier between turns: whichever completion comes back, its episode
-takes its step and asks for its next turn.
+plain function, as usable from a script. There is no barrier between turns: while an engine decodes in the background,
+an episode's next turn goes out as soon as the solver has answered its last one, whatever else is being decoded or
+solved. The engine is talked to in one thread, the solver is asked in others.
 """
 
 from __future__ import annotations
@@ -10,22 +11,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from functools import partial
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
+from lit_grpo.environment.episode_record import EpisodeSettings, StepOutcome
 from lit_grpo.environment.ground_truth import GradedProblem
 from lit_grpo.environment.observation import instructions
 from lit_grpo.environment.repairable import require_repairable
-from lit_grpo.environment.scoring import score_episode
+from lit_grpo.environment.scoring import RepairScore, score_episode
 from lit_grpo.environment.solver import Solver, SolverFailure
-from lit_grpo.rewards.base import AttemptKey, Reward
+from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
-from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
-from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
+from lit_grpo.rollout.attempt import Attempt, Seeds
+from lit_grpo.rollout.engine import Completion, FinishReason, RolloutEngine, SamplingSettings
+from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.refill import DynamicSampling
 from lit_grpo.rollout.remembering_solver import RememberingSolver
+from lit_grpo.rollout.solver_threads import Patience, SolverThreads
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ def collect_groups(
     settings: RolloutSettings,
     run_seed: int,
     step: int,
+    solver_threads: int = 1,
 ) -> list[EpisodeGroup]:
     """Play every task ``group_size`` times, to the end.
 
@@ -80,6 +84,8 @@ def collect_groups(
         settings: attempts, sampling, rules, reward.
         run_seed: of the run.
         step: of the run; together with run_seed, task id, attempt and turn it seeds each draw.
+        solver_threads: questions that the solver is asked at a time; more than one only of a solver that any thread
+            may ask.
 
     Returns:
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
@@ -90,126 +96,115 @@ def collect_groups(
         ValueError: a prompt that does not fit into the engine's context together with a completion (unless those are
             left out), or rules that leave a task no room for its repair.
     """
-    solver = RememberingSolver(solver)
-    attempts: list[_Attempt] = []
     for task in tasks:
-        attempts += _first_turns(task, solver, conversation, settings)
-    seeds, context_limit = _Seeds(run_seed, step), engine.max_context_tokens - settings.sampling.max_completion_tokens
-    if settings.leave_out_long_prompts:
-        _leave_out(attempts, context_limit)
-    playable = [(key, attempt) for key, attempt in enumerate(attempts) if attempt.episode.stop_reason is None]
-    for key, attempt in playable:
-        engine.submit(attempt.request(key, seeds), settings.sampling)
-    pending = len(playable)
-    while pending:
-        for completion in engine.wait():
-            attempt = attempts[completion.conversation]
-            attempt.take(completion, conversation)
-            if attempt.continues(context_limit):
-                engine.submit(attempt.request(completion.conversation, seeds), settings.sampling)
-            else:
-                pending -= 1
-    engine.release()
-    starts = range(0, len(attempts), settings.group_size)
-    return [_group(attempts[at : at + settings.group_size], settings, solver, seeds) for at in starts]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seeds:
-    """Independent of the order in which turns are sampled."""
-
-    run_seed: int
-    step: int
-
-    def of(self, task_id: str, sample: int, turn: int) -> int:
-        """A 64-bit seed."""
-        key = f"{self.run_seed}/{self.step}/{task_id}/{sample}/{turn}".encode()
-        return int.from_bytes(blake2b(key, digest_size=8).digest(), "little")
+        require_repairable(task.fault, settings.episode)
+    with SolverThreads(solver_threads, on_answer=engine.wake) as threads:
+        seeds = Seeds(run_seed, step)
+        return _Collection(engine, RememberingSolver(solver), conversation, settings, seeds, threads).play(tasks)
 
 
 @dataclass(slots=True)
-class _Attempt:
-    """One episode while it is played."""
+class _Collection:
+    """Tasks while they are played."""
 
-    task: GradedProblem
-    sample: int
-    prompt_ids: tuple[int, ...]
-    episode: RepairEpisode
-    context: tuple[int, ...]
-    """Every token so far."""
-    observation_ids: tuple[int, ...] = ()
-    """The last tokens of the context, if the environment appended them and no turn has followed yet."""
-    turns: list[Turn] = field(default_factory=list)
-    truncated: bool = False
+    engine: RolloutEngine
+    solver: Solver
+    conversation: ConversationFormat
+    settings: RolloutSettings
+    seeds: Seeds
+    threads: SolverThreads
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    num_decoded: int = 0
+    """Turns that the engine works on."""
 
-    def request(self, key: int, seeds: _Seeds) -> GenerationRequest:
-        return GenerationRequest(key, self.context, seeds.of(self.task.id, self.sample, len(self.turns)))
+    def play(self, tasks: Sequence[GradedProblem]) -> list[EpisodeGroup]:
+        for place, task in enumerate(tasks):
+            self.threads.ask(partial(self._episodes, task), partial(self._begin, place, task))
+        while self.num_decoded or self.threads.num_asked:
+            self.threads.take_up(self._patience())
+            for completion in self.engine.wait() if self.num_decoded else ():
+                self._take(completion)
+        self.engine.release()
+        return [self._group(place, task) for place, task in enumerate(tasks)]
 
-    def take(self, completion: Completion, conversation: ConversationFormat) -> None:
-        """Let the environment answer a turn, and append both to the context."""
-        text = conversation.decode(completion.token_ids)
-        cut_off = completion.finish_reason is FinishReason.LENGTH
-        outcome = self.episode.step(text, truncated=cut_off)
-        self.truncated |= cut_off
-        self.turns.append(
-            Turn(
-                observation_ids=self.observation_ids,
-                completion_ids=completion.token_ids,
-                sampler_logprobs=completion.logprobs,
-                policy_version=completion.policy_version,
-                text=text,
-                outcome=outcome,
-            )
+    def _patience(self) -> Patience:
+        if not self.engine.decodes_in_background:
+            return Patience.ALL
+        return Patience.NONE if self.num_decoded else Patience.FIRST
+
+    # --- from answers of the solver to turns, and back --------------------------------------------------------------
+
+    def _begin(self, place: int, task: GradedProblem, episodes: Sequence[RepairEpisode]) -> None:
+        """Send out the first turns of a task."""
+        rules, limit = instructions(self.settings.episode.style), self._context_limit
+        prompt_ids = self.conversation.prompt_ids(rules, episodes[0].observation)
+        for sample, episode in enumerate(episodes):
+            key = place * self.settings.group_size + sample
+            self.attempts[key] = attempt = Attempt(key, task, sample, prompt_ids, episode, prompt_ids)
+            if self.settings.leave_out_long_prompts:
+                attempt.end_for_lack_of_room(limit)
+            self._continue(attempt)
+
+    def _take(self, completion: Completion) -> None:
+        """Let the environment answer a turn."""
+        self.num_decoded -= 1
+        attempt, text = self.attempts[completion.conversation], self.conversation.decode(completion.token_ids)
+        is_cut_off = completion.finish_reason is FinishReason.LENGTH
+        self.threads.ask(
+            partial(attempt.episode.step, text, truncated=is_cut_off), partial(self._answer, attempt, completion, text)
         )
-        self.observation_ids = ()
-        if self.episode.stop_reason is None:
-            closed = completion.token_ids[-1] in conversation.stop_ids
-            self.observation_ids = conversation.continuation_ids(outcome.observation, closed)
-            self.context += completion.token_ids + self.observation_ids
 
-    def continues(self, context_limit: int) -> bool:
-        """Whether there is a next turn; the episode is ended if its context has no room for one."""
-        if self.episode.stop_reason is None and len(self.context) > context_limit:
-            self.episode.end(StopReason.TOKEN_LIMIT)
-            self.truncated = True
-        return self.episode.stop_reason is None
+    def _answer(self, attempt: Attempt, completion: Completion, text: str, outcome: StepOutcome) -> None:
+        """Append a turn and its answer to the context, and send out the next one."""
+        attempt.append(completion, text, outcome, self.conversation)
+        attempt.end_for_lack_of_room(self._context_limit)
+        self._continue(attempt)
 
+    def _continue(self, attempt: Attempt) -> None:
+        """Ask for the next turn, or for the verdict if there is none."""
+        if attempt.is_over:
+            self.threads.ask(partial(self._score, attempt), attempt.judge)
+        else:
+            self.engine.submit(attempt.request(self.seeds), self.settings.sampling)
+            self.num_decoded += 1
 
-def _first_turns(
-    task: GradedProblem, solver: Solver, conversation: ConversationFormat, settings: RolloutSettings
-) -> list[_Attempt]:
-    require_repairable(task.fault, settings.episode)
-    try:
-        first = RepairEpisode(task.problem, solver, settings.episode)
-        episodes = [first, *(first.another() for _ in range(settings.group_size - 1))]
-    except SolverFailure as failure:
-        _log.warning("task %s is left out: %s", task.id, failure)
-        episodes = [RepairEpisode.unplayable(task.problem, solver, settings.episode)] * settings.group_size
-    prompt_ids = conversation.prompt_ids(instructions(settings.episode.style), episodes[0].observation)
-    return [_Attempt(task, sample, prompt_ids, episode, prompt_ids) for sample, episode in enumerate(episodes)]
+    @property
+    def _context_limit(self) -> int:
+        """The longest context that has room for a turn."""
+        return self.engine.max_context_tokens - self.settings.sampling.max_completion_tokens
 
+    # --- what the solver is asked, in its threads -------------------------------------------------------------------
 
-def _leave_out(attempts: Sequence[_Attempt], context_limit: int) -> None:
-    for attempt in attempts:
-        if attempt.episode.stop_reason is None and len(attempt.prompt_ids) > context_limit:
-            attempt.episode.end(StopReason.PROMPT_LIMIT)
-            attempt.truncated = True
+    def _episodes(self, task: GradedProblem) -> Sequence[RepairEpisode]:
+        """Of all attempts at a task."""
+        size, rules = self.settings.group_size, self.settings.episode
+        try:
+            first = RepairEpisode(task.problem, self.solver, rules)
+        except SolverFailure as failure:
+            _log.warning("task %s is left out: %s", task.id, failure)
+            return [RepairEpisode.unplayable(task.problem, self.solver, rules)] * size
+        return [first, *(first.another() for _ in range(size - 1))]
 
+    def _score(self, attempt: Attempt) -> RepairScore:
+        return score_episode(attempt.episode.record(), attempt.task.fault, self.solver)
 
-def _group(attempts: Sequence[_Attempt], settings: RolloutSettings, solver: Solver, seeds: _Seeds) -> EpisodeGroup:
-    first = attempts[0]
-    episodes = tuple(_finished(attempt, settings, solver, seeds) for attempt in attempts)
-    return EpisodeGroup(first.task, first.episode.observation, first.prompt_ids, episodes)
+    # --- results ----------------------------------------------------------------------------------------------------
 
+    def _group(self, place: int, task: GradedProblem) -> EpisodeGroup:
+        size = self.settings.group_size
+        attempts = [self.attempts[key] for key in range(place * size, (place + 1) * size)]
+        episodes = tuple(map(self._finished, attempts))
+        return EpisodeGroup(task, attempts[0].episode.observation, attempts[0].prompt_ids, episodes)
 
-def _finished(attempt: _Attempt, settings: RolloutSettings, solver: Solver, seeds: _Seeds) -> Episode:
-    record = attempt.episode.record()
-    score = score_episode(record, attempt.task.fault, solver)
-    key = AttemptKey(seeds.run_seed, seeds.step, attempt.task.id, attempt.sample)
-    return Episode(
-        turns=tuple(attempt.turns),
-        stop_reason=record.stop_reason,
-        score=score,
-        reward=settings.reward.of(score, settings.episode.max_steps, key),
-        truncated=attempt.truncated,
-    )
+    def _finished(self, attempt: Attempt) -> Episode:
+        score, stop_reason = attempt.score, attempt.episode.stop_reason
+        assert score is not None
+        assert stop_reason is not None
+        key = self.seeds.attempt(attempt.task.id, attempt.sample)
+        return Episode(
+            turns=tuple(attempt.turns),
+            stop_reason=stop_reason,
+            score=score,
+            reward=self.settings.reward.of(score, self.settings.episode.max_steps, key),
+            truncated=attempt.truncated,
+        )

@@ -123,12 +123,24 @@ class RolloutEngine(Protocol):
         """Most tokens a context and its completion may have together."""
         ...
 
+    @property
+    def decodes_in_background(self) -> bool:
+        """Whether it decodes outside of ``wait``, too: then a request is best submitted at once, else with others."""
+        ...
+
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         """Queue a request; ValueError if context and completion cannot fit."""
         ...
 
     def wait(self) -> Sequence[Completion]:
-        """Block until at least one queued request is done; those that are, in order of submission where it knows."""
+        """Block until at least one queued request is done; those that are, in order of submission where it knows.
+
+        None if ``wake`` was called and none is done.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Let the ``wait`` that blocks return, or else the next one. Any thread may call it."""
         ...
 
     def release(self) -> None:

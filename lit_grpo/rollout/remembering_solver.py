@@ -7,7 +7,9 @@ edit. Sound because a solver's answers are functions of the program alone (envir
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Generic, TypeVar
 
 from lit_grpo.environment.program import LinearProgram
 from lit_grpo.environment.solver import Conflict, ProgramIntractable, Solution, Solver, Violation
@@ -20,38 +22,56 @@ class RememberingSolver:
 
     To find that out takes two deadlines: attempts that make the same edit wait for them once. A question about a
     program that is intractable for another question is still asked.
+
+    As many threads may ask as may ask the solver below; of those with the same question one asks, the others wait.
     """
 
     def __init__(self, solver: Solver) -> None:
         """Remember nothing yet."""
-        self._solver = solver
-        self._solutions: _Memory[Solution] = {}
-        self._conflicts: _Memory[Conflict | None] = {}
-        self._relaxations: _Memory[tuple[Violation, ...] | None] = {}
+        self._solutions = _Memory[Solution](solver.solve)
+        self._conflicts = _Memory[Conflict | None](solver.conflict)
+        self._relaxations = _Memory[tuple[Violation, ...] | None](solver.minimum_relaxation)
 
     def solve(self, program: LinearProgram) -> Solution:
         """As ``Solver.solve``."""
-        return _remembered(self._solutions, program, self._solver.solve)
+        return self._solutions.answer(program)
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
         """As ``Solver.conflict``."""
-        return _remembered(self._conflicts, program, self._solver.conflict)
+        return self._conflicts.answer(program)
 
     def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
         """As ``Solver.minimum_relaxation``."""
-        return _remembered(self._relaxations, program, self._solver.minimum_relaxation)
+        return self._relaxations.answer(program)
 
 
-_Memory = dict[LinearProgram, _Answer | ProgramIntractable]
+@dataclass(slots=True)
+class _Remembered(Generic[_Answer]):
+    """What is known of one program."""
+
+    lock: Lock = field(default_factory=Lock)
+    answers: list[_Answer | ProgramIntractable] = field(default_factory=list)
+    """One, or none yet."""
 
 
-def _remembered(memory: _Memory[_Answer], program: LinearProgram, ask: Callable[[LinearProgram], _Answer]) -> _Answer:
-    if program not in memory:
-        try:
-            memory[program] = ask(program)
-        except ProgramIntractable as intractable:
-            memory[program] = intractable
-    answer = memory[program]
-    if isinstance(answer, ProgramIntractable):
-        raise ProgramIntractable(str(answer))
-    return answer
+class _Memory(Generic[_Answer]):
+    """The answers to one kind of question."""
+
+    def __init__(self, ask: Callable[[LinearProgram], _Answer]) -> None:
+        self._ask = ask
+        self._lock = Lock()
+        self._known: dict[LinearProgram, _Remembered[_Answer]] = {}
+
+    def answer(self, program: LinearProgram) -> _Answer:
+        with self._lock:
+            known = self._known.setdefault(program, _Remembered())
+        with known.lock:
+            if not known.answers:
+                try:
+                    known.answers.append(self._ask(program))
+                except ProgramIntractable as intractable:
+                    known.answers.append(intractable)
+        (answer,) = known.answers
+        if isinstance(answer, ProgramIntractable):
+            raise ProgramIntractable(str(answer))
+        return answer

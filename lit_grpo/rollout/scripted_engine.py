@@ -55,6 +55,11 @@ class ScriptedEngine:
         """Most tokens a context and its completion may have together."""
         return self._max_context_tokens
 
+    @property
+    def decodes_in_background(self) -> bool:
+        """No: in ``wait``."""
+        return False
+
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         """Queue a request; ValueError if context and completion cannot fit."""
         needed = len(request.token_ids) + sampling.max_completion_tokens
@@ -72,6 +77,9 @@ class ScriptedEngine:
         else:
             done = [self._queue.pop(self._order.randrange(len(self._queue)))]
         return [self._completion(request, sampling) for request, sampling in done]
+
+    def wake(self) -> None:
+        """``wait`` does not block."""
 
     def release(self) -> None:
         """Forget what is queued; nothing is kept of a conversation."""

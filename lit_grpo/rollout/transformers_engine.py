@@ -88,6 +88,11 @@ class TransformersEngine:
         """Most tokens a context and its completion may have together."""
         return self._max_context_tokens
 
+    @property
+    def decodes_in_background(self) -> bool:
+        """No: in ``wait``."""
+        return False
+
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         """Queue a request; ValueError if context and completion cannot fit."""
         context, completion = len(request.token_ids), sampling.max_completion_tokens
@@ -113,6 +118,9 @@ class TransformersEngine:
         logits = torch.cat([*begun_logits, *resumed_logits])[order]
         samples = decode(self._model, batch, logits, self._limits(queue), self._stepping)
         return list(self._completions(queue, samples))
+
+    def wake(self) -> None:
+        """``wait`` does not block."""
 
     def release(self) -> None:
         """Forget every conversation, and what is queued."""

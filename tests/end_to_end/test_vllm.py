@@ -36,7 +36,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 def test_1_two_children(reference: Rows, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = fit(tmp_path / "run", *STILL, *VLLM, "--engine.num_servers=2")
     require_alike(rows, reference)
-    said = re.findall(r"vLLM has version 0 of the weights .*: largest difference of a log-prob (\S+) in", caplog.text)
+    said = re.findall(r"vLLM has version 0 of the weights .*: log-probs differ by up to (\S+) in", caplog.text)
     assert len(said) == 1
     assert float(said[0]) < 1e-4
     assert servers_of_this_process() == []

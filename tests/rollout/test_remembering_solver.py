@@ -1,11 +1,13 @@
 """RememberingSolver: the answers of the solver below, each asked for once; a failure is asked for again.
 
-That a program is intractable is an answer: finding it out takes two deadlines.
+That a program is intractable is an answer: finding it out takes two deadlines. Of threads with one question one asks.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -71,3 +73,28 @@ def test_an_intractable_program_is_remembered(tasks: list[Task], solver: HighsSo
     assert counting.asked["solve"] == 1
     assert remembering.conflict(program) == solver.conflict(program), "another question is another matter"
     assert remembering.solve(other) == solver.solve(other)
+
+
+def test_threads_with_one_question_ask_once(tasks: list[Task], solver: HighsSolver) -> None:
+    program, other = tasks[0].fault.faulty, tasks[1].fault.faulty
+    expected = solver.solve(program)
+    asked, may_answer = threading.Event(), threading.Event()
+
+    class SlowSolver(CountingSolver):
+        def solve(self, program: LinearProgram) -> Solution:
+            self.asked["solve"] += 1
+            asked.set()
+            assert may_answer.wait(60)
+            return expected
+
+    counting = SlowSolver(solver)
+    remembering = RememberingSolver(counting)
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(remembering.solve, program) for _ in range(4)]
+        assert asked.wait(60)
+        # A question about another program does not wait for this one.
+        assert remembering.conflict(other) == solver.conflict(other)
+        assert not any(answer.done() for answer in answers)
+        may_answer.set()
+        assert [answer.result(60) for answer in answers] == [expected] * 4
+    assert counting.asked == {"solve": 1, "conflict": 1}

@@ -73,7 +73,7 @@ class VllmCore:
         needed = len(request.token_ids) + request.sampling.max_completion_tokens
         if needed > self.max_context_tokens or not request.token_ids:
             raise CannotDo(f"a context and completion of {needed} tokens, at most {self.max_context_tokens} fit")
-        if not all(0 <= token < self.vocabulary for token in request.token_ids):
+        if not 0 <= min(request.token_ids) <= max(request.token_ids) < self.vocabulary:
             raise CannotDo(f"a token id outside the vocabulary of {self.vocabulary}")
         self._asked[key] = request
         self._add(key, request.token_ids, _drawn(request))

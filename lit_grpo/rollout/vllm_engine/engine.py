@@ -14,6 +14,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.rollout.vllm_engine.bell import Bell
 from lit_grpo.rollout.vllm_engine.completion_check import problems
 from lit_grpo.rollout.vllm_engine.connection import ServerBroken
 from lit_grpo.rollout.vllm_engine.messages import (
@@ -59,6 +60,7 @@ class VllmEngine:
         self._weights, self._deadlines = weights, deadlines or Deadlines()
         self._policy_version = -1
         self._done: list[Completion] = []
+        self._bell = Bell()
         self._pool = ServerPool(places, self._deadlines)
 
     @property
@@ -81,6 +83,11 @@ class VllmEngine:
         """Of each server's weights."""
         return [server.connection.ready.dtype for server in self._pool.servers]
 
+    @property
+    def decodes_in_background(self) -> bool:
+        """Yes: in the servers."""
+        return True
+
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         """Send a request at once; ValueError if context and completion cannot fit."""
         context, completion = len(request.token_ids), sampling.max_completion_tokens
@@ -98,21 +105,23 @@ class VllmEngine:
         )
 
     def wait(self) -> Sequence[Completion]:
-        """Block until a turn is done; those that are. EngineFailure if that cannot be had."""
-        while not self._done and (busy := [server for server in self._pool.servers if server.owed]):
-            select.select([server.connection for server in busy], [], [], self._patience(busy))
+        """Block until a turn is done, or ``wake``; those that are done. EngineFailure if that cannot be had."""
+        is_woken = False
+        while not self._done and not is_woken and (busy := [server for server in self._pool.servers if server.owed]):
+            heard = [self._bell, *(server.connection for server in busy)]
+            readable, _, _ = select.select(heard, [], [], self._patience(busy))
+            is_woken = self._bell in readable
             for server in busy:
                 # The loss of one may have been found out while another one's turns were moved.
-                if server.is_lost:
-                    continue
-                try:
-                    for message in server.connection.messages():
-                        self._take(server, message)
-                    server.require_life(self._deadlines)
-                except ServerBroken as error:
-                    self._pool.recover(server, error)
+                if not server.is_lost:
+                    self._hear(server)
+        self._bell.silence()
         done, self._done = self._done, []
         return done
+
+    def wake(self) -> None:
+        """Let the ``wait`` that blocks return, or else the next one. Any thread may call it."""
+        self._bell.ring()
 
     def release(self) -> None:
         """Forget every conversation; what is still owed is dropped."""
@@ -155,8 +164,17 @@ class VllmEngine:
     def close(self) -> None:
         """Hang up; end the servers that this process started."""
         self._pool.close()
+        self._bell.close()
 
     # --- what a server says -----------------------------------------------------------------------------------------
+
+    def _hear(self, server: OpenServer) -> None:
+        try:
+            for message in server.connection.messages():
+                self._take(server, message)
+            server.require_life(self._deadlines)
+        except ServerBroken as error:
+            self._pool.recover(server, error)
 
     def _take(self, server: OpenServer, message: Message) -> None:
         match message:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from typing import TypeVar
 
 from lit_grpo.data.json_values import list_of, number_of, object_of, text_of
@@ -153,9 +154,14 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 Fields = Mapping[str, object]
 
 
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=asdict).encode
+"""``asdict`` for what a message holds; of the message itself it would copy every token."""
+
+
 def encode(message: Message) -> bytes:
     """One line."""
-    return json.dumps({"is": type(message).__name__} | asdict(message), separators=(",", ":")).encode() + b"\n"
+    content = {field.name: getattr(message, field.name) for field in fields_of(message)}
+    return _to_json({"is": type(message).__name__} | content).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:

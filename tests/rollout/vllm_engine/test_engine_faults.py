@@ -1,6 +1,7 @@
 """VllmEngine over servers that break, each in its own process.
 
-1. Turns come back as they end, every one once, with the version of the weights; several servers share them out.
+1. Turns come back as they end, every one once, with the version of the weights; several servers share them out. Who
+   waits for them can be woken.
 2. A server that dies, freezes, loses a turn or never ends one is started anew, given the present weights before it is
    asked for a token, and asked again for what it owed: the result is that of an undisturbed run.
 3. So it is with one that says what no right server says.
@@ -23,7 +24,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +111,27 @@ def test_1_a_turn_goes_out_while_others_are_sampled(tmp_path: Path) -> None:
         while len(done) < 4:
             done += engine.wait()
         assert done == expected(turns=4)
+
+
+def test_1_who_waits_is_woken(tmp_path: Path) -> None:
+    patient = replace(QUICK, silence_s=60)
+    with engine_with(tmp_path, "freeze", deadlines=patient) as (engine, _):
+        engine.update_weights(iter(WEIGHTS), 1)
+        for key in range(NUM_TURNS):
+            engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
+        done: list[Completion] = []
+        while len(done) < BEFORE_FAULT:
+            done += engine.wait()
+        # Before and while it waits; and it is no deadline that ends it, for then the server would be started anew.
+        engine.wake()
+        assert engine.wait() == []
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(engine.wait)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            engine.wake()
+            assert waiting.result(30) == []
+        assert engine.usage.recoveries == 0
 
 
 def test_1_servers_share_turns_and_keep_conversations(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""Wakes a thread that waits for sockets. Used by engine.py."""
+
+from __future__ import annotations
+
+import socket
+
+
+class Bell:
+    """Rung by any thread; readable for ``select`` until it is silenced."""
+
+    def __init__(self) -> None:
+        self._ringing, self._rung = socket.socketpair()
+        for end in (self._ringing, self._rung):
+            end.setblocking(False)
+
+    def fileno(self) -> int:
+        """For ``select``."""
+        return self._rung.fileno()
+
+    def ring(self) -> None:
+        """Once or several times before it is silenced is the same."""
+        try:
+            self._ringing.send(b"!")
+        except BlockingIOError:
+            # So full that it is heard.
+            return
+
+    def silence(self) -> None:
+        """Whether it rings or not."""
+        try:
+            while self._rung.recv(4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """It is of no more use."""
+        self._ringing.close()
+        self._rung.close()
