@@ -12,8 +12,8 @@ import fcntl
 import logging
 import os
 import shutil
+import time
 from pathlib import Path
-from tempfile import mkdtemp
 
 PREFIX = "lit_grpo_weights_"
 OWNER = "owner.lock"
@@ -24,14 +24,24 @@ _log = logging.getLogger(__name__)
 class OwnedFolder:
     """A new folder that is this process's until it ends, or until ``remove``."""
 
-    def __init__(self, base: Path) -> None:
-        """Make it below ``base``."""
-        lock = None
-        while lock is None:
-            self.path = Path(mkdtemp(prefix=PREFIX, dir=base))
-            # Until it is locked, another process may take it for left behind, and remove it.
-            lock = _locked(self.path / OWNER, os.O_RDWR | os.O_CREAT)
-        self._lock = lock
+    def __init__(self, path: Path, lock: int) -> None:
+        """See `at`; ``lock`` is the descriptor that holds it."""
+        self.path, self._lock = path, lock
+
+    @classmethod
+    def at(cls, path: Path) -> OwnedFolder | None:
+        """Make it, under a name that begins with `PREFIX`; None if somebody else has."""
+        while True:
+            try:
+                path.mkdir(mode=0o700)
+            except FileExistsError:
+                return None
+            lock = _locked(path / OWNER, os.O_RDWR | os.O_CREAT)
+            if lock is not None:
+                return cls(path, lock)
+            # Before it was locked another process took it for left behind, and removes it.
+            while path.exists():
+                time.sleep(0.01)
 
     def remove(self) -> None:
         """It and all that is in it."""

@@ -7,6 +7,7 @@ has to be started anew.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import weakref
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from tempfile import mkdtemp
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lit_grpo.rollout.vllm_engine.owned_folder import OwnedFolder, remove_orphans
+from lit_grpo.rollout.vllm_engine.owned_folder import PREFIX, OwnedFolder, remove_orphans
 from lit_grpo.rollout.vllm_engine.settings import Adapters
 
 PART_BYTES = 1 << 28
@@ -53,7 +54,8 @@ class WeightsFolder:
         made = ""
         if ranks.writes:
             remove_orphans(base)
-            owned = OwnedFolder(base)
+            owned = OwnedFolder.at(base / f"{PREFIX}{secrets.token_hex(8)}")
+            assert owned is not None, "such a name comes once"
             self._finalizer = weakref.finalize(self, owned.remove)
             made = str(owned.path)
         self._root = Path(ranks.share(made))
