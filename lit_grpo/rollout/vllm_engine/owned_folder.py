@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 PREFIX = "lit_grpo_weights_"
@@ -22,17 +21,16 @@ OWNER = "owner.lock"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class OwnedFolder:
-    """A folder that is this process's until it ends, or until ``remove``."""
+    """A new folder that is this process's until it ends, or until ``remove``."""
 
-    path: Path
-    lock: int
-    """A descriptor."""
+    def __init__(self, path: Path, lock: int) -> None:
+        """See `at`; ``lock`` is the descriptor that holds it."""
+        self.path, self._lock = path, lock
 
     @classmethod
-    def make(cls, path: Path) -> OwnedFolder | None:
-        """A new one; None if another process has made it, perhaps on another machine that sees the same files."""
+    def at(cls, path: Path) -> OwnedFolder | None:
+        """Make it, under a name that begins with `PREFIX`; None if somebody else has."""
         while True:
             try:
                 path.mkdir(mode=0o700)
@@ -41,14 +39,14 @@ class OwnedFolder:
             lock = _locked(path / OWNER, os.O_RDWR | os.O_CREAT)
             if lock is not None:
                 return cls(path, lock)
-            # Until it was locked, another process could take it for left behind, and is removing it.
+            # Before it was locked another process took it for left behind, and removes it.
             while path.exists():
                 time.sleep(0.01)
 
     def remove(self) -> None:
         """It and all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self.lock)
+        os.close(self._lock)
 
 
 def remove_orphans(base: Path) -> list[Path]:

@@ -78,7 +78,7 @@ class WeightsFolder:
                 raise ValueError(f"engine.weights_folder: expected a folder, got {base}, which is none")
             if ranks.writes:
                 remove_orphans(base)
-                owned = OwnedFolder.make(self._root)
+                owned = OwnedFolder.at(self._root)
         self._writes = owned is not None
         if owned is not None:
             self._finalizer = weakref.finalize(self, owned.remove)

@@ -304,8 +304,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from lit_grpo.rollout.vllm_engine.owned_folder import OwnedFolder
-folder = OwnedFolder.make(Path(sys.argv[1]) / f"lit_grpo_weights_{sys.argv[2]}")
-assert folder is not None
+folder = OwnedFolder.at(Path(sys.argv[1]))
 (folder.path / "version_000001").mkdir()
 (folder.path / "version_000001" / "00000.safetensors").write_bytes(b"weights")
 print(folder.path, flush=True)
@@ -314,19 +313,21 @@ time.sleep(600)
 
 
 def test_9_what_a_killed_process_leaves(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    left, held = tmp_path / "lit_grpo_weights_left", tmp_path / "lit_grpo_weights_held"
+    command = [sys.executable, "-c", HOLD]
     with (
-        subprocess.Popen([*command, "1"], stdout=subprocess.PIPE, text=True) as killed,
-        subprocess.Popen([*command, "2"], stdout=subprocess.PIPE, text=True) as live,
+        subprocess.Popen([*command, str(left)], stdout=subprocess.PIPE, text=True) as killed,
+        subprocess.Popen([*command, str(held)], stdout=subprocess.PIPE, text=True) as live,
     ):
         assert killed.stdout is not None
         assert live.stdout is not None
-        left, held = Path(killed.stdout.readline().strip()), Path(live.stdout.readline().strip())
+        assert killed.stdout.readline().strip() == str(left)
+        assert live.stdout.readline().strip() == str(held)
+        assert OwnedFolder.at(held) is None
         nobodys = tmp_path / "lit_grpo_weights_of_nobody"
         nobodys.mkdir()
-        own = OwnedFolder.make(tmp_path / "lit_grpo_weights_3")
+        own = OwnedFolder.at(tmp_path / "lit_grpo_weights_own")
         assert own is not None
-        assert OwnedFolder.make(own.path) is None, "only one makes it"
         assert remove_orphans(tmp_path) == [], "all are held"
         killed.kill()
         killed.wait()
