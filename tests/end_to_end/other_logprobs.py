@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from small_runs import CoinRewards
 
-from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.data.task import Task
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rollout.staleness import Staleness
 
 
 class Off(CoinRewards):
@@ -18,9 +19,12 @@ class Off(CoinRewards):
     def __init__(self, shift: float, episodes: Callable[[int], bool], versions: int = 0, since: int = 0) -> None:
         super().__init__()
         self.shift, self.episodes, self.versions, self.since = shift, episodes, versions, since
+        # Or the callback would refuse tokens that are older than it allows.
+        self._staleness = Staleness(versions)
+        self._staleness.begin(-versions, -versions)
 
-    def collect(self, tasks: Any, module: GRPOModule, step: int) -> list[EpisodeGroup]:
-        groups = super().collect(tasks, module, step)
+    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
+        groups, step = super().collect(tasks, *arguments), arguments[-1]
         if step < self.since:
             return groups
         return [

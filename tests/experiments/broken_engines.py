@@ -21,6 +21,7 @@ class Drifting:
     def __init__(self, engine: Any) -> None:
         self.engine, self.num_syncs = engine, 0
         self.max_context_tokens: int = engine.max_context_tokens
+        self.decodes_in_background: bool = engine.decodes_in_background
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
         self.engine.submit(request, sampling)
@@ -31,6 +32,9 @@ class Drifting:
             replace(completion, logprobs=tuple(value - shift for value in completion.logprobs))
             for completion in self.engine.wait()
         ]
+
+    def wake(self) -> None:
+        self.engine.wake()
 
     def release(self) -> None:
         self.engine.release()

@@ -104,7 +104,7 @@ def put_aside(engine: VllmEngine, policy: CausalPolicy, version: int) -> Publish
     """The policy's weights, for later; then the policy moves on."""
     module = SFTModule(PolicySettings(BASE), OptimizerSettings())
     module.policy, module.policy_version = policy, version
-    published = ProvenSync(engine).publish(module)
+    published = ProvenSync(engine, Ranks(), "float32").publish(module)
     update(policy)
     return published
 
