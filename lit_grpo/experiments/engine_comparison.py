@@ -2,7 +2,7 @@
 
     python scripts/compare_engines.py --seeds 0 1 2 --jobs 2   # the supervised start, then both arms, of each seed
     python scripts/compare_engines.py --study runs/ablations   # takes the start and the first arm from that study
-    python scripts/compare_engines.py --smoke                  # the same path in a minute; the figures mean nothing
+    python scripts/compare_engines.py --smoke                  # the same path in minutes; the figures mean nothing
 
 Called by scripts/compare_engines.py. The arms are `no_kl` of the ablations, and the same with configs/engine/vllm.yaml:
 same start, tasks, seeds and settings. Both draw with the same random numbers, so the runs are the same until rounding
