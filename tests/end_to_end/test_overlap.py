@@ -34,17 +34,20 @@ from small_runs import ADAMW, CoinRewards, Remembering, half_flat, make_data, ma
 from torch import Tensor
 from typing_extensions import override
 
-from lit_grpo.callbacks.engines import VllmServerSettings
+from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings, VllmServerSettings
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.overlap import require_own_engine
 from lit_grpo.data.batches import consumed_batches
+from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.curriculum.base import BatchPlan
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.losses.base import LossInputs, LossOutput
 from lit_grpo.losses.clipped import ClippedLoss
-from lit_grpo.modules.base import PolicySettings
+from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.rollout.engine import RolloutEngine
 from lit_grpo.rollout.refill import DynamicSampling
+from lit_grpo.rollout.scripted_engine import ScriptedEngine
 from lit_grpo.rollout.transformers_engine import TransformersEngine
 from lit_grpo.rollout.weights import full_weights
 
@@ -54,30 +57,58 @@ def assert_equal(result: dict[str, Tensor], expected: dict[str, Tensor]) -> None
     assert all(torch.equal(result[name], tensor) for name, tensor in expected.items())
 
 
+class Scripted(EngineSettings):
+    """Says a few words that depend on the seed of the turn."""
+
+    @override
+    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+        engine = scripted_engine(conversation)
+
+        def sync(module: PolicyModule) -> None:
+            engine.update_weights((), module.policy_version)
+
+        return BuiltEngine(engine, sync, close=lambda: None)
+
+
+def scripted_engine(chat: ConversationFormat) -> ScriptedEngine:
+    words = ("relax", "set", "rhs", "undo", "x1", "row")
+    return ScriptedEngine(
+        lambda request: " ".join(words[request.seed >> shift & 3] for shift in (0, 2, 4)),
+        encode=lambda text: chat.completion_ids(text)[:-1],
+        stop_id=chat.completion_ids("")[-1],
+        logprob=-2.0,
+    )
+
+
 class Synchronous(Callback):
     """Weights, rollout, experience: the loop without anything around it."""
 
-    def __init__(self, coin: CoinRewards) -> None:
-        self.coin = coin
-        self.engine: TransformersEngine | None = None
+    def __init__(self, coin: CoinRewards, is_scripted: bool) -> None:
+        self.coin, self.is_scripted = coin, is_scripted
+        self.engine: RolloutEngine | None = None
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         module: GRPOModule = pl_module
         chat = self.coin.engine.conversation(module)
         if self.engine is None:
-            self.engine = TransformersEngine(module.policy.model, chat.stop_ids)
+            own = TransformersEngine(module.policy.model, chat.stop_ids)
+            self.engine = scripted_engine(chat) if self.is_scripted else own
         self.engine.update_weights(full_weights(module.policy.model), module.policy_version)
         groups = self.coin.collect(batch.tasks, self.engine, chat, consumed_batches(trainer))
         batch.experience = module.rollout_of(groups, self.coin.settings)
 
 
-def test_1_without_staleness_it_is_the_synchronous_loop(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    reference: Any = Synchronous(CoinRewards())
+@pytest.mark.parametrize("is_scripted", [False, True], ids=["transformers", "scripted"])
+def test_1_without_staleness_it_is_the_synchronous_loop(
+    is_scripted: bool, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    reference: Any = Synchronous(CoinRewards(), is_scripted)
     expected = fit(tiny_checkpoint, tmp_path / "loop", reference)
     reference.coin._solver.close()
     threads: list[str] = []
-    rollout = Ahead(0, before=lambda batch: threads.extend(threads_ahead()))
+    engine = Scripted() if is_scripted else None
+    rollout = Ahead(0, before=lambda batch: threads.extend(threads_ahead()), engine=engine)
     assert_equal(fit(tiny_checkpoint, tmp_path / "callback", rollout), expected)
     assert threads == []
     assert [sorted(play.versions) for play in rollout.plays] == [[0], [2], [4], [6]]
@@ -97,6 +128,12 @@ def test_2_one_ahead(one_ahead: tuple[Ahead, dict[str, Tensor]]) -> None:
     assert [(play.batch, sorted(play.versions)) for play in rollout.plays] == [(0, [0]), (1, [0]), (2, [2]), (3, [4])]
     assert [step["rollout/staleness"] for step in rollout.steps] == [0, 1, 1, 1]
     assert [step["train/mismatch_mean"] > 1e-4 for step in rollout.steps] == [False, True, True, True]
+
+
+def test_2_one_ahead_with_the_scripted_engine(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    rollout = Ahead(1, engine=Scripted())
+    fit(tiny_checkpoint, tmp_path, rollout, batches=3)
+    assert [(play.batch, sorted(play.versions)) for play in rollout.plays] == [(0, [0]), (1, [0]), (2, [2])]
 
 
 def test_2_two_ahead(tiny_checkpoint: Path, tmp_path: Path) -> None:

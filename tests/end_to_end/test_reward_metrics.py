@@ -129,7 +129,7 @@ def runs(
 
 def reported(logged: dict[str, float]) -> dict[str, float]:
     parts = ("rollout/", "val/", "test/")
-    left_out = OF_THE_TRAINED_SCALE | {"rollout/rollout_s"}
+    left_out = OF_THE_TRAINED_SCALE | {"rollout/rollout_s", "rollout/wait_s"}
     return {name: value for name, value in logged.items() if name.startswith(parts) and name not in left_out}
 
 
