@@ -18,6 +18,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from small_runs import (
+    ANY_SAMPLER,
     CoinRewards,
     StrategyName,
     make_data,
@@ -124,7 +125,12 @@ def fit(
 ) -> dict[str, Tensor]:
     """Two optimizer steps in each batch; the weights at the end."""
     pl.seed_everything(0)
-    settings: dict[str, Any] = {"updates_per_rollout": 2, "mismatch": TRUNCATED, "demonstration_loss_weight": 0.3}
+    settings: dict[str, Any] = {
+        "updates_per_rollout": 2,
+        "mismatch": TRUNCATED,
+        "mismatch_monitor": ANY_SAMPLER,
+        "demonstration_loss_weight": 0.3,
+    }
     policy = make_module("grpo", checkpoint, **(settings | (module or {})))
     trainer = make_trainer(folder, strategy, callbacks=[rollout, *callbacks], **trainer_arguments)
     batch_source = make_data("grpo", checkpoint, batches, **(data or {}))
