@@ -27,6 +27,7 @@ from lit_grpo.experiments.ablation_arms import REAL, SEVERAL, SINGLE
 from lit_grpo.experiments.ablations import Study, make_test_suite, report, run_study
 from lit_grpo.experiments.arms import POLICY_FOLDER, Arm, ArmFailed, ArmRun
 from lit_grpo.experiments.best_arm import CRITERION
+from lit_grpo.experiments.commands import Commands
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.policy_shift import SHIFT_FILE
 from lit_grpo.metrics.records import ScoredTask
@@ -44,7 +45,7 @@ class UntrainedRun(ArmRun):
     ran: list[str] = field(default_factory=list)
 
     @override
-    def run(self, arm: Arm) -> None:
+    def run(self, arm: Arm, commands: Commands) -> None:
         self.ran.append(arm.name)
         folder = self.folder(arm.name)
         folder.mkdir(parents=True)
@@ -124,7 +125,7 @@ def test_1_and_2_the_whole_study_and_again(study: Study, monkeypatch: pytest.Mon
 def test_3_a_failure_is_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(run: ArmRun, arm: Arm) -> None:
+    def fail(run: ArmRun, arm: Arm, commands: Commands) -> None:
         raise ArmFailed(f"{arm.name}: ended with 1")
 
     monkeypatch.setattr(ArmRun, "run", fail)

@@ -71,6 +71,19 @@ def test_1_order_of_the_parts() -> None:
     )
 
 
+def test_1_the_mask_against_a_sampler_that_is_off() -> None:
+    # Two sequences of one token, rho = 1 and 3: the second is outside [0.5, 2], and still one of the step's two tokens.
+    index = torch.tensor([0, 1])
+    policy = logs(0.6, 0.6).requires_grad_()
+    advantages = torch.ones(2, dtype=torch.float64)
+    inputs = LossInputs(policy, policy.detach(), logs(0.6, 0.2), logs(0.6, 0.6), advantages, index, index)
+    chosen = Objective(ClippedLoss(), mismatch_mask=MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC, 0.5, 2.0))
+    step = chosen.step_loss(inputs, StepTotals(2, 2, 2))
+    assert step.token_losses.tolist() == [-1, 0]
+    assert step.loss.item() == -0.5
+    assert step.statistics["mismatch_masked"].tolist() == [0, 1]
+
+
 def test_2_entropy_bonus() -> None:
     entropies = torch.tensor([1.0, 3.0], requires_grad=True)
     bonus = entropy_bonus(entropies, 0.1, StepTotals(8, 2, 1))
