@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lit_grpo.adapters.trl import one_turn_rows, repair_reward
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.solver.highs import HighsSolver
 
 parser = argparse.ArgumentParser(description="Train a small model with TRL on one-turn repairs.")
 parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/tiny-base"), help="model and tokenizer")

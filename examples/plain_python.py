@@ -6,11 +6,11 @@ Run: `python examples/plain_python.py`. What is played is the oracle's repair; p
 import argparse
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
-from lit_grpo.environment.actions import Move, render
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.scoring import score_episode
+from lit_grpo.environment.episodes.actions import Move, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.scoring import score_episode
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rewards.composite import composite_reward
 

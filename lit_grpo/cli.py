@@ -22,7 +22,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
 
-from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.metrics_csv import METRICS_FILE, MetricsCsv
@@ -36,7 +35,10 @@ from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
 from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
 from lit_grpo.data.user_program import RepairDataModule
-from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
+from lit_grpo.engines.vllm.connection import EngineFailure
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -51,9 +53,7 @@ from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rollout.collect import RolloutSettings
-from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.refill import DynamicSampling
-from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,

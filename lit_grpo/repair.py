@@ -12,14 +12,14 @@ from hashlib import blake2b
 from pathlib import Path
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.actions import number_text
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeRecord, EpisodeSettings, StopReason
-from lit_grpo.environment.faithful import differing_elements
-from lit_grpo.environment.formats import lp_text
-from lit_grpo.environment.io import read_program
-from lit_grpo.environment.observation import instructions
-from lit_grpo.environment.program import (
+from lit_grpo.engines.engine import FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
+from lit_grpo.environment.episodes.actions import number_text
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.observation import instructions
+from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason
+from lit_grpo.environment.programs.comparison import differing_elements
+from lit_grpo.environment.programs.formats import lp_text
+from lit_grpo.environment.programs.program import (
     Element,
     LinearProgram,
     ProgramError,
@@ -28,9 +28,9 @@ from lit_grpo.environment.program import (
     row_element,
     variable_element,
 )
-from lit_grpo.environment.solver import Solver, SolverStatus
-from lit_grpo.environment.specification import RepairProblem, Sentence, Specification
-from lit_grpo.rollout.engine import FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
+from lit_grpo.environment.programs.specification import RepairProblem, Sentence, Specification
+from lit_grpo.environment.solver.program_files import read_program
+from lit_grpo.environment.solver.solver import Solver, SolverStatus
 
 VIOLATION_TOLERANCE = 1e-6
 """The solver's own feasibility tolerance: smaller violations are none."""

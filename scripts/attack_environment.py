@@ -19,16 +19,22 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.attacks import ATTACKS, Attack
-from lit_grpo.environment.attacks_by_guessing import GUESSING_ATTACKS
-from lit_grpo.environment.attacks_on_grammar import GRAMMAR_ATTACKS
-from lit_grpo.environment.baselines import BaselineEpisode, BaselinePolicy, InformedRandom, Oracle, run_baseline
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
-from lit_grpo.environment.equivalence import differences
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.searchers import GreedySearcher, RandomSearcher
+from lit_grpo.environment.episodes.equivalence import differences
+from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.policies.attacks import ATTACKS, Attack
+from lit_grpo.environment.policies.attacks_by_guessing import GUESSING_ATTACKS
+from lit_grpo.environment.policies.attacks_on_grammar import GRAMMAR_ATTACKS
+from lit_grpo.environment.policies.baselines import (
+    BaselineEpisode,
+    BaselinePolicy,
+    InformedRandom,
+    Oracle,
+    run_baseline,
+)
+from lit_grpo.environment.policies.searchers import GreedySearcher, RandomSearcher
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.reports.attack_page import Earnings, console_table, page
 from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rewards.composite import composite_reward

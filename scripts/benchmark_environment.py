@@ -17,18 +17,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from lit_grpo.environment.actions import Move, render
-from lit_grpo.environment.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import Wording
-from lit_grpo.environment.edits import SetRhs, apply
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import LinearProgram, Sense
-from lit_grpo.environment.relaxation import linear_relaxation
-from lit_grpo.environment.solver import SolverStatus
-from lit_grpo.environment.specification import RepairProblem
+from lit_grpo.environment.episodes.actions import Move, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.difficulty import PROFILES, Difficulty
+from lit_grpo.environment.programs.edits import SetRhs, apply
+from lit_grpo.environment.programs.program import LinearProgram, Sense
+from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.relaxation import linear_relaxation
+from lit_grpo.environment.solver.solver import SolverStatus
 
 MAX_STEPS_OF_RHS = 24
 """How often a right-hand side is moved, by a twelfth of itself, before another program is tried."""

@@ -15,8 +15,8 @@ from random import Random
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
-from lit_grpo.rollout.transformers_engine import TransformersEngine
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.transformers.engine import TransformersEngine
 
 VOCABULARY = 512
 PROMPT_TOKENS = 80

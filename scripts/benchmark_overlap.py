@@ -21,21 +21,21 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from typing_extensions import override
 
-from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings, VllmSettings
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicCheckpointIO
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.task import TaskSettings
+from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmSettings
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.rollout.engine import SamplingSettings
 
 ENGINES: dict[str, type[EngineSettings]] = {"transformers": TransformersSettings, "vllm": VllmSettings}
 

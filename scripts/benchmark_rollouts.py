@@ -27,19 +27,19 @@ from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.transformers.engine import TransformersEngine
+from lit_grpo.engines.vllm.engine import VllmEngine
+from lit_grpo.engines.vllm.servers import Child
+from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings, require_vllm
+from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.policy import load_policy
 from lit_grpo.rollout.collect import RolloutSettings
-from lit_grpo.rollout.engine import SamplingSettings
-from lit_grpo.rollout.transformers_engine import TransformersEngine
-from lit_grpo.rollout.vllm_engine.engine import VllmEngine
-from lit_grpo.rollout.vllm_engine.servers import Child
-from lit_grpo.rollout.vllm_engine.settings import Capacity, ModelSettings, ServerSettings, require_vllm
-from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
 
 HEAD = (
     "| case | tokens/s (of vLLM alone) | s, least and most | in flight | contexts run | waiting, solver, s "

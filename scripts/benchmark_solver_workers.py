@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.actions import Move, Relax, render
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.fault_kinds import FaultKind
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.solver import Solver
-from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
+from lit_grpo.environment.episodes.actions import Move, Relax, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Solver
+from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 
 NUM_ROUNDS = 15
 

@@ -23,11 +23,11 @@ from torch import Tensor
 from transformers import LlamaConfig, PreTrainedConfig, Qwen3Config
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, clip_gradients
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
-from lit_grpo.rollout.transformers_engine import TransformersEngine
 
 
 @dataclass(frozen=True, slots=True)

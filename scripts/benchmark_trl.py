@@ -29,15 +29,15 @@ from transformers.utils import logging as transformers_logging
 from typing_extensions import override
 
 from lit_grpo.advantages import group_advantages
+from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.engines.transformers.engine import TransformersEngine
+from lit_grpo.engines.weights import full_weights
 from lit_grpo.losses.base import LossInputs, StepTotals
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, clip_gradients
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
-from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
-from lit_grpo.rollout.transformers_engine import TransformersEngine
-from lit_grpo.rollout.weights import full_weights
 
 NUM_TASKS = 64
 GROUP_SIZE = 8

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.faults import FaultKind, kinds_of
+from lit_grpo.environment.faults.injection import FaultKind, kinds_of
 
 GROUPS = (
     *((family, (family,)) for family in FAMILIES),

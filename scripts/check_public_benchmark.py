@@ -11,10 +11,10 @@ import math
 import sys
 from collections import Counter
 
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.irreducible import is_irreducible
-from lit_grpo.environment.public_benchmark import PublicProblem, read_public_benchmark
-from lit_grpo.environment.solver import SolverStatus
+from lit_grpo.data.public_benchmark import PublicProblem, read_public_benchmark
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.irreducible import is_irreducible
+from lit_grpo.environment.solver.solver import SolverStatus
 
 CHECKS = ("loaded", "infeasible", "minimal", "reconstructed")
 

@@ -23,16 +23,16 @@ from random import Random
 import torch
 from transformers import AutoModelForCausalLM
 
-from lit_grpo.callbacks.policy_sync import prove, score
+from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.engines.vllm.connection import EngineFailure
+from lit_grpo.engines.vllm.engine import VllmEngine
+from lit_grpo.engines.vllm.policy_sync import prove, score
+from lit_grpo.engines.vllm.proof import THRESHOLDS, judged_difference
+from lit_grpo.engines.vllm.servers import Address, Child, Place
+from lit_grpo.engines.vllm.settings import Adapters, Capacity, ModelSettings, ServerSettings, require_vllm
+from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.weights import full_weights
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
-from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
-from lit_grpo.rollout.vllm_engine.connection import EngineFailure
-from lit_grpo.rollout.vllm_engine.engine import VllmEngine
-from lit_grpo.rollout.vllm_engine.proof import THRESHOLDS, judged_difference
-from lit_grpo.rollout.vllm_engine.servers import Address, Child, Place
-from lit_grpo.rollout.vllm_engine.settings import Adapters, Capacity, ModelSettings, ServerSettings, require_vllm
-from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
-from lit_grpo.rollout.weights import full_weights
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NUM_PROMPTS, PROMPT_TOKENS, COMPLETION_TOKENS = 8, 40, 24

@@ -26,7 +26,7 @@ from lit_grpo.data.dataset import load_conversation
 from lit_grpo.data.suite import SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.data.task import Task
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.solver.highs import HighsSolver
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "environment.md"

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.experiments.final_evaluation import EvaluationSettings, evaluate_checkpoints
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.reports.final import FINAL_FILE, write_final

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from rich.progress import track
 
-from lit_grpo.environment.actions import Malformed, Move, parse, render
+from lit_grpo.environment.episodes.actions import Malformed, Move, parse, render
 
 NORMAL_LIMIT_US = 100.0
 BASES = (

@@ -17,9 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lit_grpo.data.suite import STUDY_KINDS, Cell, SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.data.task import UnfilledCellError
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.faults import FaultKind, kinds_of
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind, kinds_of
 
 
 def settings_from(arguments: argparse.Namespace) -> SuiteSettings:

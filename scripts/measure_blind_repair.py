@@ -21,13 +21,13 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.actions import AgentEdit, Move, render
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import (
+from lit_grpo.environment.episodes.actions import Move, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.episodes.scoring import score_episode
+from lit_grpo.environment.programs.edits import AgentEdit, DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
+from lit_grpo.environment.programs.program import (
     Constraint,
     Element,
     LinearProgram,
@@ -37,8 +37,8 @@ from lit_grpo.environment.program import (
     row_element,
     variable_element,
 )
-from lit_grpo.environment.scoring import score_episode
-from lit_grpo.environment.solver import Conflict, ConflictPart
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Conflict, ConflictPart
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RepairSummary, results_of

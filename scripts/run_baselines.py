@@ -14,12 +14,12 @@ from rich.console import Console
 
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, TaskSettings, generate_task
-from lit_grpo.environment.baselines import BASELINES
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.repairable import require_repairable
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.repairable import require_repairable
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.policies.baselines import BASELINES
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.results import results_of

@@ -20,10 +20,12 @@ from rich.console import Console
 from rich.progress import track
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.attacks import ATTACKS, Attack
-from lit_grpo.environment.attacks_by_guessing import GUESSING_ATTACKS
-from lit_grpo.environment.attacks_on_grammar import GRAMMAR_ATTACKS
-from lit_grpo.environment.baselines import (
+from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.policies.attacks import ATTACKS, Attack
+from lit_grpo.environment.policies.attacks_by_guessing import GUESSING_ATTACKS
+from lit_grpo.environment.policies.attacks_on_grammar import GRAMMAR_ATTACKS
+from lit_grpo.environment.policies.baselines import (
     BaselineEpisode,
     BaselinePolicy,
     DropFirst,
@@ -34,11 +36,9 @@ from lit_grpo.environment.baselines import (
     RandomInConflict,
     run_baseline,
 )
-from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.reference_policies import reference_policies
-from lit_grpo.environment.searchers import RandomSearcher
+from lit_grpo.environment.policies.reference_policies import reference_policies
+from lit_grpo.environment.policies.searchers import RandomSearcher
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rewards.base import AttemptKey, Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from lit_grpo.rollout.vllm_engine.server import run
-from lit_grpo.rollout.vllm_engine.settings import Capacity, ModelSettings, ServerSettings
+from lit_grpo.engines.vllm.server import run
+from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings
 
 
 def main() -> int:

@@ -22,14 +22,14 @@ from rich.progress import track
 from rich.table import Table
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.baselines import BaselinePolicy, Oracle, run_baseline
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
-from lit_grpo.environment.fault_kinds import FaultKind, kinds_of
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.searchers import GreedySearcher, RandomSearcher
-from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
+from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind, kinds_of
+from lit_grpo.environment.policies.baselines import BaselinePolicy, Oracle, run_baseline
+from lit_grpo.environment.policies.searchers import GreedySearcher, RandomSearcher
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
 
 POLICIES: tuple[BaselinePolicy, ...] = (RandomSearcher(), GreedySearcher(), Oracle())
 EPISODES_PER_TASK = 10

@@ -26,10 +26,16 @@ from lit_grpo.data.benchmark import BenchmarkError, read_benchmark
 from lit_grpo.data.suite import SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.data.task import Task, UnfilledCellError
-from lit_grpo.environment.baselines import BaselineEpisode, BaselinePolicy, DropFirst, MinimumRelaxation, run_baseline
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.reference_policies import MOST_STEPS, reference_policies, repairs
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.policies.baselines import (
+    BaselineEpisode,
+    BaselinePolicy,
+    DropFirst,
+    MinimumRelaxation,
+    run_baseline,
+)
+from lit_grpo.environment.policies.reference_policies import MOST_STEPS, reference_policies, repairs
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.metrics.gradient import CellGradient, Share, failures
 from lit_grpo.rollout.remembering_solver import RememberingSolver
 

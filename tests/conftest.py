@@ -6,9 +6,9 @@ import pytest
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle, initial_observation
-from lit_grpo.environment.program import LinearProgram
+from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.base_model import TinyModelSettings, make_base_model
 
 TINY_TASKS = TaskSettings(size=ProgramSize.TINY)

@@ -12,11 +12,12 @@ import pytest
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.actions import Action, Move, render
-from lit_grpo.environment.edits import DropRow, SetRhs
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import (
+from lit_grpo.engines.engine import GenerationRequest
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.environment.episodes.actions import Action, Move, render
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.programs.edits import DropRow, SetRhs
+from lit_grpo.environment.programs.program import (
     Constraint,
     Direction,
     LinearProgram,
@@ -26,10 +27,9 @@ from lit_grpo.environment.program import (
     row_element,
     variable_element,
 )
-from lit_grpo.environment.specification import RepairProblem
+from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.repair import Repair, broken_requirements, repair, report
-from lit_grpo.rollout.engine import GenerationRequest
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 
 # maximize 3 x + 2 y with x + y <= 4 and x + y >= 6.
 PROGRAM = LinearProgram(

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from lit_grpo.data.benchmark import task_from_record, task_to_record
 from lit_grpo.data.task import Task
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.observation import ObservationStyle, instructions
-from lit_grpo.environment.scoring import RepairScore, score_episode
-from lit_grpo.environment.solver import Solver, SolverFailure
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.observation import ObservationStyle, instructions
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
+from lit_grpo.environment.solver.solver import Solver, SolverFailure
 from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rewards.composite import composite_reward
 from lit_grpo.rollout.remembering_solver import RememberingSolver

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 from lit_grpo.adapters.trl import PromptRow, prompt_row, read_task, reward_of
 from lit_grpo.data.task import Task
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
-from lit_grpo.environment.instructions import FULL_INSTRUCTIONS
-from lit_grpo.environment.scoring import score_episode
-from lit_grpo.environment.solver import Solver, SolverFailure
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.instructions import FULL_INSTRUCTIONS
+from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.episodes.scoring import score_episode
+from lit_grpo.environment.solver.solver import Solver, SolverFailure
 from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rollout.remembering_solver import RememberingSolver
 

@@ -18,12 +18,12 @@ from typing_extensions import override
 
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch
+from lit_grpo.engines.weights import full_weights
 from lit_grpo.metrics.policy import PolicyMetrics
 from lit_grpo.modules.base import Dtype
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import MAXIMA, MEANS, MismatchMonitor
 from lit_grpo.rollout.experience import Rollout
-from lit_grpo.rollout.weights import full_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,19 +21,20 @@ from typing_extensions import override
 
 from lit_grpo.callbacks.curriculum_steps import observe_validation
 from lit_grpo.callbacks.due_validation import run_due_validation
-from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
-from lit_grpo.callbacks.policy_engine import (
+from lit_grpo.callbacks.rollout import RolloutCallback
+from lit_grpo.data.batches import TaskBatch, consumed_batches
+from lit_grpo.data.datamodule import TaskDataModule
+from lit_grpo.data.held_out import HeldOutDataModule
+from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.policy_engine import (
     PolicyEngine,
     require_policy_module,
     run_folder,
     transcripts_file,
 )
-from lit_grpo.callbacks.rollout import RolloutCallback
-from lit_grpo.data.batches import TaskBatch, consumed_batches
-from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.data.held_out import HeldOutDataModule
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
+from lit_grpo.engines.settings import EngineSettings, TransformersSettings
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
@@ -41,7 +42,6 @@ from lit_grpo.metrics.repair import RepairMetrics
 from lit_grpo.metrics.results import RepairResults, write_run
 from lit_grpo.reports.benchmark_test import write_benchmark_test
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 

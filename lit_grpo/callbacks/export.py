@@ -15,10 +15,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from typing_extensions import override
 
-from lit_grpo.callbacks.policy_engine import load_tokenizer, require_policy_module, run_folder
 from lit_grpo.checkpointing import read_weights
+from lit_grpo.engines.policy_engine import load_tokenizer, require_policy_module, run_folder
+from lit_grpo.engines.weights import full_weights
 from lit_grpo.modules.base import PolicyModule
-from lit_grpo.rollout.weights import full_weights
 
 
 class ExportPolicy(Callback):

@@ -18,16 +18,16 @@ from time import perf_counter
 import lightning.pytorch as pl
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
-from lit_grpo.callbacks.engines import EngineSettings
-from lit_grpo.callbacks.policy_engine import PolicyEngine
-from lit_grpo.callbacks.published_weights import Published
 from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.environment.ground_truth import GradedProblem
+from lit_grpo.engines.engine import RolloutEngine
+from lit_grpo.engines.policy_engine import PolicyEngine
+from lit_grpo.engines.published import Published
+from lit_grpo.engines.settings import EngineSettings
+from lit_grpo.engines.vllm.connection import EngineFailure
+from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.ahead import InterruptibleEngine, PlayAhead
-from lit_grpo.rollout.engine import RolloutEngine
 from lit_grpo.rollout.refill import RefilledGroups
-from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 
 Play = Callable[[Sequence[GradedProblem], RolloutEngine, int], RefilledGroups]
 """Tasks, an engine with the right weights, and the batch's number, to what was played."""

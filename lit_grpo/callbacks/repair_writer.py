@@ -9,12 +9,12 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from typing_extensions import override
 
-from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
-from lit_grpo.callbacks.policy_engine import PolicyEngine, require_policy_module
 from lit_grpo.data.user_program import UserProgram
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.io import write_program
+from lit_grpo.engines.policy_engine import PolicyEngine, require_policy_module
+from lit_grpo.engines.settings import EngineSettings, TransformersSettings
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.program_files import write_program
 from lit_grpo.repair import read_problem, repair, report
 
 

@@ -17,22 +17,22 @@ from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts
-from lit_grpo.callbacks.engines import EngineSettings, TransformersSettings
 from lit_grpo.callbacks.overlap import Overlap, PlayedBatch, require_own_engine
-from lit_grpo.callbacks.policy_engine import PolicyEngine, run_folder, transcripts_file
 from lit_grpo.callbacks.refill_log import RefillLog
 from lit_grpo.callbacks.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.repairable import require_kinds_repairable
-from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver, make_solver
+from lit_grpo.engines.engine import RolloutEngine, SamplingSettings
+from lit_grpo.engines.policy_engine import PolicyEngine, run_folder, transcripts_file
+from lit_grpo.engines.settings import EngineSettings, TransformersSettings
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.repairable import require_kinds_repairable
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
 from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill

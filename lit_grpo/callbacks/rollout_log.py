@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lit_grpo.environment.episode_record import StopReason
+from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.episodes import EpisodeGroup

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.loops.progress import _ProcessedTracker
 from torch.utils.data import DataLoader, Dataset
 
-from lit_grpo.environment.ground_truth import GradedProblem
+from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.packing import PromptGroup
 
 Item = TypeVar("Item")

@@ -13,15 +13,15 @@ from pathlib import Path
 from lit_grpo.data.certificate_records import certificate_from_record, certificate_to_record
 from lit_grpo.data.json_values import element_of, list_of, number_of, text_of, value_of
 from lit_grpo.data.task import GENERATOR_VERSION, Task, make_task
-from lit_grpo.environment.actions import AgentEdit, Move, parse, render
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import Domain
-from lit_grpo.environment.edits import SetBounds, SetType, apply_all
-from lit_grpo.environment.fault_kinds import FaultKind
-from lit_grpo.environment.faults import FaultyProgram
-from lit_grpo.environment.io import program_from_mps_text, program_to_mps_text
-from lit_grpo.environment.program import LinearProgram, ProgramError, VariableType
-from lit_grpo.environment.specification import Sentence, Specification
+from lit_grpo.environment.episodes.actions import Move, parse, render
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.faults.injection import FaultyProgram
+from lit_grpo.environment.programs.edits import AgentEdit, SetBounds, SetType, apply_all
+from lit_grpo.environment.programs.program import LinearProgram, ProgramError, VariableType
+from lit_grpo.environment.programs.specification import Sentence, Specification
+from lit_grpo.environment.solver.program_files import program_from_mps_text, program_to_mps_text
 
 Record = Mapping[str, object]
 """A task as JSON: the keys of `task_to_record`, all required."""

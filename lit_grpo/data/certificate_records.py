@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from lit_grpo.data.json_values import element_of, list_of, number_of, object_of, text_of
-from lit_grpo.environment.certificates import (
+from lit_grpo.environment.faults.certificates import (
     BoundConflicts,
     Cascade,
     Certificate,
@@ -21,8 +21,8 @@ from lit_grpo.environment.certificates import (
     RowDeletion,
     Tie,
 )
-from lit_grpo.environment.fault_kinds import FaultKind
-from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, SolverStatus
+from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, SolverStatus
 
 Fields = Mapping[str, object]
 

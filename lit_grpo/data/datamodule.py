@@ -30,7 +30,7 @@ from lit_grpo.data.proofreading import ProofreadingSettings
 from lit_grpo.data.replay import Replay, ReplaySettings, TrainingSteps
 from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.data.training_tasks import Shares, TrainingTasks
-from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
 
 

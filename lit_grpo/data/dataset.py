@@ -17,12 +17,12 @@ from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
 from lit_grpo.data.proofreading import ProofreadingSettings, proofread
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
-from lit_grpo.environment.difficulty import PROFILES
 from lit_grpo.environment.domains import build_base
 from lit_grpo.environment.domains.base import BaseModel
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.difficulty import PROFILES
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.packing import PromptGroup
 
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import AgentEdit, Move, Restore, render
-from lit_grpo.environment.difference import elements_of, random_edit
-from lit_grpo.environment.edits import apply, edited_element
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.observation import instructions
-from lit_grpo.environment.program import LinearProgram, ProgramError
-from lit_grpo.environment.repairable import require_repairable
-from lit_grpo.environment.solver import Solver, SolverStatus
+from lit_grpo.environment.episodes.actions import Move, Restore, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.observation import instructions
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.repairable import require_repairable
+from lit_grpo.environment.programs.difference import elements_of, random_edit
+from lit_grpo.environment.programs.edits import AgentEdit, apply, edited_element
+from lit_grpo.environment.programs.program import LinearProgram, ProgramError
+from lit_grpo.environment.solver.solver import Solver, SolverStatus
 from lit_grpo.packing import Continuation, PromptGroup
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lit_grpo.environment.program import Element
+from lit_grpo.environment.programs.program import Element
 
 
 def value_of(fields: Mapping[str, object], key: str) -> object:

@@ -13,9 +13,11 @@ import random
 from dataclasses import dataclass
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.actions import AgentEdit, Inspect, Move, Submit, render
-from lit_grpo.environment.difference import elements_of, random_edit, true_edits
-from lit_grpo.environment.edits import (
+from lit_grpo.environment.episodes.actions import Inspect, Move, Submit, render
+from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation, instructions
+from lit_grpo.environment.programs.difference import elements_of, random_edit, true_edits
+from lit_grpo.environment.programs.edits import (
+    AgentEdit,
     DropRow,
     SetBounds,
     SetCoefficient,
@@ -25,10 +27,9 @@ from lit_grpo.environment.edits import (
     apply,
     edited_element,
 )
-from lit_grpo.environment.observation import ObservationStyle, initial_observation, instructions
-from lit_grpo.environment.program import Element, LinearProgram, Sense, VariableType
-from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart
-from lit_grpo.environment.specification import RepairProblem, Specification
+from lit_grpo.environment.programs.program import Element, LinearProgram, Sense, VariableType
+from lit_grpo.environment.programs.specification import RepairProblem, Specification
+from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart
 from lit_grpo.packing import Continuation, PromptGroup
 
 

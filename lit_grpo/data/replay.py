@@ -17,7 +17,7 @@ from lit_grpo.data.dataset import DemonstrationDataset
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.data.training_tasks import TrainingTasks
-from lit_grpo.environment.episode_record import EpisodeSettings
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark
+from lit_grpo.data.public_benchmark import is_public_benchmark, read_public_benchmark
 from lit_grpo.data.task import GENERATOR_VERSION
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.faults import FaultKind, kinds_of
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.public_benchmark import is_public_benchmark, read_public_benchmark
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.faults.injection import FaultKind, kinds_of
 
 STUDY_KINDS = (FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.COEFFICIENT, FaultKind.RIGHT_HAND_SIDE)
 """The subset named *study*: with the three difficulties, the twelve cells that the literature's study reports."""

@@ -21,7 +21,7 @@ from lit_grpo.data.benchmark import read_benchmark, task_to_record
 from lit_grpo.data.suite import Cell, Manifest, SuiteSettings
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, program_digest
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.solver.highs import HighsSolver
 
 CHUNK = 20
 """Tasks that a process makes at once."""

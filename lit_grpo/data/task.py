@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
-from lit_grpo.environment.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize
-from lit_grpo.environment.fault_kinds import FaultKind, kinds_of, suits
-from lit_grpo.environment.faults import FaultyProgram, Rejection, inject
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Solver
-from lit_grpo.environment.specification import RepairProblem, Specification
+from lit_grpo.environment.faults.difficulty import PROFILES, Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind, kinds_of, suits
+from lit_grpo.environment.faults.injection import FaultyProgram, Rejection, inject
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.programs.specification import RepairProblem, Specification
+from lit_grpo.environment.solver.solver import Solver
 
 GENERATOR_VERSION = 4
 """Of the tasks that a seed yields: a change of domains or faults that changes them raises it."""

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from lit_grpo.environment.actions import Action, GetConflict, Inspect, Move, Relax, Restore, Submit, render
-from lit_grpo.environment.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
-from lit_grpo.environment.program import Element, Sense, VariableType, row_element, variable_element
+from lit_grpo.environment.episodes.actions import Action, GetConflict, Inspect, Move, Relax, Restore, Submit, render
+from lit_grpo.environment.programs.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
+from lit_grpo.environment.programs.program import Element, Sense, VariableType, row_element, variable_element
 
 PAD, USER, ASSISTANT, END = "<|pad|>", "<|user|>", "<|assistant|>", "<|end|>"
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from lit_grpo.data.batches import consecutive
 from lit_grpo.data.task import Cell, RefillIndex, Split, Task, TaskIndex, TaskSettings, draw_cell, generate_task
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.solver.highs import HighsSolver
 
 Shares = Mapping[Cell, float]
 """The share of tasks that each kind x difficulty has, summing to 1. None in its place: as the settings say."""

@@ -21,8 +21,8 @@ from lit_grpo.data.tokenizer import END, PAD, train_tokenizer
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import ProgramSize, Wording
 from lit_grpo.environment.domains.tiny import ROW_NAMES
-from lit_grpo.environment.observation import ObservationStyle, initial_observation
-from lit_grpo.environment.specification import RepairProblem
+from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
+from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.experiments.arms import CONFIGS
 
 NAMES = ("x", "y", *ROW_NAMES)

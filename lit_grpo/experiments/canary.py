@@ -28,11 +28,11 @@ from rich.table import Table
 from typing_extensions import override
 
 from lit_grpo.callbacks.canary import Canary, CanaryRun
-from lit_grpo.callbacks.engines import TransformersSettings
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.cli import RepairCLI, UserError, status_of
+from lit_grpo.engines.settings import TransformersSettings
+from lit_grpo.engines.vllm.proof import WeightsDiffer
 from lit_grpo.modules.mismatch_monitor import SamplerDiffers, exceeded
-from lit_grpo.rollout.vllm_engine.proof import WeightsDiffer
 
 NUM_STEPS = 10
 SHARE_OF_DRAWS = 0.01

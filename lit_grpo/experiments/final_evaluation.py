@@ -14,14 +14,14 @@ import torch
 from rich.console import Console
 
 from lit_grpo.data.suite import read_suite
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.repairable import require_repairable
+from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.repairable import require_repairable
 from lit_grpo.experiments.player import Player
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
 from lit_grpo.rollout.collect import RolloutSettings
-from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.transcripts import write_transcripts
 
 

@@ -15,13 +15,13 @@ from jsonargparse import ArgumentParser
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.engines.transformers.engine import TransformersEngine
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.modules.policy import CausalPolicy, load_policy
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.transformers_engine import TransformersEngine
 
 CONFIG_FILE = "config.yaml"
 """The resolved config that every run leaves in its folder."""

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.ground_truth import GradedProblem
+from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.experiments.player import Player
 from lit_grpo.losses.reference_kl import k1, k3
 from lit_grpo.metrics.policy_shift import PolicyShift
 from lit_grpo.rollout.collect import RolloutSettings
-from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.experience import pack_episodes
 
 MICROBATCH_TOKENS = 4096

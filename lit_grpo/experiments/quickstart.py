@@ -20,11 +20,11 @@ from rich.console import Console
 from lit_grpo.data.benchmark import write_benchmark
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, TaskSettings, generate_task
-from lit_grpo.environment.baselines import BASELINES
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.policies.baselines import BASELINES
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.arms import BASE, CONFIGS, Arm, ArmFailed, ArmRun, TrainingData
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings

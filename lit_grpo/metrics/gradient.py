@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
 
 ONE_SIDED = 1.6449
 """Standard normal quantile of 95 %."""

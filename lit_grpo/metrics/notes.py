@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lit_grpo.environment.episode_record import StopReason
-from lit_grpo.environment.public_benchmark import PUBLIC_DOMAIN
+from lit_grpo.data.public_benchmark import PUBLIC_DOMAIN
+from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.metrics.records import ScoredTask
 
 

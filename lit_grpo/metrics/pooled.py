@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, resample_seeds, resample_tasks
 from lit_grpo.metrics.functional import ratio_terms
 from lit_grpo.metrics.table import ScoreTable

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch.distributed as dist
 
-from lit_grpo.environment.episode_record import StopReason
-from lit_grpo.environment.faults import Difficulty, FaultKind
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 
 
 @dataclass(frozen=True, slots=True)

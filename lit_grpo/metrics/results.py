@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_grpo.environment.faults import Difficulty, FaultKind
+from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates, resample_tasks
 from lit_grpo.metrics.functional import QUANTITIES, Quantity, RatioTerms, ratio_terms, weighted_values
 from lit_grpo.metrics.notes import notes_of

@@ -13,8 +13,8 @@ from enum import IntEnum, auto
 import torch
 from torch import Tensor
 
-from lit_grpo.environment.episode_record import StopReason
-from lit_grpo.environment.faults import Difficulty, FaultKind
+from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.records import ScoredTask
 
 KINDS = tuple(FaultKind)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rich.table import Table
 
-from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults.fault_kinds import FaultKind
 
 COLUMNS = ("policy", "episodes", "mean", "best", "best, not faithful", "faithful")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lit_grpo.environment.baselines import BASELINES
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.policies.baselines import BASELINES
+from lit_grpo.environment.solver.solver import Solver
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import read_scores

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import read_scores

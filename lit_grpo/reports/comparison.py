@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates
 from lit_grpo.metrics.functional import QUANTITIES, Quantity
 from lit_grpo.metrics.pooled import PooledDraws, PooledValues, draw_pool, pooled_values, require_same_tasks

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.runs import METRICS_FILE, Series, read_series
 from lit_grpo.reports.style import BLUE, MUTED, ORANGE, SKY, figure

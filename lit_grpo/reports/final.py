@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.heat_map import COLUMNS, HeatMap, draw_heat_maps, heading

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.reports.style import INK, figure
 from lit_grpo.reports.tables import KIND_NAMES
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lit_grpo.environment.baselines import BaselinePolicy, run_baseline
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.policies.baselines import BaselinePolicy, run_baseline
+from lit_grpo.environment.solver.solver import Solver
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import RECOVERY_WITHIN, Quantity
 from lit_grpo.metrics.records import ScoredTask

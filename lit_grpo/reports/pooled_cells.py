@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates
 from lit_grpo.metrics.functional import QUANTITIES, Quantity
 from lit_grpo.metrics.pooled import draw_pool, pooled_values

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import Estimate
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.comparison import Comparison, Profile

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from lit_grpo.environment.episode_record import StopReason
+from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.reports.style import FAINT, GREEN, INK, MUTED, VERMILION, figure
 
 TRANSCRIPTS_FILE = "episodes.jsonl"

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import final
 
-from lit_grpo.environment.scoring import RepairScore
+from lit_grpo.environment.episodes.scoring import RepairScore
 from lit_grpo.rewards.components import RewardBreakdown, RewardComponents, RewardWeights, components_of
 
 UNSHAPED = RewardWeights()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lit_grpo.environment.scoring import RepairScore
+from lit_grpo.environment.episodes.scoring import RepairScore
 
 
 @dataclass(frozen=True, slots=True)

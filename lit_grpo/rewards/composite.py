@@ -11,7 +11,7 @@ from typing import final
 
 from typing_extensions import override
 
-from lit_grpo.environment.scoring import RepairScore
+from lit_grpo.environment.episodes.scoring import RepairScore
 from lit_grpo.rewards.base import AttemptKey, Reward
 from lit_grpo.rewards.components import RewardComponents, RewardWeights, components_of
 

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor
 
-from lit_grpo.rollout.engine import Completion, GenerationRequest, RolloutEngine, SamplingSettings
+from lit_grpo.engines.engine import Completion, GenerationRequest, RolloutEngine, SamplingSettings
 
 Played = TypeVar("Played")
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import StepOutcome, StopReason
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.scoring import RepairScore
+from lit_grpo.engines.engine import Completion, FinishReason, GenerationRequest
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.record import StepOutcome, StopReason
+from lit_grpo.environment.episodes.scoring import RepairScore
+from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.rewards.base import AttemptKey
-from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest
 from lit_grpo.rollout.episodes import Turn
 
 

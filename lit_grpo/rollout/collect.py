@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings, StepOutcome
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.observation import instructions
-from lit_grpo.environment.repairable import require_repairable
-from lit_grpo.environment.scoring import RepairScore, score_episode
-from lit_grpo.environment.solver import Solver, SolverFailure
+from lit_grpo.engines.engine import Completion, FinishReason, RolloutEngine, SamplingSettings
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.observation import instructions
+from lit_grpo.environment.episodes.record import EpisodeSettings, StepOutcome
+from lit_grpo.environment.episodes.repairable import require_repairable
+from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.solver.solver import Solver, SolverFailure
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rollout.attempt import Attempt, Seeds
-from lit_grpo.rollout.engine import Completion, FinishReason, RolloutEngine, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.refill import DynamicSampling
 from lit_grpo.rollout.remembering_solver import RememberingSolver

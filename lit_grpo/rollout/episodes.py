@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lit_grpo.environment.episode_record import StepOutcome, StopReason
-from lit_grpo.environment.ground_truth import GradedProblem
-from lit_grpo.environment.scoring import RepairScore
+from lit_grpo.environment.episodes.record import StepOutcome, StopReason
+from lit_grpo.environment.episodes.scoring import RepairScore
+from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.rewards.components import RewardBreakdown
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Generic, TypeVar
 
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, ProgramIntractable, Solution, Solver, Violation
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.solver import Conflict, ProgramIntractable, Solution, Solver, Violation
 
 _Answer = TypeVar("_Answer")
 

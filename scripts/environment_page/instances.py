@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.actions import Move, render
-from lit_grpo.environment.certificates import (
+from lit_grpo.environment.domains.base import Domain
+from lit_grpo.environment.episodes.actions import Move, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.observation import algebra_of
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.certificates import (
     BoundConflicts,
     Cascade,
     DistantCause,
@@ -20,14 +24,10 @@ from lit_grpo.environment.certificates import (
     RowDeletion,
     Tie,
 )
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.domains.base import Domain
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.fault_kinds import FaultKind
-from lit_grpo.environment.observation import algebra_of
-from lit_grpo.environment.program import Element
-from lit_grpo.environment.solver import Conflict, Solver
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.programs.program import Element
+from lit_grpo.environment.solver.solver import Conflict, Solver
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from lit_grpo.data.benchmark import read_benchmark
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.suite import Cell
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.actions import GetConflict, Move, render
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.observation import ObservationStyle, instructions
-from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.episodes.actions import GetConflict, Move, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.observation import ObservationStyle, instructions
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.solver.solver import Solver
 
 NUM_TINY = 100
 TASKS_PER_CELL = 20

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lit_grpo.data.benchmark import read_benchmark
 from lit_grpo.data.suite import Cell, SuiteSettings
-from lit_grpo.environment.baselines import BASELINES
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.policies.baselines import BASELINES
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.metrics.functional import Quantity, repair_values
 from lit_grpo.metrics.table import score_table
 from lit_grpo.reports.policies import scores_of

@@ -21,9 +21,7 @@ from dataclasses import replace
 from random import Random
 
 from lit_grpo.data.task import Task
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.edits import SetBounds
-from lit_grpo.environment.fault_candidates import (
+from lit_grpo.environment.faults.candidates import (
     Candidate,
     CandidateSource,
     bound_and_type_candidates,
@@ -31,9 +29,11 @@ from lit_grpo.environment.fault_candidates import (
     right_hand_side_candidates,
     sense_candidates,
 )
-from lit_grpo.environment.faults import FaultKind, FaultyProgram
-from lit_grpo.environment.program import Element, LinearProgram, VariableType, row_element, variable_element
-from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind, FaultyProgram
+from lit_grpo.environment.programs.edits import SetBounds
+from lit_grpo.environment.programs.program import Element, LinearProgram, VariableType, row_element, variable_element
+from lit_grpo.environment.solver.solver import Solver
 
 Candidates = Callable[[CandidateSource], Iterator[Candidate]]
 

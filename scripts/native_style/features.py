@@ -13,7 +13,7 @@ from itertools import pairwise
 from zlib import crc32
 
 from lit_grpo.environment.domains.base import Domain
-from lit_grpo.environment.program import (
+from lit_grpo.environment.programs.program import (
     Constraint,
     Element,
     LinearProgram,

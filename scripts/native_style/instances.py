@@ -16,9 +16,8 @@ from pathlib import Path
 
 from lit_grpo.data.task import GENERATOR_VERSION, Split, Task, TaskSettings, generate_task, program_digest
 from lit_grpo.environment.domains.base import Domain, ProgramSize
-from lit_grpo.environment.faults import FaultKind
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import (
+from lit_grpo.environment.faults.injection import FaultKind
+from lit_grpo.environment.programs.program import (
     Constraint,
     Direction,
     Element,
@@ -27,6 +26,7 @@ from lit_grpo.environment.program import (
     Variable,
     VariableType,
 )
+from lit_grpo.environment.solver.highs import HighsSolver
 from native_style.eligible import eligible_elements, slots_by_sort
 
 CHUNK = 20

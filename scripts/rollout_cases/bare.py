@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from lit_grpo.rollout.vllm_engine.settings import ServerSettings
+from lit_grpo.engines.vllm.settings import ServerSettings
 
 
 def main() -> None:

@@ -16,14 +16,14 @@ from typing import Protocol
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.solver_workers import WorkerSolver
+from lit_grpo.engines.transformers.engine import TransformersEngine
+from lit_grpo.engines.vllm.engine import VllmEngine
+from lit_grpo.engines.vllm.servers import Child
+from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings
+from lit_grpo.engines.weights import full_weights
+from lit_grpo.environment.solver.workers import WorkerSolver
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.transformers_engine import TransformersEngine
-from lit_grpo.rollout.vllm_engine.engine import VllmEngine
-from lit_grpo.rollout.vllm_engine.servers import Child
-from lit_grpo.rollout.vllm_engine.settings import Capacity, ModelSettings, ServerSettings
-from lit_grpo.rollout.weights import full_weights
 from rollout_cases.watched import Sampled, TimedSolver, WatchedEngine, cpu_seconds
 
 _versions = count(1)

@@ -13,11 +13,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.environment.actions import Move, render
-from lit_grpo.environment.edits import SetBounds
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, Solution, Solver, Violation
-from lit_grpo.rollout.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
+from lit_grpo.engines.engine import Completion, FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
+from lit_grpo.environment.episodes.actions import Move, render
+from lit_grpo.environment.programs.edits import SetBounds
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.solver import Conflict, Solution, Solver, Violation
 
 Sampled = tuple[tuple[int, ...], int]
 """A turn as vLLM alone is asked for it: its context, and how many tokens were sampled."""

@@ -6,9 +6,9 @@ import pytest
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, Solution, SolverFailure, Violation
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Conflict, Solution, SolverFailure, Violation
 
 
 @dataclass

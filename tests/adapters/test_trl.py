@@ -13,12 +13,12 @@ import pytest
 
 from lit_grpo.adapters.trl import Message, PromptRow, one_turn_rows, read_task, repair_reward
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import Move, Submit, render
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle, instructions
-from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.episodes.actions import Move, Submit, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.observation import ObservationStyle, instructions
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Solver
 
 END = 3
 

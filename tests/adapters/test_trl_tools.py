@@ -15,11 +15,11 @@ import pytest
 from lit_grpo.adapters.trl import PromptRow
 from lit_grpo.adapters.trl_tools import RepairTools, tool_rows
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import Move, render
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.episodes.actions import Move, render
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Solver
 
 SETTINGS = EpisodeSettings(max_steps=5, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 

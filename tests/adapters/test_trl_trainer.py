@@ -17,11 +17,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from lit_grpo.adapters.trl import PromptRow, one_turn_rows, repair_reward
 from lit_grpo.adapters.trl_tools import RepairTools, tool_rows
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import Move, render
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.environment.solver import Solver
+from lit_grpo.environment.episodes.actions import Move, render
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Solver
 
 trl = pytest.importorskip("trl", reason="the optional extra trl is not installed: pip install -e '.[trl]'")
 datasets = pytest.importorskip("datasets", reason="the optional extra trl is not installed: pip install -e '.[trl]'")

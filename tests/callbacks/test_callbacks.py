@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings
 from lit_grpo.callbacks.evaluation import guarded_score
 from lit_grpo.callbacks.metrics_csv import MetricsCsv
-from lit_grpo.callbacks.policy_engine import PolicyEngine
 from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.engines.policy_engine import PolicyEngine
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.engines.settings import BuiltEngine, EngineSettings
+from lit_grpo.engines.weights import full_weights
 from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.sft import SFTModule
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
-from lit_grpo.rollout.weights import full_weights
 
 
 def test_the_guard() -> None:

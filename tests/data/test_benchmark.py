@@ -9,8 +9,8 @@ import pytest
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark, task_to_record, write_benchmark
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import Domain, ProgramSize
-from lit_grpo.environment.faults import FaultKind
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.faults.injection import FaultKind
+from lit_grpo.environment.solver.highs import HighsSolver
 
 
 @pytest.fixture(scope="module")

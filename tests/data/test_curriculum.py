@@ -26,9 +26,9 @@ from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.stages import Fallback, Promotion, Stage
 from lit_grpo.data.curriculum.success import SuccessTargeting
 from lit_grpo.data.task import Cell, TaskSettings
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
 
 EASY, MEDIUM, HARD = Difficulty.EASY, Difficulty.MEDIUM, Difficulty.HARD
 A, B, AMBIGUOUS = FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.AMBIGUOUS

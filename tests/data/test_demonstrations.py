@@ -11,11 +11,11 @@ from test_conversation import MINIMAL, MINIMAL_TOKENS, byte_tokenizer
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.actions import Move, Restore, render
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.fault_kinds import FaultKind
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.episodes.actions import Move, Restore, render
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.solver.highs import HighsSolver
 
 SOLVER = HighsSolver()
 SETTINGS = DemonstrationSettings(share_with_wrong_tries=0.0)

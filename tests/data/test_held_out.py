@@ -15,10 +15,10 @@ import pytest
 from lit_grpo.cli import main
 from lit_grpo.data.benchmark import write_benchmark
 from lit_grpo.data.task import Split, TaskSettings, generate_task
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.faults import FaultKind
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind
+from lit_grpo.environment.solver.highs import HighsSolver
 
 CELLS = {(FaultKind.SENSE, Difficulty.EASY): 3, (FaultKind.RIGHT_HAND_SIDE, Difficulty.HARD): 2}
 

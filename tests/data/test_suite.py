@@ -24,10 +24,10 @@ from lit_grpo.data.benchmark import BenchmarkError, read_benchmark, task_to_reco
 from lit_grpo.data.suite import MANIFEST_FILE, STUDY_KINDS, Cell, SuiteSettings, read_suite
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.data.task import Split, TaskSettings, UnfilledCellError, generate_task, program_digest
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import Domain, ProgramSize
-from lit_grpo.environment.faults import FaultKind, kinds_of
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind, kinds_of
+from lit_grpo.environment.solver.highs import HighsSolver
 
 SETTINGS = SuiteSettings(
     kinds=(FaultKind.RIGHT_HAND_SIDE, FaultKind.SENSE), difficulties=(Difficulty.EASY,), num_tasks=22, seed=5

@@ -10,13 +10,13 @@ import pytest
 from jsonargparse import ArgumentParser
 
 from lit_grpo.data.task import Split, TaskSettings, UnfilledCellError, generate_task, make_task, split_of
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
-from lit_grpo.environment.fault_kinds import FaultKind, kinds_of, suits
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, Solution, SolverStatus, Violation
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind, kinds_of, suits
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Conflict, Solution, SolverStatus, Violation
 
 TINY = TaskSettings(size=ProgramSize.TINY)
 QUICK = replace(TINY, kinds={FaultKind.RIGHT_HAND_SIDE: 1.0}, difficulties={Difficulty.HARD: 1.0})

@@ -9,7 +9,7 @@ import pytest
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.solver.highs import HighsSolver
 
 DIGESTS = {
     Split.TRAIN: "f22e206fdbef2abe5d7d819ecfd0868673bb12ff5031eaa8550d5de7dbf99677",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lit_grpo.rollout.vllm_engine import server, worker
+from lit_grpo.engines.vllm import server, worker
 
 CHANGED = "model.layers.1.mlp.down_proj.weight"
 WRONG_LOAD = 3

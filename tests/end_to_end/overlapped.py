@@ -31,9 +31,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.data.task import Task
+from lit_grpo.engines.vllm.connection import EngineFailure
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.vllm_engine.connection import EngineFailure
 
 Pace = Literal["as it comes", "slow rollouts", "slow training"]
 WAIT_S = 120

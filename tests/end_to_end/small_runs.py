@@ -33,11 +33,13 @@ from lit_grpo.data.datamodule import DemonstrationDataModule, ReplaySettings, Ta
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.task import Cell, RefillIndex, Split, Task, TaskIndex, TaskSettings, generate_task
+from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.weights import full_weights
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.environment.solver_workers import SolverSettings
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.losses.reduction import Reduction
@@ -49,10 +51,8 @@ from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import LoraSettings
 from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.components import RewardBreakdown
-from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.refill import DynamicSampling
-from lit_grpo.rollout.weights import full_weights
 
 TASKS = TaskSettings(size=ProgramSize.TINY)
 EPISODE = EpisodeSettings(max_steps=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)

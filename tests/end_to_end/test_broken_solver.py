@@ -21,21 +21,21 @@ from small_runs import ANY_SAMPLER, EPISODE, CoinRewards, make_data, make_module
 from transformers import AutoTokenizer
 from typing_extensions import override
 
-from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings
-from lit_grpo.callbacks.policy_engine import PolicyEngine
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import Move, Submit, render
-from lit_grpo.environment.edits import SetRhs, apply
-from lit_grpo.environment.episode_record import StopReason
-from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.policy_engine import PolicyEngine
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.engines.settings import BuiltEngine, EngineSettings
+from lit_grpo.environment.episodes.actions import Move, Submit, render
+from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.programs.edits import SetRhs, apply
+from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.grpo import GRPOModule, Rollout
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 
 BROKEN_WORKER = Path(__file__).parents[1] / "environment" / "broken_worker.py"
 DIES = 6660001.0

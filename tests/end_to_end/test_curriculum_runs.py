@@ -35,7 +35,7 @@ from typing_extensions import override
 from lit_grpo.cli import main
 from lit_grpo.data.batches import TaskBatch
 from lit_grpo.data.curriculum.base import BatchPlan
-from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.reports.curriculum import read_curriculum
 
 Fit = tuple[dict[str, Tensor], CoinRewards, str]

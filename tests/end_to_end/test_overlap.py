@@ -34,22 +34,22 @@ from small_runs import ADAMW, CoinRewards, Remembering, half_flat, make_data, ma
 from torch import Tensor
 from typing_extensions import override
 
-from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings, VllmServerSettings
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.overlap import require_own_engine
 from lit_grpo.data.batches import consumed_batches
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.curriculum.base import BatchPlan
 from lit_grpo.data.held_out import HeldOutSettings
+from lit_grpo.engines.engine import RolloutEngine
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.engines.settings import BuiltEngine, EngineSettings, VllmServerSettings
+from lit_grpo.engines.transformers.engine import TransformersEngine
+from lit_grpo.engines.weights import full_weights
 from lit_grpo.losses.base import LossInputs, LossOutput
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
-from lit_grpo.rollout.engine import RolloutEngine
 from lit_grpo.rollout.refill import DynamicSampling
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
-from lit_grpo.rollout.transformers_engine import TransformersEngine
-from lit_grpo.rollout.weights import full_weights
 
 
 def assert_equal(result: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

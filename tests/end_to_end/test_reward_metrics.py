@@ -22,22 +22,22 @@ from jsonargparse import ArgumentParser
 from small_runs import ANY_SAMPLER, EPISODE, make_module
 from typing_extensions import override
 
-from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings
 from lit_grpo.callbacks.evaluation import RepairEvaluation
-from lit_grpo.callbacks.policy_engine import PolicyEngine
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.task import TaskSettings
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.policy_engine import PolicyEngine
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.engines.settings import BuiltEngine, EngineSettings
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.fault_kinds import FaultKind
-from lit_grpo.environment.program import Sense
-from lit_grpo.environment.solver_workers import SolverSettings
+from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.programs.program import Sense
+from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rewards.base import Reward
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 
 PRESETS = {path.stem: path for path in (Path(__file__).parents[2] / "configs" / "reward").glob("*.yaml")}
 OF_THE_TRAINED_SCALE = {"rollout/trained_reward", "rollout/std_within_groups", "rollout/groups_with_signal"}

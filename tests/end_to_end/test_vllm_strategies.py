@@ -19,8 +19,8 @@ import pytest
 from changed_server import CHANGED, WRONG_LOAD
 from vllm_fits import BASE, CHANGED_SERVER, ROOT, VLLM, Rows, fit, require_alike, rows_of, serving, two_ranks
 
-from lit_grpo.rollout.vllm_engine.proof import THRESHOLDS
-from lit_grpo.rollout.vllm_engine.settings import Capacity, ModelSettings, ServerSettings
+from lit_grpo.engines.vllm.proof import THRESHOLDS
+from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings
 
 HARDWARE = ROOT / "configs" / "hardware"
 DDP = (f"--config={HARDWARE / 'ddp.yaml'}", "--trainer.accelerator=cpu", "--trainer.devices=2")

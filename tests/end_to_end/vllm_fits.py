@@ -19,9 +19,9 @@ from pathlib import Path
 
 import torch
 
-from lit_grpo.callbacks import engines
 from lit_grpo.cli import main
-from lit_grpo.rollout.vllm_engine.servers import Child
+from lit_grpo.engines import settings as engines
+from lit_grpo.engines.vllm.servers import Child
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "checkpoints" / "tiny-base"

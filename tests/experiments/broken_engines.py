@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lit_grpo.callbacks.engines import BuiltEngine, EngineSettings, TransformersSettings
 from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.engines.settings import BuiltEngine, EngineSettings, TransformersSettings
 from lit_grpo.modules.base import PolicyModule
-from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
 
 
 class Drifting:

@@ -20,8 +20,8 @@ from typing_extensions import override
 
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split
-from lit_grpo.environment.episode_record import StopReason
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.experiments import ablations
 from lit_grpo.experiments.ablation_arms import REAL, SEVERAL, SINGLE
 from lit_grpo.experiments.ablations import Study, make_test_suite, report, run_study

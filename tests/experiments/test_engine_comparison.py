@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lit_grpo.environment.episode_record import StopReason
-from lit_grpo.environment.faults import Difficulty, FaultKind
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.experiments import engine_comparison
 from lit_grpo.experiments.ablation_arms import SFT
 from lit_grpo.experiments.arms import ArmRun

@@ -18,12 +18,12 @@ from rich.console import Console
 
 from lit_grpo.data.benchmark import BenchmarkError, write_benchmark
 from lit_grpo.data.task import Split, TaskSettings, generate_task
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.faults import FaultKind
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.final_evaluation import EvaluationSettings, evaluate_checkpoints
 from lit_grpo.metrics.records import read_scores
 from lit_grpo.reports.final import STUDY_BANDS

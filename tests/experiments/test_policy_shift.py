@@ -15,15 +15,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.player import Player
 from lit_grpo.experiments.policy_shift import measure_shift
 from lit_grpo.metrics.policy_shift import PolicyShift, read_shift, write_shift
 from lit_grpo.rollout.collect import RolloutSettings
-from lit_grpo.rollout.engine import SamplingSettings
 
 RULES = EpisodeSettings(max_steps=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 CPU = torch.device("cpu")

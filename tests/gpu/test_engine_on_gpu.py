@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
+from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.engines.sampling import RowSampling, draw
+from lit_grpo.engines.transformers.decoding import plain_steps
+from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings
-from lit_grpo.rollout.decoding import plain_steps
-from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
-from lit_grpo.rollout.sampling import RowSampling, draw
-from lit_grpo.rollout.transformers_engine import TransformersEngine
 
 STOP, VOCABULARY = 7, 400
 GREEDY = SamplingSettings(temperature=0.0, max_completion_tokens=24)

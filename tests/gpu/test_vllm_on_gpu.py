@@ -13,14 +13,14 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 from vllm_fits import CONFIGS, ROOT, SMALL, STILL, VLLM, fit, require_alike
 
-from lit_grpo.callbacks.policy_sync import prove
+from lit_grpo.engines.vllm.engine import VllmEngine
+from lit_grpo.engines.vllm.policy_sync import prove
+from lit_grpo.engines.vllm.servers import Child
+from lit_grpo.engines.vllm.settings import Adapters, Capacity, ModelSettings, ServerSettings
+from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.weights import full_weights
 from lit_grpo.experiments import canary
 from lit_grpo.modules.policy import LoraSettings, load_policy
-from lit_grpo.rollout.vllm_engine.engine import VllmEngine
-from lit_grpo.rollout.vllm_engine.servers import Child
-from lit_grpo.rollout.vllm_engine.settings import Adapters, Capacity, ModelSettings, ServerSettings
-from lit_grpo.rollout.vllm_engine.weights_folder import Ranks, WeightsFolder
-from lit_grpo.rollout.weights import full_weights
 
 pytest.importorskip("vllm")
 

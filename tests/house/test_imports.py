@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
 """Part of the package -> the other parts it may import. A new part has to be given its place here."""
 
 OPTIONAL = ("vllm", "bitsandbytes", "trl")
-INSIDE = {"lit_grpo/rollout/vllm_engine/draws.py": "vllm"}
+INSIDE = {"lit_grpo/engines/vllm/draws.py": "vllm"}
 """Modules that an optional engine imports itself: a class of theirs extends one of its."""
 
 

@@ -59,7 +59,7 @@ def parsed(path: Path) -> ast.Module:
 KNOWS_PICKLE = {
     "lit_grpo/sharded_checkpoint.py": "refuses",
     "tests/end_to_end/test_strategies.py": "attacks",
-    "tests/rollout/vllm_engine/test_server_wire.py": "attacks",
+    "tests/engines/vllm/test_server_wire.py": "attacks",
 }
 """Files that deal with a format that is pickled, and what they do to it."""
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lit_grpo.environment.episode_record import StopReason
-from lit_grpo.environment.faults import Difficulty, FaultKind
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.records import ScoredTask
 
 ScoredTaskFactory = Callable[..., ScoredTask]

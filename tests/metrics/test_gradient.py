@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.metrics.gradient import CellGradient, Share, failures
 
 EASY, MEDIUM, HARD = Difficulty

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, estimates
 from lit_grpo.metrics.functional import QUANTITIES, Quantity
 from lit_grpo.metrics.pooled import draw_pool, pooled_values, require_same_tasks

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_grpo.environment.faults import Difficulty, FaultKind
+from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask, merge_scored_tasks, read_scores, write_scores

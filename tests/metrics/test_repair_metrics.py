@@ -8,7 +8,7 @@ import pytest
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from lit_grpo.environment.faults import Difficulty, FaultKind
+from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.policy import PolicyMetrics
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks

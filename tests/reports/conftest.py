@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lit_grpo.environment.episode_record import StopReason
-from lit_grpo.environment.faults import Difficulty, FaultKind
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import results_of, write_run

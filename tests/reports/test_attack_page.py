@@ -4,7 +4,7 @@
 2. The page opens with the references, then the attacks by their mean, then each kind's best, then the findings.
 """
 
-from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.reports.attack_page import Earnings, page
 
 A, D = FaultKind.SENSE, FaultKind.RIGHT_HAND_SIDE

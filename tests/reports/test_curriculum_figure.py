@@ -15,7 +15,7 @@ import pytest
 from matplotlib import image
 from rich.console import Console
 
-from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.reports.curriculum import draw_curriculum, read_curriculum, stage_starts
 from lit_grpo.reports.report import write_report

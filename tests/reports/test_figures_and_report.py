@@ -10,7 +10,7 @@ import pytest
 from matplotlib import image
 from rich.console import Console
 
-from lit_grpo.environment.episode_record import StopReason
+from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.reports.figures import LearningCurve, draw_learning_curve, read_learning_curve, running_mean
 from lit_grpo.reports.report import write_report

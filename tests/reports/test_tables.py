@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lit_grpo.environment.faults import FaultKind
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.reports.comparison import compare, standard_pairs
 from lit_grpo.reports.runs import find_seed_runs

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
-from lit_grpo.environment.actions import Malformed
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import StepOutcome, StopReason, TurnResult
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
-from lit_grpo.environment.solver import SolverStatus
+from lit_grpo.environment.episodes.actions import Malformed
+from lit_grpo.environment.episodes.record import StepOutcome, StopReason, TurnResult
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import SolverStatus
 from lit_grpo.reports.transcripts import Transcript, TranscriptTurn, read_transcripts
 from lit_grpo.rewards.components import RewardBreakdown
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn

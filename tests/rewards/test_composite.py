@@ -9,16 +9,16 @@ from itertools import combinations
 
 import pytest
 
-from lit_grpo.environment.actions import Action, Move, Restore, Submit, render
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.edits import DropRow, SetRhs, SetSense, apply
-from lit_grpo.environment.episode import RepairEpisode
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
-from lit_grpo.environment.faults import Certificate, FaultKind, FaultyProgram
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import Constraint, Direction, Element, LinearProgram, Sense, Variable
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore, diagnosis_score, score_episode
-from lit_grpo.environment.specification import RepairProblem
+from lit_grpo.environment.episodes.actions import Action, Move, Restore, Submit, render
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore, diagnosis_score, score_episode
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import Certificate, FaultKind, FaultyProgram
+from lit_grpo.environment.programs.edits import DropRow, SetRhs, SetSense, apply
+from lit_grpo.environment.programs.program import Constraint, Direction, Element, LinearProgram, Sense, Variable
+from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rewards.base import AttemptKey
 from lit_grpo.rewards.components import RewardWeights, components_of
 from lit_grpo.rewards.composite import CompositeReward, composite_reward

@@ -15,7 +15,7 @@ from statistics import mean, stdev
 
 import pytest
 
-from lit_grpo.environment.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.rewards.base import AttemptKey
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward

@@ -10,10 +10,10 @@ from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.engines.engine import GenerationRequest
+from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.rollout.engine import GenerationRequest
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
+from lit_grpo.environment.solver.highs import HighsSolver
 
 
 @pytest.fixture(scope="session")

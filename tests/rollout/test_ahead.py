@@ -17,12 +17,12 @@ import pytest
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rollout.ahead import InterruptibleEngine, PlayAhead, Stopped
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 from lit_grpo.rollout.staleness import Staleness
 
 WAIT_S = 60

@@ -23,15 +23,15 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import GetConflict, Inspect, Move, Restore, render
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason, TurnResult
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.engines.transformers.engine import TransformersEngine
+from lit_grpo.environment.episodes.actions import GetConflict, Inspect, Move, Restore, render
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason, TurnResult
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
-from lit_grpo.rollout.transformers_engine import TransformersEngine
 
 COMPACT = EpisodeSettings(max_steps=3, style=ObservationStyle.COMPACT)
 SETTINGS = RolloutSettings(group_size=4, sampling=SamplingSettings(1.0, 80), episode=COMPACT)

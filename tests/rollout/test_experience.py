@@ -25,20 +25,20 @@ import torch
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.transformers.engine import TransformersEngine
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.losses.base import StepTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.modules.policy import load_policy
 from lit_grpo.rewards.components import RewardBreakdown, RewardWeights
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import num_sampled_tokens
 from lit_grpo.rollout.experience import ExperienceBatch, ExperienceSettings, build_experience, build_updates
-from lit_grpo.rollout.transformers_engine import TransformersEngine
 
 TEMPERATURE = 1.2
 

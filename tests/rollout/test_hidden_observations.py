@@ -20,16 +20,16 @@ from lit_grpo.cli import main
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
 from lit_grpo.data.task import Task
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, ConflictMember, ConflictPart, Solution, Solver, Violation
-from lit_grpo.environment.specification import Specification
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.programs.specification import Specification
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, Solution, Solver, Violation
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 
 RULES = [EpisodeSettings(undo_if_still_infeasible=True, style=style) for style in ObservationStyle]
 WRONG_FIRST = DemonstrationSettings(share_with_wrong_tries=1.0, max_wrong_tries=3)

@@ -18,17 +18,17 @@ from torch import Tensor
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import GetConflict, Move, render
-from lit_grpo.environment.edits import SetBounds
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, Solution, Violation
-from lit_grpo.environment.solver_workers import SolverSettings, WorkerSolver
+from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.environment.episodes.actions import GetConflict, Move, render
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.programs.edits import SetBounds
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Conflict, Solution, Violation
+from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import Completion, GenerationRequest, SamplingSettings
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 
 PATIENCE_S = 60.0
 """Until what is waited for counts as never coming."""

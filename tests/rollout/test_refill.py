@@ -22,18 +22,19 @@ from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import RefillIndex, Split, Task, TaskSettings, generate_task
 from lit_grpo.data.training_tasks import TrainingTasks
-from lit_grpo.environment.actions import GetConflict, Move, Restore, render
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episode_record import EpisodeSettings
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
+from lit_grpo.environment.episodes.actions import GetConflict, Move, Restore, render
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.losses.base import StepTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.rewards.components import RewardBreakdown
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.estimation import (
     estimate_advantages,
@@ -43,7 +44,6 @@ from lit_grpo.rollout.estimation import (
 )
 from lit_grpo.rollout.experience import build_experience
 from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 
 SETTINGS = RolloutSettings(
     group_size=2,

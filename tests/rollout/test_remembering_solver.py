@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lit_grpo.data.task import Task
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, ProgramIntractable, Solution, SolverFailure, Violation
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Conflict, ProgramIntractable, Solution, SolverFailure, Violation
 from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 

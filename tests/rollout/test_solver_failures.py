@@ -20,19 +20,26 @@ import pytest
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import Action, Move, Submit, render
-from lit_grpo.environment.edits import SetRhs
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.observation import ObservationStyle
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict, ProgramIntractable, Solution, SolverFailure, SolverStatus, Violation
+from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.environment.episodes.actions import Action, Move, Submit, render
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.programs.edits import SetRhs
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import (
+    Conflict,
+    ProgramIntractable,
+    Solution,
+    SolverFailure,
+    SolverStatus,
+    Violation,
+)
 from lit_grpo.losses.base import StepTotals
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
-from lit_grpo.rollout.engine import GenerationRequest, SamplingSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.experience import build_experience
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
 SETTINGS = RolloutSettings(

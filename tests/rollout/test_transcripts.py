@@ -15,13 +15,13 @@ import pytest
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.actions import GetConflict, Move, render
-from lit_grpo.environment.episode_record import EpisodeSettings, StopReason
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.engines.scripted import ScriptedEngine
+from lit_grpo.environment.episodes.actions import GetConflict, Move, render
+from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.reports.transcripts import read_transcripts
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.scripted_engine import ScriptedEngine
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
 

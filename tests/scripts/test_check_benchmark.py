@@ -28,7 +28,7 @@ from handmade_records import bounds, conflict_of, handmade, plan, record, rhs, s
 from lit_grpo.data.benchmark import task_to_record
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.solver.highs import HighsSolver
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 HANDMADE = handmade()

@@ -21,9 +21,9 @@ from lit_grpo.data.benchmark import write_benchmark
 from lit_grpo.data.dataset import load_conversation
 from lit_grpo.data.suite import Cell, SuiteSettings
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.faults import FaultKind
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind
+from lit_grpo.environment.solver.highs import HighsSolver
 
 SETTINGS = SuiteSettings((FaultKind.COEFFICIENT, FaultKind.MULTIPLE), (Difficulty.EASY,), num_tasks=3)
 

@@ -10,9 +10,9 @@ from lit_grpo.data import suite_maker
 from lit_grpo.data.suite import SuiteSettings
 from lit_grpo.data.suite_maker import Report
 from lit_grpo.data.task import Split, TaskSettings, generate_task
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import LinearProgram
-from lit_grpo.environment.solver import Conflict
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.solver import Conflict
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_benchmark.py"
 

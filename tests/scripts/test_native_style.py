@@ -25,11 +25,10 @@ from native_style.features import APART, FAMILIES, NUM_NAME_BUCKETS, features_of
 from native_style.instances import Instance, Stream, from_line, instance_of, instances, to_line
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, make_task
-from lit_grpo.environment.difficulty import Difficulty
 from lit_grpo.environment.domains.base import Domain, ProgramSize
-from lit_grpo.environment.faults import FaultKind, FaultyProgram, inject
-from lit_grpo.environment.highs import HighsSolver
-from lit_grpo.environment.program import (
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.injection import FaultKind, FaultyProgram, inject
+from lit_grpo.environment.programs.program import (
     Constraint,
     Direction,
     LinearProgram,
@@ -38,7 +37,8 @@ from lit_grpo.environment.program import (
     row_element,
     variable_element,
 )
-from lit_grpo.environment.specification import Specification
+from lit_grpo.environment.programs.specification import Specification
+from lit_grpo.environment.solver.highs import HighsSolver
 
 SOLVER = HighsSolver()
 VARIABLES = (Variable("x", 0.0, 9.0), Variable("y", 0.0, 9.0))

@@ -16,10 +16,10 @@ import scan_rewards
 from scan_rewards import HONEST, INFORMED, Paid
 
 from lit_grpo.data.task import Task
-from lit_grpo.environment.attacks import ATTACKS
-from lit_grpo.environment.attacks_by_guessing import GUESSING_ATTACKS
-from lit_grpo.environment.baselines import BaselineEpisode, BaselinePolicy, DropFirst, Oracle
-from lit_grpo.environment.highs import HighsSolver
+from lit_grpo.environment.policies.attacks import ATTACKS
+from lit_grpo.environment.policies.attacks_by_guessing import GUESSING_ATTACKS
+from lit_grpo.environment.policies.baselines import BaselineEpisode, BaselinePolicy, DropFirst, Oracle
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rewards.base import AttemptKey
 from lit_grpo.rewards.hybrid import HybridReward
 

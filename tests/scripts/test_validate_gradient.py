@@ -9,7 +9,7 @@ import validate_gradient
 
 from lit_grpo.data.suite import SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
-from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults.fault_kinds import FaultKind
 
 TURNED = {"easy": "hard", "medium": "medium", "hard": "easy"}
 

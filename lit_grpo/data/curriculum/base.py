@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from lit_grpo.data.task import Cell
 from lit_grpo.data.training_tasks import Shares
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
 
 
 class Tally(NamedTuple):

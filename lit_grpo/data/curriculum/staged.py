@@ -16,7 +16,7 @@ from lit_grpo.data.curriculum.interval import lower_end
 from lit_grpo.data.curriculum.stages import Fallback, Promotion, Stage
 from lit_grpo.data.task import Cell
 from lit_grpo.data.training_tasks import Shares
-from lit_grpo.environment.difficulty import Difficulty
+from lit_grpo.environment.faults.difficulty import Difficulty
 
 EASY, MEDIUM, HARD = Difficulty.EASY, Difficulty.MEDIUM, Difficulty.HARD
 DEFAULT_STAGES = (

@@ -20,8 +20,8 @@ from lit_grpo.data.curriculum.base import (
 from lit_grpo.data.curriculum.interval import tasks_needed
 from lit_grpo.data.task import Cell
 from lit_grpo.data.training_tasks import Shares
-from lit_grpo.environment.difficulty import Difficulty
-from lit_grpo.environment.fault_kinds import FaultKind
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.faults.fault_kinds import FaultKind
 
 
 class Fallback(Enum):

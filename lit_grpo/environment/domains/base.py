@@ -11,8 +11,15 @@ from enum import StrEnum
 from random import Random
 from typing import Protocol
 
-from lit_grpo.environment.program import Constraint, Direction, LinearProgram, Variable, ordered_terms, validate
-from lit_grpo.environment.specification import Specification
+from lit_grpo.environment.programs.program import (
+    Constraint,
+    Direction,
+    LinearProgram,
+    Variable,
+    ordered_terms,
+    validate,
+)
+from lit_grpo.environment.programs.specification import Specification
 
 
 class ProgramSize(StrEnum):

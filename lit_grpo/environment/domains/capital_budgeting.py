@@ -11,7 +11,7 @@ from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wo
 from lit_grpo.environment.domains.draft import Draft
 from lit_grpo.environment.domains.tiny import TinyTheme
 from lit_grpo.environment.domains.wording import Phrasings, on_subject
-from lit_grpo.environment.program import Direction, Sense, Variable, VariableType
+from lit_grpo.environment.programs.program import Direction, Sense, Variable, VariableType
 
 TINY = TinyTheme(
     domain=Domain.CAPITAL_BUDGETING,

@@ -21,7 +21,7 @@ from lit_grpo.environment.domains.rows import (
     upper_bound,
 )
 from lit_grpo.environment.domains.wording import Phrasings, on_subject, specify
-from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
+from lit_grpo.environment.programs.program import Constraint, Direction, Sense, Variable, VariableType
 
 COEFFICIENTS = (2, 20)
 """Least and most in a row on something shared."""

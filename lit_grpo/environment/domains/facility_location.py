@@ -12,7 +12,7 @@ from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wo
 from lit_grpo.environment.domains.draft import Draft, Topics, variables_around
 from lit_grpo.environment.domains.pairs import some_pairs
 from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
-from lit_grpo.environment.program import Direction, Sense, VariableType
+from lit_grpo.environment.programs.program import Direction, Sense, VariableType
 
 HALLS = tuple(f"hall_{letter}" for letter in "abcdefghkmnprstw")
 LANES = tuple(f"lane_{number}" for number in range(11, 80))

@@ -13,7 +13,7 @@ from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wo
 from lit_grpo.environment.domains.draft import Draft, Topics
 from lit_grpo.environment.domains.rows import upper_bound
 from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
-from lit_grpo.environment.program import Constraint, Direction, Sense, Variable
+from lit_grpo.environment.programs.program import Constraint, Direction, Sense, Variable
 
 Main = tuple[int, int]
 """From a node to one with a larger number; springs come first, then junctions, then towns."""

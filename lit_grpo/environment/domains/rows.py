@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from lit_grpo.environment.program import Constraint, Sense, Variable, ordered_terms
+from lit_grpo.environment.programs.program import Constraint, Sense, Variable, ordered_terms
 
 ROOMY_SHARE = 0.3
 """Share of bounds that never bind, which is where a wrong lower bound can contradict the rows."""

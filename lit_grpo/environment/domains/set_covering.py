@@ -12,7 +12,7 @@ from random import Random
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
 from lit_grpo.environment.domains.draft import Draft, Topics, variables_around
 from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
-from lit_grpo.environment.program import Constraint, Direction, Sense, VariableType
+from lit_grpo.environment.programs.program import Constraint, Direction, Sense, VariableType
 
 
 class Unit(Enum):

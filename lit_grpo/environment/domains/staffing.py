@@ -13,7 +13,7 @@ from lit_grpo.environment.domains.draft import Draft
 from lit_grpo.environment.domains.rows import upper_bound
 from lit_grpo.environment.domains.tiny import TinyTheme
 from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
-from lit_grpo.environment.program import Constraint, Direction, Sense, Variable, VariableType
+from lit_grpo.environment.programs.program import Constraint, Direction, Sense, Variable, VariableType
 
 TINY = TinyTheme(
     domain=Domain.STAFFING,

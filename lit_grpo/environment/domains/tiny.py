@@ -11,7 +11,7 @@ from random import Random
 
 from lit_grpo.environment.domains.base import BaseModel, Domain, make_program
 from lit_grpo.environment.domains.rows import implied_row, planned_row
-from lit_grpo.environment.program import (
+from lit_grpo.environment.programs.program import (
     Constraint,
     Direction,
     LinearProgram,
@@ -21,7 +21,7 @@ from lit_grpo.environment.program import (
     row_element,
     variable_element,
 )
-from lit_grpo.environment.specification import Sentence, Specification
+from lit_grpo.environment.programs.specification import Sentence, Specification
 
 ROW_NAMES = ("ra", "rb", "rc", "rd", "re", "rf")
 LARGEST_NUMBER = 999

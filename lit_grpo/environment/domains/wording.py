@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from lit_grpo.environment.domains.base import Wording
-from lit_grpo.environment.program import (
+from lit_grpo.environment.programs.program import (
     Constraint,
     Direction,
     LinearProgram,
@@ -23,7 +23,7 @@ from lit_grpo.environment.program import (
     row_element,
     variable_element,
 )
-from lit_grpo.environment.specification import Sentence, Specification
+from lit_grpo.environment.programs.specification import Sentence, Specification
 
 LIMITS = {
     Sense.LESS_EQUAL: ("at most", "no more than"),

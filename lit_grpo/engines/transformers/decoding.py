@@ -1,0 +1,158 @@
+"""Decodes rows of cached conversations together until each has ended its turn.
+
+Called by transformers/engine.py. A row that has ended leaves the stream of tokens at once, and its keys and values
+leave the attention as soon as half of the rows have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lit_grpo.engines.sampling import RowSampling, draw
+from lit_grpo.engines.transformers.kv_cache import Conversations
+from lit_grpo.engines.transformers.shared_prefix import Extension, Prefill
+
+
+@dataclass(frozen=True, slots=True)
+class RowLimits:
+    """How each of R rows is sampled, and when it ends."""
+
+    sampling: RowSampling
+    uniforms: Tensor
+    """[R, most tokens of any row] in [0, 1)."""
+    max_tokens: Tensor
+    """[R] int64."""
+    stop_ids: Tensor
+    """[R, most stop tokens of any row] int64, padded with -1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What was drawn, in the order of the rows."""
+
+    tokens: Tensor
+    """[R, most tokens of any row] int64, the first ``lengths`` of each row valid."""
+    logprobs: Tensor
+    """As ``tokens``, float32."""
+    lengths: Tensor
+    """[R] int64."""
+
+
+Steps = Callable[[Tensor, Tensor], Tensor]
+"""Runs one token of some rows and keeps it in the cache: tokens [N] and the rows [N], ascending -> logits
+[N, vocabulary]."""
+
+Stepping = Callable[[nn.Module, Conversations], Steps]
+"""Prepares the steps of a model on some conversations."""
+
+
+class Batch:
+    """Rows of a store while they are worked on: the store itself if they are all of it, in order, else a copy."""
+
+    def __init__(self, store: Conversations, rows: Tensor) -> None:
+        """Take ``rows`` (int64) out of the store."""
+        self._store, self._rows = store, rows
+        everything = len(rows) == len(store.prompt_of) and bool((rows.diff() == 1).all())
+        self.conversations = store if everything else store.select(rows)
+
+    def narrowed(self, kept: Tensor) -> Batch:
+        """Only some of its rows, by their place in this batch; what was written so far goes to the store."""
+        self.write_back()
+        return Batch(self._store, self._rows[kept])
+
+    def write_back(self) -> None:
+        """Bring what was appended to a copy into the store."""
+        if self.conversations is not self._store:
+            self._store.write_back(self._rows, self.conversations)
+
+
+def prefill(model: nn.Module, prompts: Sequence[tuple[int, ...]], prompt_of: Tensor) -> tuple[Conversations, Tensor]:
+    """Run each prompt once.
+
+    Args:
+        model: a causal language model with shared-prefix attention.
+        prompts: token ids, at least one each.
+        prompt_of: [R] int64, which prompt each new conversation has.
+
+    Returns:
+        the new conversations and the logits [R, vocabulary] of their next token.
+    """
+    attention = Prefill([len(prompt) for prompt in prompts], prompt_of.device)
+    stream = torch.tensor([token for prompt in prompts for token in prompt], device=prompt_of.device)
+    last_tokens = attention.lengths.cumsum(0) - 1
+    logits = run(model, stream, attention, last_tokens)
+    return Conversations.begin(attention.layers, attention.lengths, prompt_of), logits[prompt_of]
+
+
+def extend(model: nn.Module, conversations: Conversations, tokens: Tensor, counts: Tensor) -> Tensor:
+    """Run new tokens, ``counts`` [R] of each row, row by row in ``tokens`` [N].
+
+    Returns:
+        logits [rows with tokens, vocabulary] after the last of each.
+    """
+    attention = Extension(conversations, counts)
+    logits = run(model, tokens, attention, attention.last_tokens)
+    attention.finish()
+    return logits
+
+
+def plain_steps(model: nn.Module, conversations: Conversations) -> Steps:
+    """Each step runs the tokens that there are, and no others."""
+
+    def step(tokens: Tensor, rows: Tensor) -> Tensor:
+        counts = torch.zeros_like(conversations.own_lengths).index_fill_(0, rows, 1)
+        return extend(model, conversations, tokens, counts)
+
+    return step
+
+
+def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, stepping: Stepping) -> Samples:
+    """Sample every row to its end, and leave all tokens but the last in the cache.
+
+    Args:
+        model: a causal language model with shared-prefix attention.
+        batch: R rows; written back to their store at the end.
+        logits: [R, vocabulary] of the first token.
+        limits: of the rows.
+        stepping: how the model runs on one token of some rows.
+    """
+    shape = limits.uniforms.shape
+    tokens = torch.zeros(shape, dtype=torch.int64, device=logits.device)
+    logprobs = torch.zeros(shape, dtype=torch.float32, device=logits.device)
+    lengths = torch.zeros_like(limits.max_tokens)
+    # Rows that are still sampled: their place among all rows, and in the batch.
+    rows = places = torch.arange(shape[0], device=logits.device)
+    steps: Steps | None = None
+    for position in range(shape[1]):
+        drawn, drawn_logprobs = draw(logits, limits.sampling.select(rows), limits.uniforms[rows, position])
+        tokens[rows, position], logprobs[rows, position] = drawn, drawn_logprobs
+        lengths[rows] = position + 1
+        stopped = (drawn[:, None] == limits.stop_ids[rows]).any(dim=1)
+        goes_on = ~stopped & (position + 1 < limits.max_tokens[rows])
+        rows, places, drawn = rows[goes_on], places[goes_on], drawn[goes_on]
+        if not len(rows):
+            break
+        if 2 * len(rows) <= len(batch.conversations.prompt_of):
+            batch = batch.narrowed(places)
+            places = torch.arange(len(rows), device=logits.device)
+            steps = None
+        steps = steps or stepping(model, batch.conversations)
+        logits = steps(drawn, places)
+    batch.write_back()
+    return Samples(tokens, logprobs, lengths)
+
+
+def run(model: nn.Module, stream: Tensor, attention: Prefill | Extension, last_tokens: Tensor) -> Tensor:
+    """Logits [len(last_tokens), vocabulary] of one pass over the stream's tokens [N]."""
+    output = model(
+        input_ids=stream[None],
+        position_ids=attention.position_ids[None],
+        attention=attention,
+        use_cache=False,
+        logits_to_keep=last_tokens,
+    )
+    return output.logits[0]

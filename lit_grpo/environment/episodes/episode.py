@@ -1,0 +1,271 @@
+"""One episode: an agent works on an infeasible program for a few steps and sees the real result of each.
+
+Called by rollout/collect.py and baselines.py. Single use: `step(text)` until `stop_reason` is set.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from lit_grpo.environment.episodes.actions import (
+    Action,
+    GetConflict,
+    Inspect,
+    Malformed,
+    Move,
+    Relax,
+    Restore,
+    Submit,
+    parse,
+)
+from lit_grpo.environment.episodes.inspection import inspect
+from lit_grpo.environment.episodes.observation import (
+    ObservationStyle,
+    conflict_names,
+    conflict_text,
+    edit_observation,
+    initial_observation,
+    inspection_observation,
+    refusal_observation,
+)
+from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StepOutcome, StopReason, TurnResult
+from lit_grpo.environment.episodes.turn_solver import TurnSolver
+from lit_grpo.environment.programs.edits import (
+    NUMBER_LIMIT,
+    AgentEdit,
+    SetBounds,
+    SetCoefficient,
+    SetRhs,
+    apply,
+    edited_element,
+)
+from lit_grpo.environment.programs.program import Element, LinearProgram, ProgramError, Sense
+from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.environment.solver.solver import Conflict, Solver, SolverFailure, SolverStatus
+
+
+class RepairEpisode:
+    """One attempt at a problem.
+
+    ``episode.step('{"diagnosis":["row:ra"],"action":"set_rhs","row":"ra","value":194}').result is TurnResult.APPLIED``
+    """
+
+    def __init__(self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings) -> None:
+        """Find the first conflict; ValueError if the program is not infeasible, SolverFailure if the solver breaks."""
+        self._begin(problem, TurnSolver(solver), settings, _require_infeasible(problem.program, solver))
+        self.observation = self._first_observation()
+
+    def another(self) -> RepairEpisode:
+        """A fresh episode on the same problem: the first conflict and observation are computed once per group."""
+        other = RepairEpisode.__new__(RepairEpisode)
+        other._begin(self._problem, self._solver, self._settings, self.first_conflict)
+        other.observation = self.observation
+        return other
+
+    @classmethod
+    def unplayable(cls, problem: RepairProblem, solver: Solver, settings: EpisodeSettings) -> RepairEpisode:
+        """An episode that is over before its first turn, because the solver broke on the program as it was given."""
+        episode = cls.__new__(cls)
+        episode._begin(problem, TurnSolver(solver), settings, None)
+        episode.observation = episode._first_observation()
+        episode.stop_reason = StopReason.SOLVER_FAILED
+        return episode
+
+    def _begin(
+        self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings, first_conflict: Conflict | None
+    ) -> None:
+        self._problem, self._solver, self._settings = problem, solver, settings
+        self.first_conflict = first_conflict
+        self.stop_reason: StopReason | None = None
+        self.observation = ""
+        self._diagnosis: tuple[Element, ...] = ()
+        self._touched: dict[Element, None] = {}
+        self._steps: list[StepOutcome] = []
+        self._num_malformed = 0
+        self._first_names = conflict_names(first_conflict, settings.style) if settings.show_conflict else ""
+        self._go_back()
+
+    def _go_back(self) -> None:
+        self.program = self._problem.program
+        self._status, self._objective = SolverStatus.INFEASIBLE, None
+        self._conflict: Conflict | None = self.first_conflict
+        self._conflict_is_current = True
+
+    # --- what a caller does ---------------------------------------------------------------------------------------
+
+    def step(self, text: str, truncated: bool = False) -> StepOutcome:
+        """Take one turn. ``truncated``: the text was cut off at a token limit, so it is malformed whatever it holds."""
+        assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
+        move = Malformed("expected a turn that ends, got one cut off at the token limit") if truncated else parse(text)
+        try:
+            outcome = self._take(move)
+        except SolverFailure as failure:
+            self.stop_reason = StopReason.SOLVER_FAILED
+            observation = refusal_observation("solver failed", str(failure), self._settings.style)
+            outcome = StepOutcome(move, TurnResult.FAILED, self._status, None, observation)
+        self._steps.append(outcome)
+        self._stop_if_due(outcome)
+        return outcome
+
+    def current_conflict(self) -> Conflict | None:
+        """The canonical conflict of the program as it stands, found when first asked for.
+
+        None if the program is not infeasible, or a limit stopped the search.
+        """
+        if self._status is not SolverStatus.INFEASIBLE:
+            return None
+        if not self._conflict_is_current:
+            self._conflict, self._conflict_is_current = self._solver.conflict(self.program), True
+        return self._conflict
+
+    def end(self, reason: StopReason) -> None:
+        """End the episode from outside, for a token limit."""
+        assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
+        self.stop_reason = reason
+
+    def record(self) -> EpisodeRecord:
+        """What happened, once the episode is over."""
+        assert self.stop_reason is not None, "the episode is not over"
+        return EpisodeRecord(
+            steps=tuple(self._steps),
+            final_program=self.program,
+            final_status=self._status,
+            final_objective=self._objective,
+            stop_reason=self.stop_reason,
+            first_conflict=self.first_conflict,
+            diagnosis=self._diagnosis,
+            touched=tuple(self._touched),
+        )
+
+    # --- one turn -------------------------------------------------------------------------------------------------
+
+    def _take(self, move: Move | Malformed) -> StepOutcome:
+        if isinstance(move, Malformed):
+            return self._unchanged(move, TurnResult.MALFORMED, self._refusal("malformed", move.reason))
+        if move.diagnosis is not None:
+            self._diagnosis = move.diagnosis
+        if (value := _refused_number(move.action)) is not None:
+            reason = f"expected numbers below {NUMBER_LIMIT:g} in magnitude, got {value:g}"
+            return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", reason))
+        return self._act(move)
+
+    def _act(self, move: Move) -> StepOutcome:
+        match move.action:
+            case GetConflict() if not self._settings.show_conflict:
+                reason = "the conflict is not shown in these episodes"
+                return self._unchanged(move, TurnResult.REFUSED, self._refusal("conflict hidden", reason))
+            case GetConflict():
+                return self._unchanged(move, TurnResult.INFORMED, self._conflict_text())
+            case Inspect(name=name):
+                return self._inspect(move, name)
+            case Restore():
+                self._go_back()
+                return self._unchanged(move, TurnResult.INFORMED, self._restored_text())
+            case Submit():
+                return self._unchanged(move, TurnResult.INFORMED, "submitted")
+            case Relax(row=row, amount=amount):
+                return self._relax(move, row, amount)
+            case _ as edit:
+                return self._edit(move, edit)
+
+    def _relax(self, move: Move, name: str, amount: float) -> StepOutcome:
+        row = next((c for c in self.program.constraints if c.name == name), None)
+        if row is None:
+            return self._unknown_name(move, f"expected the name of a row, got {name!r}")
+        if amount < 0 and row.sense is not Sense.EQUAL:
+            reason = f"expected a non-negative amount for an inequality, got {amount:g}"
+            return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", reason))
+        value = row.rhs - amount if row.sense is Sense.GREATER_EQUAL else row.rhs + amount
+        return self._edit(move, SetRhs(name, value))
+
+    def _edit(self, move: Move, edit: AgentEdit) -> StepOutcome:
+        try:
+            edited = apply(self.program, edit)
+        except ProgramError as error:
+            return self._unknown_name(move, str(error))
+        try:
+            solution = self._solver.solve(edited)
+        except ProgramError as error:  # a number that only the edit and the program together make too large
+            return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", str(error)))
+        self._touched[edited_element(edit)] = None
+        was_undone = self._settings.undo_if_still_infeasible and solution.status is not SolverStatus.OPTIMAL
+        if not was_undone:
+            self.program, self._status, self._objective = edited, solution.status, solution.objective
+            self._conflict_is_current = False
+        shown = self._conflict_after_edit(solution.status, was_undone)
+        observation = edit_observation(solution.status, solution.objective, was_undone, shown, self._settings.style)
+        return StepOutcome(move, TurnResult.APPLIED, solution.status, solution.objective, observation)
+
+    def _inspect(self, move: Move, name: str) -> StepOutcome:
+        answers = inspect(self.program, name, self._solver)
+        if not answers:
+            return self._unknown_name(move, f"expected the name of a row or a variable, got {name!r}")
+        text = inspection_observation(answers, self.program, self._settings.style, self._settings.show_conflict)
+        return self._unchanged(move, TurnResult.INFORMED, text)
+
+    def _unchanged(self, move: Move | Malformed, result: TurnResult, observation: str) -> StepOutcome:
+        return StepOutcome(move, result, self._status, self._objective, observation)
+
+    def _unknown_name(self, move: Move, reason: str) -> StepOutcome:
+        return self._unchanged(move, TurnResult.REFUSED, self._refusal("unknown name", reason))
+
+    # --- what is shown --------------------------------------------------------------------------------------------
+
+    def _first_observation(self) -> str:
+        problem, rules = self._problem, self._settings
+        shown = problem if rules.show_specification else replace(problem, specification=None)
+        return initial_observation(shown, self.first_conflict, rules.style, rules.show_conflict)
+
+    def _refusal(self, word: str, reason: str) -> str:
+        return refusal_observation(word, reason, self._settings.style)
+
+    def _conflict_text(self) -> str:
+        if self._status is not SolverStatus.INFEASIBLE:
+            return edit_observation(self._status, self._objective, False, "", self._settings.style)
+        return conflict_text(self.program, self.current_conflict(), self._settings.style)
+
+    def _conflict_after_edit(self, status: SolverStatus, was_undone: bool) -> str:
+        is_last = len(self._steps) + 1 >= self._settings.max_steps
+        if status is not SolverStatus.INFEASIBLE or is_last or not self._settings.show_conflict:
+            return ""
+        return self._first_names if was_undone else self._conflict_text()
+
+    def _restored_text(self) -> str:
+        word = "restored" if self._settings.style is ObservationStyle.COMPACT else "Restored."
+        return f"{word} {self._first_names}".rstrip()
+
+    # --- when it ends ---------------------------------------------------------------------------------------------
+
+    def _stop_if_due(self, outcome: StepOutcome) -> None:
+        self._num_malformed += outcome.result is TurnResult.MALFORMED
+        if self.stop_reason is not None:
+            return
+        if outcome.result is TurnResult.APPLIED and outcome.status is SolverStatus.OPTIMAL:
+            self.stop_reason = StopReason.RECOVERED
+        elif isinstance(outcome.move, Move) and isinstance(outcome.move.action, Submit):
+            self.stop_reason = StopReason.SUBMITTED
+        elif self._num_malformed >= self._settings.max_malformed:
+            self.stop_reason = StopReason.MALFORMED_LIMIT
+        elif len(self._steps) >= self._settings.max_steps:
+            self.stop_reason = StopReason.STEP_LIMIT
+
+
+def _require_infeasible(program: LinearProgram, solver: Solver) -> Conflict | None:
+    """The canonical conflict (None if a limit stopped the search); ValueError for any other status."""
+    conflict = solver.conflict(program)
+    if conflict is None and (status := solver.solve(program).status) is not SolverStatus.INFEASIBLE:
+        raise ValueError(f"expected an infeasible program to repair, got one the solver calls {status}; nothing to do")
+    return conflict
+
+
+def _refused_number(action: Action) -> float | None:
+    """The first number of an action that is not below the limit; None if all are."""
+    match action:
+        case SetRhs(value=value) | SetCoefficient(value=value) | Relax(amount=value):
+            numbers = (value,)
+        case SetBounds(lower=lower, upper=upper):
+            numbers = tuple(bound for bound in (lower, upper) if not math.isinf(bound))
+        case _:
+            numbers = ()
+    return next((value for value in numbers if abs(value) >= NUMBER_LIMIT), None)

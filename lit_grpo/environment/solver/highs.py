@@ -1,0 +1,129 @@
+"""HiGHS as the judge of programs: implements the `Solver` protocol.
+
+Called by everything that needs a verdict (faults, episodes, baselines, data). One instance per process or thread; it
+keeps one HiGHS object for each set of options, and passes every program afresh: to patch the loaded one would save a
+fifth of a re-solve, and would have to be kept exact under every edit there is.
+"""
+
+from __future__ import annotations
+
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.solver.conflict import canonical_conflict
+from lit_grpo.environment.solver.elastic import elastic_arrays, violations, with_integers_fixed, with_integers_within
+from lit_grpo.environment.solver.feasibility import LimitReached
+from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Verdict, model_arrays
+from lit_grpo.environment.solver.requirements import Numbering
+from lit_grpo.environment.solver.search_tree import is_integral
+from lit_grpo.environment.solver.solver import Conflict, Solution, SolverStatus, Violation
+
+ELASTIC_NODE_LIMIT = 1000
+"""Nodes for a minimum relaxation of an integer program, which an agent can ask for in every turn."""
+
+_STATUS = {
+    Verdict.OPTIMAL: SolverStatus.OPTIMAL,
+    Verdict.INFEASIBLE: SolverStatus.INFEASIBLE,
+    Verdict.UNBOUNDED: SolverStatus.UNBOUNDED,
+    Verdict.LIMIT: SolverStatus.INCONCLUSIVE,
+}
+
+
+class HighsSolver:
+    """Judges linear and mixed-integer programs; the same program always gets the same answer.
+
+    Raises:
+        ValueError: A limit is not positive.
+    """
+
+    def __init__(self, node_limit: int = 10_000, iteration_limit: int = 100_000) -> None:
+        for name, limit in (("node_limit", node_limit), ("iteration_limit", iteration_limit)):
+            if limit < 1:
+                raise ValueError(f"{name}: expected at least 1, got {limit}; raise it")
+        self._lp = HighsModel({"presolve": "off", "solver": "simplex", "simplex_iteration_limit": iteration_limit})
+        # Gaps of zero: otherwise equal objectives mean nothing. Heuristics and restarts are for larger programs:
+        # without the feasibility jump a run takes a fifth, and without the rest half of that.
+        mip_options: dict[str, str | bool | int | float] = {
+            "mip_heuristic_run_feasibility_jump": False,
+            "mip_heuristic_run_rins": False,
+            "mip_heuristic_run_rens": False,
+            "mip_heuristic_run_root_reduced_cost": False,
+            "mip_allow_restart": False,
+            "mip_rel_gap": 0.0,
+            "mip_abs_gap": 0.0,
+            "mip_max_nodes": node_limit,
+        }
+        self._mip = HighsModel(mip_options | {"presolve": "on"})
+        self._conflict_mip = HighsModel(mip_options | {"presolve": "on"})
+        self._node_limit = node_limit
+        # Presolve makes elastic programs 8 times slower; the limit keeps a question about one within a second.
+        self._elastic_mip = HighsModel(
+            mip_options | {"presolve": "off", "mip_max_nodes": min(node_limit, ELASTIC_NODE_LIMIT)}
+        )
+
+    @property
+    def run_time_s(self) -> float:
+        """Seconds spent in HiGHS itself since this object was made: what a benchmark takes as its share."""
+        return sum(model.run_time_s for model in (self._lp, self._mip, self._conflict_mip, self._elastic_mip))
+
+    def solve(self, program: LinearProgram) -> Solution:
+        """The verdict on the program, with the optimum if there is one.
+
+        Raises:
+            ProgramError: A number in the program that HiGHS would misread.
+            SolverFailure: HiGHS itself broke.
+        """
+        return self._solve(model_arrays(program))
+
+    def conflict(self, program: LinearProgram) -> Conflict | None:
+        """The canonical conflict of an infeasible program; None if a limit stopped the search for it.
+
+        Raises:
+            ValueError: The program is not infeasible.
+        """
+        arrays = model_arrays(program)
+        try:
+            requirements = canonical_conflict(arrays, self._lp, self._conflict_mip, self._node_limit)
+        except LimitReached:
+            return None
+        if requirements is None:
+            status = self._solve(arrays).status
+            if status is SolverStatus.INFEASIBLE:  # on the edge of the tolerance: no subset is surely infeasible
+                return None
+            raise ValueError(f"conflict: expected an infeasible program, got an {status} one; ask for solve() first")
+        number = Numbering(len(program.constraints), len(program.variables))
+        return Conflict(tuple(number.member(requirement, program) for requirement in requirements))
+
+    def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
+        """The violations of a smallest (sum, L1) relaxation of rows and bounds; empty if the program is feasible.
+
+        Integrality is kept. None if a limit was reached.
+        """
+        arrays = model_arrays(program)
+        elastic = elastic_arrays(arrays)
+        solution = self._judge(self._lp, elastic.relaxed())
+        if solution.values is not None and not is_integral(solution.values, elastic.integral_columns):
+            some = self._judge(self._lp, with_integers_fixed(elastic, solution.values))
+            if some.objective is None:
+                return None
+            solution = self._judge(self._elastic_mip, with_integers_within(elastic, arrays, some.objective))
+        return None if solution.values is None else violations(program, solution.values)
+
+    def _solve(self, arrays: ModelArrays) -> Solution:
+        if not arrays.is_integer:
+            return self._judge(self._lp, arrays)
+        relaxation = self._judge(self._lp, arrays.relaxed())
+        if relaxation.status in (SolverStatus.INFEASIBLE, SolverStatus.INCONCLUSIVE):
+            return relaxation
+        if relaxation.values is not None and is_integral(relaxation.values, arrays.integral_columns):
+            return relaxation
+        return self._judge(self._mip, arrays)
+
+    def _judge(self, model: HighsModel, arrays: ModelArrays) -> Solution:
+        verdict = model.solve(arrays)
+        if verdict is Verdict.OPTIMAL:
+            return Solution(SolverStatus.OPTIMAL, model.objective, tuple(model.values))
+        if verdict is Verdict.UNBOUNDED_OR_INFEASIBLE or (verdict is Verdict.UNBOUNDED and arrays.is_integer):
+            # HiGHS calls an integer program unbounded when its relaxation is: only a feasible one really is.
+            feasibility = model.solve(arrays.without_costs())
+            verdict = Verdict.UNBOUNDED if feasibility is Verdict.OPTIMAL else feasibility
+            verdict = Verdict.INFEASIBLE if verdict is Verdict.UNBOUNDED_OR_INFEASIBLE else verdict
+        return Solution(_STATUS[verdict])
