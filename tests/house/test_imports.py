@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TENSOR_PARTS = {"advantages", "logprobs", "losses", "packing"}
 BELOW_ROLLOUT = TENSOR_PARTS | {"environment", "data", "rewards", "metrics", "checkpointing"}
-BELOW_MODULES = BELOW_ROLLOUT | {"rollout"}
+BELOW_MODULES = BELOW_ROLLOUT | {"engines", "rollout"}
 EVERYTHING = BELOW_MODULES | {"modules", "reports"}
 ALLOWED: dict[str, set[str]] = {
     "environment": set(),
@@ -33,16 +33,27 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"environment", "packing"},
     "metrics": {"advantages", "environment", "data"},
     "reports": {"environment", "metrics"},
-    "rollout": BELOW_ROLLOUT,
+    "engines": {"packing", "data", "modules"},
+    "rollout": BELOW_ROLLOUT | {"engines"},
     "modules": BELOW_MODULES,
     "repair": BELOW_MODULES,
-    "adapters": BELOW_ROLLOUT | {"rollout"},
+    "adapters": BELOW_MODULES,
     "callbacks": EVERYTHING | {"repair"},
     "config_errors": {"environment"},
     "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "experiments"},
     "experiments": EVERYTHING | {"repair", "callbacks", "cli"},
 }
 """Part of the package -> the other parts it may import. A new part has to be given its place here."""
+
+ROOMS: dict[str, set[str]] = {
+    "programs": set(),
+    "solver": {"programs"},
+    "domains": {"programs"},
+    "faults": {"programs", "solver", "domains"},
+    "episodes": {"programs", "solver", "faults"},
+    "policies": {"programs", "solver", "faults", "episodes"},
+}
+"""Room of the environment -> the other rooms it may import."""
 
 OPTIONAL = ("vllm", "bitsandbytes", "trl")
 INSIDE = {"lit_grpo/engines/vllm/draws.py": "vllm"}
@@ -80,6 +91,16 @@ def test_a_part_imports_only_what_is_below_it(path: Path) -> None:
     assert part in ALLOWED, f"{part} is new: give it a place in the order of imports (ALLOWED)"
     above = ours - ALLOWED[part] - {part}
     assert not above, f"{relative(path)}: {part} may import {sorted(ALLOWED[part])}, not {sorted(above)}"
+
+
+def test_a_room_of_the_environment_imports_only_what_is_below_it() -> None:
+    above = []
+    for path in (PACKAGE / "environment").rglob("*.py"):
+        room, *rest = path.relative_to(PACKAGE / "environment").parts
+        if rest:
+            used = {name.split(".")[2] for name in imported_names(path) if name.startswith("lit_grpo.environment.")}
+            above += [f"{relative(path)}: {other}" for other in used - ROOMS[room] - {room}]
+    assert not above
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if part_of(p) in TENSOR_PARTS], ids=relative)

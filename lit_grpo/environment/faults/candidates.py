@@ -1,8 +1,8 @@
 """Candidate faults of each kind: edits of a true program that, by a range computed beforehand, should break it.
 
-Called by injection.py for kinds A to D, and by kinds/slips.py, of which the other kinds are made. They come lazily and in
-random order, and are constructed: the range that a row's activity or a variable can take without the fault is computed
-first, and the wrong number is put outside it.
+Called by injection.py for kinds A to D, and by kinds/slips.py, of which the other kinds are made. They come lazily and
+in random order, and are constructed: the range that a row's activity or a variable can take without the fault is
+computed first, and the wrong number is put outside it.
 """
 
 from __future__ import annotations
