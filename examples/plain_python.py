@@ -18,7 +18,7 @@ parser = argparse.ArgumentParser(description="Play one task and print its score 
 parser.add_argument("--seed", type=int, default=0, help="of the task (%(default)s)")
 seed = parser.parse_args().seed
 
-solver, settings = HighsSolver(), EpisodeSettings(max_steps=5)
+solver, settings = HighsSolver(), EpisodeSettings(max_turns=5)
 task = generate_task(TaskSettings(), Split.TRAIN, seed, 0, solver)
 episode = RepairEpisode(task.problem, solver, settings)
 print(episode.observation)
@@ -29,5 +29,5 @@ for edit in task.fault.inverse:
     print(f"\n> {text}\n{outcome.observation}")
 
 score = score_episode(episode.record(), task.fault, solver)
-reward = composite_reward(score, RewardWeights(), settings.max_steps)
+reward = composite_reward(score, RewardWeights(), settings.max_turns)
 print(f"\n{episode.stop_reason}: faithful {score.faithful}, F1 {score.diagnosis.f1:.2f}, reward {reward:.2f}")

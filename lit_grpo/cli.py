@@ -188,7 +188,7 @@ class RepairCLI(LightningCLI):
         """
         parser.add_class_arguments(EpisodeSettings, "episode")
         parser.add_argument("--rollout.group_size", type=int, default=RolloutSettings().group_size)
-        parser.add_argument("--rollout.max_steps", type=int | None, default=None)
+        parser.add_argument("--rollout.max_turns", type=int | None, default=None)
         parser.add_class_arguments(SamplingSettings, "rollout.sampling")
         parser.add_argument("--rollout.dynamic_sampling", type=DynamicSampling | None, default=None)
         parser.add_argument("--rollout.max_staleness", type=int, default=RolloutSettings().max_staleness)

@@ -56,9 +56,9 @@ class Field:
 def make_fields(num_tasks: int, difficulties: Sequence[Difficulty], seed: int, solver: HighsSolver) -> list[Field]:
     """Tasks of every kind and domain, half of them of two variables."""
     weights = dict.fromkeys(difficulties, 1.0)
-    undo = EpisodeSettings(max_steps=MAX_STEPS, undo_if_still_infeasible=True)
+    undo = EpisodeSettings(max_turns=MAX_STEPS, undo_if_still_infeasible=True)
     fields: list[Field] = []
-    for size, rules in ((ProgramSize.TINY, undo), (None, EpisodeSettings(max_steps=MAX_STEPS))):
+    for size, rules in ((ProgramSize.TINY, undo), (None, EpisodeSettings(max_turns=MAX_STEPS))):
         settings = TaskSettings(size=size, difficulties=weights)
         tasks = [generate_task(settings, Split.TEST, seed, i, solver) for i in range(num_tasks // 2)]
         random.Random(seed).shuffle(tasks)

@@ -19,7 +19,7 @@ from random import Random
 import torch
 from torch import Tensor
 
-from lit_grpo.losses.base import LossInputs, PolicyLoss, StepTotals
+from lit_grpo.losses.base import LossInputs, PolicyLoss, UpdateTotals
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -75,7 +75,7 @@ class Step:
         packed = pack([_group(draw) for _ in range(NUM_TASKS)], MICROBATCH_TOKENS)
         self.batches = [batch.to(device) for batch in packed]
         num_tokens = sum(batch.num_tokens for batch in self.batches)
-        self.totals = StepTotals(num_tokens, NUM_TASKS * GROUP_SIZE, NUM_TASKS)
+        self.totals = UpdateTotals(num_tokens, NUM_TASKS * GROUP_SIZE, NUM_TASKS)
         with torch.no_grad():
             self.inputs = [_inputs(batch, self.policy(batch)) for batch in self.batches]
 
@@ -88,7 +88,7 @@ class Step:
                 given = replace(inputs, policy_logprobs=logprobs, entropies=entropies)
             else:
                 given = replace(inputs, policy_logprobs=self.policy(batch))
-            objective.step_loss(given, self.totals).loss.backward()
+            objective.update_loss(given, self.totals).loss.backward()
         clip_gradients(self.optimizer, self.clip)
         self.optimizer.step()
 
@@ -96,7 +96,7 @@ class Step:
         """From the log-probs to their gradient, of each micro-batch."""
         for inputs in self.inputs:
             policy = inputs.policy_logprobs.detach().requires_grad_()
-            loss = objective.step_loss(replace(inputs, policy_logprobs=policy), self.totals).loss
+            loss = objective.update_loss(replace(inputs, policy_logprobs=policy), self.totals).loss
             torch.autograd.grad(loss, policy)
 
 

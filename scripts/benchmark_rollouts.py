@@ -83,7 +83,7 @@ def workload_of(arguments: argparse.Namespace) -> Workload:
     settings = TaskSettings(size=ProgramSize.TINY)
     tasks: list[Task] = [generate_task(settings, Split.TRAIN, 0, index, solver) for index in range(arguments.tasks)]
     rules = EpisodeSettings(
-        max_steps=arguments.max_steps, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT
+        max_turns=arguments.max_turns, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT
     )
     conversation = EveryTurnAnEdit if arguments.edits else ConversationFormat
     return Workload(

@@ -32,7 +32,7 @@ from lit_grpo.advantages import group_advantages
 from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, clip_gradients
@@ -139,7 +139,7 @@ class OurStep:
             sequence_index=batch.sequence_index,
             group_index=batch.group_index,
         )
-        totals = StepTotals(len(answers) * ANSWER_TOKENS, len(answers), NUM_TASKS)
+        totals = UpdateTotals(len(answers) * ANSWER_TOKENS, len(answers), NUM_TASKS)
         return Reduction.TOKEN_MEAN.reduce(self.loss(inputs).token_losses, inputs, totals)
 
 

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from lit_grpo.advantages import AdvantageEstimator, group_advantages
-from lit_grpo.losses.base import LossInputs, LossOutput, PolicyLoss, StepTotals
+from lit_grpo.losses.base import LossInputs, LossOutput, PolicyLoss, UpdateTotals
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -125,7 +125,7 @@ def _weight(rule: MismatchRule, given: Inputs) -> MismatchWeight:
     return MismatchWeight(rule, lowest, highest)
 
 
-def loss_inputs(given: Inputs, dtype: torch.dtype) -> tuple[LossInputs, StepTotals]:
+def loss_inputs(given: Inputs, dtype: torch.dtype) -> tuple[LossInputs, UpdateTotals]:
     """The tokens whose mask is 1, flat, and their counts. A sequence without such a token is in neither."""
     rows = [row for row, mask in enumerate(given["mask"]) if any(mask)]
     places = [[t for t, m in enumerate(given["mask"][row]) if m] for row in rows]
@@ -156,7 +156,7 @@ def loss_inputs(given: Inputs, dtype: torch.dtype) -> tuple[LossInputs, StepTota
         group_index=group_index,
         group_num_tokens=None if labels is None else group_index.bincount()[group_index],
     )
-    return inputs, StepTotals(len(sequence_index), len(rows), len(set(numbers)))
+    return inputs, UpdateTotals(len(sequence_index), len(rows), len(set(numbers)))
 
 
 def compare_losses(file: Inputs, dtype: torch.dtype) -> Iterator[Comparison]:
@@ -165,10 +165,10 @@ def compare_losses(file: Inputs, dtype: torch.dtype) -> Iterator[Comparison]:
     inputs, totals = loss_inputs(given, dtype)
     for row, expected in file["values"].items():
         objective = objective_of(row, given)
-        totals_of_row = StepTotals(
+        totals_of_row = UpdateTotals(
             totals.num_tokens, totals.num_sequences, totals.num_groups, objective.max_sequence_tokens
         )
-        step = objective.step_loss(inputs, totals_of_row)
+        step = objective.update_loss(inputs, totals_of_row)
         assert step.loss.dtype == dtype
         weights = objective.reduction.token_weights(inputs, totals_of_row)
         magnitude = (step.token_losses.detach().abs() * weights).sum().item()

@@ -196,7 +196,7 @@ def play(task: Task, move: Move, solver: HighsSolver) -> ScoredTask:
     episode = RepairEpisode(task.problem, solver, EpisodeSettings())
     episode.step(render(move))
     if episode.stop_reason is None:
-        episode.end(StopReason.STEP_LIMIT)
+        episode.end(StopReason.TURN_LIMIT)
     record = episode.record()
     return ScoredTask.of(task, record.stop_reason, score_episode(record, task.fault, solver))
 

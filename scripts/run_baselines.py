@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file for the tables as Markdown")
     arguments = parser.parse_args()
     solver = HighsSolver()
-    settings = EpisodeSettings(max_steps=5, undo_if_still_infeasible=arguments.undo_if_still_infeasible)
+    settings = EpisodeSettings(max_turns=5, undo_if_still_infeasible=arguments.undo_if_still_infeasible)
     try:
         tasks = read_or_generate(arguments, solver)
         if not tasks:

@@ -93,8 +93,8 @@ def load_presets(folder: Path = PRESETS) -> dict[str, Reward]:
 
 def make_tasks(num_tasks: int, seed: int, solver: HighsSolver) -> list[tuple[list[Task], EpisodeSettings]]:
     """Tasks of every kind and the rules they are played by; half of them are of two variables."""
-    undo = EpisodeSettings(max_steps=MAX_STEPS, undo_if_still_infeasible=True)
-    fields = ((ProgramSize.TINY, undo), (None, EpisodeSettings(max_steps=MAX_STEPS)))
+    undo = EpisodeSettings(max_turns=MAX_STEPS, undo_if_still_infeasible=True)
+    fields = ((ProgramSize.TINY, undo), (None, EpisodeSettings(max_turns=MAX_STEPS)))
     return [
         ([generate_task(TaskSettings(size=size), Split.TEST, seed, i, solver) for i in range(num_tasks // 2)], rules)
         for size, rules in fields

@@ -78,7 +78,7 @@ def faithful_shares(task: Task, num_readings: int) -> dict[str, float]:
 
 def play(policy: BaselinePolicy, tasks: Sequence[Task]) -> list[BaselineEpisode[Task]]:
     """A trivial policy's episodes."""
-    return run_baseline(policy, tasks, HighsSolver(), EpisodeSettings(max_steps=MOST_STEPS), seed=0)
+    return run_baseline(policy, tasks, HighsSolver(), EpisodeSettings(max_turns=MOST_STEPS), seed=0)
 
 
 def rows_of(cells: Sequence[CellGradient]) -> tuple[list[str], list[list[str]]]:

@@ -39,7 +39,7 @@ def config(folder: Path, tiny_checkpoint: Path) -> dict:
                 {"class_path": "ExportPolicy"},
             ],
         },
-        "episode": {"max_steps": 2, "style": "COMPACT"},
+        "episode": {"max_turns": 2, "style": "COMPACT"},
         "rollout": {"group_size": 2, "sampling": {"max_completion_tokens": 4}},
         "model": {
             "class_path": "GRPOModule",
@@ -88,7 +88,7 @@ def complaint(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
             "rollout.group_sise: expected a known key, got 'group_sise'; did you mean 'group_size'?",
         ),
         (("rollout", "sampling", "temprature"), "rollout.sampling.temprature: expected a known key"),
-        (("episode", "max_step"), "episode.max_step: expected a known key, got 'max_step'; did you mean 'max_steps'?"),
+        (("episode", "max_turn"), "episode.max_turn: expected a known key, got 'max_turn'; did you mean 'max_turns'?"),
     ],
 )
 def test_an_unknown_key_is_named_with_its_path(

@@ -61,7 +61,7 @@ def attempt(conversation: ConversationFormat, attempts: Sequence[Sequence[Action
     (stop,) = conversation.completion_ids("")
     engine = ScriptedEngine(say, lambda text: conversation.completion_ids(text)[:-1], stop)
     problem, solver = RepairProblem(PROGRAM), HighsSolver()
-    return repair(problem, engine, conversation, solver, EpisodeSettings(max_steps=2), 64, len(attempts), seed=0)
+    return repair(problem, engine, conversation, solver, EpisodeSettings(max_turns=2), 64, len(attempts), seed=0)
 
 
 def test_the_report_claims_feasibility_alone(conversation: ConversationFormat) -> None:

@@ -27,7 +27,7 @@ Message = Mapping[str, object]
 PromptRow = dict[str, object]
 """``prompt``: messages; ``id`` of the task; ``task``: its whole record as JSON, from which the reward is computed."""
 
-ONE_TURN = EpisodeSettings(max_steps=1, max_malformed=1)
+ONE_TURN = EpisodeSettings(max_turns=1, max_malformed=1)
 
 
 class LogMetric(Protocol):
@@ -63,7 +63,7 @@ def one_turn_rows(tasks: Iterable[Task], solver: Solver, style: ObservationStyle
         ValueError: A task that takes more than one edit, which no answer of one turn could repair.
         SolverFailure: The solver broke.
     """
-    settings = EpisodeSettings(max_steps=ONE_TURN.max_steps, max_malformed=ONE_TURN.max_malformed, style=style)
+    settings = EpisodeSettings(max_turns=ONE_TURN.max_turns, max_malformed=ONE_TURN.max_malformed, style=style)
     return [prompt_row(task, solver, settings, instructions(style)) for task in tasks]
 
 
@@ -94,7 +94,7 @@ def repair_reward(solver: Solver, stop_ids: Collection[int], weights: RewardWeig
             scores.append(_one_turn_score(tasks[record], said(completion), cut_off, remembering))
         log_metric("verified", _share(score is not None and score.verified for score in scores))
         log_metric("faithful", _share(score is not None and score.faithful for score in scores))
-        return [None if score is None else reward_of(score, chosen, ONE_TURN.max_steps) for score in scores]
+        return [None if score is None else reward_of(score, chosen, ONE_TURN.max_turns) for score in scores]
 
     return solver_verified_reward
 
@@ -104,9 +104,9 @@ def repair_reward(solver: Solver, stop_ids: Collection[int], weights: RewardWeig
 
 def prompt_row(task: Task, solver: Solver, settings: EpisodeSettings, system: str) -> PromptRow:
     """The row of a task; without a system message if ``system`` is empty. Errors: see `one_turn_rows`."""
-    if len(task.fault.inverse) > settings.max_steps:
+    if len(task.fault.inverse) > settings.max_turns:
         raise ValueError(
-            f"task {task.id}: expected a repair of at most {settings.max_steps} edits, got one of "
+            f"task {task.id}: expected a repair of at most {settings.max_turns} edits, got one of "
             f"{len(task.fault.inverse)}; choose other kinds in TaskSettings, or the form of several turns"
         )
     observation = RepairEpisode(task.problem, solver, settings).observation
@@ -120,9 +120,9 @@ def read_task(record: str) -> Task:
     return task_from_record(json.loads(record))
 
 
-def reward_of(score: RepairScore, weights: RewardWeights, max_steps: int) -> float | None:
+def reward_of(score: RepairScore, weights: RewardWeights, max_turns: int) -> float | None:
     """The composite reward; None, TRL's "no reward", where the solver gave no verdict."""
-    return composite_reward(score, weights, max_steps) if score.verified else None
+    return composite_reward(score, weights, max_turns) if score.verified else None
 
 
 def said(completion: Sequence[Message] | str) -> str:

@@ -75,7 +75,7 @@ class RepairTools:
         if self._episode.stop_reason is None:
             self._episode.end(StopReason.SUBMITTED)
         score = score_episode(self._episode.record(), self._task.fault, self._remembering)
-        return reward_of(score, self._weights, self._settings.max_steps)
+        return reward_of(score, self._weights, self._settings.max_turns)
 
     # --- the tools, each with a docstring that the model reads -----------------------------------------------------
 

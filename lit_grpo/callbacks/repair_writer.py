@@ -71,7 +71,7 @@ class RepairWriter(Callback):
         )
         if found is None:
             raise ValueError(
-                f"{batch.program}: expected a repair within {self.num_attempts} attempts of {self.episode.max_steps} "
+                f"{batch.program}: expected a repair within {self.num_attempts} attempts of {self.episode.max_turns} "
                 "steps, got none; raise num_attempts, or take a policy trained on such programs"
             )
         text = report(found, problem.specification is not None)

@@ -49,7 +49,7 @@ class RolloutCallback(Callback):
             RolloutSettings.
         reward: What trains.
         group_size: Attempts per task.
-        max_steps: Turns of an attempt; None: those of ``episode``.
+        max_turns: Turns of an attempt; None: those of ``episode``.
         seed: Of the draws.
         transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
@@ -65,7 +65,7 @@ class RolloutCallback(Callback):
         sampling: SamplingSettings | None = None,
         reward: Reward | None = None,
         group_size: int | None = None,
-        max_steps: int | None = None,
+        max_turns: int | None = None,
         seed: int = 0,
         transcripts_every: int = 10,
         episode: EpisodeSettings | None = None,
@@ -79,7 +79,7 @@ class RolloutCallback(Callback):
         self.settings = RolloutSettings(
             group_size=default.group_size if group_size is None else group_size,
             sampling=sampling or default.sampling,
-            episode=rules if max_steps is None else replace(rules, max_steps=max_steps),
+            episode=rules if max_turns is None else replace(rules, max_turns=max_turns),
             reward=reward or default.reward,
             dynamic_sampling=dynamic_sampling,
             max_staleness=default.max_staleness if max_staleness is None else max_staleness,

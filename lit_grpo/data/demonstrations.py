@@ -93,7 +93,7 @@ def _wrong_moves(
     Where edits persist, each takes a second turn: to go back.
     """
     turns_each = 1 if episode_settings.undo_if_still_infeasible else 2
-    room = (episode_settings.max_steps - len(task.fault.inverse)) // turns_each
+    room = (episode_settings.max_turns - len(task.fault.inverse)) // turns_each
     if room < 1 or rng.random() >= settings.share_with_wrong_tries:
         return []
     wanted = min(rng.randint(1, settings.max_wrong_tries), room)

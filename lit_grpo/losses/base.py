@@ -42,7 +42,7 @@ class LossInputs:
 
 
 @dataclass(frozen=True, slots=True)
-class StepTotals:
+class UpdateTotals:
     """Counts over the whole optimizer step: all micro-batches, all ranks. Reductions divide by these."""
 
     num_tokens: int

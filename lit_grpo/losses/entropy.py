@@ -11,10 +11,10 @@ import math
 import torch
 from torch import Tensor
 
-from lit_grpo.losses.base import StepTotals
+from lit_grpo.losses.base import UpdateTotals
 
 
-def entropy_bonus(entropies: Tensor, coefficient: float, totals: StepTotals) -> Tensor:
+def entropy_bonus(entropies: Tensor, coefficient: float, totals: UpdateTotals) -> Tensor:
     """This micro-batch's share of ``-coefficient`` times the mean entropy of the step's tokens, a scalar.
 
     Args:

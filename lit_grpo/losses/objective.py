@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lit_grpo.advantages import AdvantageEstimator
-from lit_grpo.losses.base import LossInputs, LossOutput, PolicyLoss, StepTotals
+from lit_grpo.losses.base import LossInputs, LossOutput, PolicyLoss, UpdateTotals
 from lit_grpo.losses.entropy import entropy_bonus
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.losses.overlong import OverlongPenalty
@@ -21,7 +21,7 @@ from lit_grpo.losses.reference_kl import KLEstimator, KLPlace, add_reference_kl
 
 
 @dataclass(frozen=True, slots=True)
-class StepLoss:
+class UpdateLoss:
     """Of one micro-batch."""
 
     loss: Tensor
@@ -116,7 +116,7 @@ class Objective:
                 "such as {rule: TOKEN_TRUNCATE, highest: 2.0}"
             )
 
-    def step_loss(self, inputs: LossInputs, totals: StepTotals) -> StepLoss:
+    def update_loss(self, inputs: LossInputs, totals: UpdateTotals) -> UpdateLoss:
         """Surrogate, entropy mask, mismatch mask, mismatch weight, KL, reduction, entropy bonus: in this order.
 
         The weight and the masks act on the surrogate alone; what they leave out still counts in the totals.
@@ -130,7 +130,7 @@ class Objective:
             assert inputs.entropies is not None, "an entropy bonus needs the entropies in the inputs"
             loss = loss + entropy_bonus(inputs.entropies, self.entropy_bonus, totals)
             statistics = {**statistics, "entropy": inputs.entropies.detach()}
-        return StepLoss(loss, output.token_losses, statistics)
+        return UpdateLoss(loss, output.token_losses, statistics)
 
     def _weighted(self, output: LossOutput, inputs: LossInputs) -> LossOutput:
         losses, statistics = output.token_losses, output.statistics

@@ -12,7 +12,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 
 
 class Reduction(StrEnum):
@@ -29,11 +29,11 @@ class Reduction(StrEnum):
     PROMPT_MEAN = "prompt_mean"
     """(1/G) sum_g (sum_{i in g} l) / N_g, G the step's groups, N_g the tokens of group g: each task weighs the same."""
 
-    def reduce(self, token_losses: Tensor, inputs: LossInputs, totals: StepTotals) -> Tensor:
+    def reduce(self, token_losses: Tensor, inputs: LossInputs, totals: UpdateTotals) -> Tensor:
         """This micro-batch's share of the step's loss, a scalar; 0 without tokens."""
         return (token_losses * self.token_weights(inputs, totals)).sum()
 
-    def token_weights(self, inputs: LossInputs, totals: StepTotals) -> Tensor:
+    def token_weights(self, inputs: LossInputs, totals: UpdateTotals) -> Tensor:
         """[num_tokens], at least float32; those of the means sum to 1 over the whole step."""
         match self:
             case Reduction.TOKEN_MEAN:
@@ -49,13 +49,13 @@ class Reduction(StrEnum):
                 return prompt_mean(inputs, totals)
 
 
-def sequence_mean(inputs: LossInputs, totals: StepTotals) -> Tensor:
+def sequence_mean(inputs: LossInputs, totals: UpdateTotals) -> Tensor:
     """1 / (B n_i) for each token of sequence i, which is whole in this micro-batch."""
     tokens_of_sequence = inputs.sequence_index.bincount()[inputs.sequence_index]
     return 1 / (totals.num_sequences * tokens_of_sequence.to(_dtype(inputs)))
 
 
-def prompt_mean(inputs: LossInputs, totals: StepTotals) -> Tensor:
+def prompt_mean(inputs: LossInputs, totals: UpdateTotals) -> Tensor:
     """1 / (G N_g) for each token of group g, which may go on in other micro-batches."""
     assert inputs.group_num_tokens is not None, "PROMPT_MEAN needs the tokens of each group in the inputs"
     return 1 / (totals.num_groups * inputs.group_num_tokens.to(_dtype(inputs)))

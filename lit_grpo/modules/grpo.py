@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.batches import TaskBatch, consumed_batches
-from lit_grpo.losses.base import LossInputs, PolicyLoss, StepTotals
+from lit_grpo.losses.base import LossInputs, PolicyLoss, UpdateTotals
 from lit_grpo.losses.description import describe
 from lit_grpo.losses.mismatch_weight import MismatchWeight
 from lit_grpo.losses.objective import Objective
@@ -210,7 +210,7 @@ class GRPOModule(ReferencedModule):
                 self.metrics.update({"grad_norm": self.take_step()}, 1)
 
     def _policy_microbatches(
-        self, experience: Experience, totals: StepTotals, before: _BeforeUpdates, temperature: float
+        self, experience: Experience, totals: UpdateTotals, before: _BeforeUpdates, temperature: float
     ) -> list[MicroBatch]:
         batches = self._learned_from(experience)
         packed = [batch.packed for batch in batches]
@@ -233,9 +233,9 @@ class GRPOModule(ReferencedModule):
 
         return [microbatch(number, batch) for number, batch in enumerate(batches)]
 
-    def _policy_loss(self, inputs: LossInputs, totals: StepTotals) -> Tensor:
+    def _policy_loss(self, inputs: LossInputs, totals: UpdateTotals) -> Tensor:
         """This micro-batch's share of the step's loss."""
-        step = self.objective.step_loss(inputs, totals)
+        step = self.objective.update_loss(inputs, totals)
         means = {name: values.mean() for name, values in step.statistics.items()}
         self.metrics.update(means | {"loss": step.token_losses.detach().mean()}, step.token_losses.numel())
         return step.loss
@@ -286,8 +286,8 @@ class GRPOModule(ReferencedModule):
         """Groups without signal have advantages of 0: left out, unless a KL or an entropy term looks at them."""
         return experience.batches if self.objective.needs_all_groups else experience.batches_with_signal
 
-    def _totals(self, experience: Experience) -> StepTotals:
+    def _totals(self, experience: Experience) -> UpdateTotals:
         """Counts over all ranks, groups without signal included: leaving those out changes no gradient."""
         own = experience.totals
         tokens, sequences, groups = self.over_ranks([own.num_tokens, own.num_sequences, own.num_groups])
-        return StepTotals(max(tokens, 1), max(sequences, 1), max(groups, 1), self.objective.max_sequence_tokens)
+        return UpdateTotals(max(tokens, 1), max(sequences, 1), max(groups, 1), self.objective.max_sequence_tokens)

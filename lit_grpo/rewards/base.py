@@ -52,11 +52,11 @@ class Reward(ABC):
         """In words, for the start of a run."""
 
     @final
-    def of(self, score: RepairScore, max_steps: int, key: AttemptKey) -> RewardBreakdown:
-        """The breakdown of an episode of at most ``max_steps`` turns.
+    def of(self, score: RepairScore, max_turns: int, key: AttemptKey) -> RewardBreakdown:
+        """The breakdown of an episode of at most ``max_turns`` turns.
 
         Without a verdict of the solver the total is 0 on every scale; advantages leave such an episode out.
         """
-        parts = components_of(score, max_steps)
+        parts = components_of(score, max_turns)
         total = self.total(score, parts, key) if score.verified else 0.0
         return RewardBreakdown(parts.outcome, parts.diagnosis, parts.efficiency, total, parts.weighted(UNSHAPED))

@@ -37,7 +37,7 @@ class RewardComponents:
     diagnosis: float
     """The smaller of precision and recall of the last stated diagnosis."""
     efficiency: float
-    """1 - (steps - s*) / (max_steps - s*) for a faithful recovery, else 0."""
+    """1 - (steps - s*) / (max_turns - s*) for a faithful recovery, else 0."""
 
     def weighted(self, weights: RewardWeights) -> float:
         """The weighted sum, in [0, 1]."""
@@ -63,8 +63,8 @@ class RewardBreakdown:
 NOTHING = RewardComponents(0.0, 0.0, 0.0)
 
 
-def components_of(score: RepairScore, max_steps: int) -> RewardComponents:
-    """The components of an episode of at most ``max_steps`` turns.
+def components_of(score: RepairScore, max_turns: int) -> RewardComponents:
+    """The components of an episode of at most ``max_turns`` turns.
 
     An unfaithful recovery earns no outcome and no efficiency: paid for, recoveries rise and faithful ones fall.
     An episode that the solver could not verify earns nothing at all; advantages leave it out by ``score.verified``.
@@ -78,13 +78,13 @@ def components_of(score: RepairScore, max_steps: int) -> RewardComponents:
     if not score.verified or (score.inconclusive_turns and not score.faithful):
         return NOTHING
     outcome = 1.0 if score.faithful else 0.0
-    efficiency = _efficiency(score, max_steps) if score.faithful else 0.0
+    efficiency = _efficiency(score, max_turns) if score.faithful else 0.0
     return RewardComponents(outcome, min(score.diagnosis.precision, score.diagnosis.recall), efficiency)
 
 
-def _efficiency(score: RepairScore, max_steps: int) -> float:
-    """1 at the smallest number of steps s*, 0 at ``max_steps``; 1 where there is no room between them."""
-    room = max_steps - score.min_steps
+def _efficiency(score: RepairScore, max_turns: int) -> float:
+    """1 at the smallest number of steps s*, 0 at ``max_turns``; 1 where there is no room between them."""
+    room = max_turns - score.min_turns
     if room <= 0:
         return 1.0
-    return min(1.0, max(0.0, 1.0 - (score.steps - score.min_steps) / room))
+    return min(1.0, max(0.0, 1.0 - (score.steps - score.min_turns) / room))

@@ -50,6 +50,6 @@ class CompositeReward(Reward):
         return "composite, {:g} outcome + {:g} diagnosis + {:g} efficiency".format(*weights)
 
 
-def composite_reward(score: RepairScore, weights: RewardWeights, max_steps: int) -> float:
-    """The weighted sum alone, of an episode of at most ``max_steps`` turns."""
-    return components_of(score, max_steps).weighted(weights)
+def composite_reward(score: RepairScore, weights: RewardWeights, max_turns: int) -> float:
+    """The weighted sum alone, of an episode of at most ``max_turns`` turns."""
+    return components_of(score, max_turns).weighted(weights)

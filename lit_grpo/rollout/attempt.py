@@ -8,7 +8,7 @@ from hashlib import blake2b
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.engines.engine import Completion, FinishReason, GenerationRequest
 from lit_grpo.environment.episodes.episode import RepairEpisode
-from lit_grpo.environment.episodes.record import StepOutcome, StopReason
+from lit_grpo.environment.episodes.record import StopReason, TurnOutcome
 from lit_grpo.environment.episodes.scoring import RepairScore
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.rewards.base import AttemptKey
@@ -60,7 +60,7 @@ class Attempt:
         """For the next turn."""
         return GenerationRequest(self.key, self.context, seeds.of(self.task.id, self.sample, len(self.turns)))
 
-    def append(self, completion: Completion, text: str, outcome: StepOutcome, conversation: ConversationFormat) -> None:
+    def append(self, completion: Completion, text: str, outcome: TurnOutcome, conversation: ConversationFormat) -> None:
         """Append a turn and, unless the episode is over, the environment's answer to it."""
         self.truncated |= completion.finish_reason is FinishReason.LENGTH
         self.turns.append(

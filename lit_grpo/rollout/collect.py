@@ -17,7 +17,7 @@ from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.engines.engine import Completion, FinishReason, RolloutEngine, SamplingSettings
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.observation import instructions
-from lit_grpo.environment.episodes.record import EpisodeSettings, StepOutcome
+from lit_grpo.environment.episodes.record import EpisodeSettings, TurnOutcome
 from lit_grpo.environment.episodes.repairable import require_repairable
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
 from lit_grpo.environment.faults.ground_truth import GradedProblem
@@ -154,7 +154,7 @@ class _Collection:
             partial(attempt.episode.step, text, truncated=is_cut_off), partial(self._answer, attempt, completion, text)
         )
 
-    def _answer(self, attempt: Attempt, completion: Completion, text: str, outcome: StepOutcome) -> None:
+    def _answer(self, attempt: Attempt, completion: Completion, text: str, outcome: TurnOutcome) -> None:
         """Append a turn and its answer to the context, and send out the next one."""
         attempt.append(completion, text, outcome, self.conversation)
         attempt.end_for_lack_of_room(self._context_limit)
@@ -205,6 +205,6 @@ class _Collection:
             turns=tuple(attempt.turns),
             stop_reason=stop_reason,
             score=score,
-            reward=self.settings.reward.of(score, self.settings.episode.max_steps, key),
+            reward=self.settings.reward.of(score, self.settings.episode.max_turns, key),
             truncated=attempt.truncated,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lit_grpo.environment.episodes.record import StepOutcome, StopReason
+from lit_grpo.environment.episodes.record import StopReason, TurnOutcome
 from lit_grpo.environment.episodes.scoring import RepairScore
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.rewards.components import RewardBreakdown
@@ -25,7 +25,7 @@ class Turn:
     policy_version: int
     text: str
     """The completion decoded, without special tokens: what the environment parsed."""
-    outcome: StepOutcome
+    outcome: TurnOutcome
 
 
 @dataclass(frozen=True, slots=True)

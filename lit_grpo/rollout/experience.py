@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lit_grpo.advantages import AdvantageEstimator, SumOverRanks, on_one_rank
-from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 from lit_grpo.rewards.base import Reward
@@ -67,7 +67,7 @@ class Experience:
     """All groups."""
     batches_with_signal: tuple[ExperienceBatch, ...]
     """Groups that teach something; the others' advantages are exactly 0. The same as ``batches`` if all do."""
-    totals: StepTotals
+    totals: UpdateTotals
     """Counts over all groups, with signal or without, of this process."""
     advantages: Tensor
     """[num_episodes] float64, group by group: what is logged is what trains."""
@@ -230,9 +230,9 @@ def _continuation(episode: Episode, overlong_filter: bool) -> Continuation:
     return Continuation(token_ids, is_target)
 
 
-def _totals(scored: Sequence[_ScoredGroup]) -> StepTotals:
+def _totals(scored: Sequence[_ScoredGroup]) -> UpdateTotals:
     num_targets = [group.num_targets for group in scored]
-    return StepTotals(
+    return UpdateTotals(
         num_tokens=sum(map(sum, num_targets)),
         num_sequences=sum(count > 0 for counts in num_targets for count in counts),
         num_groups=sum(any(counts) for counts in num_targets),

@@ -21,7 +21,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Solver
 
-SETTINGS = EpisodeSettings(max_steps=5, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
+SETTINGS = EpisodeSettings(max_turns=5, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 
 
 def started(task: Task, solver: Solver, rows_by: HighsSolver) -> RepairTools:

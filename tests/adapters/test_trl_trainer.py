@@ -26,7 +26,7 @@ from lit_grpo.environment.solver.solver import Solver
 trl = pytest.importorskip("trl", reason="the optional extra trl is not installed: pip install -e '.[trl]'")
 datasets = pytest.importorskip("datasets", reason="the optional extra trl is not installed: pip install -e '.[trl]'")
 
-TOOLS = EpisodeSettings(max_steps=5, style=ObservationStyle.COMPACT)
+TOOLS = EpisodeSettings(max_turns=5, style=ObservationStyle.COMPACT)
 
 
 class ScriptedTrainer(trl.GRPOTrainer):

@@ -113,7 +113,7 @@ def test_3_the_cpu_changes_model_rates_and_sizes() -> None:
     groups = (
         "trainer.(accelerator|devices|val_check_interval)$",
         "episode.style$",
-        "rollout.(group_size|max_steps|sampling.temperature|sampling.max_completion_tokens)$",
+        "rollout.(group_size|max_turns|sampling.temperature|sampling.max_completion_tokens)$",
         r"model.init_args.(policy|optimizer|microbatch_tokens)\b",
         r"data.init_args.(tasks.size|held_out.num_validation_tasks|num_tasks|batches_per_epoch)$",
     )

@@ -47,7 +47,7 @@ def test_2_rules_that_forbid_the_repair_are_refused() -> None:
     task = _task(FaultKind.CASCADE, Difficulty.EASY)
     for rules, message in (
         (EpisodeSettings(undo_if_still_infeasible=True), "expected edits that persist for faults of kind G"),
-        (EpisodeSettings(max_steps=1), "expected max_steps to be at least 2 .* got 1"),
+        (EpisodeSettings(max_turns=1), "expected max_turns to be at least 2 .* got 1"),
     ):
         with pytest.raises(ValueError, match=message):
             demonstrate(task, conversation, SOLVER, rules, SETTINGS, seed=0)

@@ -45,7 +45,7 @@ def config(run: Path, checkpoint: Path) -> dict:
             "enable_model_summary": False,
             "callbacks": callbacks,
         },
-        "episode": {"max_steps": 1, "style": "COMPACT"},
+        "episode": {"max_turns": 1, "style": "COMPACT"},
         "model": {
             "class_path": "GRPOModule",
             "init_args": {"policy": {"checkpoint": str(checkpoint)}, "loss": {"class_path": "ClippedLoss"}},
@@ -77,7 +77,7 @@ def test_2_rules_that_forbid_the_repair_are_refused_before_anything_is_played(
     write_benchmark(suite / "G_easy.jsonl", [generate_task(cascade, Split.TEST, 0, 0, HighsSolver())])
     path, run = tmp_path / "config.yaml", tmp_path / "run"
     path.write_text(json.dumps(config(run, tiny_checkpoint)), encoding="utf-8")
-    undo = ["--episode.undo_if_still_infeasible", "true", "--episode.max_steps", "5"]
+    undo = ["--episode.undo_if_still_infeasible", "true", "--episode.max_turns", "5"]
     assert main(["test", "--config", str(path), "--data.held_out.benchmark", str(suite), *undo]) == 2
     generated = ["--data.tasks.size", "SMALL", "--data.tasks.kinds", '{"A": 1, "E": 1}']
     assert main(["validate", "--config", str(path), *generated, *undo]) == 2

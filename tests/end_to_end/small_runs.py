@@ -55,7 +55,7 @@ from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.refill import DynamicSampling
 
 TASKS = TaskSettings(size=ProgramSize.TINY)
-EPISODE = EpisodeSettings(max_steps=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
+EPISODE = EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 NO_HELD_OUT = HeldOutSettings(num_validation_tasks=0, num_test_tasks=0)
 ADAMW = OptimizerSettings(learning_rate=1e-3, final_fraction=0.1, decay_batches=6, warmup_batches=1)
 MUON = OptimizerSettings(learning_rate=1e-3, matrix_learning_rate=2e-3, final_fraction=0.1, decay_batches=6)

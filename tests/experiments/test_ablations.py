@@ -35,7 +35,7 @@ from lit_grpo.metrics.results import results_of, write_run
 
 VALIDATION = dict.fromkeys(REAL, 0.5) | {"asym_clip": 0.7}
 CHEAP = BootstrapSettings(num_replicates=20)
-CONFIG = "episode: {max_steps: 2, undo_if_still_infeasible: true, style: COMPACT}\n"
+CONFIG = "episode: {max_turns: 2, undo_if_still_infeasible: true, style: COMPACT}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def score(faithful: bool) -> RepairScore:
         recovered=True,
         faithful=faithful,
         steps=1,
-        min_steps=1,
+        min_turns=1,
         diagnosis=diagnosis,
         iis_rows=2,
         iis_hits=1,

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = (
     "--data.num_tasks=2",
     "--rollout.group_size=2",
-    "--rollout.max_steps=1",
+    "--rollout.max_turns=1",
     "--data.held_out={num_validation_tasks: 2, num_test_tasks: 2}",
     f"--model.policy.checkpoint={ROOT / 'checkpoints' / 'tiny-base'}",
 )

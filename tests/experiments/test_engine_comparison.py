@@ -45,7 +45,7 @@ def scored(index: int, faithful: bool) -> ScoredTask:
         recovered=faithful,
         faithful=faithful,
         steps=1 if faithful else 5,
-        min_steps=1,
+        min_turns=1,
         diagnosis=DiagnosisScore(share, share, share, faithful),
         iis_rows=5,
         iis_hits=2,
@@ -55,7 +55,7 @@ def scored(index: int, faithful: bool) -> ScoredTask:
         inconclusive_turns=0,
         verified=True,
     )
-    stopped = StopReason.RECOVERED if faithful else StopReason.STEP_LIMIT
+    stopped = StopReason.RECOVERED if faithful else StopReason.TURN_LIMIT
     kind, difficulty = list(FaultKind)[index % 4], list(Difficulty)[index // 4 % 3]
     return ScoredTask(f"task-{index:04d}", kind, difficulty, "blending", stopped, score)
 

@@ -29,7 +29,7 @@ from lit_grpo.metrics.records import read_scores
 from lit_grpo.reports.final import STUDY_BANDS
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate_checkpoints.py"
-RULES = EpisodeSettings(max_steps=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
+RULES = EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 SETTINGS = EvaluationSettings(RULES, max_completion_tokens=6)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_grpo.advantages import group_advantages
-from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.modules.optimizers import MuonWithAdamW, clip_gradients
 
@@ -78,7 +78,7 @@ def test_4_a_factor_is_not_a_reduction() -> None:
     """Two answers of 1 and 3 tokens: the weight of each token in the loss."""
     sequence = torch.tensor([0, 1, 1, 1])
     losses = torch.ones(4, dtype=torch.float64, requires_grad=True)
-    totals = StepTotals(num_tokens=4, num_sequences=2, num_groups=1)
+    totals = UpdateTotals(num_tokens=4, num_sequences=2, num_groups=1)
     zeros = torch.zeros(4, dtype=torch.float64)
     inputs = LossInputs(
         policy_logprobs=zeros,

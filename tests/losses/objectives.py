@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lit_grpo.losses.base import LossInputs, PolicyLoss, StepTotals
+from lit_grpo.losses.base import LossInputs, PolicyLoss, UpdateTotals
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -50,7 +50,7 @@ def objectives() -> dict[str, Objective]:
 
 def random_step(
     seed: int = 0, dtype: torch.dtype = torch.float64, lengths: Sequence[int] = (3, 1, 6, 2, 4, 5)
-) -> tuple[LossInputs, StepTotals]:
+) -> tuple[LossInputs, UpdateTotals]:
     """Sequences of unequal length in three groups; ratios from 0.4 to 2.5; one advantage is 0."""
     generator = torch.Generator().manual_seed(seed)
     sequence_index = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
@@ -75,7 +75,7 @@ def random_step(
         entropies=uniform(0.0, 2.0).to(dtype).requires_grad_(),
         keep=uniform(0, 1) > 0.4,
     )
-    return inputs, StepTotals(num_tokens, len(lengths), 3, max_sequence_tokens=7)
+    return inputs, UpdateTotals(num_tokens, len(lengths), 3, max_sequence_tokens=7)
 
 
 def on_policy(inputs: LossInputs) -> LossInputs:

@@ -26,8 +26,8 @@ CUTS = [[[5, 1, 2], [0, 3], [4]], [[i] for i in range(6)]]
 @pytest.mark.parametrize("cut", CUTS)
 def test_1_cuts_change_nothing(chosen: Objective, cut: list[Sequence[int]]) -> None:
     inputs, totals = random_step()
-    whole = chosen.step_loss(inputs, totals).loss
-    parts = torch.stack([chosen.step_loss(part(inputs, sequences), totals).loss for sequences in cut]).sum()
+    whole = chosen.update_loss(inputs, totals).loss
+    parts = torch.stack([chosen.update_loss(part(inputs, sequences), totals).loss for sequences in cut]).sum()
     torch.testing.assert_close(parts, whole, rtol=1e-11, atol=1e-15)
     expected, found = (torch.autograd.grad(loss, inputs.policy_logprobs)[0] for loss in (whole, parts))
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-15)
@@ -58,9 +58,9 @@ def test_3_float32_agrees_with_float64(chosen: Objective) -> None:
     values = {f.name: getattr(exact, f.name) for f in dataclasses.fields(exact)}
     single = {n: v.detach().float() if v is not None and v.is_floating_point() else v for n, v in values.items()}
     inputs = dataclasses.replace(exact, **single)
-    found = chosen.step_loss(inputs, totals).loss
+    found = chosen.update_loss(inputs, totals).loss
     assert found.dtype == torch.float32
-    step = chosen.step_loss(exact, totals)
+    step = chosen.update_loss(exact, totals)
     # Relative to what is added up: positive and negative losses may cancel.
     scale = (step.token_losses.detach().abs() * chosen.reduction.token_weights(exact, totals)).sum().item()
     assert abs(found.item() - step.loss.item()) <= 1e-5 * scale

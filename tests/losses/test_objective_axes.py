@@ -19,7 +19,7 @@ import torch
 from objectives import SURROGATES, objective, random_step
 
 from lit_grpo.advantages import AdvantageEstimator
-from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.description import describe
 from lit_grpo.losses.entropy import entropy_bonus, top_entropy_threshold
@@ -61,7 +61,7 @@ def test_1_order_of_the_parts() -> None:
         kl_beta=0.1,
         kl_estimator=KLEstimator.K2,
     )
-    step = chosen.step_loss(inputs, StepTotals(4, 1, 1))
+    step = chosen.update_loss(inputs, UpdateTotals(4, 1, 1))
     k2 = math.log(2) ** 2 / 2
     assert step.token_losses.tolist() == pytest.approx([-2 + 0.1 * k2, 0.1 * k2], rel=1e-12)
     assert step.loss.item() == pytest.approx((-2 + 0.2 * k2) / 4, rel=1e-12)
@@ -78,7 +78,7 @@ def test_1_the_mask_against_a_sampler_that_is_off() -> None:
     advantages = torch.ones(2, dtype=torch.float64)
     inputs = LossInputs(policy, policy.detach(), logs(0.6, 0.2), logs(0.6, 0.6), advantages, index, index)
     chosen = Objective(ClippedLoss(), mismatch_mask=MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC, 0.5, 2.0))
-    step = chosen.step_loss(inputs, StepTotals(2, 2, 2))
+    step = chosen.update_loss(inputs, UpdateTotals(2, 2, 2))
     assert step.token_losses.tolist() == [-1, 0]
     assert step.loss.item() == -0.5
     assert step.statistics["mismatch_masked"].tolist() == [0, 1]
@@ -86,14 +86,16 @@ def test_1_the_mask_against_a_sampler_that_is_off() -> None:
 
 def test_2_entropy_bonus() -> None:
     entropies = torch.tensor([1.0, 3.0], requires_grad=True)
-    bonus = entropy_bonus(entropies, 0.1, StepTotals(8, 2, 1))
+    bonus = entropy_bonus(entropies, 0.1, UpdateTotals(8, 2, 1))
     assert bonus.item() == pytest.approx(-0.1 * 4 / 8)
     bonus.backward()
     assert entropies.grad is not None
     assert entropies.grad.tolist() == pytest.approx([-0.1 / 8] * 2)
     inputs, totals = random_step()
-    with_bonus = objective(SURROGATES["clipped"], Reduction.SEQUENCE_MEAN, entropy_bonus=0.3).step_loss(inputs, totals)
-    without = objective(SURROGATES["clipped"], Reduction.SEQUENCE_MEAN).step_loss(inputs, totals)
+    with_bonus = objective(SURROGATES["clipped"], Reduction.SEQUENCE_MEAN, entropy_bonus=0.3).update_loss(
+        inputs, totals
+    )
+    without = objective(SURROGATES["clipped"], Reduction.SEQUENCE_MEAN).update_loss(inputs, totals)
     assert inputs.entropies is not None
     expected = without.loss - 0.3 * inputs.entropies.mean()
     torch.testing.assert_close(with_bonus.loss, expected, rtol=1e-12, atol=0)
@@ -168,7 +170,7 @@ def test_5_rejection_sampling_is_supervised_fine_tuning() -> None:
     inputs, totals = random_step()
     successes = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0], dtype=torch.float64)[inputs.sequence_index]
     inputs = dataclasses.replace(inputs, advantages=successes)
-    loss = Objective(ReinforceLoss(), advantage=AdvantageEstimator.SUCCESS).step_loss(inputs, totals).loss
+    loss = Objective(ReinforceLoss(), advantage=AdvantageEstimator.SUCCESS).update_loss(inputs, totals).loss
     (gradient,) = torch.autograd.grad(loss, inputs.policy_logprobs)
     # Of cross-entropy on the successes' tokens, over all tokens of the step.
     torch.testing.assert_close(gradient, -successes / totals.num_tokens, rtol=1e-12, atol=0)

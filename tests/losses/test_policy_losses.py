@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from lit_grpo.losses.base import LossInputs, LossOutput, StepTotals
+from lit_grpo.losses.base import LossInputs, LossOutput, UpdateTotals
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.mismatch import mismatch_statistics
 from lit_grpo.losses.reduction import Reduction
@@ -84,7 +84,7 @@ def test_6_reductions_by_hand() -> None:
     losses = torch.tensor([1, 2, 3, 10], dtype=torch.float64)
     # Both are of one group, which has 6 tokens in the step, and the step has 2 groups; L_max is 10.
     inputs = replace(inputs, group_num_tokens=torch.full((4,), 6))
-    totals = StepTotals(num_tokens=8, num_sequences=5, num_groups=2, max_sequence_tokens=10)
+    totals = UpdateTotals(num_tokens=8, num_sequences=5, num_groups=2, max_sequence_tokens=10)
     found = {reduction: reduction.reduce(losses, inputs, totals).item() for reduction in Reduction}
     assert found == pytest.approx(
         {
@@ -102,7 +102,7 @@ def test_6_reductions_by_hand() -> None:
 def test_7_weights_of_a_whole_step_sum_to_one_and_no_token_is_zero(reduction: Reduction) -> None:
     inputs = inputs_of(torch.zeros(4, requires_grad=True), [0.0] * 4, [0, 1, 1, 1])
     inputs = replace(inputs, group_num_tokens=torch.tensor([1, 3, 3, 3]))
-    totals = StepTotals(4, 2, 2, max_sequence_tokens=8)
+    totals = UpdateTotals(4, 2, 2, max_sequence_tokens=8)
     weights = reduction.token_weights(inputs, totals)
     # The sums over sequences do not: 4 tokens over 2 sequences, and that over L_max = 8.
     total = {Reduction.SEQUENCE_SUM: 2.0, Reduction.CONSTANT_LENGTH: 0.25}.get(reduction, 1.0)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lit_grpo.advantages import group_advantages
-from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.objective import Objective
 from lit_grpo.losses.reduction import Reduction
@@ -27,7 +27,7 @@ OBJECTIVES = {
 }
 
 
-def step(name: str) -> tuple[LossInputs, StepTotals]:
+def step(name: str) -> tuple[LossInputs, UpdateTotals]:
     sequence_index = torch.arange(8).repeat_interleave(torch.tensor(STORED["lengths"]))
     groups = torch.tensor(STORED["groups"])
     policy = torch.tensor(STORED["policy"]).requires_grad_()
@@ -42,10 +42,10 @@ def step(name: str) -> tuple[LossInputs, StepTotals]:
         sequence_index=sequence_index,
         group_index=groups[sequence_index],
     )
-    return inputs, StepTotals(len(sequence_index), 8, 2)
+    return inputs, UpdateTotals(len(sequence_index), 8, 2)
 
 
-def as_first_written(name: str, inputs: LossInputs, totals: StepTotals) -> Tensor:
+def as_first_written(name: str, inputs: LossInputs, totals: UpdateTotals) -> Tensor:
     ratio = (inputs.policy_logprobs - inputs.proximal_logprobs).clamp(-20, 20).exp()
     losses = -torch.minimum(ratio * inputs.advantages, ratio.clamp(1 - 0.2, 1 + 0.28) * inputs.advantages)
     if name == "quickstart":
@@ -61,7 +61,7 @@ def as_first_written(name: str, inputs: LossInputs, totals: StepTotals) -> Tenso
 def test_1_the_stored_step(name: str) -> None:
     inputs, totals = step(name)
     assert inputs.advantages[[0, 7]].tolist() == pytest.approx(STORED["advantages"][:2], rel=1e-6)
-    loss = OBJECTIVES[name].step_loss(inputs, totals).loss
+    loss = OBJECTIVES[name].update_loss(inputs, totals).loss
     (gradient,) = torch.autograd.grad(loss, inputs.policy_logprobs)
     assert loss.item() == pytest.approx(STORED[name]["loss"], rel=1e-6, abs=1e-8)
     torch.testing.assert_close(gradient, torch.tensor(STORED[name]["gradient"]), rtol=1e-6, atol=0)
@@ -70,7 +70,7 @@ def test_1_the_stored_step(name: str) -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_2_bit_for_bit(name: str) -> None:
     inputs, totals = step(name)
-    found, expected = OBJECTIVES[name].step_loss(inputs, totals).loss, as_first_written(name, inputs, totals)
+    found, expected = OBJECTIVES[name].update_loss(inputs, totals).loss, as_first_written(name, inputs, totals)
     assert torch.equal(found, expected)
     one, other = (torch.autograd.grad(loss, inputs.policy_logprobs)[0] for loss in (expected, found))
     assert torch.equal(one, other)

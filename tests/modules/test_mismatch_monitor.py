@@ -28,7 +28,7 @@ sys.path.append(str(Path(__file__).parents[1] / "end_to_end"))
 from other_logprobs import Off
 from small_runs import CoinRewards, make_data, make_module, make_trainer, weights_of
 
-from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.losses.objective import Objective
@@ -122,7 +122,7 @@ def test_4_a_masked_sequence() -> None:
     policy = logs.clone().requires_grad_()
     inputs = LossInputs(policy, logs, torch.zeros_like(logs), None, ones, index, index)
     masked = Objective(ClippedLoss(), mismatch_mask=MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC))
-    step = masked.step_loss(inputs, StepTotals(3, 2, 2))
+    step = masked.update_loss(inputs, UpdateTotals(3, 2, 2))
     # Ratio 1 and advantage 1: -1 a token, of which two are left, over all three.
     assert step.loss.item() == pytest.approx(-2 / 3, rel=1e-12)
     assert step.statistics["mismatch_masked"].tolist() == [0, 0, 1]

@@ -20,7 +20,7 @@ from scalar_reference import objective as scalar_objective
 from torch import Tensor
 
 from lit_grpo.advantages import group_advantages
-from lit_grpo.losses.base import LossInputs, StepTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import add_reference_kl
@@ -63,14 +63,14 @@ def loss_inputs(groups: Groups, dtype: torch.dtype = torch.float64) -> LossInput
     )
 
 
-def totals_of(inputs: LossInputs) -> StepTotals:
-    return StepTotals(
+def totals_of(inputs: LossInputs) -> UpdateTotals:
+    return UpdateTotals(
         len(inputs.policy_logprobs), int(inputs.sequence_index.max()) + 1, int(inputs.group_index.max()) + 1
     )
 
 
 def objective(
-    inputs: LossInputs, totals: StepTotals, reduction: Reduction, low: float = LOW, high: float = HIGH
+    inputs: LossInputs, totals: UpdateTotals, reduction: Reduction, low: float = LOW, high: float = HIGH
 ) -> Tensor:
     output = add_reference_kl(ClippedLoss(low, high)(inputs), inputs, BETA)
     return reduction.reduce(output.token_losses, inputs, totals)
@@ -115,7 +115,7 @@ MUTANTS: dict[str, Mutant] = {
     "mean for sum": lambda i, r: objective(i, totals_of(i), r) / len(i.policy_logprobs),
     "the other reduction": lambda i, r: objective(i, totals_of(i), next(o for o in Reduction if o is not r)),
     "a token more in the totals": lambda i, r: objective(
-        i, StepTotals(totals_of(i).num_tokens + 1, totals_of(i).num_sequences + 1, 3), r
+        i, UpdateTotals(totals_of(i).num_tokens + 1, totals_of(i).num_sequences + 1, 3), r
     ),
 }
 

@@ -39,7 +39,7 @@ def assert_has_ink(path: Path) -> None:
 
 def transcript(task_id: str, num_turns: int, faithful: bool, problem: str = "infeasible\nra: x <= 3") -> Transcript:
     turns = tuple(TranscriptTurn(f'{{"action":"drop","row":"r{i}"}}', "still $infeasible$") for i in range(num_turns))
-    stop_reason = StopReason.RECOVERED if faithful else StopReason.STEP_LIMIT
+    stop_reason = StopReason.RECOVERED if faithful else StopReason.TURN_LIMIT
     return Transcript(task_id, problem, turns, stop_reason, faithful)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Malformed
-from lit_grpo.environment.episodes.record import StepOutcome, StopReason, TurnResult
+from lit_grpo.environment.episodes.record import StopReason, TurnOutcome, TurnResult
 from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import SolverStatus
@@ -17,7 +17,7 @@ from lit_grpo.rollout.transcripts import write_transcripts
 
 def test_1_an_episode_is_read_as_it_was_written(tmp_path: Path) -> None:
     task = generate_task(TaskSettings(size=ProgramSize.TINY), Split.TEST, 0, 0, HighsSolver())
-    outcome = StepOutcome(Malformed("no action"), TurnResult.MALFORMED, SolverStatus.INFEASIBLE, None, "no action")
+    outcome = TurnOutcome(Malformed("no action"), TurnResult.MALFORMED, SolverStatus.INFEASIBLE, None, "no action")
     turn = Turn((), (5, 6), (-0.1, -0.2), 0, "hm …", outcome)
     score = RepairScore(False, False, 1, 1, DiagnosisScore(0.0, 0.0, 0.0, False), 2, 0, 1, None, 1, 0, True)
     episode = Episode((turn,), StopReason.MALFORMED_LIMIT, score, RewardBreakdown(0.0, 0.0, 0.0, 0.0, 0.0), False)

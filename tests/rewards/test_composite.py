@@ -50,10 +50,10 @@ FAULT = FaultyProgram(
 
 
 def _score(
-    faithful: bool, steps: int, share: float = 0.0, verified: bool = True, min_steps: int = 1, inconclusive: int = 0
+    faithful: bool, steps: int, share: float = 0.0, verified: bool = True, min_turns: int = 1, inconclusive: int = 0
 ) -> RepairScore:
     diagnosis = DiagnosisScore(share, share, share, share == 1.0)
-    return RepairScore(faithful, faithful, steps, min_steps, diagnosis, 0, 0, 0, None, 0, inconclusive, verified)
+    return RepairScore(faithful, faithful, steps, min_turns, diagnosis, 0, 0, 0, None, 0, inconclusive, verified)
 
 
 def _reward(*turns: Move) -> float:
@@ -81,8 +81,8 @@ def _move(action: Action, *stated: Element) -> Move:
         (_score(True, 1, 1.0), (1.0, 1.0, 1.0, 1.0)),
         (_score(True, 3, 1.0), (1.0, 1.0, 0.5, 0.9)),  # 1 - 2 / 4
         (_score(True, 5, 0.5), (1.0, 0.5, 0.0, 0.65)),  # 0.5 + 0.15
-        (_score(True, 3, 1.0, min_steps=2), (1.0, 1.0, 2 / 3, 0.8 + 0.4 / 3)),  # 1 - 1 / 3
-        (_score(True, 5, 0.0, min_steps=5), (1.0, 0.0, 1.0, 0.7)),
+        (_score(True, 3, 1.0, min_turns=2), (1.0, 1.0, 2 / 3, 0.8 + 0.4 / 3)),  # 1 - 1 / 3
+        (_score(True, 5, 0.0, min_turns=5), (1.0, 0.0, 1.0, 0.7)),
         (_score(False, 1, 1.0), (0.0, 1.0, 0.0, 0.3)),
         (_score(False, 1, 1.0, verified=False), (0.0, 0.0, 0.0, 0.0)),
         (_score(False, 3, 1.0, inconclusive=1), (0.0, 0.0, 0.0, 0.0)),

@@ -33,7 +33,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 
-COMPACT = EpisodeSettings(max_steps=3, style=ObservationStyle.COMPACT)
+COMPACT = EpisodeSettings(max_turns=3, style=ObservationStyle.COMPACT)
 SETTINGS = RolloutSettings(group_size=4, sampling=SamplingSettings(1.0, 80), episode=COMPACT)
 MOVES = [render(Move(action)) for action in (GetConflict(), Restore(), Inspect("no_such_name"))] + ["not an action"]
 MakeEngine = Callable[..., ScriptedEngine]
@@ -100,7 +100,7 @@ def test_3_scores_and_rewards(
     assert repaired.reward.total == pytest.approx(1.0)
     assert repaired.turns[0].text == repair
     assert set(repaired.turns[0].sampler_logprobs) == {-0.25}
-    assert endless.stop_reason is StopReason.STEP_LIMIT
+    assert endless.stop_reason is StopReason.TURN_LIMIT
     assert len(endless.turns) == 3
     assert endless.reward.total == 0.0
     assert not repaired.truncated

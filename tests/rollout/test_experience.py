@@ -30,7 +30,7 @@ from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.losses.base import StepTotals
+from lit_grpo.losses.base import UpdateTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.modules.policy import load_policy
 from lit_grpo.rewards.components import RewardBreakdown, RewardWeights
@@ -48,7 +48,7 @@ def groups(
     tiny_checkpoint: Path, tasks: list[Task], solver: HighsSolver, conversation: ConversationFormat
 ) -> list[EpisodeGroup]:
     """Four tasks, four attempts of three turns each by an untrained model."""
-    episode = EpisodeSettings(max_steps=3, style=ObservationStyle.COMPACT)
+    episode = EpisodeSettings(max_turns=3, style=ObservationStyle.COMPACT)
     settings = RolloutSettings(4, SamplingSettings(TEMPERATURE, max_completion_tokens=10), episode)
     engine = TransformersEngine(load_policy(tiny_checkpoint).model, conversation.stop_ids)
     return collect_groups(tasks, engine, solver, conversation, settings, run_seed=9, step=0)
@@ -98,7 +98,7 @@ def test_3_groups_without_spread(groups: list[EpisodeGroup]) -> None:
     scored = [rewarded(group, values) for group, values in zip(groups, rewards, strict=True)]
     experience = build_experience(scored, AdvantageEstimator.CENTRED, 2000)
     num_tokens = sum(len(turn.completion_ids) for group in groups for e in group.episodes for turn in e.turns)
-    assert experience.totals == StepTotals(num_tokens, num_sequences=16, num_groups=4)
+    assert experience.totals == UpdateTotals(num_tokens, num_sequences=16, num_groups=4)
     assert len(by_episode(experience.batches)) == 16
     everything = by_episode(experience.batches)
     with_signal = by_episode(experience.batches_with_signal)
@@ -164,7 +164,7 @@ def test_7_truncated_episodes_leave_the_loss_and_stay_in_their_group(groups: lis
     settings = ExperienceSettings(AdvantageEstimator.CENTRED, 2000, overlong_filter=True)
     (experience,) = build_updates(scored, settings)
     assert sorted(by_episode(experience.batches)) == [(0, 1), (0, 2), (0, 3)]
-    assert experience.totals == StepTotals(sum(lengths_of(groups[0])[1:]), num_sequences=3, num_groups=1)
+    assert experience.totals == UpdateTotals(sum(lengths_of(groups[0])[1:]), num_sequences=3, num_groups=1)
     # The mean, 1/4, is over all four.
     assert experience.advantages.tolist() == pytest.approx([0.75, -0.25, -0.25, -0.25] * 2)
     assert set(experience.batches[0].group_num_tokens.tolist()) == {sum(lengths_of(groups[0])[1:])}
@@ -255,7 +255,7 @@ def test_10_fewer_groups_than_updates(groups: list[EpisodeGroup], estimator: Adv
     assert [update.totals.num_groups for update in build_updates(scored, settings)] == [1, 1, 2]
     for update in build_updates([], settings):
         assert update.batches == update.batches_with_signal == ()
-        assert update.totals == StepTotals(0, 0, 0)
+        assert update.totals == UpdateTotals(0, 0, 0)
         assert update.advantages.shape == (0,)
 
 

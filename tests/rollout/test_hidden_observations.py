@@ -106,7 +106,7 @@ def test_3_from_a_config_over_others(tmp_path: Path, tiny_checkpoint: Path) -> N
     root, over = Path(__file__).parents[2] / "configs", tmp_path / "over.yaml"
     tree = {
         "episode": {"show_conflict": False, "show_specification": False},
-        "rollout": {"group_size": 2, "max_steps": 1, "sampling": {"max_completion_tokens": 4}},
+        "rollout": {"group_size": 2, "max_turns": 1, "sampling": {"max_completion_tokens": 4}},
         "trainer": {"default_root_dir": str(tmp_path / "run"), "enable_progress_bar": False, "val_check_interval": 1},
         "model": {"init_args": {"policy": {"checkpoint": str(tiny_checkpoint)}}},
         "data": {

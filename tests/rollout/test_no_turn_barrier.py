@@ -35,7 +35,7 @@ PATIENCE_S = 60.0
 SETTINGS = RolloutSettings(
     group_size=2,
     sampling=SamplingSettings(1.0, 120),
-    episode=EpisodeSettings(max_steps=3, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),
+    episode=EpisodeSettings(max_turns=3, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),
 )
 TROUBLE = 7e5
 """No generated program has this bound."""
@@ -118,7 +118,7 @@ def test_1_one_slow_program_holds_nobody_up(
         if request.conversation == 0:
             return SLOW
         num_turns += 1
-        if num_turns == 7 * SETTINGS.episode.max_steps:
+        if num_turns == 7 * SETTINGS.episode.max_turns:
             others_are_done.set()
         return QUICK
 
@@ -134,7 +134,7 @@ def test_1_one_slow_program_holds_nobody_up(
 def test_1_one_slow_turn_holds_nobody_up(
     tasks: list[Task], solver: HighsSolver, conversation: ConversationFormat, scripted: Scripted
 ) -> None:
-    engine = BackgroundEngine(scripted(lambda request: QUICK), held=3, others=7 * SETTINGS.episode.max_steps)
+    engine = BackgroundEngine(scripted(lambda request: QUICK), held=3, others=7 * SETTINGS.episode.max_turns)
     groups = collect_groups(tasks, engine, solver, conversation, SETTINGS, 0, 0)
     assert engine.num_wakes > 0
     assert [request.conversation for request in engine.requests[-2:]] == [3, 3]

@@ -29,7 +29,7 @@ from lit_grpo.environment.episodes.actions import GetConflict, Move, Restore, re
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.losses.base import StepTotals
+from lit_grpo.losses.base import UpdateTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.rewards.components import RewardBreakdown
 from lit_grpo.rewards.composite import CompositeReward
@@ -48,7 +48,7 @@ from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
 SETTINGS = RolloutSettings(
     group_size=2,
     sampling=SamplingSettings(1.0, 80),
-    episode=EpisodeSettings(max_steps=2, style=ObservationStyle.COMPACT),
+    episode=EpisodeSettings(max_turns=2, style=ObservationStyle.COMPACT),
 )
 MOVES = [render(Move(GetConflict())), render(Move(Restore()))]
 MakeEngine = Callable[..., ScriptedEngine]
@@ -164,10 +164,10 @@ def test_5_totals_count_what_is_there(play: Play, stream: TrainingTasks) -> None
     episodes = [episode for group in result.kept for episode in group.episodes]
     num_tokens = sum(map(num_sampled_tokens, episodes))
     experience = build_experience(result.kept, AdvantageEstimator.GROUP, 4096)
-    assert experience.totals == StepTotals(num_tokens, 2 * len(result.kept), len(result.kept))
+    assert experience.totals == UpdateTotals(num_tokens, 2 * len(result.kept), len(result.kept))
     assert experience.batches == experience.batches_with_signal
     empty = build_experience((), AdvantageEstimator.GROUP, 4096)
-    assert (empty.totals, empty.batches) == (StepTotals(0, 0, 0), ())
+    assert (empty.totals, empty.batches) == (UpdateTotals(0, 0, 0), ())
 
 
 def test_6_a_task_by_its_place(stream: TrainingTasks, solver: HighsSolver) -> None:

@@ -36,7 +36,7 @@ from lit_grpo.environment.solver.solver import (
     SolverStatus,
     Violation,
 )
-from lit_grpo.losses.base import StepTotals
+from lit_grpo.losses.base import UpdateTotals
 from lit_grpo.rollout.collect import RolloutSettings, collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.experience import build_experience
@@ -45,7 +45,7 @@ from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 SETTINGS = RolloutSettings(
     group_size=4,
     sampling=SamplingSettings(1.0, 120),
-    episode=EpisodeSettings(max_steps=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),
+    episode=EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),
 )
 TROUBLE = 6660001.0
 """No generated program has this right-hand side."""
@@ -150,7 +150,7 @@ def test_3_nothing_can_be_begun(play: Play) -> None:
     assert {e.stop_reason for group in groups for e in group.episodes} == {StopReason.SOLVER_FAILED}
     experience = build_experience(groups, AdvantageEstimator.GROUP, 4000)
     assert experience.batches == ()
-    assert experience.totals == StepTotals(0, 0, 0)
+    assert experience.totals == UpdateTotals(0, 0, 0)
 
 
 def test_4_stalling_is_waited_for_once_and_earns_nothing(
@@ -164,7 +164,7 @@ def test_4_stalling_is_waited_for_once_and_earns_nothing(
     assert [len(episode.turns) for episode in group.episodes] == [2, 2, 2, 1]
     stalled, repaired = group.episodes[0], group.episodes[3]
     assert [turn.outcome.status for turn in stalled.turns] == [SolverStatus.INCONCLUSIVE] * 2
-    assert (stalled.stop_reason, stalled.score.verified) == (StopReason.STEP_LIMIT, True)
+    assert (stalled.stop_reason, stalled.score.verified) == (StopReason.TURN_LIMIT, True)
     assert [e.reward.total for e in group.episodes] == pytest.approx([0.0, 0.0, 0.0, 1.0])
     # Mean 1/4: to stall is worse than average, and learned from.
     experience = build_experience([group], AdvantageEstimator.CENTRED, 4000)

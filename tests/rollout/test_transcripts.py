@@ -34,7 +34,7 @@ def groups(
 ) -> list[EpisodeGroup]:
     """Two tasks; the first attempt asks for the conflict twice, the second says something with a line break."""
     engine = scripted(lambda request: [render(Move(GetConflict())), 'two\nlines, "é"'][request.conversation % 2])
-    settings = RolloutSettings(group_size=2, episode=EpisodeSettings(max_steps=2))
+    settings = RolloutSettings(group_size=2, episode=EpisodeSettings(max_turns=2))
     return collect_groups(tasks[:2], engine, solver, conversation, settings, run_seed=0, step=0)
 
 
@@ -50,7 +50,7 @@ def test_1_what_the_reports_read(groups: list[EpisodeGroup], tmp_path: Path) -> 
     assert read[1].turns[0].text == 'two\nlines, "é"'
     assert read[0].problem == groups[0].observation
     assert [turn.feedback for turn in read[0].turns] == [t.outcome.observation for t in groups[0].episodes[0].turns]
-    assert read[0].stop_reason is StopReason.STEP_LIMIT
+    assert read[0].stop_reason is StopReason.TURN_LIMIT
     record = json.loads(path.read_text().splitlines()[0])
     assert record["kind"] == groups[0].task.fault.kind.value
     assert record["score"]["malformed_turns"] == 0
@@ -79,4 +79,4 @@ def test_3_on_the_console(groups: list[EpisodeGroup]) -> None:
     assert text.startswith(f"Task {groups[0].task.id} ({groups[0].task.domain}, fault ")
     assert groups[0].observation in text
     assert f"2> {episode.turns[1].text}" in text
-    assert text.endswith("step_limit, not faithful, reward 0.00")
+    assert text.endswith("turn_limit, not faithful, reward 0.00")

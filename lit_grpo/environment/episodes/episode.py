@@ -29,7 +29,7 @@ from lit_grpo.environment.episodes.observation import (
     inspection_observation,
     refusal_observation,
 )
-from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StepOutcome, StopReason, TurnResult
+from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason, TurnOutcome, TurnResult
 from lit_grpo.environment.episodes.turn_solver import TurnSolver
 from lit_grpo.environment.programs.edits import (
     NUMBER_LIMIT,
@@ -81,7 +81,7 @@ class RepairEpisode:
         self.observation = ""
         self._diagnosis: tuple[Element, ...] = ()
         self._touched: dict[Element, None] = {}
-        self._steps: list[StepOutcome] = []
+        self._steps: list[TurnOutcome] = []
         self._num_malformed = 0
         self._first_names = conflict_names(first_conflict, settings.style) if settings.show_conflict else ""
         self._go_back()
@@ -94,7 +94,7 @@ class RepairEpisode:
 
     # --- what a caller does ---------------------------------------------------------------------------------------
 
-    def step(self, text: str, truncated: bool = False) -> StepOutcome:
+    def step(self, text: str, truncated: bool = False) -> TurnOutcome:
         """Take one turn. ``truncated``: the text was cut off at a token limit, so it is malformed whatever it holds."""
         assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
         move = Malformed("expected a turn that ends, got one cut off at the token limit") if truncated else parse(text)
@@ -103,7 +103,7 @@ class RepairEpisode:
         except SolverFailure as failure:
             self.stop_reason = StopReason.SOLVER_FAILED
             observation = refusal_observation("solver failed", str(failure), self._settings.style)
-            outcome = StepOutcome(move, TurnResult.FAILED, self._status, None, observation)
+            outcome = TurnOutcome(move, TurnResult.FAILED, self._status, None, observation)
         self._steps.append(outcome)
         self._stop_if_due(outcome)
         return outcome
@@ -140,7 +140,7 @@ class RepairEpisode:
 
     # --- one turn -------------------------------------------------------------------------------------------------
 
-    def _take(self, move: Move | Malformed) -> StepOutcome:
+    def _take(self, move: Move | Malformed) -> TurnOutcome:
         if isinstance(move, Malformed):
             return self._unchanged(move, TurnResult.MALFORMED, self._refusal("malformed", move.reason))
         if move.diagnosis is not None:
@@ -150,7 +150,7 @@ class RepairEpisode:
             return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", reason))
         return self._act(move)
 
-    def _act(self, move: Move) -> StepOutcome:
+    def _act(self, move: Move) -> TurnOutcome:
         match move.action:
             case GetConflict() if not self._settings.show_conflict:
                 reason = "the conflict is not shown in these episodes"
@@ -169,7 +169,7 @@ class RepairEpisode:
             case _ as edit:
                 return self._edit(move, edit)
 
-    def _relax(self, move: Move, name: str, amount: float) -> StepOutcome:
+    def _relax(self, move: Move, name: str, amount: float) -> TurnOutcome:
         row = next((c for c in self.program.constraints if c.name == name), None)
         if row is None:
             return self._unknown_name(move, f"expected the name of a row, got {name!r}")
@@ -179,7 +179,7 @@ class RepairEpisode:
         value = row.rhs - amount if row.sense is Sense.GREATER_EQUAL else row.rhs + amount
         return self._edit(move, SetRhs(name, value))
 
-    def _edit(self, move: Move, edit: AgentEdit) -> StepOutcome:
+    def _edit(self, move: Move, edit: AgentEdit) -> TurnOutcome:
         try:
             edited = apply(self.program, edit)
         except ProgramError as error:
@@ -195,19 +195,19 @@ class RepairEpisode:
             self._conflict_is_current = False
         shown = self._conflict_after_edit(solution.status, was_undone)
         observation = edit_observation(solution.status, solution.objective, was_undone, shown, self._settings.style)
-        return StepOutcome(move, TurnResult.APPLIED, solution.status, solution.objective, observation)
+        return TurnOutcome(move, TurnResult.APPLIED, solution.status, solution.objective, observation)
 
-    def _inspect(self, move: Move, name: str) -> StepOutcome:
+    def _inspect(self, move: Move, name: str) -> TurnOutcome:
         answers = inspect(self.program, name, self._solver)
         if not answers:
             return self._unknown_name(move, f"expected the name of a row or a variable, got {name!r}")
         text = inspection_observation(answers, self.program, self._settings.style, self._settings.show_conflict)
         return self._unchanged(move, TurnResult.INFORMED, text)
 
-    def _unchanged(self, move: Move | Malformed, result: TurnResult, observation: str) -> StepOutcome:
-        return StepOutcome(move, result, self._status, self._objective, observation)
+    def _unchanged(self, move: Move | Malformed, result: TurnResult, observation: str) -> TurnOutcome:
+        return TurnOutcome(move, result, self._status, self._objective, observation)
 
-    def _unknown_name(self, move: Move, reason: str) -> StepOutcome:
+    def _unknown_name(self, move: Move, reason: str) -> TurnOutcome:
         return self._unchanged(move, TurnResult.REFUSED, self._refusal("unknown name", reason))
 
     # --- what is shown --------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class RepairEpisode:
         return conflict_text(self.program, self.current_conflict(), self._settings.style)
 
     def _conflict_after_edit(self, status: SolverStatus, was_undone: bool) -> str:
-        is_last = len(self._steps) + 1 >= self._settings.max_steps
+        is_last = len(self._steps) + 1 >= self._settings.max_turns
         if status is not SolverStatus.INFEASIBLE or is_last or not self._settings.show_conflict:
             return ""
         return self._first_names if was_undone else self._conflict_text()
@@ -237,7 +237,7 @@ class RepairEpisode:
 
     # --- when it ends ---------------------------------------------------------------------------------------------
 
-    def _stop_if_due(self, outcome: StepOutcome) -> None:
+    def _stop_if_due(self, outcome: TurnOutcome) -> None:
         self._num_malformed += outcome.result is TurnResult.MALFORMED
         if self.stop_reason is not None:
             return
@@ -247,8 +247,8 @@ class RepairEpisode:
             self.stop_reason = StopReason.SUBMITTED
         elif self._num_malformed >= self._settings.max_malformed:
             self.stop_reason = StopReason.MALFORMED_LIMIT
-        elif len(self._steps) >= self._settings.max_steps:
-            self.stop_reason = StopReason.STEP_LIMIT
+        elif len(self._steps) >= self._settings.max_turns:
+            self.stop_reason = StopReason.TURN_LIMIT
 
 
 def _require_infeasible(program: LinearProgram, solver: Solver) -> Conflict | None:

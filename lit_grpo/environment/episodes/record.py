@@ -19,7 +19,7 @@ class StopReason(StrEnum):
 
     RECOVERED = "recovered"
     SUBMITTED = "submitted"
-    STEP_LIMIT = "step_limit"
+    TURN_LIMIT = "turn_limit"
     TOKEN_LIMIT = "token_limit"
     MALFORMED_LIMIT = "malformed_limit"
     SOLVER_FAILED = "solver_failed"
@@ -45,7 +45,7 @@ class TurnResult(StrEnum):
 class EpisodeSettings:
     """The rules of an episode."""
 
-    max_steps: int = 5
+    max_turns: int = 5
     """Turns of the agent; malformed ones count."""
     max_malformed: int = 5
     """The episode ends at this many malformed turns."""
@@ -58,13 +58,13 @@ class EpisodeSettings:
     """Whether the agent is shown the specification; hidden, a task looks like a program that has none."""
 
     def __post_init__(self) -> None:
-        for name, value in (("max_steps", self.max_steps), ("max_malformed", self.max_malformed)):
+        for name, value in (("max_turns", self.max_turns), ("max_malformed", self.max_malformed)):
             if value < 1:
                 raise ValueError(f"expected {name} to be at least 1, got {value}; set it to 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
-class StepOutcome:
+class TurnOutcome:
     """The typed result of one turn."""
 
     move: Move | Malformed
@@ -81,7 +81,7 @@ class StepOutcome:
 class EpisodeRecord:
     """What scoring needs of a finished (or cut off) episode."""
 
-    steps: tuple[StepOutcome, ...]
+    steps: tuple[TurnOutcome, ...]
     final_program: LinearProgram
     final_status: SolverStatus
     final_objective: float | None

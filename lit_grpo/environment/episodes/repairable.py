@@ -22,10 +22,10 @@ def require_repairable(fault: GroundTruth, rules: EpisodeSettings) -> None:
     oracle's row shows, and no reason to play the others by other rules.
     """
     num_edits = len(fault.inverse)
-    if isinstance(fault, FaultyProgram) and num_edits > rules.max_steps:
+    if isinstance(fault, FaultyProgram) and num_edits > rules.max_turns:
         raise ValueError(
-            f"expected max_steps to be at least {num_edits} for a fault of kind {fault.kind} that takes as many "
-            f"edits, got {rules.max_steps}; raise it"
+            f"expected max_turns to be at least {num_edits} for a fault of kind {fault.kind} that takes as many "
+            f"edits, got {rules.max_turns}; raise it"
         )
     if num_edits > 1 and rules.undo_if_still_infeasible:
         raise ValueError(_taken_back(fault.kind))

@@ -37,7 +37,7 @@ class RepairScore:
     """Recovered, and the program is the original one (1e-6 relative, rows up to positive scaling)."""
     steps: int
     """Turns taken; if recovered, the turn that recovered. At least 1."""
-    min_steps: int
+    min_turns: int
     """The number of edits that make the original again."""
     diagnosis: DiagnosisScore
     iis_rows: int
@@ -67,7 +67,7 @@ def score_episode(record: EpisodeRecord, fault: GroundTruth, solver: Solver) -> 
         recovered=recovered,
         faithful=faithful,
         steps=max(1, len(record.steps)),
-        min_steps=len(fault.inverse),
+        min_turns=len(fault.inverse),
         diagnosis=diagnosis_score(record.diagnosis, fault.faulty_elements),
         iis_rows=len(rows),
         iis_hits=len(rows & set(record.touched)),

@@ -134,15 +134,15 @@ def test_8_malformed_turns_cost_steps_and_end_the_episode() -> None:
 
 def test_9_the_step_limit_shows_no_further_conflict() -> None:
     solver = ScriptedSolver()
-    episode = _episode(solver, max_steps=2)
+    episode = _episode(solver, max_turns=2)
     episode.step(turn(SetRhs("hours", 91.0)))
     assert episode.step(turn(SetRhs("hours", 92.0))).observation == "infeasible"
-    assert episode.record().stop_reason is StopReason.STEP_LIMIT
+    assert episode.record().stop_reason is StopReason.TURN_LIMIT
     assert solver.num_conflicts == 2
 
 
 def test_10_recovery_at_the_last_step_is_a_recovery() -> None:
-    episode = _episode(max_steps=1)
+    episode = _episode(max_turns=1)
     episode.step(REPAIR)
     assert episode.record().stop_reason is StopReason.RECOVERED
 
@@ -187,8 +187,8 @@ def test_14_another_episode_shares_the_conflict_and_nothing_else() -> None:
 def test_15_a_program_that_needs_no_repair_is_an_error() -> None:
     with pytest.raises(ValueError, match="infeasible"):
         RepairEpisode(RepairProblem(ORIGINAL), ScriptedSolver(), EpisodeSettings())
-    with pytest.raises(ValueError, match="max_steps"):
-        EpisodeSettings(max_steps=0)
+    with pytest.raises(ValueError, match="max_turns"):
+        EpisodeSettings(max_turns=0)
 
 
 def test_16_crossed_bounds_get_an_answer() -> None:
@@ -234,7 +234,7 @@ def test_17_a_step_without_a_new_conflict_is_cheap() -> None:
     demand = Constraint("demand", tuple((n, 1.0) for n in names), Sense.GREATER_EQUAL, 500.0)
     terms = tuple((n, 1.0) for n in names)
     program = LinearProgram(Direction.MINIMIZE, terms, tuple(Variable(n, 0.0, 20.0) for n in names), (*rows, demand))
-    settings = EpisodeSettings(max_steps=500, undo_if_still_infeasible=True, style=COMPACT)
+    settings = EpisodeSettings(max_turns=500, undo_if_still_infeasible=True, style=COMPACT)
     episode = RepairEpisode(RepairProblem(program), ScriptedSolver(), settings)
     start = time.process_time()
     for i in range(500):

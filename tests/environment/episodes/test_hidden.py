@@ -125,12 +125,12 @@ def test_2_the_first_text() -> None:
     ],
 )
 def test_3_questions(style: ObservationStyle, refusal: str, inspected: str) -> None:
-    episode = RepairEpisode(PROBLEM, SOLVER, EpisodeSettings(max_steps=3, style=style, show_conflict=False))
+    episode = RepairEpisode(PROBLEM, SOLVER, EpisodeSettings(max_turns=3, style=style, show_conflict=False))
     answer = episode.step(turn(GetConflict(), HOURS))
     assert (answer.result, answer.observation) == (TurnResult.REFUSED, refusal)
     assert episode.step(turn(Inspect("hours"))).observation == inspected
     assert episode.step(turn(SetRhs("orders", 94.0))).result is TurnResult.APPLIED
-    assert episode.stop_reason is StopReason.STEP_LIMIT
+    assert episode.stop_reason is StopReason.TURN_LIMIT
     assert episode.record().diagnosis == (HOURS,), "what is said beside a refused question counts"
 
 

@@ -122,4 +122,4 @@ def test_4_whole_episodes() -> None:
         assert all(any(FUZZER.was_written(move, text) for text in turns) for move in written)
         reasons.add(episode.stop_reason)
     assert StopReason.SOLVER_FAILED not in reasons
-    assert reasons >= {StopReason.RECOVERED, StopReason.SUBMITTED, StopReason.STEP_LIMIT}
+    assert reasons >= {StopReason.RECOVERED, StopReason.SUBMITTED, StopReason.TURN_LIMIT}

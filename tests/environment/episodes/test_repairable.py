@@ -36,11 +36,11 @@ TWO = DeskTask(problem=RepairProblem(TWO_FAULTS.faulty), fault=TWO_FAULTS)
 
 
 def test_1_what_can_be_repaired() -> None:
-    for rules in (UNDO, EpisodeSettings(max_steps=1)):
+    for rules in (UNDO, EpisodeSettings(max_turns=1)):
         require_repairable(FAULT, rules)
-    require_repairable(TWO_FAULTS, EpisodeSettings(max_steps=2))
-    with pytest.raises(ValueError, match=r"expected max_steps to be at least 2 for a fault of kind E .* got 1; raise"):
-        require_repairable(TWO_FAULTS, EpisodeSettings(max_steps=1))
+    require_repairable(TWO_FAULTS, EpisodeSettings(max_turns=2))
+    with pytest.raises(ValueError, match=r"expected max_turns to be at least 2 for a fault of kind E .* got 1; raise"):
+        require_repairable(TWO_FAULTS, EpisodeSettings(max_turns=1))
     with pytest.raises(ValueError, match=r"expected edits that persist .* kind E, .* undo_if_still_infeasible"):
         require_repairable(TWO_FAULTS, UNDO)
 
@@ -68,5 +68,5 @@ def test_4_it_could_not_be_recovered() -> None:
         for edit in TWO_FAULTS.inverse:
             if episode.stop_reason is None:
                 episode.step(turn(edit))
-    assert episode.stop_reason is StopReason.STEP_LIMIT
+    assert episode.stop_reason is StopReason.TURN_LIMIT
     assert episode.program == TWO_FAULTS.faulty != ORIGINAL

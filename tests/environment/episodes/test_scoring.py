@@ -74,7 +74,7 @@ def _row(name: str, x: float, y: float, sense: Sense, rhs: float) -> AddRow:
 def test_1_the_gold_answer() -> None:
     score = _score(REPAIR)
     assert (score.recovered, score.faithful, score.verified) == (True, True, True)
-    assert (score.steps, score.min_steps, score.edits, score.drift) == (1, 1, 0, 0.0)
+    assert (score.steps, score.min_turns, score.edits, score.drift) == (1, 1, 0, 0.0)
     assert score.diagnosis == DiagnosisScore(1.0, 1.0, 1.0, True)
     assert (score.iis_hits, score.iis_rows) == (1, 2)  # orders was acted on, hours was not
 

@@ -47,7 +47,7 @@ def workers() -> Iterator[WorkerSolver]:
 
 
 def played(solver: WorkerSolver, *texts: str) -> tuple[EpisodeRecord, RepairScore, float]:
-    episode = RepairEpisode(RepairProblem(FAULTY), solver, EpisodeSettings(max_steps=len(texts)))
+    episode = RepairEpisode(RepairProblem(FAULTY), solver, EpisodeSettings(max_turns=len(texts)))
     for text in texts:
         episode.step(text)
     record = episode.record()
@@ -59,7 +59,7 @@ def test_1_an_edit_that_stalls_the_solver_earns_nothing(workers: WorkerSolver) -
     record, score, reward = played(workers, turn(SPOILING_EDIT, SWITCH))
     assert record.steps[0].result is TurnResult.APPLIED
     assert record.steps[0].status is SolverStatus.INCONCLUSIVE
-    assert record.stop_reason is StopReason.STEP_LIMIT
+    assert record.stop_reason is StopReason.TURN_LIMIT
     assert (score.verified, score.recovered, score.inconclusive_turns, score.diagnosis.f1) == (True, False, 1, 1.0)
     assert reward == 0.0
 

@@ -112,7 +112,7 @@ def test_7_the_oracle_is_faithful_at_once_on_generated_tasks_and_all_policies_pl
             assert results <= {TurnResult.APPLIED, TurnResult.INFORMED}, f"{policy.name} wrote what the episode refuses"
             assert all(episode.score.verified for episode in episodes)
             if isinstance(policy, Oracle):
-                assert all(e.score.faithful and e.score.steps == e.score.min_steps for e in episodes)
+                assert all(e.score.faithful and e.score.steps == e.score.min_turns for e in episodes)
                 assert all(episode.score.diagnosis.exact for episode in episodes)
 
 

@@ -79,7 +79,7 @@ def test_1b_several_faults_take_as_many_steps() -> None:
     for policy in _all_with(NoisyReader(accuracy=1.0)):
         for episode in run_baseline(policy, tasks, SOLVER, EpisodeSettings(), 0):
             assert episode.score.faithful
-            assert episode.score.steps == episode.score.min_steps >= 2
+            assert episode.score.steps == episode.score.min_turns >= 2
 
 
 def test_1c_who_misreads_everything_never_repairs() -> None:
