@@ -37,8 +37,9 @@ from lit_grpo.metrics.repair import RepairMetrics
 from lit_grpo.metrics.results import RepairResults, write_run
 from lit_grpo.modules.base import require_policy_module
 from lit_grpo.reports.benchmark_test import write_benchmark_test
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.transcripts import format_transcript, transcripts_file, write_transcripts
 
 LOGGED = (
