@@ -73,7 +73,7 @@ def reward(played: BaselineEpisode[Task]) -> float:
 
 def finding(played: BaselineEpisode[Task], solver: HighsSolver) -> str | None:
     """What is wrong about an episode, if anything."""
-    fault, actions = played.task.fault, [step.move for step in played.record.steps]
+    fault, actions = played.task.fault, [turn.move for turn in played.record.turns]
     if played.record.stop_reason is StopReason.SOLVER_FAILED or not played.score.verified:
         return f"{played.task.id}: the solver broke; {actions}"
     if reward(played) > 1.0 + 1e-9:

@@ -49,7 +49,7 @@ def test_2_the_study_pays_a_deletion_like_the_oracle() -> None:
     scale, key = HybridReward(), AttemptKey(0, 0, "task", 0)
     pairs = list(zip(played(DropFirst()), played(Oracle()), strict=True))
     deleted = [(drop, true) for drop, true in pairs if drop.score.recovered and not drop.score.faithful]
-    same = [(drop, true) for drop, true in deleted if drop.score.steps == true.score.steps == 1]
+    same = [(drop, true) for drop, true in deleted if drop.score.turns == true.score.turns == 1]
     assert len(same) >= len(pairs) / 2
     for drop, true in same:
         assert scale.of(drop.score, 5, key).total == scale.of(true.score, 5, key).total == 99.0

@@ -158,8 +158,8 @@ def test_5_the_rest_is_the_same(style: ObservationStyle) -> None:
             episode.step(text)
         records.append(episode.record())
     one, other = records
-    assert [(s.result, s.status, s.objective) for s in one.steps] == [
-        (s.result, s.status, s.objective) for s in other.steps
+    assert [(s.result, s.status, s.objective) for s in one.turns] == [
+        (s.result, s.status, s.objective) for s in other.turns
     ]
     assert one.first_conflict == other.first_conflict == SOLVER.conflict(FAULTY)
     score = score_episode(other, FAULT, SOLVER)

@@ -69,8 +69,8 @@ def test_1_who_reads_right_is_the_oracle() -> None:
     assert reader.read(FAULT) == ORIGINAL
     for policy in _all_with(reader):
         ((_, record, score),) = run_baseline(policy, [DeskTask()], SOLVER, EpisodeSettings(), 0)
-        assert record.steps[0].move == Move(SetRhs("orders", 30.0), (ORDERS,))
-        assert (score.faithful, score.steps, score.diagnosis.exact) == (True, 1, True)
+        assert record.turns[0].move == Move(SetRhs("orders", 30.0), (ORDERS,))
+        assert (score.faithful, score.turns, score.diagnosis.exact) == (True, 1, True)
 
 
 def test_1b_several_faults_take_as_many_steps() -> None:
@@ -79,7 +79,7 @@ def test_1b_several_faults_take_as_many_steps() -> None:
     for policy in _all_with(NoisyReader(accuracy=1.0)):
         for episode in run_baseline(policy, tasks, SOLVER, EpisodeSettings(), 0):
             assert episode.score.faithful
-            assert episode.score.steps == episode.score.min_turns >= 2
+            assert episode.score.turns == episode.score.min_turns >= 2
 
 
 def test_1c_who_misreads_everything_never_repairs() -> None:
