@@ -1,7 +1,7 @@
 """HybridReward: the scale of the reference study (OR-Debug-Bench, arXiv:2601.21008), for reproduction only.
 
 Called by rollout/collect.py through its base class. Presets: configs/reward/{hybrid,asymmetric}.yaml. What it pays
-beside the composite is measured by scripts/scan_rewards.py.
+beside the composite is measured by scripts/audits/scan_rewards.py.
 """
 
 from __future__ import annotations
