@@ -19,7 +19,6 @@ from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
@@ -28,6 +27,7 @@ from lit_grpo.engines.ranks import Ranks
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule, clip_gradients
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
+from lit_grpo.modules.sharding import load_sharded_policy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 
 
@@ -44,8 +44,11 @@ class PolicySettings:
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
 
-    def load(self) -> CausalPolicy:
-        """Read the network. Nothing is ever fetched by name.
+    def load(self, mesh: DeviceMesh | None = None) -> CausalPolicy:
+        """Read the network from its folder: nothing is ever fetched by name.
+
+        Args:
+            mesh: of a strategy that shards: each rank then reads its own part. None: the whole network.
 
         Raises:
             FileNotFoundError: There is no such folder.
@@ -56,7 +59,10 @@ class PolicySettings:
                 f"model.policy.checkpoint: expected a folder with a model and its tokenizer, got {self.checkpoint}, "
                 "which is none; make or fetch it first"
             )
-        return load_policy(self.checkpoint, torch_dtype(self.dtype), self.lora, self.gradient_checkpointing)
+        dtype = torch_dtype(self.dtype)
+        if mesh is not None:
+            return load_sharded_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing, mesh)
+        return load_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +128,10 @@ class PolicyModule(pl.LightningModule):
 
     @override
     def configure_model(self) -> None:
-        """Read the network, and shard it where the strategy does (FSDP2). A second call changes nothing."""
+        """Read the network, sharded where the strategy does that (FSDP2). A second call changes nothing."""
         if self._is_configured:
             return
-        self.policy = self.policy_settings.load().train()
-        if self.device_mesh is not None:
-            shard_policy(self.policy, self.device_mesh)
+        self.policy = self.policy_settings.load(self.device_mesh).train()
         self.strict_loading = self.policy_settings.lora is None
         self._is_configured = True
 
@@ -255,24 +259,6 @@ def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyMo
     if not isinstance(module, PolicyModule):
         raise ValueError(f"{callback}: expected SFTModule or GRPOModule as the model, got {type(module).__name__}")
     return module
-
-
-def shard_policy(policy: CausalPolicy, mesh: DeviceMesh) -> None:
-    """FSDP2: each decoder layer and the rest are sharded over the ranks, in place.
-
-    Raises:
-        ValueError: Tensor parallelism was asked for.
-    """
-    if mesh["tensor_parallel"].size() != 1:
-        raise ValueError(
-            f"expected tensor_parallel_size 1, got {mesh['tensor_parallel'].size()}; set data_parallel_size to the "
-            "number of devices x nodes"
-        )
-    ranks = mesh["data_parallel"]
-    for layer in policy.causal_lm.base_model.get_submodule("layers").children():
-        fully_shard(layer, mesh=ranks)
-    fully_shard(policy, mesh=ranks)
-    register_fsdp_forward_method(policy, "logprobs_and_entropies")
 
 
 def idle_batch() -> PackedBatch:

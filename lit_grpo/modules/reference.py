@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lit_grpo.dtypes import torch_dtype
 from lit_grpo.losses.entropy import top_entropy_threshold
 from lit_grpo.losses.reference_kl import k1
-from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch, shard_policy
+from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.modules.policy import CausalPolicy, load_reference
+from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import PackedBatch
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.experience import pack_episodes
@@ -50,10 +49,8 @@ class ReferencedModule(PolicyModule):
         """Read the network, and the reference of a KL where the policy has no adapters to switch off."""
         super().configure_model()
         if self._needs_reference and self.policy_settings.lora is None and not self._reference:
-            reference = load_reference(self.policy_settings.checkpoint, torch_dtype(self.policy_settings.dtype))
-            if self.device_mesh is not None:
-                shard_policy(reference, self.device_mesh)
-            self._reference.append(reference)
+            reference = self.policy_settings.load(self.device_mesh)
+            self._reference.append(reference.requires_grad_(False).eval())
 
     @override
     def on_fit_start(self) -> None:
