@@ -118,7 +118,7 @@ def _row(file: MpsFile, line: DataLine) -> None:
 
 def _column(file: MpsFile, line: DataLine) -> None:
     source, draft = file.draft.source, file.draft
-    if len(line.fields) >= 2 and line.fields[1].text.strip("'\"") == "MARKER":
+    if any(word.text.strip("'\"") == "MARKER" for word in line.fields[1:2]):
         _marker(file, line)
         return
     name, *entries = line.fields
