@@ -98,7 +98,8 @@ class GenerationRequest:
     token_ids: tuple[int, ...]
     """The whole context: prompt and all turns so far. Requests with equal ids share one prefill."""
     seed: int
-    """The seed of (run, task, sample, turn): the draw depends on it and on the position, never on the order of arrival."""
+    """The seed of (run, task, sample, turn): the draw depends on it and on the position, never on the order of arrival.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,14 @@ class RejectionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndependentConflicts:
-    """What shows that a fault is of kind E. An element that is not in all of these can be taken out and leaves one of them; the elements that
-    are in all of them were taken out one by one, and the rest stayed infeasible."""
+    """What shows that a fault is of kind E. An element that is not in all of these can be taken out and leaves one of
+    them; the elements that are in all of them were taken out one by one, and the rest stayed infeasible.
+    """
 
     conflicts: tuple[Conflict, ...]
-    """One for each faulty element in order: a conflict that holds it and no other faulty element: the canonical one of that
-    fault alone, wherever the other elements stand among their like."""
+    """One for each faulty element in order: a conflict that holds it and no other faulty element: the canonical one of
+    that fault alone, wherever the other elements stand among their like.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ class DistantCause:
     """What shows that a fault is of kind F."""
 
     deletions: tuple[RowDeletion, ...]
-    """What deleting each true row of the canonical conflict leads to: infeasible, unbounded, or optimal with another objective."""
+    """What deleting each true row of the canonical conflict leads to: infeasible, unbounded, or optimal with another
+    objective.
+    """
     relaxed: tuple[Element, ...]
     """Elements that the smallest relaxation violates; the faulty one is not among them."""
     alone: float
@@ -74,8 +78,9 @@ class DistantCause:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """What shows that a fault is of kind G. The first of the faulty elements is restored first; without it the program is feasible, so that
-    every conflict, before and after, holds it."""
+    """What shows that a fault is of kind G. The first of the faulty elements is restored first; without it the program
+    is feasible, so that every conflict, before and after, holds it.
+    """
 
     revealed: Conflict
     """The canonical conflict once the first is restored: it holds both faulty elements. The first conflict did not hold

@@ -91,7 +91,8 @@ class IntegerProver:
         return self._settle(active) if verdict is Verdict.LIMIT else active
 
     def _settle(self, active: frozenset[int]) -> Set[int] | None:
-        """Decide with more effort: many nodes, and so from now on; then near the bounds taken out; then trees of other shapes.
+        """Decide with more effort: many nodes, and so from now on; then near the bounds taken out; then trees of other
+        shapes.
 
         Where bounds are missing, a tree may go down for ever beside a point close by.
         """

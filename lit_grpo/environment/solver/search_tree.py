@@ -78,7 +78,9 @@ class TreeSearch:
 
     def __init__(self, arrays: ModelArrays, lp: FeasibilityLp) -> None:
         self.points: list[list[float]] = []
-        """Points found by the last search: points of the LP with at most one variable that should be integral and is not."""
+        """Points found by the last search: points of the LP with at most one variable that should be integral and is
+        not.
+        """
         self.num_nodes = 0
         """Nodes of all searches so far."""
         self._arrays = arrays
