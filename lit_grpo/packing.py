@@ -153,7 +153,7 @@ class _Sequence:
     input_ids: tuple[int, ...]
     """Every token before the last target."""
     target_offsets: tuple[int, ...]
-    """Of the targets within the continuation; offset 0 is predicted by the prompt's last position."""
+    """Offsets of the targets within the continuation; offset 0 is predicted by the prompt's last position."""
     target_ids: tuple[int, ...]
 
 
@@ -180,7 +180,7 @@ class _Row:
         return segments
 
     def predictors(self) -> Iterator[list[int]]:
-        """Per sequence, the prompt's own targets first, the position in this row that predicts each target."""
+        """Yield per sequence, the prompt's own targets first, the position in this row that predicts each target."""
         start = prompt = len(self.prompt_ids)
         if self.prompt_targets:
             yield [position - 1 for position in self.prompt_targets]
@@ -189,7 +189,7 @@ class _Row:
             start += len(sequence.input_ids)
 
     def targets(self) -> Iterator[tuple[tuple[int, int], list[int]]]:
-        """Per sequence, in the order of ``predictors``: its (group, continuation), and what is predicted."""
+        """Yield per sequence, in the order of ``predictors``, its (group, continuation), and what is predicted."""
         if self.prompt_targets:
             yield (self.group, PROMPT), [self.prompt_ids[position] for position in self.prompt_targets]
         for sequence in self.sequences:

@@ -66,7 +66,7 @@ class Practice(Enum):
     MENDING = "mending"
     """The whole move that sets a slip right."""
     INSPECTING = "inspecting"
-    """That an untouched element needs no edit."""
+    """The answer that an untouched element needs no edit."""
     COPYING = "copying"
     """An untouched element's true value."""
 
@@ -129,7 +129,7 @@ def proofread(
 def _sentence_positions(
     prompt: tuple[int, ...], conversation: ConversationFormat, style: ObservationStyle
 ) -> tuple[int, ...]:
-    """Where the sentences of a compact observation stand: behind the bar of each line, to the line's end."""
+    """The places of the sentences in a compact observation: behind the bar of each line, to the line's end."""
     if style is not ObservationStyle.COMPACT:
         raise ValueError(f"expected the style COMPACT for predict_sentences, got {style.name}; set episode.style")
     positions: list[int] = []

@@ -106,7 +106,7 @@ def running_mean(values: Sequence[float], half_window: int = 5) -> list[float]:
 
 
 def _lines(comparison: Comparison) -> list[_Line]:
-    """From the bottom up: trivial policies, then arms, each worst first."""
+    """The lines from the bottom up: trivial policies, then arms, each worst first."""
     trivial = [_Line(name, p, MUTED, False) for name, p in by_faithful_recovery(comparison.pooled.baselines)]
     *others, (best_name, best) = by_faithful_recovery(comparison.pooled.arms)
     arms = [
