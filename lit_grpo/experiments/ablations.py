@@ -206,9 +206,7 @@ def _in_words(scores: Mapping[str, float]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="default: %(default)s")
-    parser.add_argument(
-        "--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)"
-    )
+    parser.add_argument("--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)")
     parser.add_argument("--seeds", type=int, nargs="+", help="the first has all arms (default: 0 1 2; with --smoke: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
     parser.add_argument("--threads", type=int, default=1, help="of each arm; the figures depend on it (default: 1)")

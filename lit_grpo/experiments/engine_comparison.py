@@ -176,9 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--study", type=Path, help="a study of the ablations with the arms sft and no_kl of each seed")
     which.add_argument("--smoke", action="store_true", help="two steps of every arm; the figures mean nothing")
-    parser.add_argument(
-        "--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)"
-    )
+    parser.add_argument("--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: 0 1 2; with --smoke: 0")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
     parser.add_argument("--threads", type=int, default=1, help="of each arm (default: 1)")

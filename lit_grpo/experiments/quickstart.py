@@ -137,9 +137,7 @@ def _with_starts(names: Sequence[str]) -> Iterator[Arm]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="default: %(default)s")
-    parser.add_argument(
-        "--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)"
-    )
+    parser.add_argument("--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one comparison each (default: 0)")
     parser.add_argument(
         "--arms", nargs="+", default=list(MAIN_ARMS), choices=[*ARMS, "all"], help="default: the three of the table"
