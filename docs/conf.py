@@ -6,6 +6,7 @@ Read by sphinx. Pages are Markdown, so that they can be read without the site; a
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
@@ -38,7 +39,7 @@ html_theme = "furo"
 html_title = "lit_grpo"
 
 
-def read_sections(app: Sphinx, what: str, name: str, documented: object, options: object, lines: list[str]) -> None:
+def read_sections(app: Sphinx, what: Any, name: str, documented: object, options: Any, lines: list[str]) -> None:
     """Turn ``Args:``, ``Returns:`` and ``Raises:`` into lists; fields are plain text, whose colons are no types.
 
     A bar is an absolute value or a condition here, not the name of a substitution.
