@@ -188,7 +188,10 @@ def test_8_a_saved_policy_loads_in_the_dtype_asked_for(tmp_path: Path, dtype: to
 
 
 def test_10_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^checkpoint: expected a folder with config\.json.*got .*nowhere$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^checkpoint: expected a folder with config\.json.*got .*nowhere; models are read from folders",
+    ):
         load_policy(tmp_path / "nowhere")
     Qwen3Config(**SIZES).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"^checkpoint: expected safetensors weights beside config\.json in .*$"):
