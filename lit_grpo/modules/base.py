@@ -40,7 +40,7 @@ class PolicySettings:
     """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it. Where the working folder
     has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from anywhere."""
     dtype: Dtype = "float32"
-    """Of the weights; log-probs, advantages and losses are float32 in any case."""
+    """The weights have this dtype; log-probs, advantages and losses are float32 in any case."""
     lora: LoraSettings | None = None
     """Train adapters only; None trains every weight."""
     gradient_checkpointing: bool = False
@@ -72,7 +72,7 @@ class PolicySettings:
 
 @dataclass(frozen=True, slots=True)
 class TokenScores:
-    """What the policy says of the targets of a micro-batch, with gradient."""
+    """The policy's log-probs of the targets of a micro-batch, with gradient."""
 
     logprobs: Tensor
     """[num_tokens]."""
@@ -86,7 +86,7 @@ class MicroBatch:
 
     batch: PackedBatch
     loss: Callable[[TokenScores], Tensor]
-    """From the targets' scores to this micro-batch's share of the step's loss, a scalar."""
+    """Turns the targets' scores into this micro-batch's share of the step's loss, a scalar."""
     temperature: float = 1.0
     with_entropies: bool = False
     """They cost a second pass over the logits."""
@@ -114,7 +114,7 @@ class PolicyModule(pl.LightningModule):
 
     @property
     def compute_dtype(self) -> Dtype:
-        """Of the matrix products of trainer and sampler: its rounding is why two right ones differ."""
+        """Trainer and sampler multiply matrices in this dtype; its rounding is why two right ones differ."""
         is_exact = self.policy_settings.dtype == "float32" and self.trainer.precision in ("32-true", "64-true")
         return "float32" if is_exact else "bfloat16"
 

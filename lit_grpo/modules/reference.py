@@ -59,7 +59,7 @@ class ReferencedModule(PolicyModule):
             reference.to(self.device)
 
     def reference_logprobs(self, packed: Sequence[PackedBatch], temperature: float) -> list[Tensor]:
-        """Of the targets of each micro-batch under the reference."""
+        """The reference's log-probs of the targets of each micro-batch."""
         network = self._reference[0] if self._reference else self.policy.without_adapters
         return self.frozen_passes(network, packed, temperature)
 
@@ -67,7 +67,7 @@ class ReferencedModule(PolicyModule):
     def frozen_passes(
         self, network: Callable[[PackedBatch, float], Scores], packed: Sequence[PackedBatch], temperature: float
     ) -> list[Scores]:
-        """What ``network`` says of each micro-batch. As many passes on every rank, which sharded weights demand."""
+        """Run ``network`` on each micro-batch, in as many passes on every rank, which sharded weights demand."""
         passes = self.over_ranks([len(packed)], "max")[0]
         batches = [*packed, *[idle_batch()] * (passes - len(packed))]
         return [network(batch.to(self.device), temperature) for batch in batches][: len(packed)]
