@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 from desk_problem import turn
-from intractable_program import FAULT, FAULTY, INTRACTABLE, REPAIRING_EDIT, SPOILING_EDIT, SWITCH
+from intractable_program import FAULT, FAULTY, INTRACTABLE, ORIGINAL, REPAIRING_EDIT, SPOILING_EDIT, SWITCH
 
 from lit_grpo.environment.episodes.actions import GetConflict, Inspect, Restore, Submit
 from lit_grpo.environment.episodes.episode import RepairEpisode
@@ -132,8 +132,9 @@ def test_4_an_unplayable_episode_has_no_turn() -> None:
 
 
 def test_5_not_proven_faithful() -> None:
-    # A row that the original lacks is left over; whether it is redundant needs the original's rows, here with rhs 1.
-    extra = Constraint("extra", (("free", 1.0),), Sense.LESS_EQUAL, 7.0)
+    # A row that the original lacks is left over: most0 with 1 more. Whether it is redundant needs the original's rows.
+    most = ORIGINAL.constraint("most0")
+    extra = Constraint("extra", most.terms, most.sense, most.rhs + 1.0)
     with_extra = apply(FAULTY, AddRow(extra, 0))
     solver = HighsSolver()
     episode = RepairEpisode(RepairProblem(with_extra), solver, EpisodeSettings())
