@@ -16,10 +16,10 @@ import lightning.pytorch as pl
 from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import Tensor
 
+from lit_grpo.dtypes import Dtype
 from lit_grpo.losses.mismatch import mismatch_statistics
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.metrics.policy import PolicyMetrics
-from lit_grpo.modules.base import Dtype
 
 CHECKPOINT = "mismatch.ckpt"
 """In the run folder: what a run that was stopped leaves."""
@@ -172,7 +172,7 @@ class MismatchMonitor:
             f"{self.reason}. The optimizer step was not taken; the weights from before it are in {checkpoint} (go on "
             "with --ckpt_path). Likely: the engine did not get the weights, samples from another "
             "distribution than the trainer computes (temperature, truncation, chat format), or computes in another "
-            "dtype. scripts/canary.py and scripts/check_rollouts.py show which, without training; if the difference is "
+            "dtype. `lit-grpo canary` with the run's configs shows which, without training; if the difference is "
             "understood, raise model.mismatch_monitor.stop"
         )
 
