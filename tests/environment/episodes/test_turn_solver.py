@@ -22,7 +22,7 @@ from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings,
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
 from lit_grpo.environment.episodes.turn_solver import TurnSolver
 from lit_grpo.environment.programs.edits import AddRow, SetRhs, apply
-from lit_grpo.environment.programs.program import Constraint, LinearProgram, Sense
+from lit_grpo.environment.programs.program import Constraint, LinearProgram
 from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import (
