@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 
 RELATIVE_TOLERANCE = 1e-6
-"""Of numbers that may have been rounded by whoever wrote them."""
+"""The tolerance for numbers that may have been rounded by whoever wrote them."""
 ZERO_TOLERANCE = 1e-9
 """Absolute, where the original number is 0; far below the 1e-4 by which faults violate."""
 EXACT_TOLERANCE = 1e-13
-"""Of whole numbers: what floating point makes of a third times three, and no more."""
+"""The tolerance for whole numbers: what floating point makes of a third times three, and no more."""
 MOST_SCALING = 1000.0
 """In a row scaled further, up or down, nothing is forgiven: rounding errors would grow with it."""
 
