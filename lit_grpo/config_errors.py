@@ -72,7 +72,7 @@ def _unknown(node: Any, kind: Any, path: str, classes: Mapping[str, type]) -> It
         return
     if "class_path" in node:
         yield from ((f"{path}.{key}", _CLASS_KEYS) for key in node if key not in _CLASS_KEYS)
-        cls = _find_class(str(node["class_path"]), classes)
+        cls = find_class(str(node["class_path"]), classes)
         yield from _unknown(node.get("init_args"), cls, f"{path}.init_args", classes)
         return
     known = _parameters(kind)
@@ -92,7 +92,8 @@ def _parameters(kind: Any) -> dict[str, Any]:
     return {}
 
 
-def _find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
+def find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
+    """A class by its import path, or by its name among ``classes``; None if there is none."""
     if "." not in class_path:
         return classes.get(class_path)
     module, _, name = class_path.rpartition(".")

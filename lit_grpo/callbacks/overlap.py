@@ -136,7 +136,7 @@ def limits(trainer: pl.Trainer, module: GRPOModule, batch: int) -> Iterator[int]
     if epochs is not None and epochs >= 0:
         yield epochs * int(trainer.num_training_batches) - 1
     if steps >= 0:
-        yield batch + math.ceil((steps - trainer.global_step) / module.updates_per_rollout) - 1
+        yield batch + math.ceil((steps - trainer.global_step) / module.objective.updates_per_rollout) - 1
 
 
 def _require_played(trainer: pl.Trainer, module: GRPOModule, error: BaseException | None) -> None:
