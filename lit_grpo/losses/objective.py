@@ -1,7 +1,7 @@
 """The whole objective: one choice on each axis, checked to make sense together, and put together token by token.
 
-The section ``model.objective`` of a config, which GRPOModule takes as it is; scripts/check_losses.py evaluates worked
-values with it. Formulas and papers: docs/losses.md.
+The section ``model.objective`` of a config, which GRPOModule takes as it is; scripts/audits/check_losses.py evaluates
+worked values with it. Formulas and papers: docs/losses.md.
 """
 
 from __future__ import annotations

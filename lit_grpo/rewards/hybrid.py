@@ -1,7 +1,7 @@
 """HybridReward: the scale of the reference study (OR-Debug-Bench, arXiv:2601.21008), for reproduction only.
 
 Called by rollout/collect.py through its base class. Presets: configs/reward/{hybrid,asymmetric}.yaml. What it pays
-beside the composite is measured by scripts/scan_rewards.py.
+beside the composite is measured by scripts/audits/scan_rewards.py.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from lit_grpo.rewards.components import RewardComponents
 class HybridReward(Reward):
     """(+100 if the program became optimal, by whatever means, else -50) - 1 per step + noise; if positive, x a factor.
 
-    Faithful or not makes no difference here: that is what the study paid. Example: optimal in 2 steps without noise is
-    98, and 137.2 with the factor 1.4; a failure in 5 steps is -55 with either.
+    Faithful or not makes no difference here: that is what the study paid. Example: optimal in 2 turns without noise is
+    98, and 137.2 with the factor 1.4; a failure in 5 turns is -55 with either.
     """
 
     recovered: float = 100.0
     """For a program that became optimal."""
     failed: float = -50.0
     """For one that did not."""
-    per_step: float = -1.0
+    per_turn: float = -1.0
     noise: float = 0.0
     """Standard deviation of a normal draw, a function of the attempt's key alone."""
     positive_factor: float = 1.0
@@ -41,10 +41,10 @@ class HybridReward(Reward):
         """ValueError for a scale that makes no sense."""
         if not all(map(math.isfinite, astuple(self))):
             raise ValueError(f"expected finite numbers in HybridReward, got {self}")
-        if self.recovered <= self.failed or self.per_step > 0:
+        if self.recovered <= self.failed or self.per_turn > 0:
             raise ValueError(
-                "expected HybridReward with recovered above failed and per_step at most 0, got "
-                f"{self.recovered:g}, {self.failed:g} and {self.per_step:g}; failing, or taking longer, would pay"
+                "expected HybridReward with recovered above failed and per_turn at most 0, got "
+                f"{self.recovered:g}, {self.failed:g} and {self.per_turn:g}; failing, or taking longer, would pay"
             )
         if self.noise < 0 or self.positive_factor <= 0:
             raise ValueError(
@@ -61,7 +61,7 @@ class HybridReward(Reward):
     @override
     def total(self, score: RepairScore, components: RewardComponents, key: AttemptKey) -> float:
         """By recovery, faithful or not."""
-        paid = (self.recovered if score.recovered else self.failed) + self.per_step * score.steps
+        paid = (self.recovered if score.recovered else self.failed) + self.per_turn * score.turns
         if self.noise > 0:
             paid += _draw(key, self.noise)
         return paid * self.positive_factor if paid > 0 else paid
@@ -70,7 +70,7 @@ class HybridReward(Reward):
     def describe(self) -> str:
         """In words."""
         words = f"the study's scale, {self.recovered:g} if optimal by any means, else {self.failed:g}"
-        words += f", {self.per_step:g} per step"
+        words += f", {self.per_turn:g} per turn"
         words += f", noise of deviation {self.noise:g}" if self.noise > 0 else ""
         return words + (f", positive sums x {self.positive_factor:g}" if self.positive_factor != 1 else "")
 

@@ -17,7 +17,7 @@ import yaml
 from lit_grpo.cli import main
 
 ROOT = Path(__file__).parents[2] / "configs"
-STUDY = {"recovered": 100.0, "failed": -50.0, "per_step": -1.0, "noise": 1.0}
+STUDY = {"recovered": 100.0, "failed": -50.0, "per_turn": -1.0, "noise": 1.0}
 PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     "composite": ("CompositeReward", {"outcome": 0.5, "diagnosis": 0.3, "efficiency": 0.2}),
     "outcome": ("CompositeReward", {"outcome": 1.0, "diagnosis": 0.0, "efficiency": 0.0}),

@@ -39,8 +39,11 @@ ALLOWED: dict[str, set[str]] = {
     "repair": BELOW_MODULES,
     "adapters": BELOW_MODULES,
     "callbacks": EVERYTHING | {"repair"},
-    "config_errors": {"environment"},
-    "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "experiments"},
+    "renamed_keys": set(),
+    "config_errors": {"renamed_keys"},
+    "shared_settings": EVERYTHING | {"callbacks", "config_errors"},
+    "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "shared_settings", "experiments"},
+    "suite_checker": set(),
     "experiments": EVERYTHING | {"repair", "callbacks", "cli"},
 }
 """Part of the package -> the other parts it may import. A new part has to be given its place here."""
