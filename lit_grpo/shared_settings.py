@@ -7,6 +7,7 @@ the part itself has to agree with the key.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 from jsonargparse import Namespace
@@ -88,6 +89,11 @@ def _require_equal(place: str, said: Any, key: str, value: Any) -> None:
             _require_equal(f"{place}.{name}", inner, f"{key}.{name}", value.get(name) if value is not None else None)
     elif said != value:
         raise ValueError(
-            f"{place}: expected {value}, as {key} says, got {said}; both are one setting: set {key}, and leave it out "
-            "there"
+            f"{place}: expected {_written(value)}, as {key} says, got {_written(said)}; they are one setting: "
+            f"set {key} and leave it out there"
         )
+
+
+def _written(value: Any) -> str:
+    """As a config has it."""
+    return value.name if isinstance(value, Enum) else str(value)

@@ -85,7 +85,7 @@ def complaint(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
         (("trainer", "max_epoch"), "trainer.max_epoch: expected a known key, got 'max_epoch'; did you mean"),
         (("model", "init_args", "optimizer", "lerning_rate"), "model.init_args.optimizer.lerning_rate: expected"),
         (("data", "init_args", "tasks", "sise"), "data.init_args.tasks.sise: expected a known key, got 'sise'"),
-        (("trainer", "callbacks", 0, "init_args", "group_sise"), "trainer.callbacks[0].init_args.group_sise: "),
+        (("trainer", "callbacks", 0, "init_args", "seeds"), "trainer.callbacks[0].init_args.seeds: "),
         (
             ("rollout", "group_sise"),
             "rollout.group_sise: expected a known key, got 'group_sise'; did you mean 'group_size'?",
