@@ -17,7 +17,7 @@ import jsonargparse
 import lightning.pytorch as pl
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
@@ -47,6 +47,7 @@ from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import SamplerDiffers
 from lit_grpo.modules.sft import SFTModule
+from lit_grpo.presets import with_preset_paths
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
@@ -150,7 +151,6 @@ class RepairCLI(LightningCLI):
     """The command line. Adds to every run: atomic checkpoints, random states, Ctrl-C that saves, the logs, the bar."""
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
-        self._arguments = None if args is None else list(args)
         super().__init__(
             pl.LightningModule,
             pl.LightningDataModule,
@@ -164,8 +164,16 @@ class RepairCLI(LightningCLI):
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            args=self._arguments,
+            args=None if args is None else list(args),
         )
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, with presets found by their names."""
+        words = sys.argv[1:] if args is None else args
+        assert isinstance(words, list)
+        self._words = with_preset_paths(words)
+        self.config = parser.parse_args(self._words)
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -190,7 +198,7 @@ class RepairCLI(LightningCLI):
         name = self.subcommand
         assert name is not None
         config = self.config[name]
-        take_out(config, lambda: self.parser.parse_args(self._arguments, defaults=False)[name])
+        take_out(config, lambda: self.parser.parse_args(self._words, defaults=False)[name])
         self.save_config_kwargs["as_asked"] = config.clone()
         hand_over(config)
 

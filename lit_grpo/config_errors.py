@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import signature
-from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -20,6 +19,7 @@ import lightning.pytorch.loggers
 import lightning.pytorch.strategies
 import yaml
 
+from lit_grpo.presets import find_preset
 from lit_grpo.renamed_keys import RENAMED
 
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
@@ -149,7 +149,7 @@ def _trees(arguments: Sequence[str]) -> list[Any]:
     for position, argument in enumerate(arguments):
         name, _, value = argument.partition("=")
         if name in ("--config", "-c"):
-            path = Path(value or arguments[position + 1])
+            path = find_preset(value or arguments[position + 1])
             configs.append(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
         elif name.startswith("--") and name not in _OPTIONS and not name.endswith(".help"):
             keys.append(name[2:].removesuffix("+"))

@@ -90,7 +90,7 @@ def _require_equal(place: str, said: Any, key: str, value: Any) -> None:
     elif said != value:
         raise ValueError(
             f"{place}: expected {_written(value)}, as {key} says, got {_written(said)}; they are one setting: "
-            f"set {key} and leave it out there"
+            f"set {key}, and leave it out there"
         )
 
 

@@ -15,8 +15,8 @@ from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.programs.files import write_program
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.environment.solver.program_files import write_program
 from lit_grpo.modules.base import require_policy_module
 from lit_grpo.repair import read_problem, repair, report
 

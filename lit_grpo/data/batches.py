@@ -24,7 +24,7 @@ Batch = TypeVar("Batch")
 
 
 class TaskBatch:
-    """The tasks of one step on this rank, and what callbacks attach to it.
+    """The tasks of one batch on this rank, and what callbacks attach to it.
 
     A plain class: Lightning takes dataclasses apart to move their tensors, and refuses frozen ones.
     """
@@ -35,13 +35,13 @@ class TaskBatch:
         self.tasks = tuple(tasks)
         """Empty until the batch begins where a curriculum draws them."""
         self.demonstrations = tuple(demonstrations)
-        """To be replayed in this step."""
+        """To be replayed in this batch."""
         self.experience: object | None = None
         """The rollout's Experience, once RolloutCallback has attached it; None in evaluation."""
 
 
 class DemonstrationBatch:
-    """The demonstrations of one step on this rank."""
+    """The demonstrations of one batch on this rank."""
 
     __slots__ = ("groups",)
 

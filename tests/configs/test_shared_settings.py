@@ -251,7 +251,7 @@ DISAGREE = [
         "null",
         ["--rollout.group_size=8"],
         "trainer.callbacks[0].init_args.settings.group_size: expected 8, as rollout.group_size says, got 4; they are "
-        "one setting: set rollout.group_size and leave it out there",
+        "one setting: set rollout.group_size, and leave it out there",
     ),
     # Named nowhere else: the key's default.
     ("{settings: {max_staleness: 1}}", "null", [], "settings.max_staleness: expected 0, as rollout.max_staleness says"),
