@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed import destroy_process_group, init_process_group
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor
+from torch.multiprocessing.spawn import spawn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
@@ -103,9 +104,9 @@ def as_if_whole(checkpoint: Path, dtype: torch.dtype, lora: LoraSettings | None,
     torch.manual_seed(5)
     sharded = load_sharded_policy(checkpoint, dtype, lora, False, mesh)
     assert torch.equal(torch.get_rng_state(), state_after)
-    assert (sharded.causal_lm.get_output_embeddings().weight is sharded.causal_lm.get_input_embeddings().weight) == (
-        checkpoint.name == "tied"
-    )
+    model = sharded.causal_lm
+    is_tied = model.get_parameter("lm_head.weight") is model.get_parameter("model.embed_tokens.weight")
+    assert is_tied == (checkpoint.name == "tied")
     for trainable_only in (True, False):
         expected = dict(full_weights(whole.model, trainable_only))
         result = dict(full_weights(sharded.model, trainable_only))
@@ -127,8 +128,9 @@ def parts_only(checkpoint: Path, rank: int, mesh: DeviceMesh) -> None:
         policy = load_sharded_policy(checkpoint, torch.float32, None, False, mesh)
     rows = -(-VOCABULARY // 2)
     assert filled.most_bytes == rows * HIDDEN * 4
-    own = policy.causal_lm.get_input_embeddings().weight.to_local()
-    assert own.shape == ((rows, VOCABULARY - rows)[rank], HIDDEN)
+    own = policy.causal_lm.get_parameter("model.embed_tokens.weight").data
+    assert isinstance(own, DTensor)
+    assert own.to_local().shape == ((rows, VOCABULARY - rows)[rank], HIDDEN)
 
 
 def spoil(folder: Path) -> None:
@@ -146,4 +148,4 @@ def spoil(folder: Path) -> None:
 def test_two_processes(tmp_path: Path) -> None:
     save_checkpoints(tmp_path)
     assert len(list((tmp_path / "untied").glob("*.safetensors"))) > 1
-    mp.spawn(on_one_rank, (tmp_path,), nprocs=2)
+    spawn(on_one_rank, (tmp_path,), nprocs=2)
