@@ -17,7 +17,7 @@ import jsonargparse
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
@@ -49,6 +49,7 @@ from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import SamplerDiffers
 from lit_grpo.modules.sft import SFTModule
+from lit_grpo.presets import with_preset_paths
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
@@ -167,6 +168,13 @@ class RepairCLI(LightningCLI):
             load_from_checkpoint_support=False,
             args=None if args is None else list(args),
         )
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, with presets found by their names."""
+        words = sys.argv[1:] if args is None else args
+        assert isinstance(words, list)
+        self.config = parser.parse_args(with_preset_paths(words))
 
     @override
     def _parse_ckpt_path(self) -> None:

@@ -24,6 +24,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.difficulty import PROFILES
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.packing import PromptGroup
+from lit_grpo.presets import find_checkpoint
 
 
 class TaskDataset(Dataset[Task]):
@@ -110,14 +111,15 @@ class ProofreadingDataset(Dataset[PromptGroup]):
 
 
 def load_conversation(tokenizer: Path | None) -> ConversationFormat:
-    """The chat format of a tokenizer's directory.
+    """The chat format of a tokenizer's directory, found as `find_checkpoint` finds a policy's.
 
     Raises:
         FileNotFoundError: There is no such directory; nothing is ever fetched by name.
     """
-    if tokenizer is None or not tokenizer.is_dir():
+    folder = None if tokenizer is None else find_checkpoint(tokenizer)
+    if folder is None or not folder.is_dir():
         raise FileNotFoundError(f"data.tokenizer: expected the directory of a tokenizer, got {tokenizer}")
-    return ConversationFormat(AutoTokenizer.from_pretrained(tokenizer))
+    return ConversationFormat(AutoTokenizer.from_pretrained(folder))
 
 
 def _training_program(settings: TaskSettings, rng: Random) -> BaseModel:

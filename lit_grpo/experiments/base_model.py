@@ -23,7 +23,7 @@ from lit_grpo.environment.domains.base import ProgramSize, Wording
 from lit_grpo.environment.domains.tiny import ROW_NAMES
 from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
 from lit_grpo.environment.programs.specification import RepairProblem
-from lit_grpo.experiments.arms import CONFIGS
+from lit_grpo.presets import CONFIGS
 
 NAMES = ("x", "y", *ROW_NAMES)
 """Of variables and rows in tiny programs: each is one token."""

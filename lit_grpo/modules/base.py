@@ -26,6 +26,7 @@ from typing_extensions import override
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule, clip_gradients
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
+from lit_grpo.presets import find_checkpoint, nearest_checkpoint
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -35,13 +36,17 @@ class PolicySettings:
     """Which network is trained."""
 
     checkpoint: Path
-    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it."""
+    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it. Where the working folder
+    has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from anywhere."""
     dtype: Dtype = "float32"
     """Of the weights; log-probs, advantages and losses are float32 in any case."""
     lora: LoraSettings | None = None
     """Train adapters only; None trains every weight."""
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "checkpoint", find_checkpoint(self.checkpoint))
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -58,7 +63,7 @@ class PolicySettings:
         if not self.checkpoint.is_dir():
             raise FileNotFoundError(
                 f"model.policy.checkpoint: expected a folder with a model and its tokenizer, got {self.checkpoint}, "
-                "which is none; make or fetch it first"
+                f"which is none; make or fetch it first{nearest_checkpoint(self.checkpoint)}"
             )
         return load_policy(self.checkpoint, self.torch_dtype, self.lora, self.gradient_checkpointing, device=device)
 
