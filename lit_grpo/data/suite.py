@@ -132,7 +132,7 @@ def read_suite(path: Path) -> tuple[GradedProblem, ...]:
         return read_benchmark(path)
     files = sorted(path.glob("*.jsonl"))
     if not files:
-        raise BenchmarkError(f"{path}: expected .jsonl files of tasks, got none; see scripts/make_benchmark.py")
+        raise BenchmarkError(f"{path}: expected .jsonl files of tasks, got none; make some with `lit-grpo suite make`")
     place: dict[str, Path] = {}
     tasks: list[GradedProblem] = []
     for file in files:

@@ -144,4 +144,3 @@ def _check_chunk(lines: Sequence[tuple[Place, str]]) -> list[Checked]:
 def _judge() -> Judge:
     """The one of this process."""
     return Judge()
-

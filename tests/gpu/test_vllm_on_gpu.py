@@ -13,13 +13,13 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 from vllm_fits import CONFIGS, ROOT, SMALL, STILL, VLLM, fit, require_alike
 
+from lit_grpo.commands.main import main
 from lit_grpo.engines.vllm.engine import VllmEngine
 from lit_grpo.engines.vllm.policy_sync import prove
 from lit_grpo.engines.vllm.servers import Child
 from lit_grpo.engines.vllm.settings import Adapters, Capacity, ModelSettings, ServerSettings
 from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.experiments import canary
 from lit_grpo.modules.policy import LoraSettings, load_policy
 
 pytest.importorskip("vllm")
@@ -45,7 +45,7 @@ def test_1_the_rewards_of_the_transformers_engine(tmp_path: Path) -> None:
 
 def test_1_the_canary(tmp_path: Path) -> None:
     configs = [argument for name in CONFIGS for argument in ("--config", str(ROOT / "configs" / name))]
-    assert canary.main([*configs, *SMALL, *ON_GPU, *VLLM, f"--folder={tmp_path}"]) == 0
+    assert main(["canary", *configs, *SMALL, *ON_GPU, *VLLM, f"--folder={tmp_path}"]) == 0
 
 
 @torch.no_grad()

