@@ -111,7 +111,7 @@ def test_2_no_such_command(words: list[str], expected: str, capsys: pytest.Captu
         (["quickstart", "--arms", "sftt"], "lit-grpo quickstart: argument --arms: invalid choice: 'sftt'"),
         (["report"], "lit-grpo report: the following arguments are required: folder"),
         (["report", "nowhere"], "lit-grpo report: expected nowhere/arms or nowhere/SEED/arms, got neither; "),
-        (["suite", "baselines", "nowhere"], "lit-grpo suite baselines: "),
+        (["suite", "baselines", "nowhere"], "lit-grpo suite baselines: expected a file or a folder of tasks"),
         (["suite", "check", "nowhere"], "lit-grpo suite check: expected a file or a folder of files with records"),
         (["serve", "--prt", "1"], "lit-grpo serve: "),
         (["serve", "--config", "serve/tinny"], "lit-grpo serve: --config: expected a file or a preset's path"),
