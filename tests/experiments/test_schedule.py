@@ -19,9 +19,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -46,13 +46,16 @@ class ScriptedRun(ArmRun):
 
     events: list[str] = field(default_factory=list)
     failing: frozenset[str] = frozenset()
+    meeting: Mapping[str, threading.Barrier] = field(default_factory=dict)
+    """Arms that end only once both have begun."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @override
     def run(self, arm: Arm, processes: Processes) -> None:
         with self.lock:
             self.events.append(f"+{arm.name}")
-        time.sleep(0.02)
+        if arm.name in self.meeting:
+            self.meeting[arm.name].wait(60)
         if arm.name in self.failing:
             raise ArmFailed(f"{arm.name} failed")
         self.folder(arm.name).mkdir(parents=True, exist_ok=True)
@@ -83,6 +86,8 @@ def most_at_once(events: list[str]) -> int:
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_1_starts_first_and_not_too_many(tmp_path: Path, at_once: int) -> None:
     run = scripted(tmp_path)
+    if at_once == 2:
+        run = replace(run, meeting=dict.fromkeys(("three", "one"), threading.Barrier(2)))
     run_all(jobs(run, THREE, ONE, SFT, TWO), at_once, quiet())
     assert run.events[:2] == ["+sft", "-sft"]
     assert sorted(run.events[2:]) == ["+one", "+three", "+two", "-one", "-three", "-two"]
