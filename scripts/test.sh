@@ -14,8 +14,6 @@ echo "test: codespell"
 .venv/bin/codespell
 echo "test: pyright"
 .venv/bin/pyright
-echo "test: docs"
-bash scripts/docs.sh "$scratch/site"
 echo "test: pytest"
 .venv/bin/python -m pytest -n 2 --dist worksteal --durations=10 | tee "$scratch/pytest.txt"
 echo "test: quickstart --smoke"

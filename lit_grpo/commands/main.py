@@ -15,6 +15,7 @@ from typing import Any
 
 import lit_grpo
 from lit_grpo.commands import (
+    base_small,
     base_smollm2,
     base_tiny,
     canary,
@@ -45,6 +46,7 @@ COMMANDS: tuple[Command[Any], ...] = (
     serve.COMMAND,
     canary.COMMAND,
     base_tiny.COMMAND,
+    base_small.COMMAND,
     base_smollm2.COMMAND,
 )
 """All of them, in the order of ``lit-grpo --help``."""

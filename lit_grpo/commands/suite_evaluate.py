@@ -35,9 +35,9 @@ def parse(words: Sequence[str]) -> Namespace:
 
 def run(options: Namespace) -> int:
     """Play, print, write."""
-    import torch
     from rich.console import Console
 
+    from lit_grpo.dtypes import torch_dtype
     from lit_grpo.environment.episodes.record import EpisodeSettings
     from lit_grpo.experiments.final_evaluation import EvaluationSettings, evaluate_checkpoints
     from lit_grpo.metrics.bootstrap import BootstrapSettings
@@ -48,8 +48,7 @@ def run(options: Namespace) -> int:
     rules = EpisodeSettings(
         undo_if_still_infeasible=options.undo_if_still_infeasible, style=ObservationStyle[options.style]
     )
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[options.dtype]
-    settings = EvaluationSettings(rules, options.max_completion_tokens, options.device, dtype)
+    settings = EvaluationSettings(rules, options.max_completion_tokens, options.device, torch_dtype(options.dtype))
     console, intervals = Console(), BootstrapSettings()
     runs = evaluate_checkpoints(options.suite, dict(options.policies), options.output, settings, console)
     cells = {name: pooled_cells([read_table(run)], intervals) for name, run in runs.items()}

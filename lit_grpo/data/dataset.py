@@ -106,8 +106,8 @@ class ProofreadingDataset(Dataset[PromptGroup]):
     @override
     def __getitem__(self, index: int) -> PromptGroup:
         rng = Random(f"proofreading/{self._seed}/{index}")
-        base = _training_program(self._tasks, rng)
-        return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng)
+        base = drawn_program(self._tasks, Split.TRAIN, rng)
+        return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng).group
 
 
 def load_conversation(tokenizer: Path | None) -> ConversationFormat:
@@ -122,11 +122,11 @@ def load_conversation(tokenizer: Path | None) -> ConversationFormat:
     return ConversationFormat(AutoTokenizer.from_pretrained(folder))
 
 
-def _training_program(settings: TaskSettings, rng: Random) -> BaseModel:
-    """A true program of the training split, drawn as `generate_task` draws its own."""
+def drawn_program(settings: TaskSettings, split: Split, rng: Random) -> BaseModel:
+    """A true program of the split, drawn as `generate_task` draws its own."""
     while True:
         difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
         profile = PROFILES[difficulty]
         base = build_base(rng.choice(settings.drawn_domains), settings.size or profile.size, profile.wording, rng)
-        if split_of(base.program) is Split.TRAIN:
+        if split_of(base.program) is split:
             return base

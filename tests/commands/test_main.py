@@ -12,6 +12,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = {
     *("fit", "validate", "test", "predict", "quickstart", "report", "serve", "canary"),
     *("suite make", "suite check", "suite baselines", "suite evaluate", "study ablations", "study engines"),
-    *("base tiny", "base smollm2"),
+    *("base tiny", "base small", "base smollm2"),
 }
 
 
@@ -126,8 +128,8 @@ def test_3_what_a_user_gets_wrong(words: list[str], expected: str, capsys: pytes
 
 
 def test_3_a_bug_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def parse(words: object) -> None:
-        int("a bug")
+    def parse(words: Sequence[str]) -> Namespace:
+        return Namespace(number=int("a bug"))
 
     monkeypatch.setattr(program, "COMMANDS", (program.Command("report", "", parse, report.run),))
     with pytest.raises(ValueError, match="a bug"):
@@ -135,7 +137,7 @@ def test_3_a_bug_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_4_an_arm_that_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def run(options: object) -> int:
+    def run(options: Namespace) -> int:
         raise ArmFailed("sft: `lit-grpo fit` ended with 2")
 
     monkeypatch.setattr(program, "COMMANDS", (program.Command("report", "", report.parse, run),))
