@@ -34,19 +34,16 @@ class TrainingData(Enum):
     FRESH_TASKS_AND_REPLAY = "fresh tasks and replay"
     """Of the shared demonstrations."""
 
-    def arguments(self, seed: int, tokenizer: Path) -> list[str]:
+    def arguments(self, seed: int) -> list[str]:
         """Of a `lit-grpo` command."""
         demonstrated, fresh = 2 * seed, 2 * seed + 1
         match self:
             case TrainingData.DEMONSTRATIONS:
-                return [f"--data.seed={demonstrated}", f"--data.tokenizer={tokenizer}"]
-            case TrainingData.FRESH_DEMONSTRATIONS:
-                return [f"--data.seed={fresh}", f"--data.tokenizer={tokenizer}"]
-            case TrainingData.FRESH_TASKS:
+                return [f"--data.seed={demonstrated}"]
+            case TrainingData.FRESH_DEMONSTRATIONS | TrainingData.FRESH_TASKS:
                 return [f"--data.seed={fresh}"]
             case TrainingData.FRESH_TASKS_AND_REPLAY:
-                replay = [f"--data.replay.seed={demonstrated}", f"--data.replay.tokenizer={tokenizer}"]
-                return [f"--data.seed={fresh}", *replay]
+                return [f"--data.seed={fresh}", f"--data.replay.seed={demonstrated}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ class ArmRun:
         if folder.exists():
             folder.rename(folder.with_name(f"{folder.name}.interrupted-{time.strftime('%Y%m%d-%H%M%S')}"))
         folder.mkdir(parents=True)
-        data = arm.data.arguments(self.seed, self.base)
+        data = arm.data.arguments(self.seed)
         common = [f"--trainer.default_root_dir={folder}", f"--seed_everything={self.seed}", *data]
         fit = self._command(commands, "fit", arm, [f"--model.policy.checkpoint={self.start_of(arm)}", *common])
         test = [
