@@ -15,7 +15,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.metrics.functional import Quantity, repair_values
 from lit_grpo.metrics.table import score_table
 from lit_grpo.reports.policies import scores_of
-from lit_grpo.rollout.remembering_solver import RememberingSolver
+from lit_grpo.environment.solver.remembering import RememberingSolver
 
 SHOWN = (Quantity.FR_1, Quantity.FR_5, Quantity.RR_5)
 

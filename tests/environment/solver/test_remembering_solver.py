@@ -15,7 +15,7 @@ from lit_grpo.data.task import Task
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict, ProgramIntractable, Solution, SolverFailure, Violation
-from lit_grpo.rollout.remembering_solver import RememberingSolver
+from lit_grpo.environment.solver.remembering import RememberingSolver
 
 
 class CountingSolver:
