@@ -52,6 +52,7 @@ from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
+from lit_grpo.rewards.verdict import VerdictReward
 from lit_grpo.rollout.refill import DynamicSampling
 from lit_grpo.rollout.settings import RolloutSettings
 
@@ -80,6 +81,7 @@ CONFIGURABLE = (
     SuccessTargeting,
     TaskDataModule,
     TransformersSettings,
+    VerdictReward,
     VllmServerSettings,
     VllmSettings,
 )
@@ -246,6 +248,10 @@ def main(args: Sequence[str] | None = None) -> int:
         Exit status: 0, or 2 after an error of the user's, which is then on stderr in one line.
     """
     arguments = sys.argv[1:] if args is None else args
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        # A config may name classes in files of the working folder; they hide nothing that is installed.
+        sys.path.append(folder)
     return status_of(lambda: RepairCLI(args), arguments)
 
 

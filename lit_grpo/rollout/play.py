@@ -113,9 +113,7 @@ class Play(Generic[ProblemT, RecordT]):
             partial(attempt.episode.answer, text, is_cut_off), partial(self._answer, attempt, completion, text)
         )
 
-    def _answer(
-        self, attempt: OpenAttempt[ProblemT, RecordT], completion: Completion, text: str, answer: str
-    ) -> None:
+    def _answer(self, attempt: OpenAttempt[ProblemT, RecordT], completion: Completion, text: str, answer: str) -> None:
         """Append a turn and its answer to the context, and send out the next one."""
         attempt.append(completion, text, answer, self.players.conversation)
         attempt.end_for_lack_of_room(self.players.engine.max_context_tokens)

@@ -28,8 +28,8 @@ class RolloutSettings:
     of which a batch has ``updates_per_rollout``). 0: a rollout is drawn with the weights it trains; above, the next
     ones are played while this one is trained on."""
     leave_out_long_prompts: bool = False
-    """End the attempts at a task whose prompt does not fit as ``prompt_limit``, without a turn. For evaluation, where the
-    tasks are given; in training such a task is a wrong setting, and a ValueError."""
+    """End the attempts at a task whose prompt does not fit as ``prompt_limit``, without a turn. For evaluation, where
+    the tasks are given; in training such a task is a wrong setting, and a ValueError."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""

@@ -105,7 +105,7 @@ def test_1_without_staleness_it_is_the_synchronous_loop(
 ) -> None:
     reference: Any = Synchronous(CoinRewards(), is_scripted)
     expected = fit(tiny_checkpoint, tmp_path / "loop", reference)
-    reference.coin._solver.close()
+    reference.coin.environment.close()
     threads: list[str] = []
     engine = Scripted() if is_scripted else None
     rollout = Ahead(0, before=lambda batch: threads.extend(threads_ahead()), engine=engine)
