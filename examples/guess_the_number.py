@@ -1,7 +1,7 @@
 """Guess a number: an environment of another kind than repairing programs, and the tasks for it.
 
-Run: `lit-grpo fit --config examples/guess_the_number.yaml`, in the folder that holds `examples`. docs/your_environment.md
-goes through it.
+Run: `lit-grpo fit --config examples/guess_the_number.yaml`, in the folder that holds `examples`
+(docs/your_environment.md).
 """
 
 import re

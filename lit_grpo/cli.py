@@ -35,9 +35,8 @@ from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
 from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
 from lit_grpo.data.user_program import RepairDataModule
-from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.engine import EngineFailure, SamplingSettings
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
-from lit_grpo.engines.vllm.connection import EngineFailure
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss

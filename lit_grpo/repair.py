@@ -16,6 +16,7 @@ from lit_grpo.environment.episodes.actions import number_text
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.programs.comparison import differing_elements
+from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.formats import lp_text
 from lit_grpo.environment.programs.program import (
     Element,
@@ -27,7 +28,6 @@ from lit_grpo.environment.programs.program import (
     variable_element,
 )
 from lit_grpo.environment.programs.specification import RepairProblem, Sentence, Specification
-from lit_grpo.environment.solver.program_files import read_program
 from lit_grpo.environment.solver.solver import Solver, SolverStatus
 from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.play import Players, play

@@ -26,12 +26,7 @@ from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.engines.engine import SamplingSettings
-from lit_grpo.engines.policy_engine import (
-    PolicyEngine,
-    require_policy_module,
-    run_folder,
-    transcripts_file,
-)
+from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
@@ -41,12 +36,13 @@ from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
 from lit_grpo.metrics.repair import RepairMetrics
 from lit_grpo.metrics.results import RepairResults, write_run
+from lit_grpo.modules.base import require_policy_module
 from lit_grpo.reports.benchmark_test import write_benchmark_test
 from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.settings import RolloutSettings
-from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
+from lit_grpo.rollout.transcripts import format_transcript, transcripts_file, write_transcripts
 
 LOGGED = (
     Quantity.FR_1,
@@ -99,7 +95,9 @@ class RepairEvaluation(Callback):
         self.seed = seed
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
-        self._engine = PolicyEngine(engine or TransformersSettings())
+        self._own_engine = PolicyEngine(engine or TransformersSettings())
+        self._engine = self._own_engine
+        """Its own, or that of the rollouts, who then close it."""
         self.validated_at: int | None = None
         """Batches that were consumed at the fit's last evaluation; None before the first."""
         solver = solver or SolverSettings()
@@ -110,7 +108,7 @@ class RepairEvaluation(Callback):
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Check the tasks against the rules; share the engine of the rollouts, where there are any."""
+        """Check the tasks against the rules; borrow the engine of the rollouts, where there are any."""
         require_policy_module(pl_module, "RepairEvaluation")
         data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(data, HeldOutDataModule):
@@ -120,7 +118,6 @@ class RepairEvaluation(Callback):
         for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
             if isinstance(callback, RolloutCallback):
                 self._engine = callback.engine
-        self._engine.forget()
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -142,12 +139,12 @@ class RepairEvaluation(Callback):
     ) -> None:
         """Play this rank's tasks of the batch."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
-        module = require_policy_module(pl_module, "RepairEvaluation")
+        policy = require_policy_module(pl_module, "RepairEvaluation").served
         groups = collect_groups(
             batch.tasks,
             self._environment,
-            self._engine.synced(module),
-            self._engine.conversation(module),
+            self._engine.current(policy),
+            self._engine.conversation(policy),
             self.settings,
             Seeds(self.seed, batch=0),
         )
@@ -191,8 +188,8 @@ class RepairEvaluation(Callback):
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """End the solver's workers and the engine; a later stage starts new ones."""
-        self._engine.close()
+        """End the solver's workers and its own engine; a later stage starts new ones."""
+        self._own_engine.close()
         self._environment.close()
 
     @override
@@ -214,11 +211,12 @@ class RepairEvaluation(Callback):
             write_run(folder, scored, results, self._metrics.settings)
             for note in notes_of(scored):
                 get_console().print(note, style="yellow", markup=False)
-        write_transcripts(folder / transcripts_file(trainer), self._groups, self._environment, batch=0)
+        path = folder / transcripts_file(trainer.global_rank)
+        write_transcripts(path, self._groups, self._environment, batch=0)
         return results
 
     def _folder(self, trainer: pl.Trainer) -> Path:
-        root = run_folder(trainer)
+        root = Path(trainer.default_root_dir)
         match trainer.state.fn:
             case TrainerFn.FITTING:
                 return root / "validation" / f"batch_{consumed_batches(trainer):06d}"

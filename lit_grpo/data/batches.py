@@ -6,6 +6,7 @@ were *consumed*, so a run that is killed and resumed meets each batch once: none
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -108,6 +109,23 @@ def consumed_batches(trainer: pl.Trainer) -> int:
     total = trainer.fit_loop.epoch_loop.batch_progress.total
     assert isinstance(total, _ProcessedTracker)
     return total.processed
+
+
+def last_batches(trainer: pl.Trainer, batch: int, updates_per_batch: int) -> Iterator[int]:
+    """Numbers of the last batch of a fit, by each limit that it has.
+
+    A limit in updates counts those that are skipped as taken: while some are skipped, the number grows.
+
+    Args:
+        trainer: its limits are in epochs or in updates.
+        batch: that begins now.
+        updates_per_batch: optimizer steps that a batch takes.
+    """
+    epochs, updates = trainer.max_epochs, trainer.max_steps
+    if epochs is not None and epochs >= 0:
+        yield epochs * int(trainer.num_training_batches) - 1
+    if updates >= 0:
+        yield batch + math.ceil((updates - trainer.global_step) / updates_per_batch) - 1
 
 
 def consecutive(batch: int, batch_size: int, rank: int, world_size: int) -> range:

@@ -29,9 +29,9 @@ from lit_grpo.environment.programs.edits import (
     apply_all,
     edited_element,
 )
+from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.program import Constraint, LinearProgram, ProgramError, Variable, VariableType
 from lit_grpo.environment.programs.specification import RepairProblem
-from lit_grpo.environment.solver.program_files import read_program
 
 INDEX_FILE = "dataset.json"
 PUBLIC_DOMAIN = "published"

@@ -8,14 +8,14 @@ decodes in batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    # A vLLM server reads its requests without torch.
-    from torch import Tensor
+
+class EngineFailure(RuntimeError):
+    """The engine is of no more use to this run; says what happened, and what to change."""
 
 
 class FinishReason(StrEnum):
@@ -116,7 +116,7 @@ class Completion:
 
 
 class RolloutEngine(Protocol):
-    """Samples completions with the weights it was last given."""
+    """Samples completions with the weights that it has; how it gets them: publishing.py."""
 
     @property
     def max_context_tokens(self) -> int:
@@ -145,8 +145,4 @@ class RolloutEngine(Protocol):
 
     def release(self) -> None:
         """Forget every conversation (its KV cache); called when a collection ends."""
-        ...
-
-    def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
-        """Take new weights, by the names of the policy's own ``state_dict``; KeyError for a name it does not have."""
         ...

@@ -117,15 +117,15 @@ class Measure(Generic[RecordT, ScoreT]):
 
 
 class Environment(ABC, Generic[ProblemT, RecordT, ScoreT]):
-    """A world whose attempts have a score. A config names one as RolloutCallback's ``environment``."""
+    """A world whose attempts have a score. A config names one as RolloutCallback's ``environment``.
 
+    Attributes:
+        max_turns: Most turns of an attempt.
+        num_threads: Calls that may run at a time, each in a thread of its own.
+    """
+
+    max_turns: int
     num_threads: int = 1
-    """Calls that may run at a time, each in a thread of its own."""
-
-    @property
-    @abstractmethod
-    def max_turns(self) -> int:
-        """Most turns of an attempt."""
 
     @abstractmethod
     def begin(self, problem: ProblemT, num_attempts: int) -> Sequence[Episode[RecordT]]:

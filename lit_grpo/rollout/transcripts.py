@@ -19,6 +19,11 @@ from lit_grpo.rollout.attempts import AnyScoredGroup
 _LINE_START = b'{"batch": '
 
 
+def transcripts_file(rank: int) -> str:
+    """Name of the file that a rank's attempts go to: ``episodes.jsonl``, ``episodes.rank1.jsonl``, ..."""
+    return f"episodes.rank{rank}.jsonl" if rank else "episodes.jsonl"
+
+
 def write_transcripts(path: Path, groups: Sequence[AnyScoredGroup], environment: AnyEnvironment, batch: int) -> None:
     """Append the attempts of a batch, in one write.
 

@@ -17,13 +17,14 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "lit_grpo"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-TENSOR_PARTS = {"advantages", "logprobs", "losses", "packing"}
+TENSOR_PARTS = {"advantages", "dtypes", "logprobs", "losses", "packing"}
 BELOW_ROLLOUT = TENSOR_PARTS | {"environment", "data", "rewards", "metrics", "checkpointing"}
 BELOW_MODULES = BELOW_ROLLOUT | {"engines", "rollout"}
 EVERYTHING = BELOW_MODULES | {"modules", "reports"}
 ALLOWED: dict[str, set[str]] = {
     "environment": set(),
     "advantages": set(),
+    "dtypes": set(),
     "logprobs": set(),
     "losses": {"advantages"},
     "packing": set(),
@@ -33,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"environment", "packing"},
     "metrics": {"advantages", "environment", "data"},
     "reports": {"environment", "metrics"},
-    "engines": {"packing", "data", "modules"},
+    "engines": {"data", "dtypes"},
     "rollout": BELOW_ROLLOUT | {"engines"},
     "modules": BELOW_MODULES,
     "repair": BELOW_MODULES,

@@ -211,7 +211,12 @@ def _started(model: ModelSettings, capacity: Capacity) -> LLMEngine:
     if adapters is not None:
         # Without the targets vLLM puts adapters around the head as well, and then fails to score prompts.
         targets = list(adapters.target_modules)
-        lora = {"enable_lora": True, "max_loras": 1, "max_lora_rank": adapters.room, "lora_target_modules": targets}
+        lora = {
+            "enable_lora": True,
+            "max_loras": 1,
+            "max_lora_rank": model.adapter_room,
+            "lora_target_modules": targets,
+        }
     arguments = EngineArgs(
         model=str(model.checkpoint),
         skip_tokenizer_init=True,

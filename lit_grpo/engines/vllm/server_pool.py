@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lit_grpo.engines.vllm.connection import EngineFailure, ServerBroken
+from lit_grpo.engines.engine import EngineFailure
+from lit_grpo.engines.vllm.connection import ServerBroken
 from lit_grpo.engines.vllm.messages import AnyMessage, Cancel, Generate, Load, Loaded, Message
 from lit_grpo.engines.vllm.open_server import OpenServer, OwedTurn, Usage
 from lit_grpo.engines.vllm.servers import Place

@@ -61,7 +61,7 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
     """
 
     def __init__(self, rules: EpisodeSettings, solver: Solver, num_threads: int = 1) -> None:
-        self.rules, self.num_threads = rules, num_threads
+        self.rules, self.max_turns, self.num_threads = rules, rules.max_turns, num_threads
         self._solver, self._remembering = solver, RememberingSolver(solver)
 
     @classmethod
@@ -69,12 +69,6 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
         """With a solver as its settings say; None: the default ones."""
         settings = solver or SolverSettings()
         return cls(rules, make_solver(settings), settings.threads)
-
-    @property
-    @override
-    def max_turns(self) -> int:
-        """Those of the rules."""
-        return self.rules.max_turns
 
     @property
     @override
