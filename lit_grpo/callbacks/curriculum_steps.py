@@ -14,10 +14,31 @@ from lit_grpo.data.curriculum.base import Outcomes, Tally, shares_by_difficulty,
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.stream import TaskStream
 from lit_grpo.data.task import Cell
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
+from lit_grpo.environment.episodes.repairable import require_kinds_repairable
+from lit_grpo.environment.protocol import AnyEnvironment
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.results import RepairResults
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rollout.attempts import RepairGroup
+
+
+def require_trainable(data: TaskStream, environment: AnyEnvironment) -> None:
+    """Check, before any task is drawn, what a fit needs of data whose tasks are programs to be repaired.
+
+    Raises:
+        ValueError: The environment is not that of repairs, its rules leave a kind of fault no room for its repair, or
+            the curriculum waits for results on held-out tasks that nobody plays.
+    """
+    if not isinstance(data, TaskDataModule):
+        return
+    if not isinstance(environment, RepairEnvironment):
+        raise ValueError(
+            f"data: expected the tasks of {type(environment).__name__}, RolloutCallback's environment, got "
+            "TaskDataModule's, which are programs to be repaired; name a TaskStream of your own as data.class_path"
+        )
+    require_kinds_repairable(data.tasks.drawn_kinds, environment.rules)
+    data.require_evaluated()
 
 
 def begin_batch(trainer: pl.Trainer, module: PolicyModule, data: TaskStream, position: int) -> None:

@@ -35,13 +35,13 @@ class TaskBatch(Generic[ProblemT]):
         self.tasks = tuple(tasks)
         """Empty until the batch begins where a curriculum draws them."""
         self.demonstrations = tuple(demonstrations)
-        """To be replayed in this step."""
+        """To be replayed in this batch."""
         self.experience: object | None = None
         """The rollout's Experience, once RolloutCallback has attached it; None in evaluation."""
 
 
 class DemonstrationBatch:
-    """The demonstrations of one step on this rank."""
+    """The demonstrations of one batch on this rank."""
 
     __slots__ = ("groups",)
 

@@ -32,22 +32,19 @@ from lit_grpo.data.stream import TaskStream
 from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.data.training_tasks import Shares, TrainingTasks
 from lit_grpo.environment.episodes.record import EpisodeSettings
-from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
-from lit_grpo.environment.episodes.repairable import require_kinds_repairable
-from lit_grpo.environment.protocol import AnyEnvironment
 from lit_grpo.packing import PromptGroup
 
 
 class TaskDataModule(HeldOutDataModule, TaskStream):
-    """Fresh training tasks in every step, each seen once.
+    """Fresh training tasks in every batch, each seen once.
 
     Args:
         tasks: What tasks are drawn.
         held_out: Validation and test tasks.
-        num_tasks: Tasks of a step, over all ranks.
+        num_tasks: Tasks of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch; tasks go on being fresh in the next one.
         seed: Of the training tasks.
-        replay: Demonstrations beside the tasks of each step; None for none.
+        replay: Demonstrations beside the tasks of each batch; None for none.
         num_workers: Processes that generate tasks ahead, where there is no curriculum.
         curriculum: Decides kinds and difficulties batch by batch; None: drawn as ``tasks`` says throughout.
     """
@@ -92,19 +89,8 @@ class TaskDataModule(HeldOutDataModule, TaskStream):
                 assert self.trainer is not None
                 self.curriculum.require(conditions_of(self.tasks, self.held_out, self.trainer, self.batches_per_epoch))
 
-    def require_trainable(self, environment: AnyEnvironment) -> None:
-        """Check what a fit needs, before any task is drawn.
-
-        Raises:
-            ValueError: The environment is not that of repairs, its rules leave a kind of fault no room for its repair,
-                or the curriculum waits for results on held-out tasks that nobody plays.
-        """
-        if not isinstance(environment, RepairEnvironment):
-            raise ValueError(
-                f"data: expected the tasks of {type(environment).__name__}, RolloutCallback's environment, got "
-                "TaskDataModule's, which are programs to be repaired; name a TaskStream of your own as data.class_path"
-            )
-        require_kinds_repairable(self.tasks.drawn_kinds, environment.rules)
+    def require_evaluated(self) -> None:
+        """ValueError if the curriculum waits for results on held-out tasks that nobody plays."""
         if self.curriculum is not None and self.curriculum.needs_validation and not self.is_evaluated:
             raise ValueError(
                 "data.curriculum: expected RepairEvaluation in trainer.callbacks for a promotion.threshold, got none; "
@@ -179,7 +165,7 @@ class TaskDataModule(HeldOutDataModule, TaskStream):
         return BatchStream(
             dataset=TrainingSteps(training, Replay(self.replay, self.tasks, *self.ranks()) if self.replay else None),
             indices=lambda batch: [batch],
-            collate=lambda steps: TaskBatch(*steps[0]),
+            collate=lambda drawn: TaskBatch(*drawn[0]),
             length=self.batches_per_epoch,
             position=self.consumed,
             num_workers=self.num_workers,
@@ -193,8 +179,8 @@ class DemonstrationDataModule(HeldOutDataModule):
         tasks: What tasks are demonstrated, and held out.
         held_out: Validation and test tasks.
         demonstrations: How many of them hold wrong tries.
-        num_demonstrations: How many there are, reshuffled in each pass; None for fresh ones in every step.
-        batch_size: Demonstrations of a step, over all ranks.
+        num_demonstrations: How many there are, reshuffled in each pass; None for fresh ones in every batch.
+        batch_size: Demonstrations of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch; None for one pass, which needs ``num_demonstrations``.
         seed: Of the demonstrated tasks and of the order.
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.
@@ -260,7 +246,7 @@ class ProofreadingDataModule(HeldOutDataModule):
         tasks: What programs are drawn (kinds of fault play no part), and the held-out tasks.
         held_out: Validation and test tasks.
         proofreading: Slips per program.
-        batch_size: Exercises of a step, over all ranks.
+        batch_size: Exercises of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch.
         seed: Of the exercises.
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.

@@ -36,14 +36,14 @@ class LogprobsOf(StrEnum):
     """The model's own: temperature 1, the whole vocabulary."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SamplingSettings:
     """The distribution that tokens are drawn from, and which log-probs come back: the same from every engine."""
 
     temperature: float = 1.0
     """Logits are divided by it; 0 takes the most probable token (its log-prob is then that at temperature 1)."""
     max_completion_tokens: int = 64
-    """Per turn."""
+    """The most tokens that a turn may have."""
     top_p: float = 1.0
     """Only the most probable tokens that together reach it, of those that top_k and min_p leave; 1: all."""
     top_k: int = 0
@@ -98,7 +98,8 @@ class GenerationRequest:
     token_ids: tuple[int, ...]
     """The whole context: prompt and all turns so far. Requests with equal ids share one prefill."""
     seed: int
-    """Of (run, task, sample, turn): the draw depends on it and on the position, never on the order of arrival."""
+    """The seed of (run, task, sample, turn): the draw depends on it and on the position, never on the order of arrival.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,10 @@ class Completion:
     token_ids: tuple[int, ...]
     """What was sampled, the stop token included where the model ended its turn."""
     logprobs: tuple[float, ...]
-    """Of each sampled token, of the distribution that ``SamplingSettings.logprobs`` names."""
+    """The log-prob of each sampled token, under the distribution that ``SamplingSettings.logprobs`` names."""
     finish_reason: FinishReason
     policy_version: int
-    """Of the weights that drew it."""
+    """The version of the weights that drew it."""
 
 
 class RolloutEngine(Protocol):

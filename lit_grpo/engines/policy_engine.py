@@ -45,7 +45,7 @@ class PolicyEngine:
         self._published: dict[_State, Published] = {}
         """What may still be adopted, the one asked for last at the end."""
         self._held: Published | None = None
-        """That the engine has."""
+        """The weights that the engine has."""
         self._occasion = 0
 
     def conversation(self, policy: PolicyView) -> ConversationFormat:

@@ -46,7 +46,7 @@ class PolicyView(Protocol):
 
     @property
     def dtype(self) -> Dtype:
-        """Of the trainer's own matrix products, and so of the weights that a server holds."""
+        """The dtype of the trainer's own matrix products, and so of the weights that a server holds."""
         ...
 
     @property
@@ -56,7 +56,7 @@ class PolicyView(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """That this rank trains on."""
+        """The device that this rank trains on."""
         ...
 
     @property

@@ -70,7 +70,7 @@ class EngineSettings(ABC):
 
 
 class TransformersSettings(EngineSettings):
-    """In this process, on the policy's device, with nothing to install; holds all weights on every rank.
+    """Samples in this process, on the policy's device, with nothing to install; holds all weights on every rank.
 
     In a run of mixed precision its weights are bfloat16, as those of the trainer's own matmuls are.
     """

@@ -29,6 +29,7 @@ from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, buil
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
+from lit_grpo.presets import find_checkpoint, nearest_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,17 @@ class PolicySettings:
     """Which network is trained."""
 
     checkpoint: Path
-    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it."""
+    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it. Where the working folder
+    has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from anywhere."""
     dtype: Dtype = "float32"
     """Of the weights; log-probs, advantages and losses are float32 in any case."""
     lora: LoraSettings | None = None
     """Train adapters only; None trains every weight."""
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "checkpoint", find_checkpoint(self.checkpoint))
 
     def load(self) -> CausalPolicy:
         """Read the network. Nothing is ever fetched by name.
@@ -54,7 +59,7 @@ class PolicySettings:
         if not self.checkpoint.is_dir():
             raise FileNotFoundError(
                 f"model.policy.checkpoint: expected a folder with a model and its tokenizer, got {self.checkpoint}, "
-                "which is none; make or fetch it first"
+                f"which is none; make or fetch it first{nearest_checkpoint(self.checkpoint)}"
             )
         return load_policy(self.checkpoint, torch_dtype(self.dtype), self.lora, self.gradient_checkpointing)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from lit_grpo.logprobs import token_logprobs, token_logprobs_and_entropies
+from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
 if TYPE_CHECKING:
@@ -82,6 +82,13 @@ class CausalPolicy(nn.Module):
         """
         predictors, weight = self._predictors(batch)
         return token_logprobs_and_entropies(predictors, weight, batch.target_ids, temperature)
+
+    @torch.no_grad()
+    def most_likely(self, batch: PackedBatch) -> Tensor:
+        """The token that the policy would have put in the place of each target, [num_tokens] int64."""
+        predictors, weight = self._predictors(batch)
+        chunk_tokens = max(1, CHUNK_ELEMENTS // weight.shape[0])
+        return torch.cat([(part @ weight.T).argmax(dim=1) for part in predictors.split(chunk_tokens)])
 
     def _predictors(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
         """The hidden states that predict the targets, [num_tokens, hidden], and the head's weight."""

@@ -77,7 +77,7 @@ class Reward(ABC, Generic[ScoreT]):
 
     @abstractmethod
     def describe(self) -> str:
-        """In words, for the start of a run."""
+        """The reward in words, for the start of a run."""
 
     @final
     @property

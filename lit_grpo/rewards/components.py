@@ -30,7 +30,7 @@ class RewardWeights:
 
 @dataclass(frozen=True, slots=True)
 class RewardComponents:
-    """Of one episode, each in [0, 1]."""
+    """What one episode is worth on each axis, in [0, 1]."""
 
     outcome: float
     """1 for a faithful recovery, else 0."""

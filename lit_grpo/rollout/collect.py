@@ -17,7 +17,7 @@ from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.attempts import Attempt, Group, ScoredGroup
 from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.play import Play, Players
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.world_threads import Patience, WorldThreads
 
 
@@ -26,7 +26,7 @@ def collect_groups(
     environment: Environment[ProblemT, RecordT, ScoreT],
     engine: RolloutEngine,
     conversation: ConversationFormat,
-    settings: RolloutSettings,
+    settings: PlaySettings,
     seeds: Seeds,
 ) -> list[ScoredGroup[ProblemT, RecordT, ScoreT]]:
     """Play every task ``group_size`` times to the end, score every attempt, and pay for it.

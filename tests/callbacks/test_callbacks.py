@@ -34,4 +34,4 @@ def test_metrics_over_a_resume(tmp_path: Path) -> None:
     resumed = MetricsCsv(tmp_path)
     resumed.log_metrics({"loss": 20.0}, 2)
     resumed.finalize("success")
-    assert [(row["step"], row["loss"]) for row in rows(tmp_path)] == [("0", "0.0"), ("1", "1.0"), ("2", "20.0")]
+    assert [(row["batch"], row["loss"]) for row in rows(tmp_path)] == [("0", "0.0"), ("1", "1.0"), ("2", "20.0")]

@@ -38,7 +38,7 @@ from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.experience import ExperienceBatch, ExperienceSettings, build_experience, build_updates
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 TEMPERATURE = 1.2
 
@@ -49,7 +49,7 @@ def groups(
 ) -> list[RepairGroup]:
     """Four tasks, four attempts of three turns each by an untrained model."""
     episode = EpisodeSettings(max_turns=3, style=ObservationStyle.COMPACT)
-    settings = RolloutSettings(4, SamplingSettings(TEMPERATURE, max_completion_tokens=10), episode)
+    settings = PlaySettings(4, SamplingSettings(TEMPERATURE, max_completion_tokens=10), episode)
     engine = TransformersEngine(load_policy(tiny_checkpoint).model, conversation.stop_ids)
     return collect(tasks, engine, solver, conversation, settings, run_seed=9, batch=0)
 

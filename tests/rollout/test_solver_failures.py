@@ -41,10 +41,10 @@ from lit_grpo.environment.solver.solver import (
 from lit_grpo.losses.base import UpdateTotals
 from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.experience import build_experience
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
-SETTINGS = RolloutSettings(
+SETTINGS = PlaySettings(
     group_size=4,
     sampling=SamplingSettings(1.0, 120),
     episode=EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),

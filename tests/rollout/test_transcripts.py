@@ -24,7 +24,7 @@ from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.reports.transcripts import read_transcripts
 from lit_grpo.rollout.attempts import RepairGroup
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
 RULES = EpisodeSettings(max_turns=2)
@@ -40,7 +40,7 @@ def groups(
 ) -> list[RepairGroup]:
     """Two tasks; the first attempt asks for the conflict twice, the second says something with a line break."""
     engine = scripted(lambda request: [render(Move(GetConflict())), 'two\nlines, "é"'][request.conversation % 2])
-    settings = RolloutSettings(group_size=2, episode=RULES)
+    settings = PlaySettings(group_size=2, episode=RULES)
     return collect(tasks[:2], engine, solver, conversation, settings)
 
 

@@ -17,7 +17,7 @@ from lit_grpo.rewards.components import RewardComponents
 from lit_grpo.rollout.attempts import Attempt, RepairGroup
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.open_attempt import Seeds
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 
 def collect(
@@ -25,7 +25,7 @@ def collect(
     engine: RolloutEngine,
     solver: Solver,
     conversation: ConversationFormat,
-    settings: RolloutSettings,
+    settings: PlaySettings,
     run_seed: int = 0,
     batch: int = 0,
     num_threads: int = 1,

@@ -61,7 +61,7 @@ class Connection:
             raise ServerBroken(f"{error} (a server hangs up on a wrong token)") from None
 
     def fileno(self) -> int:
-        """For ``select``."""
+        """The file descriptor that ``select`` waits for."""
         return self._socket.fileno()
 
     def send(self, message: Message) -> None:

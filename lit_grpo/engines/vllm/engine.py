@@ -80,7 +80,7 @@ class VllmEngine:
 
     @property
     def dtypes(self) -> list[str]:
-        """Of each server's weights."""
+        """The dtype of each server's weights."""
         return [server.connection.ready.dtype for server in self._pool.servers]
 
     @property
@@ -147,17 +147,17 @@ class VllmEngine:
         self._pool.load(folder, policy_version)
 
     def score(self, sequences: Sequence[Sequence[int]]) -> list[tuple[tuple[float, ...], ...]]:
-        """For each of ``names``: the log-prob at temperature 1 of each token but the first of each sequence."""
+        """Per server in ``names``, the log-prob at temperature 1 of each token but the first of each sequence."""
         message = Score(tuple(map(tuple, sequences)))
         return [answer.logprobs for answer in self._pool.answers(lambda: message, Scored)]
 
     def export(self) -> list[Path]:
-        """For each of ``names`` a folder with the weights that its kernels use; the next weights remove it."""
+        """Per server in ``names``, a folder with the weights that its kernels use; the next weights remove it."""
         answers = self._pool.answers(lambda: Export(str(self._weights.for_export())), Exported)
         return [Path(answer.folder) for answer in answers]
 
     def names(self) -> list[str]:
-        """Of the servers that are not lost, for people."""
+        """The names, for people, of the servers that are not lost."""
         return [server.place.name for server in self._pool.servers]
 
     def close(self) -> None:

@@ -25,8 +25,9 @@ PROBE_TOKENS = 48
 MOST_NAMED = 12
 
 THRESHOLDS: Mapping[Dtype, float] = {"float32": 1e-4, "bfloat16": 0.5}
-"""Of ``judged_difference``. In float32 two right implementations differ by about 1e-5. In bfloat16 they differ by 0.05
-per token on average and up to 0.34: what this finds there is coarse (docs/rollouts.md)."""
+"""The most that `judged_difference` may be. In float32 two right implementations differ by about 1e-5. In bfloat16 they
+differ by 0.05 per token on average and up to 0.34: what this finds there is coarse (docs/rollouts.md).
+"""
 
 STRAY_SHARE, STRAY_FACTOR = 0.05, 100.0
 """So many log-probs may differ by so many times the threshold."""
@@ -116,7 +117,7 @@ def differing_tensors(exported: Path, weights: Iterable[tuple[str, Tensor]]) -> 
 
 
 def _exported_files(folder: Path) -> dict[str, list[Path]]:
-    """Of each tensor, in the order of the processes that have a part of it."""
+    """The files of each tensor, in the order of the processes that have a part of it."""
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:

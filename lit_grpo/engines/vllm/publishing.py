@@ -69,7 +69,7 @@ class PreparedProof:
 
     version: int
     dtype: Dtype
-    """Of the servers' weights: that says how much rounding explains."""
+    """The dtype of the servers' weights, which says how much rounding explains."""
     sequences: Sequence[Sequence[int]]
     logprobs: Sequence[Sequence[float]]
     """The policy's own, of each token but the first."""

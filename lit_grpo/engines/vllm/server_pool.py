@@ -20,10 +20,10 @@ from lit_grpo.engines.vllm.servers import Place
 from lit_grpo.engines.vllm.settings import Deadlines
 
 MAX_RECOVERIES = 3
-"""Of one server, until the next weights: more means something that a new start does not mend."""
+"""Recoveries of one server until the next weights come: more means something that a new start does not mend."""
 
 RETURN_S = 2.0
-"""That a server which somebody else starts is waited for while others live."""
+"""Seconds that a server which somebody else starts is waited for while others live."""
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class ServerPool:
             self._lose(server, cause)
 
     def _may_take_s(self, server: OpenServer) -> float:
-        """For a new start, or a new connection."""
+        """Seconds that a new start, or a new connection, may take."""
         has_others = len(self.servers) > 1
         if has_others and not server.place.is_started_here:
             return min(RETURN_S, self._deadlines.start_s)

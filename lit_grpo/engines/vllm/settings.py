@@ -31,9 +31,9 @@ class Capacity:
     max_sequences: int = 256
     """Decoded together; more wait."""
     max_batch_tokens: int = 4096
-    """Of one pass: prompts are run in portions that fit."""
+    """The most tokens of one pass: prompts are run in portions that fit."""
     kv_cache_gib: float = 1.0
-    """For keys and values, allocated at the start."""
+    """Memory for keys and values, allocated at the start."""
     block_tokens: int = 32
     """Keys and values are shared in whole blocks of so many tokens."""
     prefix_cache: bool = True
@@ -43,7 +43,7 @@ class Capacity:
     eager: bool = True
     """No compilation and no CUDA graphs: starts at once. False pays off in long runs on GPUs."""
     num_threads: int = 1
-    """Of each process, on a CPU."""
+    """The threads of each process, on a CPU."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -68,7 +68,7 @@ class ModelSettings:
     checkpoint: Path
     """Folder with config and safetensors weights; training sends its own weights before anything is sampled."""
     dtype: Dtype = "float32"
-    """Of the weights: that of the policy in training."""
+    """The dtype of the weights: that of the policy in training."""
     adapters: Adapters | None = None
     """None: training sends whole weights."""
 
@@ -103,12 +103,12 @@ class ServerSettings:
         return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
 
     def to_json(self) -> str:
-        """For another process."""
+        """The settings as text for another process."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_json(cls, text: str) -> ServerSettings:
-        """From ``to_json``."""
+        """The settings that ``to_json`` wrote."""
         fields = object_of(json.loads(text), "the server's settings")
         model, capacity = (object_of(fields.pop(name), name) for name in ("model", "capacity"))
         adapters = model.pop("adapters")
@@ -128,13 +128,13 @@ class Deadlines:
     """Seconds until something that hangs counts as broken."""
 
     start_s: float = 300.0
-    """From the start of a server to its first word, or until one that is away can be reached again."""
+    """Seconds from the start of a server to its first word, or until one that is away can be reached again."""
     sync_s: float = 300.0
-    """For new weights, and for scoring the probes."""
+    """Seconds for new weights, and for scoring the probes."""
     silence_s: float = 30.0
     """Without a word from a server that has work: a busy one speaks after each step, once a second at most."""
     turn_s: float = 600.0
-    """From the submission of a turn to its completion."""
+    """Seconds from the submission of a turn to its completion."""
 
     def __post_init__(self) -> None:
         """ValueError for a deadline that is none."""

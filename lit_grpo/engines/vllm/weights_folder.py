@@ -26,7 +26,7 @@ from lit_grpo.engines.vllm.settings import adapter_config
 
 PART_BYTES = 1 << 28
 CHECKPOINT_FILES = "model*.safetensors"
-"""Where ``save_pretrained`` puts a model's weights."""
+"""The files that ``save_pretrained`` puts a model's weights into."""
 
 
 class WeightsFolder:
@@ -126,7 +126,7 @@ def written_weights(folder: Path, pattern: str = "*.safetensors") -> Iterator[tu
 
 
 def _plain_name(name: str) -> str:
-    """As peft writes an adapter's weights: without the name of the adapter."""
+    """The name as peft writes it for an adapter's weights: without the name of the adapter."""
     return name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")
 
 

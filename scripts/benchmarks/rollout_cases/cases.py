@@ -26,7 +26,7 @@ from lit_grpo.environment.solver.workers import WorkerSolver
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.open_attempt import Seeds
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from rollout_cases.watched import Sampled, TimedSolver, WatchedEngine, cpu_seconds
 
 _versions = count(1)
@@ -40,7 +40,7 @@ class Workload:
     policy: CausalPolicy
     tasks: list[Task]
     conversation: ConversationFormat
-    settings: RolloutSettings
+    settings: PlaySettings
     solver: WorkerSolver
     all_end: bool
     """No turn counts as cut off."""

@@ -41,9 +41,9 @@ class RowDraft:
     """Greatest activity; None for none. Equal to ``lower`` in an equality."""
     sense_span: Span | None = None
     rhs_span: Span | None = None
-    """Of the right-hand side with its sign, where it is one number; None where it is not."""
+    """The place of the right-hand side with its sign, where it is one number; None where it is not."""
     coefficient_spans: dict[str, Span] = field(default_factory=dict)
-    """Of sign and number before a variable that occurs once; an empty span where both are left out."""
+    """The place of sign and number before each variable that occurs once; an empty span where both are left out."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class VariableDraft:
     is_integer: bool = False
     is_binary: bool = False
     lower_span: Span | None = None
-    """Of the number that is the lower bound; None for a default."""
+    """The place of the number that is the lower bound; None for a default."""
     upper_span: Span | None = None
 
 
@@ -70,7 +70,7 @@ class ProgramDraft:
     offset: Fraction = Fraction(0)
     rows: list[RowDraft] = field(default_factory=list)
     variables: dict[str, VariableDraft] = field(default_factory=dict)
-    """By name, in the order of their first appearance, which is that of the program."""
+    """All variables by name, in the order of their first appearance, which is that of the program."""
     notes: list[Note] = field(default_factory=list)
 
     def note(self, span: Span | None, text: str) -> None:

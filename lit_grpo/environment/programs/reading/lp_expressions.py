@@ -36,7 +36,7 @@ class Cursor:
 
     @property
     def last(self) -> Span:
-        """Of the token taken last; of the section's keyword before the first."""
+        """The place of the token taken last, or of the section's keyword before the first."""
         return self._tokens[self._at - 1].span if self._at else self._keyword
 
     def begins_row(self) -> bool:
@@ -61,7 +61,7 @@ class Expression:
     num_constants: int = 0
     occurrences: Counter[str] = field(default_factory=Counter)
     before_names: dict[str, Span] = field(default_factory=dict)
-    """Of sign and number before each variable's last occurrence."""
+    """The place of sign and number before each variable's last occurrence."""
 
     @property
     def is_number(self) -> bool:

@@ -17,7 +17,7 @@ from lit_grpo.environment.programs.reading.source import Source, Span
 
 
 class Section(StrEnum):
-    """Of an LP file, by the names that messages call them."""
+    """A section of an LP file; the value is its name in messages."""
 
     MINIMIZE = "Minimize"
     MAXIMIZE = "Maximize"
@@ -29,7 +29,7 @@ class Section(StrEnum):
 
 
 class Kind(Enum):
-    """Of a token."""
+    """What a token is."""
 
     NAME = auto()
     NUMBER = auto()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from lit_grpo.environment.programs.reading.source import Source, Span
 
 FIXED_COLUMNS = ((1, 3), (4, 12), (14, 22), (24, 36), (39, 47), (49, 61))
-"""Of the six fields, from 0, the end exclusive."""
+"""Columns of the six fields, counted from 0, the end exclusive."""
 SECTIONS = ("NAME", "OBJSENSE", "OBJSENSEMAX", "OBJNAME", "ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "ENDATA")
 REFUSED = {
     "SOS": ("special ordered sets", "model them with binary variables"),
@@ -63,7 +63,7 @@ class Header:
 
 
 MOST_FIELDS = {"ROWS": 2, "COLUMNS": 5, "RHS": 5, "RANGES": 5, "BOUNDS": 4, "OBJSENSE": 1, "OBJNAME": 1}
-"""Of a data line in free format."""
+"""The most words that a data line has in free format."""
 
 
 def lines(source: Source) -> tuple[list[Header | DataLine], bool]:

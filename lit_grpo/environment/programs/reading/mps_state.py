@@ -20,7 +20,7 @@ class MpsFile:
     objective: str | None = None
     """Name of the objective's row."""
     wanted_objective: str | None = None
-    """By OBJNAME."""
+    """The objective's row that OBJNAME asks for."""
     free_rows: dict[str, Span] = field(default_factory=dict)
     """Rows of type N besides the objective."""
     rows: dict[str, RowDraft] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from lit_grpo.environment.programs.reading.source import Source
 SUFFIXES = (".mps", ".lp")
 BYTE_ORDER_MARK = "\ufeff"
 MAX_BYTES = 2**30
-"""Of an uncompressed file: a small archive could hold one that fills the memory."""
+"""The largest uncompressed file that is read: a small archive could hold one that fills the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ProgramFile:
     program: LinearProgram
     report: ReadingReport
     draft: ProgramDraft
-    """With the places in the file's text, for a patch."""
+    """What was read with its places in the file's text, for a patch."""
 
 
 def read_program_file(path: Path | str) -> ProgramFile:

@@ -20,7 +20,7 @@ class Span:
     end: int
 
     def to(self, other: Span) -> Span:
-        """From the beginning of this one to the end of another."""
+        """The span from the beginning of this one to the end of another."""
         return Span(self.start, other.end)
 
 
@@ -29,7 +29,7 @@ class Source:
     """A file's text, for messages that name the line."""
 
     name: str
-    """Of the file, as the user gave it."""
+    """The file's name as the user gave it."""
     text: str
     _line_starts: list[int] = field(init=False)
 
