@@ -119,7 +119,7 @@ def reference_logprobs(
 
     Args:
         policy: the policy in training.
-        reference: from ``load_reference``; None for a policy with adapters.
+        reference: a frozen policy; None for a policy with adapters.
         batch: packed rows.
         temperature: that of the policy's own log-probs.
 
@@ -149,7 +149,7 @@ def load_policy(
     Raises:
         ValueError: no such checkpoint, in one line.
     """
-    config = _load_config(checkpoint)
+    config = load_config(checkpoint)
     try:
         causal_lm = AutoModelForCausalLM.from_pretrained(checkpoint, config=config, dtype=dtype, local_files_only=True)
     except OSError as error:
@@ -157,12 +157,8 @@ def load_policy(
     return CausalPolicy(causal_lm, lora, gradient_checkpointing)
 
 
-def load_reference(checkpoint: Path, dtype: torch.dtype = torch.float32) -> CausalPolicy:
-    """A frozen copy for the KL of a policy without adapters: read again from where the policy started."""
-    return load_policy(checkpoint, dtype).requires_grad_(False).eval()
-
-
-def _load_config(checkpoint: Path) -> PreTrainedConfig:
+def load_config(checkpoint: Path) -> PreTrainedConfig:
+    """``config.json`` of a checkpoint; ValueError if there is none."""
     if not (checkpoint / "config.json").is_file():
         raise ValueError(
             f"checkpoint: expected a folder with config.json and safetensors weights, got {checkpoint}; models are "

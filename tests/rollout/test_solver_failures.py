@@ -49,7 +49,7 @@ SETTINGS = PlaySettings(
     sampling=SamplingSettings(1.0, 120),
     episode=EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),
 )
-TROUBLE = 6660001.0
+TROUBLE = 66601.0
 """No generated program has this right-hand side."""
 
 
