@@ -277,7 +277,7 @@ def test_6_a_validation_in_between(
             self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
         ) -> None:
             super().on_validation_batch_start(trainer, pl_module, batch, batch_idx, dataloader_idx)
-            versions = {t.policy_version for group in self._groups for e in group.episodes for t in e.turns}
+            versions = {t.policy_version for group in self._groups for a in group.attempts for t in a.turns}
             assert versions == {pl_module.policy_version}
             seen.append((consumed_batches(trainer), pl_module.policy_version))
 

@@ -23,12 +23,12 @@ from typing_extensions import override
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.modules.base import PolicyModule
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.attempts import RepairGroup
 
 HELD_OUT = {"held_out": HeldOutSettings(num_validation_tasks=2, num_test_tasks=0, batch_size=2)}
 
 
-def distance(module: PolicyModule, groups: Iterable[EpisodeGroup]) -> float:
+def distance(module: PolicyModule, groups: Iterable[RepairGroup]) -> float:
     """Of the log-probs of the first turns from those that the module's weights give."""
     found = 0.0
     for group in groups:
@@ -63,12 +63,12 @@ class Played(Ahead):
 
     def __init__(self, max_staleness: int) -> None:
         super().__init__(max_staleness)
-        self.groups: list[Sequence[EpisodeGroup]] = []
+        self.groups: list[Sequence[RepairGroup]] = []
         self.distances: list[float] = []
         self.weights: list[dict[str, torch.Tensor]] = []
 
     @override
-    def collect(self, *arguments: Any) -> list[EpisodeGroup]:
+    def collect(self, *arguments: Any) -> list[RepairGroup]:
         groups = super().collect(*arguments)
         self.groups.append(groups)
         return groups
