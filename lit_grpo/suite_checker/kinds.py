@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from benchmark_checker.case import LEAST_VIOLATION, TIE, TOLERANCE, Case, near
-from benchmark_checker.requirements import Requirements, conflict, elements_of, relaxed, requirements_of, without
+from lit_grpo.suite_checker.case import LEAST_VIOLATION, TIE, TOLERANCE, Case, near
+from lit_grpo.suite_checker.requirements import Requirements, conflict, elements_of, relaxed, requirements_of, without
 
 LEAST_SHIFT = 1e-3
 """Of the objective, relative to it (to 1 if that is smaller), by which deleting a row shows (kind F)."""

@@ -13,8 +13,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from benchmark_checker.programs import Program, Row, Variable, apply_action
-from benchmark_checker.records import content_id, read_record, split_of
+from lit_grpo.suite_checker.programs import Program, Row, Variable, apply_action
+from lit_grpo.suite_checker.records import content_id, read_record, split_of
 
 VARIABLES = {
     "x": Variable(1.0, 100.0, "continuous"),

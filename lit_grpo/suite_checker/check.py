@@ -1,7 +1,7 @@
-"""Check a benchmark with a plain solver: ``python scripts/check_benchmark.py PATH``, a .jsonl file or a folder of them.
+"""Check a benchmark with a plain solver: ``python -m lit_grpo.suite_checker.check PATH``, a .jsonl file or a folder.
 
-Independent of what made it: it imports nothing of lit_grpo, reads only the records, and asks HiGHS directly. Prints a
-table per cell, and a line for each thing that does not hold; exits with 1 if there is any.
+Independent of what made it: it imports nothing else of lit_grpo, reads only the records, and asks HiGHS directly.
+Prints a table per cell, and a line for each thing that does not hold; exits with 1 if there is any.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from benchmark_checker.certificates import failures
-from benchmark_checker.programs import RecordError
-from benchmark_checker.records import program_digest, read_record
-from benchmark_checker.requirements import Judge
+from lit_grpo.suite_checker.certificates import failures
+from lit_grpo.suite_checker.records import program_digest, read_record
+from lit_grpo.suite_checker.requirements import Judge
+from lit_grpo.suite_checker.strict_json import RecordError
 
 CHUNK = 20
 """Records that a process checks at once."""

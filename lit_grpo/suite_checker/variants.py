@@ -5,8 +5,9 @@ Called by certificates.py.
 
 from __future__ import annotations
 
-from benchmark_checker.case import Case
-from benchmark_checker.programs import Edit, RecordError
+from lit_grpo.suite_checker.case import Case
+from lit_grpo.suite_checker.programs import Edit
+from lit_grpo.suite_checker.strict_json import RecordError
 
 BY_ACTION = {"set_sense": "reversed_sense", "set_rhs": "wrong_rhs", "set_type": "wrong_type", "drop": "added_row"}
 """Of the inverse."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-from benchmark_checker.records import Record
-from benchmark_checker.requirements import (
+from lit_grpo.suite_checker.records import Record
+from lit_grpo.suite_checker.requirements import (
     Judge,
     Requirements,
     conflict,
@@ -81,6 +81,22 @@ class Case:
         soft = {r for r in linear if r.element == element}
         least = self.judge.least_violation(linear, soft) if soft else None
         return math.inf if least is None else least
+
+    @property
+    def num_others(self) -> int:
+        """True elements of the conflict."""
+        return len(set(elements_of(self.conflict)) - set(self.record.elements))
+
+    @cached_property
+    def own_conflicts(self) -> dict[str, Requirements]:
+        """By faulty element, what the deletion filter leaves of the original with that fault alone (LP relaxation)."""
+        texts = self.record.fields["inverse_actions"]
+        return {
+            edit.element: conflict(
+                self.judge, relaxed(requirements_of(self.record.after([*texts[:at], *texts[at + 1 :]])))
+            )
+            for at, edit in enumerate(self.record.edits)
+        }
 
     @cached_property
     def num_decoys(self) -> int:
