@@ -52,8 +52,8 @@ from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
-from lit_grpo.rollout.collect import RolloutSettings
 from lit_grpo.rollout.refill import DynamicSampling
+from lit_grpo.rollout.settings import RolloutSettings
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,

@@ -39,7 +39,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.policy import load_policy
-from lit_grpo.rollout.collect import RolloutSettings
+from lit_grpo.rollout.settings import RolloutSettings
 
 HEAD = (
     "| case | tokens/s (of vLLM alone) | s, least and most | in flight | contexts run | waiting, solver, s "

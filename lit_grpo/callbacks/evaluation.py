@@ -41,8 +41,9 @@ from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
 from lit_grpo.metrics.repair import RepairMetrics
 from lit_grpo.metrics.results import RepairResults, write_run
 from lit_grpo.reports.benchmark_test import write_benchmark_test
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
 LOGGED = (

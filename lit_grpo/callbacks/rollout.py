@@ -32,10 +32,11 @@ from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rewards.base import Reward
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
 from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
+from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.staleness import Staleness
 from lit_grpo.rollout.transcripts import write_transcripts
 

@@ -21,7 +21,7 @@ from lit_grpo.experiments.player import Player
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
-from lit_grpo.rollout.collect import RolloutSettings
+from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.transcripts import write_transcripts
 
 

@@ -20,8 +20,9 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.modules.policy import CausalPolicy, load_policy
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.settings import RolloutSettings
 
 CONFIG_FILE = "config.yaml"
 """The resolved config that every run leaves in its folder."""

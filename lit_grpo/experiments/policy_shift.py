@@ -18,8 +18,8 @@ from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.experiments.player import Player
 from lit_grpo.losses.reference_kl import k1, k3
 from lit_grpo.metrics.policy_shift import PolicyShift
-from lit_grpo.rollout.collect import RolloutSettings
 from lit_grpo.rollout.experience import pack_episodes
+from lit_grpo.rollout.settings import RolloutSettings
 
 MICROBATCH_TOKENS = 4096
 

@@ -29,10 +29,10 @@ from lit_grpo.modules.mismatch_monitor import MAXIMA, MEANS, MismatchMonitor, Mi
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.reference import ReferencedModule
 from lit_grpo.packing import PromptGroup, pack
-from lit_grpo.rollout.collect import RolloutSettings
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import num_sampled_tokens
 from lit_grpo.rollout.experience import Experience, ExperienceBatch, ExperienceSettings, Rollout, build_updates
+from lit_grpo.rollout.settings import RolloutSettings
 
 METRICS = (
     "loss",

@@ -23,7 +23,8 @@ from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettin
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.environment.solver.workers import WorkerSolver
 from lit_grpo.modules.policy import CausalPolicy
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
+from lit_grpo.rollout.settings import RolloutSettings
 from rollout_cases.watched import Sampled, TimedSolver, WatchedEngine, cpu_seconds
 
 _versions = count(1)

@@ -23,7 +23,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.player import Player
 from lit_grpo.experiments.policy_shift import measure_shift
 from lit_grpo.metrics.policy_shift import PolicyShift, read_shift, write_shift
-from lit_grpo.rollout.collect import RolloutSettings
+from lit_grpo.rollout.settings import RolloutSettings
 
 RULES = EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 CPU = torch.device("cpu")

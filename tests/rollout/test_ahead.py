@@ -21,8 +21,9 @@ from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
 from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rollout.ahead import InterruptibleEngine, PlayAhead, Stopped
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.staleness import Staleness
 
 WAIT_S = 60

@@ -30,8 +30,9 @@ from lit_grpo.environment.episodes.actions import GetConflict, Inspect, Move, Re
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason, TurnResult
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rollout.settings import RolloutSettings
 
 COMPACT = EpisodeSettings(max_turns=3, style=ObservationStyle.COMPACT)
 SETTINGS = RolloutSettings(group_size=4, sampling=SamplingSettings(1.0, 80), episode=COMPACT)

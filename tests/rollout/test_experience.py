@@ -35,10 +35,11 @@ from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.modules.policy import load_policy
 from lit_grpo.rewards.components import RewardBreakdown, RewardWeights
 from lit_grpo.rewards.hybrid import HybridReward
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import num_sampled_tokens
 from lit_grpo.rollout.experience import ExperienceBatch, ExperienceSettings, build_experience, build_updates
+from lit_grpo.rollout.settings import RolloutSettings
 
 TEMPERATURE = 1.2
 

@@ -28,8 +28,9 @@ from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.programs.specification import Specification
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, Solution, Solver, Violation
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.settings import RolloutSettings
 
 RULES = [EpisodeSettings(undo_if_still_infeasible=True, style=style) for style in ObservationStyle]
 WRONG_FIRST = DemonstrationSettings(share_with_wrong_tries=1.0, max_wrong_tries=3)

@@ -28,7 +28,8 @@ from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict, Solution, Violation
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
+from lit_grpo.rollout.settings import RolloutSettings
 
 PATIENCE_S = 60.0
 """Until what is waited for counts as never coming."""

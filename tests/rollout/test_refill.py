@@ -34,7 +34,7 @@ from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.rewards.components import RewardBreakdown
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.estimation import (
     estimate_advantages,
@@ -44,6 +44,7 @@ from lit_grpo.rollout.estimation import (
 )
 from lit_grpo.rollout.experience import build_experience
 from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
+from lit_grpo.rollout.settings import RolloutSettings
 
 SETTINGS = RolloutSettings(
     group_size=2,

@@ -37,9 +37,10 @@ from lit_grpo.environment.solver.solver import (
     Violation,
 )
 from lit_grpo.losses.base import UpdateTotals
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.experience import build_experience
+from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
 SETTINGS = RolloutSettings(

@@ -20,8 +20,9 @@ from lit_grpo.environment.episodes.actions import GetConflict, Move, render
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.reports.transcripts import read_transcripts
-from lit_grpo.rollout.collect import RolloutSettings, collect_groups
+from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
 

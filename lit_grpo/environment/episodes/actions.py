@@ -22,6 +22,9 @@ from lit_grpo.environment.episodes.json_objects import NotAnObjectError, last_ob
 from lit_grpo.environment.programs.edits import AgentEdit, DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
 from lit_grpo.environment.programs.program import Element, Sense, VariableType
 
+GRAMMAR_VERSION = 2
+"""Raised whenever a text is read as another move than before, or is malformed where it was none: results that were
+played under another grammar are not comparable."""
 MAX_NAME_CHARACTERS = 255
 
 

@@ -27,6 +27,10 @@ from lit_grpo.environment.programs.program import (
 )
 from lit_grpo.environment.solver.solver import Solver, SolverStatus
 
+VERDICT_VERSION = 2
+"""Raised whenever a program counts as faithful that did not before, or no longer does: shares of faithful repairs that
+were measured under another version are not comparable."""
+
 
 def is_faithful(program: LinearProgram, original: LinearProgram, solver: Solver) -> bool:
     """Whether the program says what the original says: nothing less, and nothing more that is not proven redundant.

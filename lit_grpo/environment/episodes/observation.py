@@ -35,6 +35,10 @@ from lit_grpo.environment.programs.program import (
 from lit_grpo.environment.programs.specification import RepairProblem, Specification
 from lit_grpo.environment.solver.solver import Conflict, ConflictPart, SolverStatus
 
+RENDERING_VERSION = 1
+"""Raised whenever an observation of either style is written otherwise for the same content: models are trained on these
+texts, byte for byte."""
+
 
 class ObservationStyle(StrEnum):
     """How an observation is written."""
