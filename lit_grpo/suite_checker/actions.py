@@ -10,7 +10,7 @@ from typing import Any
 
 from lit_grpo.suite_checker.strict_json import RecordError, read_object
 
-GRAMMAR_VERSION = 1
+GRAMMAR_VERSION = 2
 """Of the grammar that is read here."""
 LARGEST_NUMBER = 1e9
 """Numbers in actions are below this in magnitude."""

@@ -11,6 +11,7 @@ from lit_grpo.suite_checker.case import LEAST_VIOLATION, Case, near
 from lit_grpo.suite_checker.difficulty import difficulty_failures
 from lit_grpo.suite_checker.evidence import evidence_failures
 from lit_grpo.suite_checker.kinds import kind_failures
+from lit_grpo.suite_checker.native import native_failures
 from lit_grpo.suite_checker.records import Record, content_id, split_of
 from lit_grpo.suite_checker.repair import inverse_failures, shorter_failures
 from lit_grpo.suite_checker.requirements import InconclusiveError, Judge, elements_of
@@ -28,7 +29,7 @@ def failures(record: Record, judge: Judge, size: str | None = None) -> Iterator[
         size: Of all programs of its suite; None where the difficulty decides.
     """
     case = Case(record, judge)
-    found = [*_identity(record), *inverse_failures(record)]
+    found = [*_identity(record), *inverse_failures(record), *native_failures(record)]
     found += tiny_failures(record) if is_tiny(record) else specification_failures(record)
     yield from found
     if found:

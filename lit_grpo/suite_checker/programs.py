@@ -163,4 +163,5 @@ def _read_rows(lp: highspy.HighsLp, names: list[str]) -> dict[str, Row]:
 
 
 def _bound(value: float) -> float:
-    return math.copysign(math.inf, value) if abs(value) >= INFINITE else float(value)
+    """The bound or side; minus zero becomes zero, and so is not in the form in which it is written."""
+    return math.copysign(math.inf, value) if abs(value) >= INFINITE else float(value) + 0.0
