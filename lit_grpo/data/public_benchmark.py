@@ -1,6 +1,6 @@
 """Problems in the published layout of OR-Debug-Bench (arXiv 2601.21008): a ``dataset.json`` and MPS files.
 
-Called by data/suite.py and scripts/check_public_benchmark.py. Rows and variables are renamed by position,
+Called by data/suite.py and scripts/audits/check_public_benchmark.py. Rows and variables are renamed by position,
 because the published names give the fault away (``_saboteur_...``, ``_force_...``). The model before the fault is not
 published: it is made here from the sentence that says how to repair. The published conflict is not read: it is one
 of several, so it is found anew. Kind and difficulty are as published; nothing certifies them.

@@ -1,6 +1,6 @@
 """The whole objective: one choice on each axis, checked to make sense together, and put together token by token.
 
-Made by modules/grpo.py from its arguments; scripts/check_losses.py evaluates worked values with it. Formulas and
+Made by modules/grpo.py from its arguments; scripts/audits/check_losses.py evaluates worked values with it. Formulas and
 papers: docs/losses.md.
 """
 

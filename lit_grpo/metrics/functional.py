@@ -38,7 +38,7 @@ class Quantity(StrEnum):
     DIAGNOSIS_EXACT = "DA_exact"
     IIS_RECALL = "DA_iis"
     """Share of the rows in the first conflicts that were acted on: the literature's micro-recall."""
-    STEPS = "steps"
+    TURNS = "turns"
     """Mean number of turns to recovery, over recovered episodes."""
     EDITS = "edits"
     """Mean number of elements in which the final program differs from the original."""
@@ -91,7 +91,7 @@ def weighted_values(terms: RatioTerms, weights: Tensor) -> Tensor:
         weights: [..., num_tasks], how often each task counts.
 
     Returns:
-        [..., len(QUANTITIES)] float64; NaN where the denominator is 0 (steps, when nothing recovered).
+        [..., len(QUANTITIES)] float64; NaN where the denominator is 0 (turns, when nothing recovered).
     """
     weights = weights.to(torch.float64)
     return (weights @ terms.numerators) / (weights @ terms.denominators)
@@ -108,10 +108,10 @@ Terms = dict[Quantity, tuple[Tensor, Tensor]]
 
 def _shares_of_episodes(table: ScoreTable) -> Terms:
     recovered, faithful = table.column(Column.RECOVERED), table.column(Column.FAITHFUL)
-    steps, one = table.column(Column.STEPS), torch.ones_like(recovered)
+    turns, one = table.column(Column.TURNS), torch.ones_like(recovered)
     terms: Terms = {}
     for limit, (recovery, faithful_recovery) in enumerate(zip(RECOVERY_WITHIN, FAITHFUL_WITHIN, strict=True), start=1):
-        in_time = (steps <= limit).double()
+        in_time = (turns <= limit).double()
         terms[recovery] = (recovered * in_time, one)
         terms[faithful_recovery] = (faithful * in_time, one)
     terms[Quantity.UNFAITHFUL] = (recovered - faithful, one)
@@ -139,13 +139,13 @@ def _means_over_recovered(table: ScoreTable) -> Terms:
     recovered = table.column(Column.RECOVERED)
     drift = table.column(Column.DRIFT)
     return {
-        Quantity.STEPS: (table.column(Column.STEPS) * recovered, recovered),
+        Quantity.TURNS: (table.column(Column.TURNS) * recovered, recovered),
         Quantity.DRIFT: (torch.where(recovered > 0, drift, 0.0), recovered),
     }
 
 
 def _shares_of_turns(table: ScoreTable) -> Terms:
-    turns = table.column(Column.STEPS)
+    turns = table.column(Column.TURNS)
     return {
         Quantity.MALFORMED: (table.column(Column.MALFORMED_TURNS), turns),
         Quantity.INCONCLUSIVE: (table.column(Column.INCONCLUSIVE_TURNS), turns),

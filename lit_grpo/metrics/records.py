@@ -98,7 +98,7 @@ def _to_json(scored: ScoredTask) -> dict[str, Any]:
         "stop_reason": scored.stop_reason.value,
         "recovered": score.recovered,
         "faithful": score.faithful,
-        "steps": score.steps,
+        "turns": score.turns,
         "min_turns": score.min_turns,
         "diagnosis_precision": score.diagnosis.precision,
         "diagnosis_recall": score.diagnosis.recall,
@@ -115,6 +115,8 @@ def _to_json(scored: ScoredTask) -> dict[str, Any]:
 
 
 def _from_json(record: dict[str, Any]) -> ScoredTask:
+    if "steps" in record:
+        raise ValueError('"steps" is called "turns" now: evaluate again, or rename the key')
     diagnosis = DiagnosisScore(
         precision=float(record["diagnosis_precision"]),
         recall=float(record["diagnosis_recall"]),
@@ -124,7 +126,7 @@ def _from_json(record: dict[str, Any]) -> ScoredTask:
     score = RepairScore(
         recovered=bool(record["recovered"]),
         faithful=bool(record["faithful"]),
-        steps=int(record["steps"]),
+        turns=int(record["turns"]),
         min_turns=int(record["min_turns"]),
         diagnosis=diagnosis,
         iis_rows=int(record["iis_rows"]),

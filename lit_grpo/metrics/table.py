@@ -33,7 +33,7 @@ class Column(IntEnum):
     """Position in `DIFFICULTIES`."""
     RECOVERED = auto()
     FAITHFUL = auto()
-    STEPS = auto()
+    TURNS = auto()
     PRECISION = auto()
     RECALL = auto()
     F1 = auto()
@@ -110,7 +110,7 @@ def _row(scored: ScoredTask) -> list[float]:
         Column.DIFFICULTY: DIFFICULTIES.index(scored.difficulty),
         Column.RECOVERED: score.recovered,
         Column.FAITHFUL: score.faithful,
-        Column.STEPS: score.steps,
+        Column.TURNS: score.turns,
         Column.PRECISION: score.diagnosis.precision,
         Column.RECALL: score.diagnosis.recall,
         Column.F1: score.diagnosis.f1,

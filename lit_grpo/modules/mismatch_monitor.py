@@ -172,7 +172,7 @@ class MismatchMonitor:
             f"{self.reason}. The optimizer step was not taken; the weights from before it are in {checkpoint} (go on "
             "with --ckpt_path). Likely: the engine did not get the weights, samples from another "
             "distribution than the trainer computes (temperature, truncation, chat format), or computes in another "
-            "dtype. scripts/canary.py and scripts/check_rollouts.py show which, without training; if the difference is "
+            "dtype. `lit-grpo canary` with the run's configs shows which, without training; if the difference is "
             "understood, raise model.mismatch_monitor.stop"
         )
 

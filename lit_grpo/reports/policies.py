@@ -17,7 +17,7 @@ from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RepairResults
 from lit_grpo.reports.tables import KIND_NAMES, Cell, Row, TableContent, estimate_text
 
-SHOWN = (*RECOVERY_WITHIN, Quantity.STEPS, Quantity.FR_1, Quantity.FR_5, Quantity.DIAGNOSIS_F1, Quantity.IIS_RECALL)
+SHOWN = (*RECOVERY_WITHIN, Quantity.TURNS, Quantity.FR_1, Quantity.FR_5, Quantity.DIAGNOSIS_F1, Quantity.IIS_RECALL)
 
 
 def scores_of(

@@ -14,8 +14,8 @@ from lit_grpo.metrics.bootstrap import Estimate
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.comparison import Comparison, Profile
 
-HEADLINE = (Quantity.FR_5, Quantity.FR_1, Quantity.RR_5, Quantity.DIAGNOSIS_F1, Quantity.STEPS)
-COUNTS = (Quantity.STEPS, Quantity.EDITS, Quantity.DRIFT)
+HEADLINE = (Quantity.FR_5, Quantity.FR_1, Quantity.RR_5, Quantity.DIAGNOSIS_F1, Quantity.TURNS)
+COUNTS = (Quantity.TURNS, Quantity.EDITS, Quantity.DRIFT)
 """Not shares: shown as they are, the others in percent."""
 KIND_NAMES = {
     FaultKind.SENSE: "A sense",

@@ -37,7 +37,7 @@ class RewardComponents:
     diagnosis: float
     """The smaller of precision and recall of the last stated diagnosis."""
     efficiency: float
-    """1 - (steps - s*) / (max_turns - s*) for a faithful recovery, else 0."""
+    """1 - (turns - s*) / (max_turns - s*) for a faithful recovery, else 0."""
 
     def weighted(self, weights: RewardWeights) -> float:
         """The weighted sum, in [0, 1]."""
@@ -83,8 +83,8 @@ def components_of(score: RepairScore, max_turns: int) -> RewardComponents:
 
 
 def _efficiency(score: RepairScore, max_turns: int) -> float:
-    """1 at the smallest number of steps s*, 0 at ``max_turns``; 1 where there is no room between them."""
+    """1 at the smallest number of turns s*, 0 at ``max_turns``; 1 where there is no room between them."""
     room = max_turns - score.min_turns
     if room <= 0:
         return 1.0
-    return min(1.0, max(0.0, 1.0 - (score.steps - score.min_turns) / room))
+    return min(1.0, max(0.0, 1.0 - (score.turns - score.min_turns) / room))

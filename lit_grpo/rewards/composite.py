@@ -21,7 +21,7 @@ from lit_grpo.rewards.components import RewardComponents, RewardWeights, compone
 class CompositeReward(Reward):
     """In [0, 1]; the weights are not negative and sum to 1.
 
-    Example: a faithful repair in 2 steps of 5 where 1 would do, with the right diagnosis, has components 1, 1 and 0.75,
+    Example: a faithful repair in 2 turns of 5 where 1 would do, with the right diagnosis, has components 1, 1 and 0.75,
     and earns 0.5 + 0.3 + 0.2 * 0.75 = 0.95.
     """
 

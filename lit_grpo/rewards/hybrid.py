@@ -1,7 +1,7 @@
 """HybridReward: the scale of the reference study (OR-Debug-Bench, arXiv:2601.21008), for reproduction only.
 
 Called by rollout/collect.py through its base class. Presets: configs/reward/{hybrid,asymmetric}.yaml. What it pays
-beside the composite is measured by scripts/scan_rewards.py.
+beside the composite is measured by scripts/audits/scan_rewards.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from lit_grpo.rewards.components import RewardComponents
 class HybridReward(Reward):
     """(+100 if the program became optimal, by whatever means, else -50) - 1 per step + noise; if positive, x a factor.
 
-    Faithful or not makes no difference here: that is what the study paid. Example: optimal in 2 steps without noise is
-    98, and 137.2 with the factor 1.4; a failure in 5 steps is -55 with either.
+    Faithful or not makes no difference here: that is what the study paid. Example: optimal in 2 turns without noise is
+    98, and 137.2 with the factor 1.4; a failure in 5 turns is -55 with either.
     """
 
     recovered: float = 100.0
@@ -61,7 +61,7 @@ class HybridReward(Reward):
     @override
     def total(self, score: RepairScore, components: RewardComponents, key: AttemptKey) -> float:
         """By recovery, faithful or not."""
-        paid = (self.recovered if score.recovered else self.failed) + self.per_step * score.steps
+        paid = (self.recovered if score.recovered else self.failed) + self.per_step * score.turns
         if self.noise > 0:
             paid += _draw(key, self.noise)
         return paid * self.positive_factor if paid > 0 else paid

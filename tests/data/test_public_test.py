@@ -80,7 +80,7 @@ def test_2_the_trivial_policies_stand_beside(run: Path) -> None:
     recovery, per_kind = text.split("FR@5 per kind of fault")
     rows = [line.split("|")[1:-1] for line in recovery.splitlines() if line.startswith("| ")]
     header, *policies = [[cell.strip() for cell in row] for row in rows]
-    wanted = {"RR@1", "RR@2", "RR@3", "RR@4", "RR@5", "steps", "FR@5", "DA_iis"}
+    wanted = {"RR@1", "RR@2", "RR@3", "RR@4", "RR@5", "turns", "FR@5", "DA_iis"}
     assert wanted <= set(header)
     assert [row[0] for row in policies][-2:] == ["oracle", "policy"]
     figures = {row[0]: dict(zip(header, row, strict=True)) for row in policies}

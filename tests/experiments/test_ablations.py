@@ -69,7 +69,7 @@ def score(faithful: bool) -> RepairScore:
     return RepairScore(
         recovered=True,
         faithful=faithful,
-        steps=1,
+        turns=1,
         min_turns=1,
         diagnosis=diagnosis,
         iis_rows=2,

@@ -44,7 +44,7 @@ def scored(index: int, faithful: bool) -> ScoredTask:
     score = RepairScore(
         recovered=faithful,
         faithful=faithful,
-        steps=1 if faithful else 5,
+        turns=1 if faithful else 5,
         min_turns=1,
         diagnosis=DiagnosisScore(share, share, share, faithful),
         iis_rows=5,

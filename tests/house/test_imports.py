@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "callbacks": EVERYTHING | {"repair"},
     "config_errors": {"environment"},
     "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "experiments"},
+    "suite_checker": set(),
     "experiments": EVERYTHING | {"repair", "callbacks", "cli"},
 }
 """Part of the package -> the other parts it may import. A new part has to be given its place here."""

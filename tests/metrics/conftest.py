@@ -19,7 +19,7 @@ def make_scored_task(
     *,
     recovered: bool = True,
     faithful: bool = True,
-    steps: int = 1,
+    turns: int = 1,
     diagnosis: tuple[float, float, float, bool] = (1.0, 1.0, 1.0, True),
     iis_rows: int = 2,
     iis_hits: int = 1,
@@ -37,7 +37,7 @@ def make_scored_task(
         score=RepairScore(
             recovered=recovered,
             faithful=recovered and faithful,
-            steps=steps,
+            turns=turns,
             min_turns=1,
             diagnosis=DiagnosisScore(*diagnosis),
             iis_rows=iis_rows,
@@ -60,17 +60,17 @@ def scored_task() -> ScoredTaskFactory:
 def four_tasks() -> list[ScoredTask]:
     """Three of kind A, one of kind D; the arithmetic of the tests below refers to these rows."""
     return [
-        make_scored_task("a1", steps=1, diagnosis=(1.0, 1.0, 1.0, True)),
-        make_scored_task("a2", faithful=False, steps=2, diagnosis=(0.5, 1.0, 2 / 3, False), edits=1, drift=0.3),
+        make_scored_task("a1", turns=1, diagnosis=(1.0, 1.0, 1.0, True)),
+        make_scored_task("a2", faithful=False, turns=2, diagnosis=(0.5, 1.0, 2 / 3, False), edits=1, drift=0.3),
         make_scored_task(
             "a3",
             FaultKind.SENSE,
             Difficulty.HARD,
             recovered=False,
-            steps=5,
+            turns=5,
             diagnosis=(0.0, 0.0, 0.0, False),
             edits=3,
             malformed_turns=2,
         ),
-        make_scored_task("d1", FaultKind.RIGHT_HAND_SIDE, steps=4, diagnosis=(0.5, 0.5, 0.5, False), iis_hits=2),
+        make_scored_task("d1", FaultKind.RIGHT_HAND_SIDE, turns=4, diagnosis=(0.5, 0.5, 0.5, False), iis_hits=2),
     ]

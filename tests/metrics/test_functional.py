@@ -18,7 +18,7 @@ from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.table import score_table
 
 
-def test_1_recovery_counts_episodes_that_became_optimal_within_k_steps(four_tasks: list[ScoredTask]) -> None:
+def test_1_recovery_counts_episodes_that_became_optimal_within_k_turns(four_tasks: list[ScoredTask]) -> None:
     values = repair_values(score_table(four_tasks))
     # Recovered after 1, 2 and 4 of four episodes' turns; the fourth never.
     assert [values[quantity] for quantity in RECOVERY_WITHIN] == [0.25, 0.5, 0.5, 0.75, 0.75]
@@ -55,7 +55,7 @@ def test_4_the_literatures_diagnosis_is_a_share_of_all_rows(
 
 def test_5_steps_and_drift_are_means_over_recovered_episodes_only(four_tasks: list[ScoredTask]) -> None:
     values = repair_values(score_table(four_tasks))
-    assert values[Quantity.STEPS] == pytest.approx((1 + 2 + 4) / 3, abs=1e-12)
+    assert values[Quantity.TURNS] == pytest.approx((1 + 2 + 4) / 3, abs=1e-12)
     assert values[Quantity.DRIFT] == pytest.approx((0 + 0.3 + 0) / 3, abs=1e-12)
     assert values[Quantity.EDITS] == (0 + 1 + 3 + 0) / 4
 
@@ -66,8 +66,8 @@ def test_6_malformed_is_a_share_of_turns(four_tasks: list[ScoredTask]) -> None:
 
 
 def test_7_a_quantity_without_a_denominator_is_not_a_number(scored_task: Callable[..., ScoredTask]) -> None:
-    values = repair_values(score_table([scored_task("t", recovered=False, steps=5)]))
-    assert math.isnan(values[Quantity.STEPS])
+    values = repair_values(score_table([scored_task("t", recovered=False, turns=5)]))
+    assert math.isnan(values[Quantity.TURNS])
     assert math.isnan(values[Quantity.DRIFT])
     assert values[Quantity.RR_5] == 0.0
 
@@ -83,7 +83,7 @@ def test_9_a_weight_of_two_is_the_task_twice(four_tasks: list[ScoredTask]) -> No
     is_d = table.is_kind(four_tasks[3].kind)
     values = weighted_values(ratio_terms(table), torch.where(is_d, 2.0, 1.0))
     # Turns to recovery: (1 + 2 + 4 + 4) / 4.
-    assert values[list(Quantity).index(Quantity.STEPS)].item() == pytest.approx(11 / 4, abs=1e-12)
+    assert values[list(Quantity).index(Quantity.TURNS)].item() == pytest.approx(11 / 4, abs=1e-12)
 
 
 def test_10_the_order_of_tasks_and_repeated_tasks_change_nothing(four_tasks: list[ScoredTask]) -> None:

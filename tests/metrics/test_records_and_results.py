@@ -34,7 +34,7 @@ def test_3_a_line_that_is_no_record_is_named(tmp_path: Path, four_tasks: list[Sc
 
 
 def test_4_merging_shards_keeps_each_task_once_and_sorts(scored_task: Callable[..., ScoredTask]) -> None:
-    first, other = scored_task("b", steps=1), scored_task("b", steps=5)
+    first, other = scored_task("b", turns=1), scored_task("b", turns=5)
     assert merge_scored_tasks([[first], [scored_task("a"), other]]) == (scored_task("a"), first)
 
 
@@ -56,7 +56,7 @@ def test_6_results_hold_every_quantity_overall_and_in_parts(tmp_path: Path, four
     assert easy["tasks"] == 2
     assert easy["metrics"]["RR@5"]["value"] == 1.0
     assert easy["metrics"]["FR@5"]["value"] == 0.5
-    assert document["by_kind_and_difficulty"]["A"]["hard"]["metrics"]["steps"] == {
+    assert document["by_kind_and_difficulty"]["A"]["hard"]["metrics"]["turns"] == {
         "value": None,
         "low": None,
         "high": None,

@@ -22,7 +22,7 @@ def seven_tasks(scored_task: Callable[..., ScoredTask]) -> list[ScoredTask]:
     kinds, difficulties = list(FaultKind), list(Difficulty)
     return [
         scored_task(
-            f"t{i}", kinds[i % 2], difficulties[i % 3], recovered=i % 3 > 0, faithful=i % 2 > 0, steps=1 + i % 5
+            f"t{i}", kinds[i % 2], difficulties[i % 3], recovered=i % 3 > 0, faithful=i % 2 > 0, turns=1 + i % 5
         )
         for i in range(7)
     ]

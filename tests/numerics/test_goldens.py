@@ -3,8 +3,8 @@
 1. Losses agree to 1e-9 in float64 and 1e-5 in float32, and so do the advantages of a group of six.
 2. So do all rows of random files, with other masks, ragged lengths, constants and batch sizes, written by the loops of
    tests/losses/loop_reference.py: each surrogate with each weight under each reduction.
-3. scripts/check_losses.py prints every comparison and ends with 0; with 1 if a value is off by 2e-9; a row it does not
-   know, and what is missing for one it does, are named.
+3. scripts/audits/check_losses.py prints every comparison and ends with 0; with 1 if a value is off by 2e-9; a row it
+   does not know, and what is missing for one it does, are named.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 sys.path.append(str(Path(__file__).parents[1] / "losses"))
 from check_losses import compare_advantages, compare_losses, main
 from loop_reference import all_rows, random_file

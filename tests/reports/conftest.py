@@ -23,7 +23,7 @@ def scored_task(index: int, skill: float, rng: random.Random) -> ScoredTask:
     kind = list(FaultKind)[index % 4]
     is_faithful = rng.random() < skill + (0.0 if skill in (0.0, 1.0) else (0.15, 0.05, -0.05, -0.15)[index % 4])
     is_recovered = is_faithful or rng.random() < 0.2
-    steps = rng.choice((1, 1, 1, 2, 3)) if is_recovered else 5
+    turns = rng.choice((1, 1, 1, 2, 3)) if is_recovered else 5
     f1 = 1.0 if is_faithful else rng.choice((0.0, 0.0, 0.5))
     return ScoredTask(
         task_id=f"task-{index:04d}",
@@ -34,7 +34,7 @@ def scored_task(index: int, skill: float, rng: random.Random) -> ScoredTask:
         score=RepairScore(
             recovered=is_recovered,
             faithful=is_faithful,
-            steps=steps,
+            turns=turns,
             min_turns=1,
             diagnosis=DiagnosisScore(f1, f1, f1, f1 == 1.0),
             iis_rows=5,

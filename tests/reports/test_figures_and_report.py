@@ -83,7 +83,7 @@ def test_6_a_transcript_is_drawn_and_written(tmp_path: Path) -> None:
     draw_before_and_after(pair, tmp_path / "transcript.png")
     assert_has_ink(tmp_path / "transcript.png")
     text = transcript_markdown(pair)
-    assert "**sft**: not repaired after 5 turns (step limit)" in text
+    assert "**sft**: not repaired after 5 turns (turn limit)" in text
     assert "**sft_grpo**: repaired faithfully in 1 turn" in text
 
 

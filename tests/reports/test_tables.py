@@ -27,7 +27,7 @@ def test_1_every_arm_and_policy_has_a_row_with_intervals(comparison_folder: Call
     assert names[:4] == ["drop-first", "minimum-relaxation", "informed-random", "oracle"]
     assert set(names[4:6]) == {"sft", "sft_compute_matched"}
     assert names[6] == "sft_grpo"
-    assert headline.columns == ("", "FR@5", "FR@1", "RR@5", "DA", "steps")
+    assert headline.columns == ("", "FR@5", "FR@1", "RR@5", "DA", "turns")
     assert headline.rows[3].cells[1].text == "100.0 (100–100)"
     assert headline.rows[6].cells[0].emphasis is Emphasis.BEST
     assert [row.cells[0].text for row in per_kind.rows] == names

@@ -24,7 +24,7 @@ KEY = AttemptKey(run_seed=3, step=7, task_id="task", sample=1)
 NAMED = DiagnosisScore(1.0, 1.0, 1.0, True)
 FAITHFUL = RepairScore(True, True, 2, 1, NAMED, 0, 0, 0, None, 0, 0, True)
 DELETED = replace(FAITHFUL, faithful=False)
-FAILED = replace(DELETED, recovered=False, steps=5)
+FAILED = replace(DELETED, recovered=False, turns=5)
 NOISY = HybridReward(noise=1.0)
 
 

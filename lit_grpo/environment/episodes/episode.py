@@ -1,4 +1,4 @@
-"""One episode: an agent works on an infeasible program for a few steps and sees the real result of each.
+"""One episode: an agent works on an infeasible program for a few turns and sees the real result of each.
 
 Called by rollout/collect.py and baselines.py. Single use: `step(text)` until `stop_reason` is set.
 """
@@ -81,7 +81,7 @@ class RepairEpisode:
         self.observation = ""
         self._diagnosis: tuple[Element, ...] = ()
         self._touched: dict[Element, None] = {}
-        self._steps: list[TurnOutcome] = []
+        self._turns: list[TurnOutcome] = []
         self._num_malformed = 0
         self._first_names = conflict_names(first_conflict, settings.style) if settings.show_conflict else ""
         self._go_back()
@@ -104,7 +104,7 @@ class RepairEpisode:
             self.stop_reason = StopReason.SOLVER_FAILED
             observation = refusal_observation("solver failed", str(failure), self._settings.style)
             outcome = TurnOutcome(move, TurnResult.FAILED, self._status, None, observation)
-        self._steps.append(outcome)
+        self._turns.append(outcome)
         self._stop_if_due(outcome)
         return outcome
 
@@ -128,7 +128,7 @@ class RepairEpisode:
         """What happened, once the episode is over."""
         assert self.stop_reason is not None, "the episode is not over"
         return EpisodeRecord(
-            steps=tuple(self._steps),
+            turns=tuple(self._turns),
             final_program=self.program,
             final_status=self._status,
             final_objective=self._objective,
@@ -226,7 +226,7 @@ class RepairEpisode:
         return conflict_text(self.program, self.current_conflict(), self._settings.style)
 
     def _conflict_after_edit(self, status: SolverStatus, was_undone: bool) -> str:
-        is_last = len(self._steps) + 1 >= self._settings.max_turns
+        is_last = len(self._turns) + 1 >= self._settings.max_turns
         if status is not SolverStatus.INFEASIBLE or is_last or not self._settings.show_conflict:
             return ""
         return self._first_names if was_undone else self._conflict_text()
@@ -247,7 +247,7 @@ class RepairEpisode:
             self.stop_reason = StopReason.SUBMITTED
         elif self._num_malformed >= self._settings.max_malformed:
             self.stop_reason = StopReason.MALFORMED_LIMIT
-        elif len(self._steps) >= self._settings.max_turns:
+        elif len(self._turns) >= self._settings.max_turns:
             self.stop_reason = StopReason.TURN_LIMIT
 
 

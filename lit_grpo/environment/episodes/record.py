@@ -81,7 +81,7 @@ class TurnOutcome:
 class EpisodeRecord:
     """What scoring needs of a finished (or cut off) episode."""
 
-    steps: tuple[TurnOutcome, ...]
+    turns: tuple[TurnOutcome, ...]
     final_program: LinearProgram
     final_status: SolverStatus
     final_objective: float | None

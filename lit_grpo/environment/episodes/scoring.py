@@ -35,7 +35,7 @@ class RepairScore:
     """The program became OPTIMAL."""
     faithful: bool
     """Recovered, and the program is the original one (1e-6 relative, rows up to positive scaling)."""
-    steps: int
+    turns: int
     """Turns taken; if recovered, the turn that recovered. At least 1."""
     min_turns: int
     """The number of edits that make the original again."""
@@ -66,16 +66,16 @@ def score_episode(record: EpisodeRecord, fault: GroundTruth, solver: Solver) -> 
     return RepairScore(
         recovered=recovered,
         faithful=faithful,
-        steps=max(1, len(record.steps)),
+        turns=max(1, len(record.turns)),
         min_turns=len(fault.inverse),
         diagnosis=diagnosis_score(record.diagnosis, fault.faulty_elements),
         iis_rows=len(rows),
         iis_hits=len(rows & set(record.touched)),
         edits=len(differing_elements(record.final_program, fault.original)),
         drift=_drift(record.final_objective, fault.original_objective) if recovered else None,
-        malformed_turns=sum(step.result is TurnResult.MALFORMED for step in record.steps),
+        malformed_turns=sum(turn.result is TurnResult.MALFORMED for turn in record.turns),
         inconclusive_turns=sum(
-            step.result is TurnResult.APPLIED and step.status is SolverStatus.INCONCLUSIVE for step in record.steps
+            turn.result is TurnResult.APPLIED and turn.status is SolverStatus.INCONCLUSIVE for turn in record.turns
         ),
         verified=verified,
     )

@@ -1,7 +1,7 @@
 """An independent check of a conflict: the program it leaves is infeasible, and without any one member it is not.
 
-Called by scripts/check_public_benchmark.py and tests. It builds the subsystems as programs and asks for plain verdicts,
-so it shares nothing with the filter that found the conflict.
+Called by scripts/audits/check_public_benchmark.py and tests. It builds the subsystems as programs and asks for plain
+verdicts, so it shares nothing with the filter that found the conflict.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from hashlib import sha256
 from random import Random
 
 import pytest
+from audit_policies.searchers import random_move
 from desk_problem import FAULT, FAULTY, HOURS, ORDERS, PROBLEM, REPAIR, turn
 
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
@@ -26,7 +27,6 @@ from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason, TurnResult
 from lit_grpo.environment.episodes.scoring import score_episode
 from lit_grpo.environment.policies.baselines import BaselineView
-from lit_grpo.environment.policies.searchers import random_move
 from lit_grpo.environment.programs.edits import SetRhs
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.programs.specification import RepairProblem, Sentence, Specification
@@ -158,8 +158,8 @@ def test_5_the_rest_is_the_same(style: ObservationStyle) -> None:
             episode.step(text)
         records.append(episode.record())
     one, other = records
-    assert [(s.result, s.status, s.objective) for s in one.steps] == [
-        (s.result, s.status, s.objective) for s in other.steps
+    assert [(s.result, s.status, s.objective) for s in one.turns] == [
+        (s.result, s.status, s.objective) for s in other.turns
     ]
     assert one.first_conflict == other.first_conflict == SOLVER.conflict(FAULTY)
     score = score_episode(other, FAULT, SOLVER)

@@ -2,20 +2,18 @@
 
 1. Any text, and any text around a move: no exception, no action that was not written.
 2. Every well-formed move is read as it stands, with prose around it; numbers that are none are never read as numbers.
-3. The generated completions of scripts/fuzz_parser.py; and that script finds a parser that makes things up.
+3. The generated completions of scripts/audits/fuzz_parser.py; and that script finds a parser that makes things up.
 4. Whole episodes of hostile text end as episodes do, and only with what was written in them.
 """
 
 from __future__ import annotations
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import islice
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from desk_problem import PROBLEM
+from fuzz_parser import BASES, NUMBERS, ODD_TEXT, completions, offence, was_written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,21 +23,10 @@ from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
 from lit_grpo.environment.programs.edits import DropRow, SetRhs
 from lit_grpo.environment.solver.highs import HighsSolver
 
-
-def _load_fuzzer() -> ModuleType:
-    path = Path(__file__).parents[3] / "scripts" / "fuzz_parser.py"
-    spec = spec_from_file_location("fuzz_parser", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-FUZZER = _load_fuzzer()
 ANY_TEXT = st.text(st.characters(), max_size=200)  # lone surrogates and control characters included
 PIECES = st.one_of(
-    ANY_TEXT, st.sampled_from([*FUZZER.BASES, *FUZZER.NUMBERS, *FUZZER.ODD_TEXT, "{", "}", '"', "[", ":"])
+    ANY_TEXT,
+    st.sampled_from([*BASES, *NUMBERS, *ODD_TEXT, "{", "}", '"', "[", ":"]),
 )
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
@@ -52,29 +39,29 @@ JSON_VALUES = st.recursive(
 @given(st.lists(PIECES, max_size=8))
 def test_1_any_text(pieces: list[str]) -> None:
     text = "".join(pieces)
-    assert FUZZER.offence(text, parse(text)) is None
+    assert offence(text, parse(text)) is None
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(
-    st.sampled_from(FUZZER.BASES),
+    st.sampled_from(BASES),
     st.sampled_from(["action", "row", "variable", "value", "amount", "lower", "sense", "type", "name", "diagnosis"]),
     JSON_VALUES,
 )
 def test_1b_any_value_in_any_place(base: str, key: str, value: object) -> None:
     text = json.dumps(json.loads(base) | {key: value})
-    assert FUZZER.offence(text, parse(text)) is None
+    assert offence(text, parse(text)) is None
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(st.text(st.characters(exclude_characters="{"), max_size=50), st.sampled_from(FUZZER.BASES), st.integers(0, 9))
+@given(st.text(st.characters(exclude_characters="{"), max_size=50), st.sampled_from(BASES), st.integers(0, 9))
 def test_2_a_move_is_read_wherever_it_stands(prose: str, base: str, num_braces: int) -> None:
     alone = parse(base)
     assert isinstance(alone, Move)
     assert parse(prose + base + "}" * num_braces) == alone
 
 
-@pytest.mark.parametrize("number", FUZZER.NUMBERS)
+@pytest.mark.parametrize("number", NUMBERS)
 def test_2b_spellings_of_numbers(number: str) -> None:
     answer = parse('{"action":"set_rhs","row":"ra","value":' + number + "}")
     # What a reader of plain JSON calls a finite number, by hand.
@@ -87,16 +74,16 @@ def test_2b_spellings_of_numbers(number: str) -> None:
 
 def test_3_generated_completions() -> None:
     counts = {Move: 0, Malformed: 0}
-    for text in FUZZER.completions(5_000, seed=1):
+    for text in completions(5_000, seed=1):
         answer = parse(text)
-        assert FUZZER.offence(text, answer) is None
+        assert offence(text, answer) is None
         counts[type(answer)] += 1
     assert min(counts.values()) > 1_000  # neither all nonsense nor all well-formed
 
 
 def test_3b_the_check_finds_what_was_not_written() -> None:
     dropped = Move(DropRow("hours"))
-    assert FUZZER.offence('{"action":"drop","row":"hours"}', dropped) is None
+    assert offence('{"action":"drop","row":"hours"}', dropped) is None
     for text in (
         "drop hours",
         '{"action":"drop","row":"Hours"}',
@@ -104,12 +91,12 @@ def test_3b_the_check_finds_what_was_not_written() -> None:
         '{"action":"drop","row":"hours","row":"hours"}',
         '{"action":"drop"},{"row":"hours"}',
     ):
-        assert FUZZER.offence(text, dropped) is not None
-    assert FUZZER.offence('{"action":"set_rhs","row":"a","value":1}', Move(SetRhs("a", 2.0))) is not None
+        assert offence(text, dropped) is not None
+    assert offence('{"action":"set_rhs","row":"a","value":1}', Move(SetRhs("a", 2.0))) is not None
 
 
 def test_4_whole_episodes() -> None:
-    texts = FUZZER.completions(1_500, seed=2)
+    texts = completions(1_500, seed=2)
     reasons = set()
     while turns := list(islice(texts, 5)):
         episode = RepairEpisode(PROBLEM, HighsSolver(), EpisodeSettings())
@@ -119,7 +106,7 @@ def test_4_whole_episodes() -> None:
                 outcome = episode.step(text)
                 written += [outcome.move] if isinstance(outcome.move, Move) else []
                 assert len(outcome.observation) < 2_000
-        assert all(any(FUZZER.was_written(move, text) for text in turns) for move in written)
+        assert all(any(was_written(move, text) for text in turns) for move in written)
         reasons.add(episode.stop_reason)
     assert StopReason.SOLVER_FAILED not in reasons
     assert reasons >= {StopReason.RECOVERED, StopReason.SUBMITTED, StopReason.TURN_LIMIT}

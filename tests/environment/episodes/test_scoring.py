@@ -74,7 +74,7 @@ def _row(name: str, x: float, y: float, sense: Sense, rhs: float) -> AddRow:
 def test_1_the_gold_answer() -> None:
     score = _score(REPAIR)
     assert (score.recovered, score.faithful, score.verified) == (True, True, True)
-    assert (score.steps, score.min_turns, score.edits, score.drift) == (1, 1, 0, 0.0)
+    assert (score.turns, score.min_turns, score.edits, score.drift) == (1, 1, 0, 0.0)
     assert score.diagnosis == DiagnosisScore(1.0, 1.0, 1.0, True)
     assert (score.iis_hits, score.iis_rows) == (1, 2)  # orders was acted on, hours was not
 
@@ -91,7 +91,7 @@ def test_2_optimal_again_by_deletion_is_recovered_and_not_faithful() -> None:
 def test_3_steps_malformed_and_inconclusive_turns_are_counted() -> None:
     solver = ScriptedSolver([SolverStatus.INCONCLUSIVE])
     score = _score("?", turn(SetRhs("hours", 91.0)), turn(GetConflict()), REPAIR, solver=solver)
-    assert (score.steps, score.malformed_turns, score.inconclusive_turns) == (4, 1, 1)
+    assert (score.turns, score.malformed_turns, score.inconclusive_turns) == (4, 1, 1)
     assert (score.recovered, score.faithful, score.edits) == (True, False, 1)  # hours stayed at 91
     assert (score.iis_hits, score.iis_rows) == (2, 2)
 
@@ -105,7 +105,7 @@ def test_4_giving_up_and_being_cut_off() -> None:
         1.0,
         0,
     )
-    assert _score().steps == 1
+    assert _score().turns == 1
 
 
 def test_5_a_broken_solver_leaves_the_episode_unverified() -> None:

@@ -57,8 +57,8 @@ def played(solver: WorkerSolver, *texts: str) -> tuple[EpisodeRecord, RepairScor
 
 def test_1_an_edit_that_stalls_the_solver_earns_nothing(workers: WorkerSolver) -> None:
     record, score, reward = played(workers, turn(SPOILING_EDIT, SWITCH))
-    assert record.steps[0].result is TurnResult.APPLIED
-    assert record.steps[0].status is SolverStatus.INCONCLUSIVE
+    assert record.turns[0].result is TurnResult.APPLIED
+    assert record.turns[0].status is SolverStatus.INCONCLUSIVE
     assert record.stop_reason is StopReason.TURN_LIMIT
     assert (score.verified, score.recovered, score.inconclusive_turns, score.diagnosis.f1) == (True, False, 1, 1.0)
     assert reward == 0.0
@@ -69,7 +69,7 @@ def test_2_the_episode_goes_on(workers: WorkerSolver) -> None:
     record, score, reward = played(
         workers, turn(SPOILING_EDIT), *questions, turn(Restore()), turn(REPAIRING_EDIT, SWITCH)
     )
-    assert [step.result for step in record.steps] == [
+    assert [step.result for step in record.turns] == [
         TurnResult.APPLIED,
         *[TurnResult.INFORMED] * 3,
         TurnResult.APPLIED,
@@ -125,7 +125,7 @@ def test_4_an_unplayable_episode_has_no_turn() -> None:
         RepairEpisode(RepairProblem(FAULTY), solver, EpisodeSettings())
     episode = RepairEpisode.unplayable(RepairProblem(FAULTY), solver, EpisodeSettings())
     assert "switch" in episode.observation
-    assert episode.record().steps == ()
+    assert episode.record().turns == ()
     assert not score_episode(episode.record(), FAULT, solver).verified
     with pytest.raises(AssertionError):
         episode.step(turn(Submit()))

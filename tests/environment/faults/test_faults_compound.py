@@ -289,7 +289,7 @@ def _moved(parts: tuple[Part, ...], chosen: list[Part], place: int) -> tuple[Par
 def test_4_the_oracle_repairs_all_in_the_fewest_steps(kind: FaultKind) -> None:
     for episode in run_baseline(Oracle(), _tasks(kind), SOLVER, EpisodeSettings(), seed=0):
         assert episode.score.faithful
-        assert episode.score.steps == episode.score.min_turns == len(episode.task.fault.inverse)
+        assert episode.score.turns == episode.score.min_turns == len(episode.task.fault.inverse)
         assert episode.score.diagnosis.exact
 
 

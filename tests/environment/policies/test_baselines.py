@@ -47,8 +47,8 @@ def _view(program: LinearProgram, *members: ConflictMember, turn: int = 0) -> Ba
 def test_1_drop_first_recovers_and_is_not_faithful() -> None:
     ((task, record, score),) = run_baseline(DropFirst(), [DeskTask()], ScriptedSolver(), SETTINGS, 0)
     assert task == DeskTask()
-    assert record.steps[0].move == Move(DropRow("hours"), (HOURS,))
-    assert (score.recovered, score.faithful, score.steps) == (True, False, 1)
+    assert record.turns[0].move == Move(DropRow("hours"), (HOURS,))
+    assert (score.recovered, score.faithful, score.turns) == (True, False, 1)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_2_a_conflict_without_rows_is_freed(part: ConflictPart, action: Action) 
 
 def test_3_minimum_relaxation_gives_way_where_the_solver_does() -> None:
     ((_, record, score),) = run_baseline(MinimumRelaxation(), [DeskTask()], ScriptedSolver(), SETTINGS, 0)
-    (step,) = record.steps
-    assert isinstance(step.move, Move)
-    assert isinstance(step.move.action, Relax)
-    assert step.move.action.amount == pytest.approx(5.0)  # 95 - 90
+    (turn,) = record.turns
+    assert isinstance(turn.move, Move)
+    assert isinstance(turn.move.action, Relax)
+    assert turn.move.action.amount == pytest.approx(5.0)  # 95 - 90
     assert (score.recovered, score.faithful) == (True, False)
 
 
@@ -108,11 +108,11 @@ def test_7_the_oracle_is_faithful_at_once_on_generated_tasks_and_all_policies_pl
     for policy in BASELINES:
         for settings in (SETTINGS, EpisodeSettings(undo_if_still_infeasible=True)):
             episodes = run_baseline(policy, tasks, solver, settings, 0)
-            results = {step.result for episode in episodes for step in episode.record.steps}
+            results = {turn.result for episode in episodes for turn in episode.record.turns}
             assert results <= {TurnResult.APPLIED, TurnResult.INFORMED}, f"{policy.name} wrote what the episode refuses"
             assert all(episode.score.verified for episode in episodes)
             if isinstance(policy, Oracle):
-                assert all(e.score.faithful and e.score.steps == e.score.min_turns for e in episodes)
+                assert all(e.score.faithful and e.score.turns == e.score.min_turns for e in episodes)
                 assert all(episode.score.diagnosis.exact for episode in episodes)
 
 

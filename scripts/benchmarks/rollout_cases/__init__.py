@@ -1,0 +1,1 @@
+"""What scripts/benchmarks/rollouts.py compares, and how each part is watched."""

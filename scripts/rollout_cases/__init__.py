@@ -1,1 +1,0 @@
-"""What scripts/benchmark_rollouts.py compares, and how each part is watched."""

@@ -1,6 +1,0 @@
-"""The checker is a script: its folder is put where it looks for its parts."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
