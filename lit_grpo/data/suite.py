@@ -14,7 +14,7 @@ from lit_grpo.data.task import Cell, Task
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.faults.injection import FaultKind
 
-__all__ = ["MANIFEST_FILE", "STUDY_KINDS", "Cell", "SuiteSettings", "read_suite"]
+__all__ = ["MANIFEST_FILE", "STUDY_KINDS", "SuiteSettings", "read_suite"]
 
 STUDY_KINDS = (FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.COEFFICIENT, FaultKind.RIGHT_HAND_SIDE)
 """The subset named *study*: with the three difficulties, the twelve cells that the literature's study reports."""

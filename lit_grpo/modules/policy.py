@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from lit_grpo.data.contract import require_readable_policy
 from lit_grpo.logprobs import token_logprobs, token_logprobs_and_entropies
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
@@ -144,8 +145,9 @@ def load_policy(
         device: ``meta`` reads ``config.json`` only and allocates nothing, to shard before loading.
 
     Raises:
-        ValueError: no such checkpoint, in one line.
+        ValueError: no such checkpoint, or one that has learned another rendering or grammar, in one line.
     """
+    require_readable_policy(checkpoint)
     config = _load_config(checkpoint)
     if device == "meta":
         with torch.device("meta"):

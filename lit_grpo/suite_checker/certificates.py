@@ -29,7 +29,7 @@ def failures(record: Record, judge: Judge, size: str | None = None) -> Iterator[
         size: Of all programs of its suite; None where the difficulty decides.
     """
     case = Case(record, judge)
-    found = [*_identity(record), *inverse_failures(record), *native_failures(record)]
+    found = [*identity_failures(record), *inverse_failures(record), *native_failures(record)]
     found += tiny_failures(record) if is_tiny(record) else specification_failures(record)
     yield from found
     if found:
@@ -55,7 +55,8 @@ def claim_failures(case: Case) -> Iterator[str]:
     yield from evidence_failures(case)
 
 
-def _identity(record: Record) -> Iterator[str]:
+def identity_failures(record: Record) -> Iterator[str]:
+    """What does not hold of the id and the split, which follow from the content."""
     fields = record.fields
     if fields["id"] != content_id(record):
         yield f"expected the id {content_id(record)} from the content, got {fields['id']}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from lit_grpo.suite_checker.case import TIE, Case, near
+from lit_grpo.suite_checker.case import Case, near
 from lit_grpo.suite_checker.kinds import NEARLY_EQUAL
 from lit_grpo.suite_checker.requirements import (
     Requirements,
@@ -23,8 +23,10 @@ from lit_grpo.suite_checker.requirements import (
 
 Evidence = dict[str, Any]
 
-LEAST_SHARE = 1e-3
-"""Of a smallest relaxation, from which on an element counts as giving way in it."""
+ROUNDING = 1e-7
+"""Of the sum of a smallest relaxation, relative above 1."""
+LEAST_SHARE = 1e-5
+"""Of a smallest relaxation, from which on an element counts as giving way in it; likewise relative above 1."""
 
 
 def evidence_failures(case: Case) -> Iterator[str]:
@@ -83,8 +85,9 @@ def _blame(case: Case, blamed: list[str]) -> Iterator[str]:
     if least is None or not near(least, case.violation):
         yield f"expected relaxed to give way by {case.violation} in sum, got {blamed} by {least}"
         return
+    scale = max(1.0, least)
     for element in blamed:
-        if case.judge.furthest(linear, soft, least * (1 + TIE), element) < LEAST_SHARE * least:
+        if case.judge.furthest(linear, soft, least + ROUNDING * scale, element) < LEAST_SHARE * scale:
             yield f"expected each of relaxed to give way in a smallest relaxation, got {element}, which cannot"
 
 

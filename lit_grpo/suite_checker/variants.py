@@ -25,6 +25,8 @@ def _variant(case: Case, edit: Edit) -> str:
     match edit.action:
         case "set_bounds":
             wrong, true = case.record.faulty.variables[name], case.record.original.variables[name]
+            if wrong.lower != true.lower and wrong.upper != true.upper:
+                raise RecordError(f"expected one wrong bound of {name}, got {wrong} for {true}")
             if wrong.lower > wrong.upper:
                 return "crossed_bounds"
             return "wrong_upper_bound" if wrong.lower == true.lower else "wrong_lower_bound"

@@ -60,6 +60,7 @@ def test_6_results_hold_every_quantity_overall_and_in_parts(tmp_path: Path, four
         "value": None,
         "low": None,
         "high": None,
+        "has_few_tasks": True,
     }
 
 

@@ -75,7 +75,17 @@ def another_variant(fields: Fields, other: Fields) -> Iterator[Fields]:
 def another_figure(fields: Fields, other: Fields) -> Iterator[Fields]:
     for key in ("violation", "property_margin", "conflict_size", "num_decoys"):
         value = fields["certificate"][key]
-        for changed in (value + 1, value - 1, value * 1.001 + 0.001, -value - 1, math.nan, str(value), None, True, 1e300):
+        for changed in (
+            value + 1,
+            value - 1,
+            value * 1.001 + 0.001,
+            -value - 1,
+            math.nan,
+            str(value),
+            None,
+            True,
+            1e300,
+        ):
             yield figure(fields, **{key: changed})
 
 

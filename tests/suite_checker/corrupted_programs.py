@@ -127,7 +127,17 @@ def mps_in_other_forms(fields: Fields, other: Fields) -> Iterator[Fields]:
 
 
 def numbers_too_large_or_small(fields: Fields, other: Fields) -> Iterator[Fields]:
-    for number in ("1e300", "1e-12", "1e20", "-1e30", "nan", "inf", "1.7976931348623157e+308", "5e-324", "1000000000.0"):
+    for number in (
+        "1e300",
+        "1e-12",
+        "1e20",
+        "-1e30",
+        "nan",
+        "inf",
+        "1.7976931348623157e+308",
+        "5e-324",
+        "1000000000.0",
+    ):
         for pattern in (r"^(    RHS \S+ )(\S+)$", r"^(    \S+ OBJECTIVE )(\S+)$", r"^( UP BOUND \S+ )(\S+)$"):
             yield from both(fields, pattern, rf"\g<1>{number}")
 
@@ -166,7 +176,13 @@ def idle_actions(fields: Fields, other: Fields) -> Iterator[Fields]:
     idle = f'{{"action":"set_rhs","row":"{row}","value":{value}}}'
     away = f'{{"action":"set_rhs","row":"{row}","value":12345}}'
     kept = fields["faulty_elements"]
-    for actions in ([*inverse, idle], [idle, *inverse], [*inverse] * 2, [*inverse, *[idle] * 4], [*inverse, away, idle]):
+    for actions in (
+        [*inverse, idle],
+        [idle, *inverse],
+        [*inverse] * 2,
+        [*inverse, *[idle] * 4],
+        [*inverse, away, idle],
+    ):
         elements = list(dict.fromkeys([*kept, f"row:{row}"]))
         yield fields | {"inverse_actions": actions}
         yield fields | {"inverse_actions": actions, "faulty_elements": elements}
@@ -187,7 +203,9 @@ def other_inverses(fields: Fields, other: Fields) -> Iterator[Fields]:
         if changed != first:
             yield fields | {"inverse_actions": [changed, *inverse[1:]]}
     if '"row"' in first:
-        yield fields | {"inverse_actions": [f'{{"action":"drop","row":"{fields["faulty_elements"][0][4:]}"}}', *inverse[1:]]}
+        yield fields | {
+            "inverse_actions": [f'{{"action":"drop","row":"{fields["faulty_elements"][0][4:]}"}}', *inverse[1:]]
+        }
     yield fields | {"inverse_actions": ['{"action":"restore"}', *inverse]}
 
 

@@ -32,7 +32,8 @@ def variables(fields: Fields) -> list[int]:
 
 
 def objective(fields: Fields) -> int:
-    return next(i for i, s in enumerate(fields["specification"]) if s["about"] is None and " per " in s["text"])
+    told = enumerate(fields["specification"])
+    return next(i for i, s in told if s["about"] is None and re.search(r"\d per ", s["text"]))
 
 
 def first_culprit(fields: Fields) -> int:
@@ -66,7 +67,10 @@ def another_number_of_a_row(fields: Fields, other: Fields) -> Iterator[Fields]:
     for i in {rows(fields)[0], rows(fields)[-1], first_culprit(fields)}:
         yield from replaced(fields, i, r"\b(\d+)\b", lambda m: str(int(m[1]) + 1))
         yield from replaced(
-            fields, i, r"(at most|no more than|at least|no less than|exactly) (-?\d+)", lambda m: f"{m[1]} {int(m[2]) - 1}"
+            fields,
+            i,
+            r"(at most|no more than|at least|no less than|exactly) (-?\d+)",
+            lambda m: f"{m[1]} {int(m[2]) - 1}",
         )
         yield from replaced(fields, i, r"(\d+) per", lambda m: f"{int(m[1]) + 1} per")
         yield from replaced(fields, i, r"(\d+) per", r"\g<1>0 per")
@@ -83,21 +87,32 @@ def another_number_of_the_objective(fields: Fields, other: Fields) -> Iterator[F
 
 
 def the_other_sense(fields: Fields, other: Fields) -> Iterator[Fields]:
-    swapped = {"at most": "at least", "at least": "at most", "no more than": "no less than", "no less than": "no more than"}
+    swapped = {
+        "at most": "at least",
+        "at least": "at most",
+        "no more than": "no less than",
+        "no less than": "no more than",
+    }
     for i in {rows(fields)[0], first_culprit(fields)}:
         yield from replaced(fields, i, "|".join(swapped), lambda m: swapped[m[0]])
         yield from replaced(fields, i, "|".join(swapped), "exactly")
 
 
 def the_other_direction(fields: Fields, other: Fields) -> Iterator[Fields]:
-    yield from replaced(fields, objective(fields), r"as (large|small)", lambda m: f"as {'small' * (m[1] == 'large') or 'large'}")
+    yield from replaced(
+        fields, objective(fields), r"as (large|small)", lambda m: f"as {'small' * (m[1] == 'large') or 'large'}"
+    )
     yield from replaced(fields, objective(fields), "goal : (most|least)", "goal : some")
     yield from replaced(fields, objective(fields), "goal : most [a-z]+", "goal : least cost")
 
 
 def a_sentence_that_names_the_fault(fields: Fields, other: Fields) -> Iterator[Fields]:
     name = fields["faulty_elements"][0][4:]
-    for text in (f"The mistake is in {name}.", f"Please check {name} ({name}).", f"There are 3 things to say of {name}."):
+    for text in (
+        f"The mistake is in {name}.",
+        f"Please check {name} ({name}).",
+        f"There are 3 things to say of {name}.",
+    ):
         for about in (None, fields["faulty_elements"][0]):
             yield with_sentences(fields, [*fields["specification"], {"text": text, "about": about}])
 
@@ -145,7 +160,9 @@ def another_order(fields: Fields, other: Fields) -> Iterator[Fields]:
     names = {"var:" + n: i for i, n in enumerate(column_names(fields))} | {
         "row:" + n: 1000 + i for i, n in enumerate(row_names(fields))
     }
-    ordered = sorted(rest, key=lambda s: names[s["about"]] if s["about"] else 999 if " per " in s["text"] else 9999)
+    ordered = sorted(
+        rest, key=lambda s: names[s["about"]] if s["about"] else 999 if re.search(r"\d per ", s["text"]) else 9999
+    )
     yield with_sentences(fields, [first, *ordered])
 
 
@@ -164,8 +181,8 @@ def other_names(fields: Fields, other: Fields) -> Iterator[Fields]:
         text = fields["specification"][i]["text"]
         told = [name for name in names if re.search(rf" per {name}\b", text)]
         if len(told) > 1:
-            swapped = {told[0]: told[1], told[1]: told[0]}
-            yield with_text(fields, i, re.sub(rf"\b({told[0]}|{told[1]})\b", lambda m: swapped[m[1]], text))
+            one, two = told[:2]
+            yield with_text(fields, i, text.replace(one, "?").replace(two, one).replace("?", two))
         yield from replaced(fields, i, rf"\b{told[0]}\b", "nobody")
     i = rows(fields)[0]
     here, there = row_names(fields)[:2]
@@ -236,7 +253,9 @@ def sentences_of_others(fields: Fields, other: Fields) -> Iterator[Fields]:
 def idle_sentences(fields: Fields, other: Fields) -> Iterator[Fields]:
     """One more, one less, one with a number that none has, one twice."""
     idle = [
-        i for i, s in enumerate(fields["specification"]) if i and s["about"] is None and not re.search(" per ", s["text"])
+        i
+        for i, s in enumerate(fields["specification"])
+        if i and s["about"] is None and not re.search(" per ", s["text"])
     ]
     for text in ("The office moved 7 weeks ago.", "The building has 12 doors.", "The yard has 5 lamp posts."):
         yield with_sentences(fields, [*fields["specification"], {"text": text, "about": None}])
@@ -245,7 +264,8 @@ def idle_sentences(fields: Fields, other: Fields) -> Iterator[Fields]:
         yield from replaced(fields, i, r"\d+", "999")
         yield from replaced(fields, i, r"\d+", "0")
         yield with_sentences(
-            fields, [*fields["specification"][: idle[1]], fields["specification"][i], *fields["specification"][idle[1] + 1 :]]
+            fields,
+            [*fields["specification"][: idle[1]], fields["specification"][i], *fields["specification"][idle[1] + 1 :]],
         )
 
 
