@@ -17,7 +17,7 @@ import jsonargparse
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
@@ -35,9 +35,8 @@ from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
 from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
 from lit_grpo.data.user_program import RepairDataModule
-from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.engine import EngineFailure, SamplingSettings
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
-from lit_grpo.engines.vllm.connection import EngineFailure
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
@@ -49,6 +48,7 @@ from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import SamplerDiffers
 from lit_grpo.modules.sft import SFTModule
+from lit_grpo.presets import with_preset_paths
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
@@ -167,6 +167,13 @@ class RepairCLI(LightningCLI):
             load_from_checkpoint_support=False,
             args=None if args is None else list(args),
         )
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, with presets found by their names."""
+        words = sys.argv[1:] if args is None else args
+        assert isinstance(words, list)
+        self.config = parser.parse_args(with_preset_paths(words))
 
     @override
     def _parse_ckpt_path(self) -> None:

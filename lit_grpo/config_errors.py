@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from inspect import signature
-from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -18,6 +17,8 @@ import lightning.pytorch.callbacks
 import lightning.pytorch.loggers
 import lightning.pytorch.strategies
 import yaml
+
+from lit_grpo.presets import find_preset
 
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
 UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)$", re.MULTILINE)
@@ -106,7 +107,7 @@ def _trees(arguments: Sequence[str]) -> list[Any]:
     for position, argument in enumerate(arguments):
         name, _, value = argument.partition("=")
         if name in ("--config", "-c"):
-            path = Path(value or arguments[position + 1])
+            path = find_preset(value or arguments[position + 1])
             configs.append(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
         elif name.startswith("--"):
             keys.append(name[2:])

@@ -15,6 +15,8 @@ from torch import Tensor
 
 PADDING_SEGMENT = -1
 PROMPT_SEGMENT = 0
+PROMPT = -1
+"""Stands for a continuation's number where the targets are the prompt's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class PromptGroup:
 
     prompt_ids: tuple[int, ...]
     continuations: tuple[Continuation, ...]
+    prompt_targets: tuple[int, ...] = ()
+    """Positions of ``prompt_ids``, 1 or later and ascending, that have a loss too, once for all continuations."""
 
 
 # Not frozen: Lightning's `apply_to_collection` rebuilds a dataclass by assignment and refuses a frozen one.
@@ -54,7 +58,10 @@ class PackedBatch:
     group_index: Tensor
     """[num_tokens] int64, 0-based and contiguous: which group of this micro-batch."""
     sequences: tuple[tuple[int, int], ...]
-    """(group, continuation) of ``pack``'s input for each sequence, to gather per-sequence data in this order."""
+    """(group, continuation) of ``pack``'s input for each sequence, to gather per-sequence data in this order.
+
+    The targets of a prompt are a sequence of their own, with ``PROMPT`` for its continuation.
+    """
 
     @property
     def num_tokens(self) -> int:
@@ -90,7 +97,8 @@ def pack(groups: Sequence[PromptGroup], microbatch_tokens: int, pad_id: int = 0)
 
     A group that does not fit into one row is split over several, its prompt repeated in each. A sequence is never
     split. Continuations without a target are left out: they have no loss. So is what follows a continuation's last
-    target, and that target itself as an input, since nothing is predicted from there.
+    target, and that target itself as an input, since nothing is predicted from there. A prompt with targets of its own
+    has them in the first of its rows.
 
     Args:
         groups: the prompts with their continuations.
@@ -101,7 +109,8 @@ def pack(groups: Sequence[PromptGroup], microbatch_tokens: int, pad_id: int = 0)
         Micro-batches, longest rows first; empty if there is no target at all.
 
     Raises:
-        ValueError: an empty prompt, a mask of another length than its tokens, or a sequence beyond the budget.
+        ValueError: an empty prompt, a target before its second token or behind its last, a mask of another length than
+            its tokens, or a sequence beyond the budget.
     """
     rows = [row for index, group in enumerate(groups) for row in _rows_of_group(index, group, microbatch_tokens)]
     rows.sort(key=lambda row: row.length, reverse=True)
@@ -144,13 +153,15 @@ class _Sequence:
     input_ids: tuple[int, ...]
     """Every token before the last target."""
     target_offsets: tuple[int, ...]
-    """Of the targets within the continuation; offset 0 is predicted by the prompt's last position."""
+    """Offsets of the targets within the continuation; offset 0 is predicted by the prompt's last position."""
     target_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
+    group: int
     prompt_ids: tuple[int, ...]
+    prompt_targets: tuple[int, ...]
     sequences: tuple[_Sequence, ...]
 
     @property
@@ -169,16 +180,31 @@ class _Row:
         return segments
 
     def predictors(self) -> Iterator[list[int]]:
-        """Per sequence, the position in this row that predicts each target."""
+        """Yield per sequence, the prompt's own targets first, the position in this row that predicts each target."""
         start = prompt = len(self.prompt_ids)
+        if self.prompt_targets:
+            yield [position - 1 for position in self.prompt_targets]
         for sequence in self.sequences:
             yield [start + offset - 1 if offset else prompt - 1 for offset in sequence.target_offsets]
             start += len(sequence.input_ids)
+
+    def targets(self) -> Iterator[tuple[tuple[int, int], list[int]]]:
+        """Yield per sequence, in the order of ``predictors``, its (group, continuation), and what is predicted."""
+        if self.prompt_targets:
+            yield (self.group, PROMPT), [self.prompt_ids[position] for position in self.prompt_targets]
+        for sequence in self.sequences:
+            yield (self.group, sequence.continuation), list(sequence.target_ids)
 
 
 def _rows_of_group(index: int, group: PromptGroup, microbatch_tokens: int) -> Iterator[_Row]:
     if not group.prompt_ids:
         raise ValueError(f"group {index}: expected a prompt of at least one token, got none; start it with one")
+    prompt_targets = group.prompt_targets
+    if prompt_targets and not 1 <= prompt_targets[0] <= prompt_targets[-1] < len(group.prompt_ids):
+        raise ValueError(
+            f"group {index}: expected prompt_targets from 1 to {len(group.prompt_ids) - 1}, got {prompt_targets[0]} to "
+            f"{prompt_targets[-1]}; the first token of a prompt is predicted by nothing"
+        )
     room = microbatch_tokens - len(group.prompt_ids)
     chosen: list[_Sequence] = []
     used = 0
@@ -190,12 +216,12 @@ def _rows_of_group(index: int, group: PromptGroup, microbatch_tokens: int) -> It
                 f"got {len(group.prompt_ids)} + {length} tokens; raise microbatch_tokens or shorten the episodes"
             )
         if used + length > room:
-            yield _Row(group.prompt_ids, tuple(chosen))
-            chosen, used = [], 0
+            yield _Row(index, group.prompt_ids, prompt_targets, tuple(chosen))
+            chosen, used, prompt_targets = [], 0, ()
         chosen.append(sequence)
         used += length
-    if chosen:
-        yield _Row(group.prompt_ids, tuple(chosen))
+    if chosen or prompt_targets:
+        yield _Row(index, group.prompt_ids, prompt_targets, tuple(chosen))
 
 
 def _sequences(index: int, group: PromptGroup) -> Iterator[_Sequence]:
@@ -225,9 +251,9 @@ def _microbatches(rows: Sequence[_Row], microbatch_tokens: int) -> Iterator[list
 
 def _batch(rows: Sequence[_Row], pad_id: int) -> PackedBatch:
     length = rows[0].length
-    sequences = [sequence for row in rows for sequence in row.sequences]
-    sizes = torch.tensor([len(sequence.target_ids) for sequence in sequences])
-    group_numbers = {group: number for number, group in enumerate(dict.fromkeys(s.group for s in sequences))}
+    targets = [sequence for row in rows for sequence in row.targets()]
+    sizes = torch.tensor([len(target_ids) for _, target_ids in targets])
+    group_numbers = {group: number for number, group in enumerate(dict.fromkeys(group for (group, _), _ in targets))}
     return PackedBatch(
         input_ids=_padded([_input_ids(row) for row in rows], length, pad_id),
         position_ids=_padded([row.position_ids() for row in rows], length, 0),
@@ -235,10 +261,10 @@ def _batch(rows: Sequence[_Row], pad_id: int) -> PackedBatch:
         predictor_index=torch.tensor(
             [number * length + p for number, row in enumerate(rows) for ps in row.predictors() for p in ps]
         ),
-        target_ids=torch.tensor([target for sequence in sequences for target in sequence.target_ids]),
-        sequence_index=torch.arange(len(sequences)).repeat_interleave(sizes),
-        group_index=torch.tensor([group_numbers[s.group] for s in sequences]).repeat_interleave(sizes),
-        sequences=tuple((sequence.group, sequence.continuation) for sequence in sequences),
+        target_ids=torch.tensor([target for _, target_ids in targets for target in target_ids]),
+        sequence_index=torch.arange(len(targets)).repeat_interleave(sizes),
+        group_index=torch.tensor([group_numbers[group] for (group, _), _ in targets]).repeat_interleave(sizes),
+        sequences=tuple(sequence for sequence, _ in targets),
     )
 
 

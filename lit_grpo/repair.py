@@ -18,6 +18,7 @@ from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.observation import instructions
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason
 from lit_grpo.environment.programs.comparison import differing_elements
+from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.formats import lp_text
 from lit_grpo.environment.programs.program import (
     Element,
@@ -29,7 +30,6 @@ from lit_grpo.environment.programs.program import (
     variable_element,
 )
 from lit_grpo.environment.programs.specification import RepairProblem, Sentence, Specification
-from lit_grpo.environment.solver.program_files import read_program
 from lit_grpo.environment.solver.solver import Solver, SolverStatus
 
 VIOLATION_TOLERANCE = 1e-6

@@ -27,7 +27,7 @@ INDEX = ".metadata"
 """The file that says which part holds what."""
 
 WEIGHTS = "state_dict"
-"""Under this name lie the weights of the LightningModule, under ``optimizer_N`` the optimizers'."""
+"""The name under which lie the weights of the LightningModule, under ``optimizer_N`` the optimizers'."""
 
 
 class UnsafeCheckpointError(ValueError):

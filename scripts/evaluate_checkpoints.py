@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
+from lit_grpo.dtypes import torch_dtype
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.experiments.final_evaluation import EvaluationSettings, evaluate_checkpoints
@@ -38,7 +38,7 @@ def main() -> None:
     rules = EpisodeSettings(
         undo_if_still_infeasible=arguments.undo_if_still_infeasible, style=ObservationStyle[arguments.style]
     )
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[arguments.dtype]
+    dtype = torch_dtype(arguments.dtype)
     settings = EvaluationSettings(rules, arguments.max_completion_tokens, arguments.device, dtype)
     checkpoints = {name: Path(folder) for name, folder in (policy.split("=", 1) for policy in arguments.policies)}
     console, intervals = Console(), BootstrapSettings()

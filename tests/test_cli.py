@@ -151,7 +151,7 @@ def test_a_run_from_fit_to_test(
     last = str(run / "checkpoints/last.ckpt")
     assert main(["fit", "--config", path, "--ckpt_path", last, "--trainer.max_epochs=2"]) == 0
     with (run / "metrics.csv").open(encoding="utf-8") as file:
-        steps = [int(row["step"]) for row in csv.DictReader(file)]
+        steps = [int(row["batch"]) for row in csv.DictReader(file)]
     assert steps == sorted(set(steps))
     assert {0, 1, 2, 3} <= set(steps)
     assert (run / "config_1.yaml").is_file()

@@ -18,9 +18,9 @@ from typing_extensions import override
 
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch
+from lit_grpo.dtypes import Dtype
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.metrics.policy import PolicyMetrics
-from lit_grpo.modules.base import Dtype
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import MAXIMA, MEANS, MismatchMonitor
 from lit_grpo.rollout.experience import Rollout
@@ -79,14 +79,14 @@ class Canary(Callback):
     ) -> None:
         """Note the step, and have the weights sent again."""
         self._steps.append(CanaryStep(float(trainer.callback_metrics["rollout/reward"]), self._mismatch))
-        _rollout(trainer).engine.forget()
+        _rollout(trainer).engine.publish_anew()
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare the weights with those at the start."""
         module = _grpo(pl_module)
         now = _digests(module)
-        dtype = module.logprobs_dtype
+        dtype = module.compute_dtype
         self.run = CanaryRun(
             steps=tuple(self._steps),
             dtype=dtype,

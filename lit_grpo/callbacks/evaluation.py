@@ -26,12 +26,7 @@ from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.engines.engine import SamplingSettings
-from lit_grpo.engines.policy_engine import (
-    PolicyEngine,
-    require_policy_module,
-    run_folder,
-    transcripts_file,
-)
+from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
@@ -40,11 +35,12 @@ from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
 from lit_grpo.metrics.repair import RepairMetrics
 from lit_grpo.metrics.results import RepairResults, write_run
+from lit_grpo.modules.base import require_policy_module
 from lit_grpo.reports.benchmark_test import write_benchmark_test
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.settings import RolloutSettings
-from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
+from lit_grpo.rollout.transcripts import format_transcript, transcripts_file, write_transcripts
 
 LOGGED = (
     Quantity.FR_1,
@@ -97,7 +93,9 @@ class RepairEvaluation(Callback):
         self.seed = seed
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
-        self._engine = PolicyEngine(engine or TransformersSettings())
+        self._own_engine = PolicyEngine(engine or TransformersSettings())
+        self._engine = self._own_engine
+        """Its own, or that of the rollouts, who then close it."""
         self.validated_at: int | None = None
         """Batches that were consumed at the fit's last evaluation; None before the first."""
         self._solver_settings = solver or SolverSettings()
@@ -107,7 +105,7 @@ class RepairEvaluation(Callback):
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Check the tasks against the rules; share the engine of the rollouts, where there are any."""
+        """Check the tasks against the rules; borrow the engine of the rollouts, where there are any."""
         require_policy_module(pl_module, "RepairEvaluation")
         data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(data, HeldOutDataModule):
@@ -117,7 +115,6 @@ class RepairEvaluation(Callback):
         for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
             if isinstance(callback, RolloutCallback):
                 self._engine = callback.engine
-        self._engine.forget()
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -139,12 +136,12 @@ class RepairEvaluation(Callback):
     ) -> None:
         """Play this rank's tasks of the batch."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
-        module = require_policy_module(pl_module, "RepairEvaluation")
+        policy = require_policy_module(pl_module, "RepairEvaluation").served
         groups = collect_groups(
             batch.tasks,
-            self._engine.synced(module),
+            self._engine.current(policy),
             self._solver,
-            self._engine.conversation(module),
+            self._engine.conversation(policy),
             self.settings,
             self.seed,
             step=0,
@@ -186,8 +183,8 @@ class RepairEvaluation(Callback):
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """End the solver's workers and the engine; a later stage starts new ones."""
-        self._engine.close()
+        """End the solver's workers and its own engine; a later stage starts new ones."""
+        self._own_engine.close()
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
 
@@ -210,11 +207,11 @@ class RepairEvaluation(Callback):
             write_run(folder, scored, results, self._metrics.settings)
             for note in notes_of(scored):
                 get_console().print(note, style="yellow", markup=False)
-        write_transcripts(folder / transcripts_file(trainer), self._groups, step=0)
+        write_transcripts(folder / transcripts_file(trainer.global_rank), self._groups, step=0)
         return results
 
     def _folder(self, trainer: pl.Trainer) -> Path:
-        root = run_folder(trainer)
+        root = Path(trainer.default_root_dir)
         match trainer.state.fn:
             case TrainerFn.FITTING:
                 return root / "validation" / f"batch_{consumed_batches(trainer):06d}"

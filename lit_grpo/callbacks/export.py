@@ -12,14 +12,13 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.checkpointing import read_weights
 from lit_grpo.data.contract import write_contract
-from lit_grpo.engines.policy_engine import load_tokenizer, require_policy_module, run_folder
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.modules.base import PolicyModule
+from lit_grpo.modules.base import PolicyModule, require_policy_module
 
 
 class ExportPolicy(Callback):
@@ -55,7 +54,7 @@ class ExportPolicy(Callback):
         else:
             weights = dict(full_weights(module.policy.model))
         if trainer.is_global_zero:
-            save_policy(module, weights, run_folder(trainer) / self.folder)
+            save_policy(module, weights, Path(trainer.default_root_dir) / self.folder)
 
 
 def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) -> None:
@@ -69,7 +68,7 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) 
     policy = module.policy_settings.load()
     policy.model.load_state_dict(weights, strict=False)
     cast(PreTrainedModel, policy.model).save_pretrained(folder)
-    load_tokenizer(module).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(module.policy_settings.checkpoint).save_pretrained(folder)
     write_contract(folder)
 
 

@@ -19,7 +19,7 @@ METRICS_FILE = "metrics.csv"
 
 
 class MetricsCsv(Logger):
-    """Writes ``metrics.csv``: one row per logged step, one column per number that was ever logged.
+    """Writes ``metrics.csv``: a row for each batch that something was logged at, a column for each number.
 
     Args:
         folder: The run folder.
@@ -60,12 +60,17 @@ class MetricsCsv(Logger):
     @override
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add the numbers to the step's row."""
+        """Add the numbers to a row.
+
+        Args:
+            metrics: Name -> value.
+            step: Batches trained on so far, which is what Lightning counts here (not optimizer steps).
+        """
         if self._rows is None:
             # What a killed process logged after the checkpoint that this one resumes from is about to happen again.
-            self._rows = [row for row in self._read() if int(row["step"]) < (step or 0)]
-        if not self._rows or int(self._rows[-1]["step"]) != step:
-            self._rows.append({"step": step})
+            self._rows = [row for row in self._read() if int(row["batch"]) < (step or 0)]
+        if not self._rows or int(self._rows[-1]["batch"]) != step:
+            self._rows.append({"batch": step})
         self._rows[-1] |= metrics
         self._unwritten += 1
         if self._unwritten >= self._flush_every_rows:

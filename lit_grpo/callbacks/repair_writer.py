@@ -10,11 +10,12 @@ from rich.console import Console
 from typing_extensions import override
 
 from lit_grpo.data.user_program import UserProgram
-from lit_grpo.engines.policy_engine import PolicyEngine, require_policy_module
+from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.programs.files import write_program
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.environment.solver.program_files import write_program
+from lit_grpo.modules.base import require_policy_module
 from lit_grpo.repair import read_problem, repair, report
 
 
@@ -57,12 +58,12 @@ class RepairWriter(Callback):
             ValueError: The program is none, is not infeasible, or no attempt made it feasible.
         """
         assert isinstance(batch, UserProgram), f"expected RepairDataModule's program, got {type(batch).__name__}"
-        module = require_policy_module(pl_module, "RepairWriter")
+        policy = require_policy_module(pl_module, "RepairWriter").served
         problem = read_problem(batch.program, batch.specification, self._solver)
         found = repair(
             problem,
-            self._engine.synced(module),
-            self._engine.conversation(module),
+            self._engine.current(policy),
+            self._engine.conversation(policy),
             self._solver,
             self.episode,
             self.max_completion_tokens,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,14 +18,13 @@ from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts
-from lit_grpo.callbacks.overlap import Overlap, PlayedBatch, require_own_engine
 from lit_grpo.callbacks.refill_log import RefillLog
 from lit_grpo.callbacks.rollout_log import RolloutLog, RolloutTimes
-from lit_grpo.data.batches import TaskBatch, consumed_batches
+from lit_grpo.data.batches import TaskBatch, consumed_batches, last_batches
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.engines.engine import RolloutEngine, SamplingSettings
-from lit_grpo.engines.policy_engine import PolicyEngine, run_folder, transcripts_file
+from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repairable import require_kinds_repairable
@@ -35,10 +35,11 @@ from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
+from lit_grpo.rollout.overlap import Overlap, PlayedBatch, require_own_engine
 from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
 from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.staleness import Staleness
-from lit_grpo.rollout.transcripts import write_transcripts
+from lit_grpo.rollout.transcripts import transcripts_file, write_transcripts
 
 
 class RolloutCallback(Callback):
@@ -95,7 +96,7 @@ class RolloutCallback(Callback):
         self.seed, self.transcripts_every = seed, transcripts_every
         self._engine_settings = engine or TransformersSettings()
         self.engine = PolicyEngine(self._engine_settings, plays_ahead=self.settings.max_staleness > 0)
-        """Shared with RepairEvaluation."""
+        """RepairEvaluation borrows it."""
         self._overlap: Overlap | None = None
         self._staleness = Staleness(self.settings.max_staleness)
         self._solver_settings = solver or SolverSettings()
@@ -131,7 +132,6 @@ class RolloutCallback(Callback):
                 f"{module.updates_per_rollout}; change it or data.num_tasks"
             )
         self._log.to(module.device)
-        self.engine.forget()
         rank_zero_info(
             f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
             f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
@@ -159,7 +159,8 @@ class RolloutCallback(Callback):
         if self.settings.dynamic_sampling is not None:
             self._refill_log.log(module, rollout, data.num_tasks)
         if self.transcripts_every and step % self.transcripts_every == 0:
-            write_transcripts(run_folder(trainer) / transcripts_file(trainer), rollout.played, step)
+            folder = Path(trainer.default_root_dir)
+            write_transcripts(folder / transcripts_file(trainer.global_rank), rollout.played, step)
 
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -207,11 +208,12 @@ class RolloutCallback(Callback):
 
         if self.settings.max_staleness == 0:
             started, tasks = perf_counter(), batch.tasks if data.curriculum is None else data.tasks_of(step)
-            groups = play(tasks, self.engine.synced(module), step)
+            groups = play(tasks, self.engine.current(module.served), step)
             return PlayedBatch(tasks, groups, perf_counter() - started)
         if self._overlap is None:
             self._overlap = Overlap(self.settings.max_staleness, self.engine, play)
-        return self._overlap.rollout(trainer, module, data, step)
+        limits = last_batches(trainer, step, module.updates_per_rollout)
+        return self._overlap.rollout(module.served, data, step, limits)
 
     def _play(
         self,
@@ -222,7 +224,7 @@ class RolloutCallback(Callback):
         step: int,
     ) -> RefilledGroups:
         """The batch's groups; with dynamic sampling those without signal are replaced."""
-        conversation, settings = self.engine.conversation(module), self.settings
+        conversation, settings = self.engine.conversation(module.served), self.settings
         groups = self.collect(tasks, engine, conversation, step)
         if settings.dynamic_sampling is None:
             return RefilledGroups((tuple(groups),), tuple(groups))

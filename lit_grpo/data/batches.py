@@ -6,6 +6,7 @@ were *consumed*, so a run that is killed and resumed meets each batch once: none
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -23,7 +24,7 @@ Batch = TypeVar("Batch")
 
 
 class TaskBatch:
-    """The tasks of one step on this rank, and what callbacks attach to it.
+    """The tasks of one batch on this rank, and what callbacks attach to it.
 
     A plain class: Lightning takes dataclasses apart to move their tensors, and refuses frozen ones.
     """
@@ -34,13 +35,13 @@ class TaskBatch:
         self.tasks = tuple(tasks)
         """Empty until the batch begins where a curriculum draws them."""
         self.demonstrations = tuple(demonstrations)
-        """To be replayed in this step."""
+        """To be replayed in this batch."""
         self.experience: object | None = None
         """The rollout's Experience, once RolloutCallback has attached it; None in evaluation."""
 
 
 class DemonstrationBatch:
-    """The demonstrations of one step on this rank."""
+    """The demonstrations of one batch on this rank."""
 
     __slots__ = ("groups",)
 
@@ -108,6 +109,23 @@ def consumed_batches(trainer: pl.Trainer) -> int:
     total = trainer.fit_loop.epoch_loop.batch_progress.total
     assert isinstance(total, _ProcessedTracker)
     return total.processed
+
+
+def last_batches(trainer: pl.Trainer, batch: int, updates_per_batch: int) -> Iterator[int]:
+    """Numbers of the last batch of a fit, by each limit that it has.
+
+    A limit in updates counts those that are skipped as taken: while some are skipped, the number grows.
+
+    Args:
+        trainer: its limits are in epochs or in updates.
+        batch: that begins now.
+        updates_per_batch: optimizer steps that a batch takes.
+    """
+    epochs, updates = trainer.max_epochs, trainer.max_steps
+    if epochs is not None and epochs >= 0:
+        yield epochs * int(trainer.num_training_batches) - 1
+    if updates >= 0:
+        yield batch + math.ceil((updates - trainer.global_step) / updates_per_batch) - 1
 
 
 def consecutive(batch: int, batch_size: int, rank: int, world_size: int) -> range:

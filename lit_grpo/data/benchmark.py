@@ -19,9 +19,9 @@ from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.environment.faults.injection import FaultyProgram
 from lit_grpo.environment.programs.edits import AgentEdit, SetBounds, SetType, apply_all
+from lit_grpo.environment.programs.files import program_from_mps_text, program_to_mps_text
 from lit_grpo.environment.programs.program import LinearProgram, ProgramError, VariableType
 from lit_grpo.environment.programs.specification import Sentence, Specification
-from lit_grpo.environment.solver.program_files import program_from_mps_text, program_to_mps_text
 
 Record = Mapping[str, object]
 """A task as JSON: the keys of `task_to_record`, all required."""

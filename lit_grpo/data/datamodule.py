@@ -35,15 +35,15 @@ from lit_grpo.packing import PromptGroup
 
 
 class TaskDataModule(HeldOutDataModule):
-    """Fresh training tasks in every step, each seen once.
+    """Fresh training tasks in every batch, each seen once.
 
     Args:
         tasks: What tasks are drawn.
         held_out: Validation and test tasks.
-        num_tasks: Tasks of a step, over all ranks.
+        num_tasks: Tasks of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch; tasks go on being fresh in the next one.
         seed: Of the training tasks.
-        replay: Demonstrations beside the tasks of each step; None for none.
+        replay: Demonstrations beside the tasks of each batch; None for none.
         num_workers: Processes that generate tasks ahead, where there is no curriculum.
         curriculum: Decides kinds and difficulties batch by batch; None: drawn as ``tasks`` says throughout.
     """
@@ -156,7 +156,7 @@ class TaskDataModule(HeldOutDataModule):
         return BatchStream(
             dataset=TrainingSteps(training, Replay(self.replay, self.tasks, *self.ranks()) if self.replay else None),
             indices=lambda batch: [batch],
-            collate=lambda steps: TaskBatch(*steps[0]),
+            collate=lambda drawn: TaskBatch(*drawn[0]),
             length=self.batches_per_epoch,
             position=self.consumed,
             num_workers=self.num_workers,
@@ -170,8 +170,8 @@ class DemonstrationDataModule(HeldOutDataModule):
         tasks: What tasks are demonstrated, and held out.
         held_out: Validation and test tasks.
         demonstrations: How many of them hold wrong tries.
-        num_demonstrations: How many there are, reshuffled in each pass; None for fresh ones in every step.
-        batch_size: Demonstrations of a step, over all ranks.
+        num_demonstrations: How many there are, reshuffled in each pass; None for fresh ones in every batch.
+        batch_size: Demonstrations of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch; None for one pass, which needs ``num_demonstrations``.
         seed: Of the demonstrated tasks and of the order.
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.
@@ -237,7 +237,7 @@ class ProofreadingDataModule(HeldOutDataModule):
         tasks: What programs are drawn (kinds of fault play no part), and the held-out tasks.
         held_out: Validation and test tasks.
         proofreading: Slips per program.
-        batch_size: Exercises of a step, over all ranks.
+        batch_size: Exercises of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch.
         seed: Of the exercises.
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.

@@ -24,6 +24,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.difficulty import PROFILES
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.packing import PromptGroup
+from lit_grpo.presets import find_checkpoint
 
 
 class TaskDataset(Dataset[Task]):
@@ -105,26 +106,27 @@ class ProofreadingDataset(Dataset[PromptGroup]):
     @override
     def __getitem__(self, index: int) -> PromptGroup:
         rng = Random(f"proofreading/{self._seed}/{index}")
-        base = _training_program(self._tasks, rng)
-        return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng)
+        base = drawn_program(self._tasks, Split.TRAIN, rng)
+        return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng).group
 
 
 def load_conversation(tokenizer: Path | None) -> ConversationFormat:
-    """The chat format of a tokenizer's directory.
+    """The chat format of a tokenizer's directory, found as `find_checkpoint` finds a policy's.
 
     Raises:
         FileNotFoundError: There is no such directory; nothing is ever fetched by name.
     """
-    if tokenizer is None or not tokenizer.is_dir():
+    folder = None if tokenizer is None else find_checkpoint(tokenizer)
+    if folder is None or not folder.is_dir():
         raise FileNotFoundError(f"data.tokenizer: expected the directory of a tokenizer, got {tokenizer}")
-    return ConversationFormat(AutoTokenizer.from_pretrained(tokenizer))
+    return ConversationFormat(AutoTokenizer.from_pretrained(folder))
 
 
-def _training_program(settings: TaskSettings, rng: Random) -> BaseModel:
-    """A true program of the training split, drawn as `generate_task` draws its own."""
+def drawn_program(settings: TaskSettings, split: Split, rng: Random) -> BaseModel:
+    """A true program of the split, drawn as `generate_task` draws its own."""
     while True:
         difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
         profile = PROFILES[difficulty]
         base = build_base(rng.choice(settings.drawn_domains), settings.size or profile.size, profile.wording, rng)
-        if split_of(base.program) is Split.TRAIN:
+        if split_of(base.program) is split:
             return base

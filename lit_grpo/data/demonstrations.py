@@ -30,7 +30,7 @@ class DemonstrationSettings:
 
     share_with_wrong_tries: float = 0.3
     max_wrong_tries: int = 4
-    """Each number from 1 to this is equally likely; with the repair, and going back, they fit the episode's steps."""
+    """Each number from 1 to this is equally likely; with the repair, and going back, they fit the episode's turns."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.share_with_wrong_tries <= 1 or self.max_wrong_tries < 1:
@@ -53,7 +53,7 @@ def demonstrate(
     Args:
         task: Its certificate's inverse is the repair that is shown.
         conversation: Turns text into the model's tokens.
-        solver: Answers every step, the failing ones too.
+        solver: Answers every turn, the failing ones too.
         episode_settings: Rules and rendering, the same as in training and evaluation.
         settings: Share and number of wrong tries.
         seed: The choice of wrong tries is a function of it and of the task's id.
@@ -62,7 +62,7 @@ def demonstrate(
         The prompt with one continuation, in which only the oracle's tokens are targets.
 
     Raises:
-        ValueError: The episode's rules do not let the repair be made: too few steps, or each edit of several undone.
+        ValueError: The episode's rules do not let the repair be made: too few turns, or each edit of several undone.
     """
     require_repairable(task.fault, episode_settings)
     rng = random.Random(f"{seed}/{task.id}")

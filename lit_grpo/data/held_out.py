@@ -29,9 +29,9 @@ class HeldOutSettings:
     """The tasks that are never trained on: the same for every run that is to be compared."""
 
     num_validation_tasks: int = 128
-    """For looking at during training, and for choosing a checkpoint."""
+    """Tasks to look at during training, and to choose a checkpoint by."""
     num_test_tasks: int = 512
-    """For the final table; never used to choose anything."""
+    """Tasks for the final table, which are never used to choose anything."""
     batch_size: int = 128
     """Tasks played at once, over all ranks; no effect on the results."""
     seed: int = 0

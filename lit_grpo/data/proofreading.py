@@ -3,14 +3,18 @@
 A true program gets a few random slips; for each of them the move that sets it right is one continuation of the prompt.
 For each untouched element, once it is named, the action that is learned is to inspect it: five judgements per prompt
 in place of one. And of some elements only the true *number* is learned, after the rest of the move: copying a number
-out of a sentence is the hardest part, and slips alone practise it too rarely. No fault kinds, no certificates
-and no real conflicts: which element makes a program infeasible, this does not teach. Read by DemonstrationDataModule.
+out of a sentence is the hardest part, and slips alone practise it too rarely. Excerpts of programs are short texts to
+begin with, and predicting the sentences of a text is practice in copying that costs next to nothing. No fault kinds, no
+certificates and no real conflicts: which element makes a program infeasible, this does not teach.
+
+Read by ProofreadingDataset, and by experiments/reading.py, which measures on held-out programs what was learned.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from enum import Enum
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.environment.episodes.actions import Inspect, Move, Submit, render
@@ -27,6 +31,7 @@ from lit_grpo.environment.programs.edits import (
     apply,
     edited_element,
 )
+from lit_grpo.environment.programs.excerpt import excerpt
 from lit_grpo.environment.programs.program import Element, LinearProgram, Sense, VariableType
 from lit_grpo.environment.programs.specification import RepairProblem, Specification
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart
@@ -35,12 +40,63 @@ from lit_grpo.packing import Continuation, PromptGroup
 
 @dataclass(frozen=True, slots=True)
 class ProofreadingSettings:
-    """How many slips a program gets, and how many true values are practised beside them."""
+    """What is read, how many slips it has, and what is practised beside mending them."""
 
     max_slips: int = 3
     """Each number from 1 to this is equally likely."""
     num_copied: int = 3
     """Continuations per prompt in which only an untouched element's true value is learned."""
+    max_rows: int | None = None
+    """Read excerpts of 1 to so many rows in place of whole programs; None: whole programs."""
+    predict_sentences: bool = False
+    """Learn to predict the sentences of the prompt, too: most of their names and numbers stand in the algebra before
+    them, so that copying is practised at every one of them, at the cost of the logits alone."""
+
+    def __post_init__(self) -> None:
+        if self.max_slips < 1 or self.num_copied < 0 or (self.max_rows is not None and self.max_rows < 1):
+            raise ValueError(
+                f"expected max_slips and max_rows of at least 1 and num_copied of at least 0, got {self.max_slips}, "
+                f"{self.max_rows} and {self.num_copied}"
+            )
+
+
+class Practice(Enum):
+    """What a continuation is there for."""
+
+    MENDING = "mending"
+    """The whole move that sets a slip right."""
+    INSPECTING = "inspecting"
+    """The answer that an untouched element needs no edit."""
+    COPYING = "copying"
+    """An untouched element's true value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """One continuation of a proofreading prompt."""
+
+    practice: Practice
+    element: Element
+    edit: AgentEdit | None
+    """None for ``INSPECTING``."""
+    continuation: Continuation
+    value_start: int
+    """Offset in the continuation of the first token that depends on the value set; its length without an edit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proofreading:
+    """A text with slips, and what is practised on it."""
+
+    prompt_ids: tuple[int, ...]
+    exercises: tuple[Exercise, ...]
+    sentence_positions: tuple[int, ...]
+    """Positions of the prompt that are learned; empty unless sentences are predicted."""
+
+    @property
+    def group(self) -> PromptGroup:
+        """The same as a trainer takes it."""
+        return PromptGroup(self.prompt_ids, tuple(e.continuation for e in self.exercises), self.sentence_positions)
 
 
 def proofread(
@@ -50,8 +106,10 @@ def proofread(
     style: ObservationStyle,
     settings: ProofreadingSettings,
     rng: random.Random,
-) -> PromptGroup:
+) -> Proofreading:
     """One prompt with slips, and every move that mends one of them as a continuation."""
+    if settings.max_rows is not None:
+        program, specification = excerpt(program, specification, settings.max_rows, rng)
     elements = list(elements_of(program))
     slipped = program
     wrong = rng.sample(elements, min(rng.randint(1, settings.max_slips), len(elements)))
@@ -59,13 +117,29 @@ def proofread(
         slipped = apply(slipped, random_edit(element, slipped, rng))
     mending = [edit for element in wrong for edit in true_edits(element, slipped, program)]
     copied = [random_true_edit(rng.choice(elements), program, rng) for _ in range(settings.num_copied)]
-    prompt = conversation.prompt_ids(
-        instructions(style), initial_observation(RepairProblem(slipped, specification), _decoy(slipped, rng), style)
-    )
-    continuations = [_continuation(edit, conversation, whole=True) for edit in mending]
-    continuations += [_inspection(element, conversation) for element in elements if element not in wrong]
-    continuations += [_continuation(edit, conversation, whole=False) for edit in copied if edit not in mending]
-    return PromptGroup(prompt, tuple(continuations))
+    observation = initial_observation(RepairProblem(slipped, specification), _decoy(slipped, rng), style)
+    exercises = [_edit_exercise(edit, conversation, Practice.MENDING) for edit in mending]
+    exercises += [_inspection(element, conversation) for element in elements if element not in wrong]
+    exercises += [_edit_exercise(edit, conversation, Practice.COPYING) for edit in copied if edit not in mending]
+    prompt = conversation.prompt_ids(instructions(style), observation)
+    sentences = _sentence_positions(prompt, conversation, style) if settings.predict_sentences else ()
+    return Proofreading(prompt, tuple(exercises), sentences)
+
+
+def _sentence_positions(
+    prompt: tuple[int, ...], conversation: ConversationFormat, style: ObservationStyle
+) -> tuple[int, ...]:
+    """The places of the sentences in a compact observation: behind the bar of each line, to the line's end."""
+    if style is not ObservationStyle.COMPACT:
+        raise ValueError(f"expected the style COMPACT for predict_sentences, got {style.name}; set episode.style")
+    positions: list[int] = []
+    is_sentence = False
+    for position, token in enumerate(prompt[:-1]):
+        text = conversation.decode([token])
+        if is_sentence:
+            positions.append(position)
+        is_sentence = "\n" not in text and (is_sentence or "|" in text)
+    return tuple(positions)
 
 
 def _decoy(program: LinearProgram, rng: random.Random) -> Conflict:
@@ -83,19 +157,22 @@ def random_true_edit(element: Element, program: LinearProgram, rng: random.Rando
     return rng.choice(true_edits(element, apply(program, slip), program))
 
 
-def _continuation(edit: AgentEdit, conversation: ConversationFormat, whole: bool) -> Continuation:
-    """The move as tokens; unless ``whole``, only what comes after the choice of element and action is learned."""
+def _edit_exercise(edit: AgentEdit, conversation: ConversationFormat, practice: Practice) -> Exercise:
+    """The move as tokens; of a copy only what comes after the choice of element and action is learned."""
     ids = _move_ids(edit, conversation)
-    skipped = 0 if whole else _common_prefix(ids, _move_ids(_contrast(edit), conversation))
-    return Continuation(ids, tuple(i >= skipped for i in range(len(ids))))
+    value_start = _common_prefix(ids, _move_ids(_contrast(edit), conversation))
+    skipped = value_start if practice is Practice.COPYING else 0
+    continuation = Continuation(ids, tuple(i >= skipped for i in range(len(ids))))
+    return Exercise(practice, edited_element(edit), edit, continuation, value_start)
 
 
-def _inspection(element: Element, conversation: ConversationFormat) -> Continuation:
+def _inspection(element: Element, conversation: ConversationFormat) -> Exercise:
     """The choice to inspect an element that has been named: the one token in which it differs from another action."""
     ids = conversation.completion_ids(render(Move(Inspect(element.split(":", 1)[1]), (element,))))
     other = conversation.completion_ids(render(Move(Submit(), (element,))))
     chosen = _common_prefix(ids, other)
-    return Continuation(ids, tuple(i == chosen for i in range(len(ids))))
+    continuation = Continuation(ids, tuple(i == chosen for i in range(len(ids))))
+    return Exercise(Practice.INSPECTING, element, None, continuation, len(ids))
 
 
 def _move_ids(edit: AgentEdit, conversation: ConversationFormat) -> tuple[int, ...]:

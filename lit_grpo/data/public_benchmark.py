@@ -29,9 +29,9 @@ from lit_grpo.environment.programs.edits import (
     apply_all,
     edited_element,
 )
+from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.program import Constraint, LinearProgram, ProgramError, Variable, VariableType
 from lit_grpo.environment.programs.specification import RepairProblem
-from lit_grpo.environment.solver.program_files import read_program
 
 INDEX_FILE = "dataset.json"
 PUBLIC_DOMAIN = "published"
@@ -43,7 +43,7 @@ class PublicProblem:
     """One published problem, with neutral names and its implied ground truth: a `GradedProblem`."""
 
     id: str
-    """As published."""
+    """The name that it was published under."""
     fault: GroundTruth
     """Rows ``c1, c2, ...`` and variables ``x1, x2, ...`` in the file's order; ``original_objective`` is as published,
     and the original's optimum agrees to 1e-3 relative (integer ones were published with a gap)."""

@@ -1,4 +1,4 @@
-"""What a loader draws ahead for a GRPO step: its tasks, and the demonstrations that are replayed beside them.
+"""What a loader draws ahead for a batch of GRPO: its tasks, and the demonstrations that are replayed beside them.
 
 Used by datamodule.py. Both are functions of the batch's position; tasks are left to the batch's beginning where a
 curriculum decides on them.
@@ -23,13 +23,13 @@ from lit_grpo.packing import PromptGroup
 
 @dataclass(frozen=True, slots=True)
 class ReplaySettings:
-    """Demonstrations that a GRPO step also learns from; those of a DemonstrationDataModule with the same settings."""
+    """Demonstrations that a batch of GRPO also learns from: those of a DemonstrationDataModule of equal settings."""
 
     demonstrations: DemonstrationSettings
     num_demonstrations: int = 400
     """How many there are."""
     batch_size: int = 8
-    """How many are replayed in a step, over all ranks."""
+    """How many are replayed in a batch, over all ranks."""
     seed: int = 0
     tokenizer: Path | None = None
     """Directory of the policy's tokenizer; the command line fills it in."""

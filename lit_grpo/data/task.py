@@ -25,7 +25,7 @@ from lit_grpo.environment.programs.specification import RepairProblem, Specifica
 from lit_grpo.environment.solver.solver import Solver
 
 GENERATOR_VERSION = 4
-"""Of the tasks that a seed yields: a change of domains or faults that changes them raises it."""
+"""The version of the tasks that a seed yields: a change of domains or faults that changes them raises it."""
 
 MAX_ATTEMPTS = 200
 """Base programs tried for one task before its cell is called unfillable."""
@@ -35,7 +35,7 @@ MAX_DRAWS = 2000
 
 
 class RefillIndex(NamedTuple):
-    """Where a task that replaces another one stands in the stream; no task of an ordinary batch stands there."""
+    """The place in the stream of a task that replaces another one; no task of an ordinary batch stands there."""
 
     batch: int
     """Position of the batch, 0-based."""
@@ -77,7 +77,7 @@ class Task:
     """Hash of the content (specification, original and faulty program)."""
     split: Split
     domain: Domain
-    """Where its original program comes from."""
+    """The kind of business that its original program comes from."""
     specification: Specification
     fault: FaultyProgram
 
@@ -92,7 +92,7 @@ class TaskSettings:
     """What tasks are drawn: domains alike, kinds and difficulties by weight."""
 
     size: ProgramSize | None = None
-    """Of the base programs; None: what the difficulty says (difficulty.py)."""
+    """The size of the base programs; None: what the difficulty says (difficulty.py)."""
     kinds: dict[FaultKind, float] | None = None
     """Weight of each kind, by its letter; a kind left out does not occur. None: all that the size can have, alike."""
     difficulties: dict[Difficulty, float] = field(default_factory=lambda: dict.fromkeys(Difficulty, 1.0))
@@ -171,7 +171,7 @@ class UnfilledCellError(RuntimeError):
 
     @override
     def __reduce__(self) -> tuple[type[UnfilledCellError], tuple[Domain, FaultKind, Difficulty, Counter[str]]]:
-        """From one process to another: by default an exception is rebuilt from its message alone."""
+        """Let it pass from one process to another: by default an exception is rebuilt from its message alone."""
         return UnfilledCellError, self._arguments
 
 

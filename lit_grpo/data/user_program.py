@@ -10,7 +10,7 @@ from typing_extensions import override
 
 
 class UserProgram:
-    """Where a user's program lies, what it should mean, and where the repaired one goes. Read by RepairWriter."""
+    """A user's program: where it lies, what it should mean, and where the repaired one goes. Read by RepairWriter."""
 
     __slots__ = ("output", "program", "specification")
 

@@ -8,14 +8,14 @@ decodes in batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    # A vLLM server reads its requests without torch.
-    from torch import Tensor
+
+class EngineFailure(RuntimeError):
+    """The engine is of no more use to this run; says what happened, and what to change."""
 
 
 class FinishReason(StrEnum):
@@ -43,7 +43,7 @@ class SamplingSettings:
     temperature: float = 1.0
     """Logits are divided by it; 0 takes the most probable token (its log-prob is then that at temperature 1)."""
     max_completion_tokens: int = 64
-    """Per turn."""
+    """The most tokens that a turn may have."""
     top_p: float = 1.0
     """Only the most probable tokens that together reach it, of those that top_k and min_p leave; 1: all."""
     top_k: int = 0
@@ -98,7 +98,8 @@ class GenerationRequest:
     token_ids: tuple[int, ...]
     """The whole context: prompt and all turns so far. Requests with equal ids share one prefill."""
     seed: int
-    """Of (run, task, sample, turn): the draw depends on it and on the position, never on the order of arrival."""
+    """The seed of (run, task, sample, turn): the draw depends on it and on the position, never on the order of arrival.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +110,14 @@ class Completion:
     token_ids: tuple[int, ...]
     """What was sampled, the stop token included where the model ended its turn."""
     logprobs: tuple[float, ...]
-    """Of each sampled token, of the distribution that ``SamplingSettings.logprobs`` names."""
+    """The log-prob of each sampled token, under the distribution that ``SamplingSettings.logprobs`` names."""
     finish_reason: FinishReason
     policy_version: int
-    """Of the weights that drew it."""
+    """The version of the weights that drew it."""
 
 
 class RolloutEngine(Protocol):
-    """Samples completions with the weights it was last given."""
+    """Samples completions with the weights that it has; how it gets them: publishing.py."""
 
     @property
     def max_context_tokens(self) -> int:
@@ -145,8 +146,4 @@ class RolloutEngine(Protocol):
 
     def release(self) -> None:
         """Forget every conversation (its KV cache); called when a collection ends."""
-        ...
-
-    def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
-        """Take new weights, by the names of the policy's own ``state_dict``; KeyError for a name it does not have."""
         ...

@@ -78,7 +78,7 @@ class RowSampling:
 
     @classmethod
     def of(cls, settings: Sequence[SamplingSettings], device: torch.device) -> RowSampling:
-        """From the settings of each row."""
+        """Gather the settings of all rows into tensors."""
         temperature = torch.tensor([each.temperature for each in settings], dtype=torch.float32, device=device)
         greedy = temperature == 0
         raw = [each.logprobs is LogprobsOf.RAW for each in settings]

@@ -18,7 +18,7 @@ class ScriptedEngine:
 
     Attributes:
         requests: every request submitted, in order.
-        policy_version: of the last ``update_weights``; 0 before.
+        policy_version: of the last weights; 0 before.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which engine samples: what a config names as ``engine``. Built once per run by policy_engine.py.
+"""Which engine samples: what a config names as ``engine``. Made once per run by policy_engine.py.
 
 Nothing else of a config depends on the choice. How to choose: docs/rollouts.md.
 """
@@ -10,29 +10,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import torch
 from typing_extensions import override
 
 from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.dtypes import Dtype, torch_dtype
 from lit_grpo.engines.engine import RolloutEngine
-from lit_grpo.engines.published import Published
+from lit_grpo.engines.policy_view import PolicyView
+from lit_grpo.engines.publishing import InProcessEngine, Published, publish_in_process
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.vllm.engine import VllmEngine
-from lit_grpo.engines.vllm.policy_sync import ProvenSync, ranks_of
+from lit_grpo.engines.vllm.publishing import ProvenPublisher
 from lit_grpo.engines.vllm.servers import Address, Child, Place
 from lit_grpo.engines.vllm.settings import (
-    Adapters,
     Capacity,
     Deadlines,
     ModelSettings,
     ServerSettings,
+    require_servable,
     require_vllm,
 )
 from lit_grpo.engines.vllm.weights_folder import WeightsFolder
-from lit_grpo.engines.weights import full_weights
-from lit_grpo.modules.base import PolicyModule
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -42,12 +41,15 @@ class BuiltEngine:
     """An engine, and what keeps it."""
 
     engine: RolloutEngine
-    sync: Callable[[PolicyModule], None]
-    """Give it the policy's present weights. Gathers sharded ones, so every rank must call it."""
+    publish: Callable[[PolicyView], Published]
+    """Put a policy's present weights where `Published.adopt` finds them. Every rank must call it."""
     close: Callable[[], None]
     """End what it started."""
-    publish: Callable[[PolicyModule], Published] | None = None
-    """The collective half of a sync, the other half being for later; None: by a copy of the weights in memory."""
+
+    @classmethod
+    def in_process(cls, engine: InProcessEngine, plays_ahead: bool) -> BuiltEngine:
+        """An engine that has its weights in this process, and nothing to end."""
+        return cls(engine, lambda policy: publish_in_process(engine, policy, plays_ahead), close=_nothing)
 
 
 class EngineSettings(ABC):
@@ -57,29 +59,28 @@ class EngineSettings(ABC):
     """Whether all ranks sample with the same engine, which has one version of the weights at a time."""
 
     @abstractmethod
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
-        """The engine of a policy; its weights are set by ``sync``. Every rank must call it."""
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
+        """Make the engine; it samples nothing before weights were published and adopted. Every rank must call it.
+
+        Args:
+            policy: that it samples for.
+            conversation: the chat format, which says what ends a turn.
+            plays_ahead: whether it may still sample with older weights while new ones are published.
+        """
 
 
 class TransformersSettings(EngineSettings):
-    """In this process, on the policy's device, with nothing to install; holds all weights on every rank.
+    """Samples in this process, on the policy's device, with nothing to install; holds all weights on every rank.
 
     In a run of mixed precision its weights are bfloat16, as those of the trainer's own matmuls are.
     """
 
     @override
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
         """See EngineSettings."""
-        model = module.policy.model
-        if module.device_mesh is not None:
-            model = module.policy_settings.load().model.to(module.device)
-        dtype = torch.bfloat16 if _matmuls_are_bfloat16(module) else None
-        engine = TransformersEngine(model, conversation.stop_ids, dtype=dtype)
-
-        def sync(module: PolicyModule) -> None:
-            engine.update_weights(full_weights(module.policy.model), module.policy_version)
-
-        return BuiltEngine(engine, sync, close=_nothing)
+        dtype = torch_dtype(policy.dtype) if policy.is_mixed else None
+        engine = TransformersEngine(policy.network(), conversation.stop_ids, dtype=dtype)
+        return BuiltEngine.in_process(engine, plays_ahead)
 
 
 class VllmSettings(EngineSettings):
@@ -110,14 +111,13 @@ class VllmSettings(EngineSettings):
         self.weights_folder = weights_folder
 
     @override
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
         """Start the servers; EngineFailure if one does not come up."""
-        policy = module.policy_settings
-        model = ModelSettings(policy.checkpoint, served_dtype(module), _adapters(module))
+        model = ModelSettings(policy.checkpoint, policy.dtype, policy.adapters)
         settings = ServerSettings(model, self.capacity, weights_folder=self.weights_folder)
-        devices = _devices(module, self.capacity.tensor_parallel_size)
+        devices = _devices(policy, self.capacity.tensor_parallel_size)
         places = [Child(settings, number, devices) for number in range(self.num_servers)]
-        return _served(places, module, conversation, self.weights_folder, self.deadlines)
+        return _served(places, policy, conversation, self.weights_folder, self.deadlines)
 
 
 class VllmServerSettings(EngineSettings):
@@ -141,38 +141,28 @@ class VllmServerSettings(EngineSettings):
         self.weights_folder = weights_folder
 
     @override
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
         """Connect to the servers; EngineFailure if one is not there."""
-        return _served(self.places, module, conversation, self.weights_folder, self.deadlines)
+        return _served(self.places, policy, conversation, self.weights_folder, self.deadlines)
 
 
 def _served(
     places: Sequence[Place],
-    module: PolicyModule,
+    policy: PolicyView,
     conversation: ConversationFormat,
     weights_folder: Path,
     deadlines: Deadlines,
 ) -> BuiltEngine:
-    ranks, dtype = ranks_of(module), served_dtype(module)
-    weights = WeightsFolder(weights_folder, _adapters(module), ranks)
-    with ranks.together():
+    if policy.adapters is not None:
+        require_servable(policy.adapters)
+    weights = WeightsFolder(weights_folder, policy.adapters, policy.ranks)
+    with policy.ranks.together():
         engine = VllmEngine(places, conversation.stop_ids, weights, deadlines)
-        _require_dtype(engine, dtype)
-    sync = ProvenSync(engine, ranks, dtype)
-    return BuiltEngine(engine, sync, engine.close, sync.publish)
+        _require_dtype(engine, policy.dtype)
+    return BuiltEngine(engine, ProvenPublisher(engine).publish, engine.close)
 
 
-def served_dtype(module: PolicyModule) -> Literal["float32", "bfloat16"]:
-    """Of an engine's weights: what the trainer's own matmuls run in."""
-    return "bfloat16" if _matmuls_are_bfloat16(module) else module.policy_settings.dtype
-
-
-def _matmuls_are_bfloat16(module: PolicyModule) -> bool:
-    """By the trainer's precision, whatever the dtype of the weights."""
-    return module.trainer.precision_plugin.precision in ("bf16-mixed", "bf16-true")
-
-
-def _require_dtype(engine: VllmEngine, dtype: str) -> None:
+def _require_dtype(engine: VllmEngine, dtype: Dtype) -> None:
     """ValueError, after closing the engine, if a server computes otherwise than the training."""
     for name, served in zip(engine.names(), engine.dtypes, strict=True):
         if served != dtype:
@@ -183,20 +173,12 @@ def _require_dtype(engine: VllmEngine, dtype: str) -> None:
             )
 
 
-def _adapters(module: PolicyModule) -> Adapters | None:
-    lora = module.policy_settings.lora
-    return None if lora is None else Adapters(lora.r, lora.alpha, tuple(lora.target_modules))
-
-
-def _devices(module: PolicyModule, tensor_parallel_size: int) -> str | None:
+def _devices(policy: PolicyView, tensor_parallel_size: int) -> str | None:
     """What this rank's servers see."""
-    if module.device.type != "cuda":
+    if policy.device.type != "cuda":
         return None
-    trainer = module.trainer
-    num_ranks = trainer.world_size // trainer.num_nodes
-    return devices_of_rank(
-        module.device.index or 0, os.environ.get("CUDA_VISIBLE_DEVICES"), num_ranks, tensor_parallel_size
-    )
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return devices_of_rank(policy.device.index or 0, visible, policy.ranks.num_on_machine, tensor_parallel_size)
 
 
 def devices_of_rank(index: int, visible: str | None, num_ranks: int, tensor_parallel_size: int) -> str | None:

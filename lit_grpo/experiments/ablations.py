@@ -37,7 +37,7 @@ from lit_grpo.experiments.ablation_arms import (
     SINGLE_PAIRS,
     curriculum_on,
 )
-from lit_grpo.experiments.arms import BASE, CONFIGS, POLICY_FOLDER, ArmFailed, ArmRun
+from lit_grpo.experiments.arms import POLICY_FOLDER, ArmFailed, ArmRun
 from lit_grpo.experiments.best_arm import Choice, choose_best
 from lit_grpo.experiments.player import Player, episode_settings_of
 from lit_grpo.experiments.policy_shift import measure_shift
@@ -46,6 +46,7 @@ from lit_grpo.experiments.quickstart import score_trivial_policies
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.policy_shift import SHIFT_FILE, write_shift
+from lit_grpo.presets import CONFIGS, TINY_BASE
 from lit_grpo.reports.ablation_page import write_into_docs
 from lit_grpo.reports.ablations import REPORT_FILE, AblationPlan, write_ablations
 from lit_grpo.reports.comparison import Pair
@@ -206,7 +207,7 @@ def _in_words(scores: Mapping[str, float]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="default: %(default)s")
-    parser.add_argument("--base", type=Path, default=BASE, help="pre-trained base (default: checkpoints/tiny-base)")
+    parser.add_argument("--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)")
     parser.add_argument("--seeds", type=int, nargs="+", help="the first has all arms (default: 0 1 2; with --smoke: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
     parser.add_argument("--threads", type=int, default=1, help="of each arm; the figures depend on it (default: 1)")

@@ -17,11 +17,9 @@ from pathlib import Path
 
 from lit_grpo.experiments.commands import Commands
 from lit_grpo.metrics.results import RESULTS_FILE
+from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.runs import COMPUTE_FILE
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-BASE = Path(__file__).parents[2] / "checkpoints" / "tiny-base"
-"""The pre-trained base that comes with the project."""
 LOG_FILE = "log.txt"
 POLICY_FOLDER = "policy"
 

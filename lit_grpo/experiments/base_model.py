@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM, set_seed
 
 from lit_grpo.cli import main as run_command
-from lit_grpo.data.tokenizer import END, PAD, train_tokenizer
+from lit_grpo.data.tokenizer import END, PAD, NumberTokens, train_tokenizer
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import ProgramSize, Wording
 from lit_grpo.environment.domains.tiny import ROW_NAMES
 from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
 from lit_grpo.environment.programs.specification import RepairProblem
-from lit_grpo.experiments.arms import CONFIGS
+from lit_grpo.presets import CONFIGS
 
 NAMES = ("x", "y", *ROW_NAMES)
 """Of variables and rows in tiny programs: each is one token."""
@@ -46,6 +47,13 @@ class TinyModelSettings:
     intermediate_size: int = 384
     vocabulary_size: int = 640
     max_context_tokens: int = 512
+    numbers: NumberTokens = NumberTokens.DIGITS
+    rope_theta: float = 10_000.0
+    """Base of the rotary positions: the larger, the more of a head compares content alike at any distance."""
+    embedding_std: float = 0.02
+    """Of the initial embeddings, which are the head, too: the larger, the surer a copied token, seen before or not."""
+    attention_gain: float = 1.0
+    """Initial weight of the norms of queries and keys: attention's scores begin with its square as their spread."""
 
 
 def make_base_model(
@@ -64,7 +72,7 @@ def make_base_model(
         The number of parameters.
     """
     settings = settings or TinyModelSettings()
-    tokenizer = train_tokenizer(texts, names, settings.vocabulary_size)
+    tokenizer = train_tokenizer(texts, names, settings.vocabulary_size, settings.numbers)
     config = Qwen3Config(
         vocab_size=settings.vocabulary_size,
         hidden_size=settings.hidden_size,
@@ -74,6 +82,7 @@ def make_base_model(
         num_key_value_heads=settings.num_key_value_heads,
         head_dim=settings.hidden_size // settings.num_heads,
         max_position_embeddings=settings.max_context_tokens,
+        rope_parameters={"rope_type": "default", "rope_theta": settings.rope_theta},
         tie_word_embeddings=True,
         pad_token_id=tokenizer.vocab[PAD],
         eos_token_id=tokenizer.vocab[END],
@@ -82,10 +91,20 @@ def make_base_model(
     )
     set_seed(seed)
     model = Qwen3ForCausalLM(config).float()
+    _initialise(model, settings)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return model.num_parameters()
+
+
+@torch.no_grad()
+def _initialise(model: Qwen3ForCausalLM, settings: TinyModelSettings) -> None:
+    """What transformers' own initialisation has no setting for; the rest keeps it, draw for draw."""
+    model.model.embed_tokens.weight.mul_(settings.embedding_std / model.config.initializer_range)
+    for name, parameter in model.named_parameters():
+        if name.endswith(("q_norm.weight", "k_norm.weight")):
+            parameter.fill_(settings.attention_gain)
 
 
 def tiny_texts(num_programs: int, seed: int) -> list[str]:

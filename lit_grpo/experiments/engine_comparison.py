@@ -25,10 +25,11 @@ from rich.console import Console
 
 from lit_grpo.experiments.ablation_arms import SEVERAL, SFT
 from lit_grpo.experiments.ablations import INTERVALS, SMOKE_TASKS_PER_CELL, TASKS_PER_CELL, make_test_suite
-from lit_grpo.experiments.arms import BASE, CONFIGS, ArmFailed, ArmRun
+from lit_grpo.experiments.arms import ArmFailed, ArmRun
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import Estimate
 from lit_grpo.metrics.functional import Quantity
+from lit_grpo.presets import CONFIGS, TINY_BASE
 from lit_grpo.reports.comparison import COMPARISON_FILE, Pair, compare, write_comparison
 from lit_grpo.reports.runs import COMPUTE_FILE, METRICS_FILE, SeedRun, read_series
 from lit_grpo.reports.show import show_tables
@@ -175,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--study", type=Path, help="a study of the ablations with the arms sft and no_kl of each seed")
     which.add_argument("--smoke", action="store_true", help="two steps of every arm; the figures mean nothing")
-    parser.add_argument("--base", type=Path, default=BASE, help="pre-trained base (default: checkpoints/tiny-base)")
+    parser.add_argument("--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: 0 1 2; with --smoke: 0")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
     parser.add_argument("--threads", type=int, default=1, help="of each arm (default: 1)")

@@ -25,10 +25,11 @@ from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.policies.baselines import BASELINES
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.experiments.arms import BASE, CONFIGS, Arm, ArmFailed, ArmRun, TrainingData
+from lit_grpo.experiments.arms import Arm, ArmFailed, ArmRun, TrainingData
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
+from lit_grpo.presets import CONFIGS, TINY_BASE
 from lit_grpo.reports.policies import scores_of
 from lit_grpo.reports.report import REPORT_FILE, write_report
 
@@ -136,7 +137,7 @@ def _with_starts(names: Sequence[str]) -> Iterator[Arm]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="default: %(default)s")
-    parser.add_argument("--base", type=Path, default=BASE, help="pre-trained base (default: checkpoints/tiny-base)")
+    parser.add_argument("--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one comparison each (default: 0)")
     parser.add_argument(
         "--arms", nargs="+", default=list(MAIN_ARMS), choices=[*ARMS, "all"], help="default: the three of the table"

@@ -22,7 +22,7 @@ from lit_grpo.losses.reference_kl import KLEstimator, KLPlace, add_reference_kl
 
 @dataclass(frozen=True, slots=True)
 class UpdateLoss:
-    """Of one micro-batch."""
+    """The loss of one micro-batch."""
 
     loss: Tensor
     """Its share of the step's loss, a scalar with gradient."""

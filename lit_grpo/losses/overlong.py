@@ -28,6 +28,6 @@ class OverlongPenalty:
             )
 
     def of(self, num_tokens: int) -> float:
-        """In [-1, 0]."""
+        """The penalty for an episode of so many sampled tokens, in [-1, 0]."""
         over = num_tokens - (self.max_tokens - self.buffer_tokens)
         return -min(max(over / self.buffer_tokens, 0.0), 1.0)

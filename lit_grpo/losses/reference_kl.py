@@ -37,10 +37,10 @@ class KLEstimator(StrEnum):
 
 
 class KLPlace(StrEnum):
-    """Where beta times the estimate goes."""
+    """The place that beta times the estimate goes to."""
 
     LOSS = "loss"
-    """On each token's loss, after and without the mismatch weight."""
+    """Added to each token's loss, after and without the mismatch weight."""
     REWARD = "reward"
     """Off the episode's reward: beta times the sum of k1 over its tokens, at the proximal policy, no gradient."""
 

@@ -23,7 +23,7 @@ class PolicyShift:
     kl_k3: float
     """The same: unbiased as well, never negative; the one in tables."""
     entropy: float
-    """Of a token's distribution, in nats."""
+    """The mean entropy of a token's distribution, in nats."""
     num_tokens: int
     num_episodes: int
 
@@ -35,6 +35,6 @@ def write_shift(folder: Path, shift: PolicyShift) -> None:
 
 
 def read_shift(folder: Path) -> PolicyShift | None:
-    """Of a run folder; None if it was not measured."""
+    """The shift that a run folder holds; None if it was not measured."""
     path = folder / SHIFT_FILE
     return PolicyShift(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

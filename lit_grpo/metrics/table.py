@@ -1,6 +1,6 @@
 """Scores as one float64 tensor: a row per task, so that averaging, resampling and gathering over ranks are tensor work.
 
-Made from `ScoredTask`s by RepairMetrics and reports/comparison.py; consumed by functional.py and bootstrap.py.
+Made from scored tasks by RepairMetrics and reports/comparison.py; consumed by functional.py and bootstrap.py.
 """
 
 from __future__ import annotations

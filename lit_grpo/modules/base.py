@@ -23,11 +23,13 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
+from lit_grpo.dtypes import Dtype, torch_dtype
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule, clip_gradients
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
-
-Dtype = Literal["float32", "bfloat16"]
+from lit_grpo.presets import find_checkpoint, nearest_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class PolicySettings:
     """Which network is trained."""
 
     checkpoint: Path
-    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it."""
+    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it. Where the working folder
+    has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from anywhere."""
     dtype: Dtype = "float32"
     """Of the weights; log-probs, advantages and losses are float32 in any case."""
     lora: LoraSettings | None = None
@@ -43,12 +46,10 @@ class PolicySettings:
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
 
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """``dtype`` as torch names it."""
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[self.dtype]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "checkpoint", find_checkpoint(self.checkpoint))
 
-    def load(self, device: Literal["cpu", "meta"] = "cpu") -> CausalPolicy:
+    def load(self) -> CausalPolicy:
         """Read the network. Nothing is ever fetched by name.
 
         Raises:
@@ -58,9 +59,9 @@ class PolicySettings:
         if not self.checkpoint.is_dir():
             raise FileNotFoundError(
                 f"model.policy.checkpoint: expected a folder with a model and its tokenizer, got {self.checkpoint}, "
-                "which is none; make or fetch it first"
+                f"which is none; make or fetch it first{nearest_checkpoint(self.checkpoint)}"
             )
-        return load_policy(self.checkpoint, self.torch_dtype, self.lora, self.gradient_checkpointing, device=device)
+        return load_policy(self.checkpoint, torch_dtype(self.dtype), self.lora, self.gradient_checkpointing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,27 @@ class PolicyModule(pl.LightningModule):
         self.microbatch_tokens = microbatch_tokens
         self.automatic_optimization = False
         self.policy_version = 0
-        """Optimizer steps taken: what an engine's weights are compared by."""
+        """Optimizer steps taken: what sampled tokens are stamped with."""
         self._is_configured = False
 
     @property
-    def logprobs_dtype(self) -> Dtype:
-        """What sampler and trainer compute in: rounding is why two right ones differ."""
+    def compute_dtype(self) -> Dtype:
+        """Of the matrix products of trainer and sampler: its rounding is why two right ones differ."""
         is_exact = self.policy_settings.dtype == "float32" and self.trainer.precision in ("32-true", "64-true")
         return "float32" if is_exact else "bfloat16"
+
+    @property
+    def served(self) -> ServedPolicy:
+        """The policy as it is now, for an engine."""
+        return ServedPolicy(
+            policy=self.policy,
+            checkpoint=self.policy_settings.checkpoint,
+            version=self.policy_version,
+            dtype=self.compute_dtype,
+            is_mixed=self.trainer.precision in ("bf16-mixed", "bf16-true"),
+            ranks=self._ranks(),
+            read_whole=lambda: self.policy_settings.load().model,
+        )
 
     @override
     def configure_model(self) -> None:
@@ -215,6 +229,18 @@ class PolicyModule(pl.LightningModule):
         torch.distributed.all_reduce(total)
         return total.cpu()
 
+    def _ranks(self) -> Ranks:
+        trainer = self.trainer
+        if trainer.world_size == 1:
+            return Ranks()
+
+        def texts_of_all(text: str) -> Sequence[str]:
+            texts: list[str] = [""] * trainer.world_size
+            torch.distributed.all_gather_object(texts, text)
+            return texts
+
+        return Ranks(trainer.local_rank == 0, trainer.world_size // trainer.num_nodes, texts_of_all)
+
     def _accumulate(self, microbatch: MicroBatch) -> None:
         batch = microbatch.batch.to(self.device)
         if microbatch.with_entropies:
@@ -227,6 +253,13 @@ class PolicyModule(pl.LightningModule):
     def _without_sync(self) -> contextlib.AbstractContextManager[None]:
         strategy = self.trainer.strategy
         return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else contextlib.nullcontext()
+
+
+def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyModule:
+    """ValueError if a callback of this package is used with a module that has no policy."""
+    if not isinstance(module, PolicyModule):
+        raise ValueError(f"{callback}: expected SFTModule or GRPOModule as the model, got {type(module).__name__}")
+    return module
 
 
 def shard_policy(policy: CausalPolicy, mesh: DeviceMesh) -> None:

@@ -146,7 +146,7 @@ class GRPOModule(ReferencedModule):
     def on_fit_start(self) -> None:
         """Say what is minimised."""
         super().on_fit_start()
-        rank_zero_info(f"{describe(self.objective)} {self.mismatch_monitor.describe(self.logprobs_dtype)}")
+        rank_zero_info(f"{describe(self.objective)} {self.mismatch_monitor.describe(self.compute_dtype)}")
 
     def rollout_of(self, groups: Sequence[EpisodeGroup], settings: RolloutSettings) -> Rollout:
         """Groups of episodes, which ``settings`` were played under, as what a training step learns from."""
@@ -191,7 +191,7 @@ class GRPOModule(ReferencedModule):
                 break
         self.step_schedule()
         self.metrics.update({"tokens": num_tokens, "update_s": perf_counter() - started}, 1)
-        numbers = self.mismatch_monitor.warn(self.logprobs_dtype, consumed_batches(self.trainer))
+        numbers = self.mismatch_monitor.warn(self.compute_dtype, consumed_batches(self.trainer))
         self.log_dict({f"train/{name}": value for name, value in numbers.items()})
         self.metrics.reset()
 
@@ -206,7 +206,7 @@ class GRPOModule(ReferencedModule):
         self.metrics.update({"skipped": float(is_empty)}, 1)
         if not is_empty:
             self.accumulate(microbatches)
-            if not self.mismatch_monitor.must_stop(self.logprobs_dtype, consumed_batches(self.trainer)):
+            if not self.mismatch_monitor.must_stop(self.compute_dtype, consumed_batches(self.trainer)):
                 self.metrics.update({"grad_norm": self.take_step()}, 1)
 
     def _policy_microbatches(

@@ -16,10 +16,10 @@ import lightning.pytorch as pl
 from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import Tensor
 
+from lit_grpo.dtypes import Dtype
 from lit_grpo.losses.mismatch import mismatch_statistics
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.metrics.policy import PolicyMetrics
-from lit_grpo.modules.base import Dtype
 
 CHECKPOINT = "mismatch.ckpt"
 """In the run folder: what a run that was stopped leaves."""

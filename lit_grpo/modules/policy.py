@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from lit_grpo.data.contract import require_readable_policy
-from lit_grpo.logprobs import token_logprobs, token_logprobs_and_entropies
+from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
 if TYPE_CHECKING:
@@ -84,6 +84,13 @@ class CausalPolicy(nn.Module):
         predictors, weight = self._predictors(batch)
         return token_logprobs_and_entropies(predictors, weight, batch.target_ids, temperature)
 
+    @torch.no_grad()
+    def most_likely(self, batch: PackedBatch) -> Tensor:
+        """The token that the policy would have put in the place of each target, [num_tokens] int64."""
+        predictors, weight = self._predictors(batch)
+        chunk_tokens = max(1, CHUNK_ELEMENTS // weight.shape[0])
+        return torch.cat([(part @ weight.T).argmax(dim=1) for part in predictors.split(chunk_tokens)])
+
     def _predictors(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
         """The hidden states that predict the targets, [num_tokens, hidden], and the head's weight."""
         causal_lm = self.causal_lm
@@ -127,53 +134,43 @@ def reference_logprobs(
 
 
 def load_policy(
-    checkpoint: str | Path,
+    checkpoint: Path,
     dtype: torch.dtype = torch.float32,
     lora: LoraSettings | None = None,
     gradient_checkpointing: bool = False,
-    attn_implementation: Literal["sdpa", "eager"] = "sdpa",
-    device: Literal["cpu", "meta"] = "cpu",
 ) -> CausalPolicy:
-    """Read a policy from a folder written by ``save_pretrained``, or by its name on a model hub.
+    """Read a policy from a folder written by ``save_pretrained``. Nothing is ever fetched by its name on a hub.
 
     Args:
-        checkpoint: folder with ``config.json`` and safetensors weights, or a hub's ``owner/name``.
+        checkpoint: folder with ``config.json`` and safetensors weights.
         dtype: of the weights; adapters are float32 in any case.
         lora: adapters to put on it, freshly initialised.
         gradient_checkpointing: recompute each layer in the backward pass, for memory.
-        attn_implementation: of transformers; both take the shared-prefix mask.
-        device: ``meta`` reads ``config.json`` only and allocates nothing, to shard before loading.
 
     Raises:
         ValueError: no such checkpoint, or one that has learned another rendering or grammar, in one line.
     """
     require_readable_policy(checkpoint)
     config = _load_config(checkpoint)
-    if device == "meta":
-        with torch.device("meta"):
-            causal_lm = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attn_implementation)
-            return CausalPolicy(causal_lm, lora, gradient_checkpointing)
     try:
-        causal_lm = AutoModelForCausalLM.from_pretrained(
-            checkpoint, config=config, dtype=dtype, attn_implementation=attn_implementation
-        )
+        causal_lm = AutoModelForCausalLM.from_pretrained(checkpoint, config=config, dtype=dtype, local_files_only=True)
     except OSError as error:
         raise ValueError(f"checkpoint: expected safetensors weights beside config.json in {checkpoint}") from error
     return CausalPolicy(causal_lm, lora, gradient_checkpointing)
 
 
-def load_reference(checkpoint: str | Path, dtype: torch.dtype = torch.float32) -> CausalPolicy:
+def load_reference(checkpoint: Path, dtype: torch.dtype = torch.float32) -> CausalPolicy:
     """A frozen copy for the KL of a policy without adapters: read again from where the policy started."""
     return load_policy(checkpoint, dtype).requires_grad_(False).eval()
 
 
-def _load_config(checkpoint: str | Path) -> PreTrainedConfig:
-    try:
-        return AutoConfig.from_pretrained(checkpoint)
-    except (OSError, ValueError) as error:
+def _load_config(checkpoint: Path) -> PreTrainedConfig:
+    if not (checkpoint / "config.json").is_file():
         raise ValueError(
-            f"checkpoint: expected a folder with config.json, or owner/name on a reachable model hub, got {checkpoint}"
-        ) from error
+            f"checkpoint: expected a folder with config.json and safetensors weights, got {checkpoint}; models are "
+            "read from folders and never fetched by name: download it first"
+        )
+    return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
 
 
 def _with_adapters(causal_lm: PreTrainedModel, lora: LoraSettings) -> nn.Module:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from lit_grpo.dtypes import torch_dtype
 from lit_grpo.losses.entropy import top_entropy_threshold
 from lit_grpo.losses.reference_kl import k1
 from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch, shard_policy
@@ -49,7 +50,7 @@ class ReferencedModule(PolicyModule):
         """Read the network, and the reference of a KL where the policy has no adapters to switch off."""
         super().configure_model()
         if self._needs_reference and self.policy_settings.lora is None and not self._reference:
-            reference = load_reference(self.policy_settings.checkpoint, self.policy_settings.torch_dtype)
+            reference = load_reference(self.policy_settings.checkpoint, torch_dtype(self.policy_settings.dtype))
             if self.device_mesh is not None:
                 shard_policy(reference, self.device_mesh)
             self._reference.append(reference)

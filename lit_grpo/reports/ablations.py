@@ -41,13 +41,13 @@ class AblationPlan:
     single: tuple[str, ...]
     """Arms that the first seed alone has."""
     bases: tuple[str, ...]
-    """Of `several`: all others are compared with each of these."""
+    """Those of `several` that all others are compared with each of these."""
     several_pairs: tuple[Pair, ...]
     """Further comparisons among `several`."""
     single_pairs: tuple[Pair, ...]
     """Comparisons of the arms of one seed."""
     final: tuple[str, ...]
-    """Of `several`: shown over kind x difficulty."""
+    """Those of `several` that are shown over kind x difficulty."""
 
 
 @dataclass(frozen=True, slots=True)

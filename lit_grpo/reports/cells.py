@@ -67,7 +67,7 @@ def draw_cells(results: RepairResults, path: Path) -> None:
 
 
 def _rows(results: RepairResults) -> list[tuple[FaultKind, list[RepairSummary | None]]]:
-    """Per kind its summaries in the order of `COLUMNS`; None where there is no task."""
+    """The summaries of each kind in the order of `COLUMNS`; None where there is no task."""
     return [
         (kind, [results.by_kind[kind] if difficulty is None else cells.get(difficulty) for difficulty in COLUMNS])
         for kind, cells in results.by_cell.items()

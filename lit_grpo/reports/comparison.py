@@ -42,7 +42,7 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """As in files."""
+        """The name that files have it under."""
         return f"{self.better}-{self.base}"
 
 
@@ -55,7 +55,8 @@ class Profiles:
     baselines: Mapping[str, Profile]
     differences: Mapping[Pair, Profile]
     p_values: Mapping[Pair, Mapping[Quantity, float | None]]
-    """Of the differences over all kinds, each for itself (significance.py); None where one is not defined."""
+    """The p-values of the differences over all kinds, each for itself (significance.py); None where one is not defined.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a curriculum did: the mix of difficulties over the steps, above FR@5 of each on the held-out tasks.
+"""What a curriculum did: the mix of difficulties over the batches, above FR@5 of each on the held-out tasks.
 
 Called by report.py and scripts/plot_curriculum.py. Reads `metrics.csv` of a run folder and nothing else.
 """
@@ -24,7 +24,7 @@ class CurriculumCurve:
     """What a run with a curriculum left in `metrics.csv`."""
 
     mix: Mapping[Difficulty, Series]
-    """Share of each difficulty among the tasks of a step, in [0, 1]; the same steps for all."""
+    """Share of each difficulty among the tasks of a batch, in [0, 1]; the same batches for all."""
     stage: Series
     """Number of the stage, from 1; empty where the curriculum has none."""
     faithful: Mapping[Difficulty, Series]
@@ -37,11 +37,11 @@ def read_curriculum(folder: Path) -> CurriculumCurve | None:
     if not path.is_file():
         return None
     mix = {difficulty: read_series(path, f"curriculum/{difficulty}") for difficulty in Difficulty}
-    if not all(series.steps for series in mix.values()):
+    if not all(series.batches for series in mix.values()):
         return None
     faithful = {difficulty: read_series(path, f"val/{Quantity.FR_5}/{difficulty}") for difficulty in Difficulty}
     return CurriculumCurve(
-        mix, read_series(path, "curriculum/stage"), {d: series for d, series in faithful.items() if series.steps}
+        mix, read_series(path, "curriculum/stage"), {d: series for d, series in faithful.items() if series.batches}
     )
 
 
@@ -53,7 +53,7 @@ def draw_curriculum(curve: CurriculumCurve, path: Path) -> None:
         for difficulty, series in curve.faithful.items():
             percent = [100 * value for value in series.values]
             lower.plot(
-                series.steps,
+                series.batches,
                 percent,
                 color=COLOURS[difficulty],
                 linewidth=2,
@@ -63,27 +63,27 @@ def draw_curriculum(curve: CurriculumCurve, path: Path) -> None:
             )
         lower.set_ylim(0, 101)
         lower.set_ylabel("tasks (%)")
-        lower.set_xlabel("training step")
-        lower.set_title("Faithful recovery within 5 steps on validation tasks (last value named)")
+        lower.set_xlabel("batches trained on")
+        lower.set_title("Faithful recovery within 5 turns on validation tasks (last value named)")
         if curve.faithful:
             lower.legend(loc="lower right", ncols=len(curve.faithful), frameon=False)
         for axes in (upper, lower):
-            for step in stage_starts(curve.stage):
-                axes.axvline(step, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
+            for batch in stage_starts(curve.stage):
+                axes.axvline(batch, color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
         upper.margins(x=0)
 
 
 def stage_starts(stage: Series) -> list[int]:
-    """The steps whose stage is another one than that of the step logged before."""
-    pairs = zip(stage.steps[1:], stage.values[1:], stage.values[:-1], strict=True)
-    return [step for step, value, before in pairs if value != before]
+    """The batches whose stage is another one than that of the batch logged before."""
+    pairs = zip(stage.batches[1:], stage.values[1:], stage.values[:-1], strict=True)
+    return [batch for batch, value, before in pairs if value != before]
 
 
 def _draw_mix(axes: Axes, curve: CurriculumCurve) -> None:
-    steps = curve.mix[Difficulty.EASY].steps
+    batches = curve.mix[Difficulty.EASY].batches
     shares = [[100 * value for value in series.values] for series in curve.mix.values()]
     axes.stackplot(
-        steps, *shares, labels=list(curve.mix), colors=[COLOURS[d] for d in curve.mix], alpha=0.85, step="post"
+        batches, *shares, labels=list(curve.mix), colors=[COLOURS[d] for d in curve.mix], alpha=0.85, step="post"
     )
     axes.set_ylim(0, 100)
     axes.set_ylabel("tasks (%)")

@@ -29,7 +29,7 @@ class Difference:
 
     pair: Pair
     p_value: float
-    """Of `TESTED`, for itself."""
+    """The p-value of `TESTED`, for itself."""
     holm_p_value: float
     """The same, corrected for all pairs of the family."""
 

@@ -72,29 +72,29 @@ def read_learning_curve(folder: Path) -> LearningCurve | None:
         return None
     faithful = {quantity.value: read_series(path, f"val/{quantity}") for quantity in (Quantity.FR_5, Quantity.FR_1)}
     reward = read_series(path, "rollout/reward")
-    if not reward.steps or not all(series.steps for series in faithful.values()):
+    if not reward.batches or not all(series.batches for series in faithful.values()):
         return None
     return LearningCurve(faithful, reward)
 
 
 def draw_learning_curve(curve: LearningCurve, path: Path) -> None:
-    """Validation FR above, training reward below, over optimizer steps; the first evaluation is dashed."""
+    """Validation FR above, training reward below, over the batches trained on; the first evaluation is dashed."""
     with figure(7.2, 5.4, path) as drawing:
         upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=[3, 2])
         for (label, series), colour, lifted in zip(curve.faithful.items(), (BLUE, VERMILION), (4.0, -4.0), strict=True):
             percent = [100 * value for value in series.values]
-            upper.plot(series.steps, percent, color=colour, linewidth=2, marker="o", markersize=3.5)
+            upper.plot(series.batches, percent, color=colour, linewidth=2, marker="o", markersize=3.5)
             upper.axhline(percent[0], color=colour, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
-            label_line_end(upper, series.steps[-1], percent[-1], f"{label} {percent[-1]:.0f}", colour, lifted=lifted)
+            label_line_end(upper, series.batches[-1], percent[-1], f"{label} {percent[-1]:.0f}", colour, lifted=lifted)
         upper.set_ylim(0, 101)
         upper.set_ylabel("tasks (%)")
         upper.set_title("Faithful recovery on validation tasks (dashed: first evaluation)")
-        lower.plot(curve.reward.steps, curve.reward.values, color=SKY, linewidth=0.8, alpha=0.7)
+        lower.plot(curve.reward.batches, curve.reward.values, color=SKY, linewidth=0.8, alpha=0.7)
         smooth = running_mean(curve.reward.values)
-        lower.plot(curve.reward.steps, smooth, color=BLUE, linewidth=2)
-        label_line_end(lower, curve.reward.steps[-1], smooth[-1], f"reward {smooth[-1]:.2f}", BLUE)
+        lower.plot(curve.reward.batches, smooth, color=BLUE, linewidth=2)
+        label_line_end(lower, curve.reward.batches[-1], smooth[-1], f"reward {smooth[-1]:.2f}", BLUE)
         lower.set_ylabel("mean reward (0 to 1)")
-        lower.set_xlabel("optimizer steps")
+        lower.set_xlabel("batches trained on")
         lower.set_title("Reward of training rollouts (thick: running mean)")
         upper.margins(x=0.02)
 
@@ -106,7 +106,7 @@ def running_mean(values: Sequence[float], half_window: int = 5) -> list[float]:
 
 
 def _lines(comparison: Comparison) -> list[_Line]:
-    """From the bottom up: trivial policies, then arms, each worst first."""
+    """The lines from the bottom up: trivial policies, then arms, each worst first."""
     trivial = [_Line(name, p, MUTED, False) for name, p in by_faithful_recovery(comparison.pooled.baselines)]
     *others, (best_name, best) = by_faithful_recovery(comparison.pooled.arms)
     arms = [
@@ -144,6 +144,6 @@ def _explain(drawing: Figure, comparison: Comparison) -> None:
     seeds = f", {len(comparison.by_seed)} seeds" if len(comparison.by_seed) > 1 else ""
     drawing.supxlabel(
         f"faithful recovery (% of {comparison.pooled.num_tasks} held-out tasks{seeds}, "
-        f"{comparison.confidence:.0%} interval):  ● within 5 steps   ○ at the first step",
+        f"{comparison.confidence:.0%} interval):  ● within 5 turns   ○ at the first turn",
         fontsize=9.5,
     )

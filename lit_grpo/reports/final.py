@@ -27,23 +27,25 @@ SHOWN = (Quantity.FR_5, Quantity.FR_1, Quantity.RR_5)
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Between which shares the study's SFT models lie, ends included."""
+    """The shares between which the study's SFT models lie, ends included."""
 
     low: float
     high: float
 
     def place(self, value: float) -> str:
-        """Where a share lies."""
+        """Say whether a share lies below, within or above the band."""
         return "below" if value < self.low else "above" if value > self.high else "within"
 
     @property
     def text(self) -> str:
-        """In percent."""
+        """The band in percent."""
         return f"{100 * self.low:.0f}–{100 * self.high:.0f}"
 
 
 STUDY_BANDS = {Difficulty.EASY: Band(0.9, 1.0), Difficulty.MEDIUM: Band(0.6, 0.8), Difficulty.HARD: Band(0.3, 0.5)}
-"""Of supervised models of 8 billion parameters in full-size programs: what the difficulties were meant to give."""
+"""The bands of supervised models of 8 billion parameters in full-size programs: what the difficulties were meant to
+give.
+"""
 BANDED = (Quantity.FR_5, Quantity.RR_5)
 
 

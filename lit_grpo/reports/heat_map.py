@@ -48,7 +48,7 @@ def draw_heat_maps(panels: Sequence[HeatMap], kinds: Sequence[FaultKind | None],
 
 
 def heading(difficulty: Difficulty | None) -> str:
-    """Of a column."""
+    """The heading of a column."""
     return "all" if difficulty is None else difficulty.value
 
 

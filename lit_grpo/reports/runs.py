@@ -35,7 +35,8 @@ class SeedRun:
 class Series:
     """One logged number over training."""
 
-    steps: tuple[int, ...]
+    batches: tuple[int, ...]
+    """Batches that had been trained on when it was logged."""
     values: tuple[float, ...]
 
 
@@ -61,13 +62,13 @@ def read_table(folder: Path) -> ScoreTable:
 
 
 def read_series(path: Path, column: str) -> Series:
-    """One column of a `metrics.csv` over its ``step`` column; rows without the number are left out.
+    """One column of a `metrics.csv` over its column ``batch``; rows without the number are left out.
 
     Empty if the column was never logged.
     """
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [(int(row["step"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
-    return Series(tuple(step for step, _ in rows), tuple(value for _, value in rows))
+        rows = [(int(row["batch"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
+    return Series(tuple(batch for batch, _ in rows), tuple(value for _, value in rows))
 
 
 def _scored(parent: Path) -> dict[str, Path]:

@@ -31,13 +31,13 @@ class TrainingRecord:
     clipped: float | None
     """Share of tokens whose ratio was clipped, mean over all batches."""
     kl: float | None
-    """To the start, in nats per token, on held-out episodes."""
+    """The KL divergence from the policy at the start, in nats per token, on held-out episodes."""
     entropy: float | None
-    """Of a token, in nats, on the same episodes."""
+    """The mean entropy of a token, in nats, on the same episodes."""
     tokens: float | None
     """Tokens trained on, all batches."""
     cpu_s: float | None
-    """Of the fit."""
+    """CPU seconds of the fit."""
     wall_s: float | None
 
 
@@ -57,7 +57,7 @@ COUNTS = ("tokens", "cpu_s", "wall_s")
 
 
 def read_training(folder: Path) -> TrainingRecord:
-    """Of a finished arm."""
+    """The record of a finished arm."""
     path, shift = folder / METRICS_FILE, read_shift(folder)
     series = {
         name: read_series(path, column) if path.is_file() else Series((), ())

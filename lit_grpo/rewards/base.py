@@ -13,7 +13,7 @@ from lit_grpo.environment.episodes.scoring import RepairScore
 from lit_grpo.rewards.components import RewardBreakdown, RewardComponents, RewardWeights, components_of
 
 UNSHAPED = RewardWeights()
-"""Of the value that is logged whatever trains."""
+"""The weights of the value that is logged whatever trains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Reward(ABC):
 
     @abstractmethod
     def describe(self) -> str:
-        """In words, for the start of a run."""
+        """The reward in words, for the start of a run."""
 
     @final
     def of(self, score: RepairScore, max_turns: int, key: AttemptKey) -> RewardBreakdown:

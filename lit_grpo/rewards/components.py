@@ -30,7 +30,7 @@ class RewardWeights:
 
 @dataclass(frozen=True, slots=True)
 class RewardComponents:
-    """Of one episode, each in [0, 1]."""
+    """What one episode is worth on each axis, in [0, 1]."""
 
     outcome: float
     """1 for a faithful recovery, else 0."""
@@ -51,7 +51,7 @@ class RewardBreakdown:
     """One episode's reward: what trains, beside what is logged whatever trains."""
 
     outcome: float
-    """As in `RewardComponents`, as are the next two."""
+    """The component of that name in `RewardComponents`, as are the next two."""
     diagnosis: float
     efficiency: float
     total: float

@@ -19,7 +19,7 @@ from lit_grpo.rewards.components import RewardComponents, RewardWeights, compone
 @final
 @dataclass(frozen=True, slots=True)
 class CompositeReward(Reward):
-    """In [0, 1]; the weights are not negative and sum to 1.
+    """A weighted sum in [0, 1]; the weights are not negative and sum to 1.
 
     Example: a faithful repair in 2 turns of 5 where 1 would do, with the right diagnosis, has components 1, 1 and 0.75,
     and earns 0.5 + 0.3 + 0.2 * 0.75 = 0.95.
@@ -45,7 +45,7 @@ class CompositeReward(Reward):
 
     @override
     def describe(self) -> str:
-        """In words."""
+        """The reward in words."""
         weights = (self.outcome, self.diagnosis, self.efficiency)
         return "composite, {:g} outcome + {:g} diagnosis + {:g} efficiency".format(*weights)
 

@@ -28,14 +28,14 @@ class HybridReward(Reward):
     """
 
     recovered: float = 100.0
-    """For a program that became optimal."""
+    """Paid for a program that became optimal."""
     failed: float = -50.0
-    """For one that did not."""
+    """Paid for one that did not."""
     per_step: float = -1.0
     noise: float = 0.0
     """Standard deviation of a normal draw, a function of the attempt's key alone."""
     positive_factor: float = 1.0
-    """Of the sum, where that is above 0: 1.4 is the study's asymmetric shaping."""
+    """A factor of the sum where that is above 0: 1.4 is the study's asymmetric shaping."""
 
     def __post_init__(self) -> None:
         """ValueError for a scale that makes no sense."""
@@ -55,12 +55,12 @@ class HybridReward(Reward):
     @property
     @override
     def is_noisy(self) -> bool:
-        """With a deviation above 0."""
+        """Whether the noise has a deviation above 0."""
         return self.noise > 0
 
     @override
     def total(self, score: RepairScore, components: RewardComponents, key: AttemptKey) -> float:
-        """By recovery, faithful or not."""
+        """The reward by recovery, faithful or not."""
         paid = (self.recovered if score.recovered else self.failed) + self.per_step * score.turns
         if self.noise > 0:
             paid += _draw(key, self.noise)
@@ -68,7 +68,7 @@ class HybridReward(Reward):
 
     @override
     def describe(self) -> str:
-        """In words."""
+        """The reward in words."""
         words = f"the study's scale, {self.recovered:g} if optimal by any means, else {self.failed:g}"
         words += f", {self.per_step:g} per step"
         words += f", noise of deviation {self.noise:g}" if self.noise > 0 else ""

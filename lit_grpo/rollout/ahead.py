@@ -1,18 +1,16 @@
 """Plays rollouts ahead of the training: one after another, in order, in a thread of their own.
 
-Used by callbacks/overlap.py. Nothing in here speaks to other ranks: what is ordered when, on every rank alike, is the
+Used by overlap.py. Nothing in here speaks to other ranks: what is ordered when, on every rank alike, is the
 caller's business, and so is what a failure means to the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Condition, Event
 from typing import Generic, TypeVar
-
-from torch import Tensor
 
 from lit_grpo.engines.engine import Completion, GenerationRequest, RolloutEngine, SamplingSettings
 
@@ -136,10 +134,6 @@ class InterruptibleEngine:
     def release(self) -> None:
         """As the engine does."""
         self._engine.release()
-
-    def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
-        """As the engine does."""
-        self._engine.update_weights(weights, policy_version)
 
     def _require_wanted(self) -> None:
         if self._stopping.is_set():

@@ -18,6 +18,11 @@ from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
 _LINE_START = b'{"step": '
 
 
+def transcripts_file(rank: int) -> str:
+    """Name of the file that a rank's episodes go to: ``episodes.jsonl``, ``episodes.rank1.jsonl``, ..."""
+    return f"episodes.rank{rank}.jsonl" if rank else "episodes.jsonl"
+
+
 def write_transcripts(path: Path, groups: Sequence[EpisodeGroup], step: int) -> None:
     """Append the episodes of a step, in one write.
 

@@ -17,24 +17,27 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import torch
 from transformers import AutoModelForCausalLM
 
-from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
-from lit_grpo.engines.vllm.connection import EngineFailure
+from lit_grpo.dtypes import torch_dtype
+from lit_grpo.engines.engine import Completion, EngineFailure, GenerationRequest, SamplingSettings
+from lit_grpo.engines.policy_view import Adapters
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.vllm.engine import VllmEngine
-from lit_grpo.engines.vllm.policy_sync import prove, score
 from lit_grpo.engines.vllm.proof import THRESHOLDS, judged_difference
+from lit_grpo.engines.vllm.publishing import prepared_proof
 from lit_grpo.engines.vllm.servers import Address, Child, Place
-from lit_grpo.engines.vllm.settings import Adapters, Capacity, ModelSettings, ServerSettings, require_vllm
-from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings, require_vllm
+from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.served_policy import ServedPolicy
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NUM_PROMPTS, PROMPT_TOKENS, COMPLETION_TOKENS = 8, 40, 24
 UPDATE = 0.02
 """Standard deviation of what an update adds to each weight, as a share of that of the tensor, and at least of 0.01."""
@@ -56,13 +59,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = untied(arguments.checkpoint, Path(scratch)) if arguments.untied else arguments.checkpoint
         lora = LoraSettings(r=8, alpha=16.0) if arguments.lora else None
-        policy = load_policy(checkpoint, DTYPES[arguments.dtype], lora)
+        policy = load_policy(checkpoint, torch_dtype(arguments.dtype), lora)
         adapters = None if lora is None else Adapters(lora.r, lora.alpha, lora.target_modules)
         model = ModelSettings(checkpoint, arguments.dtype, adapters)
         capacity = Capacity(max_context_tokens=256, tensor_parallel_size=arguments.tensor_parallel_size)
         with engine_of(arguments.engine, ServerSettings(model, capacity)) as engine:
             try:
-                check(engine, policy, arguments.updates, arguments.dtype)
+                check(engine, ServedPolicy(policy, checkpoint, 0, arguments.dtype), arguments.updates)
             except EngineFailure as failure:
                 print(f"NOT PROVEN: {failure}")
                 return 1
@@ -97,19 +100,23 @@ def engine_of(kind: str, settings: ServerSettings) -> Iterator[VllmEngine]:
         child.close()
 
 
-def check(engine: VllmEngine, policy: CausalPolicy, num_updates: int, dtype: str) -> None:
+def check(engine: VllmEngine, served: ServedPolicy, num_updates: int) -> None:
     """Prove each of the updates; WeightsDiffer or EngineFailure at the first that is not."""
-    num_bytes = sum(tensor.numel() * tensor.element_size() for _, tensor in full_weights(policy.model))
+    policy, dtype = served.policy, served.dtype
+    num_bytes = sum(tensor.numel() * tensor.element_size() for _, tensor in served.weights())
     print(f"{num_bytes / 1e6:.1f} MB of weights per sync")
     for version in range(1, num_updates + 1):
         update(policy)
+        present = replace(served, version=version)
         started = time.perf_counter()
-        engine.update_weights(full_weights(policy.model), version)
+        folder = engine.publish(present.weights())
+        engine.load(folder, version)
+        engine.drop(folder)
         sync_s = time.perf_counter() - started
         started = time.perf_counter()
-        probed = prove(engine, policy, dtype, version)
+        probed = prepared_proof(engine, present, folder).require(engine)
         prove_s = time.perf_counter() - started
-        sampled, largest = sampled_difference(engine, policy, version)
+        sampled, largest = sampled_difference(engine, present)
         print(
             f"version {version}: sync {sync_s:.3f} s ({engine.usage.load_s:.3f} s of it in vLLM), bare copy "
             f"{bare_copy_s(policy):.4f} s, proof {prove_s:.3f} s; log-probs differ by up to "
@@ -128,9 +135,9 @@ def update(policy: CausalPolicy) -> None:
         tensor.add_(torch.randn_like(tensor) * scale)
 
 
-def sampled_difference(engine: VllmEngine, policy: CausalPolicy, version: int) -> tuple[float, float]:
+def sampled_difference(engine: VllmEngine, served: ServedPolicy) -> tuple[float, float]:
     """Between what vLLM says of the tokens it sampled and what the policy does: as judged, and the largest."""
-    rng = Random(version)
+    version, rng = served.version, Random(served.version)
     prompts = [tuple(rng.randrange(5, engine.vocabulary) for _ in range(PROMPT_TOKENS)) for _ in range(NUM_PROMPTS)]
     for key, prompt in enumerate(prompts):
         engine.submit(
@@ -140,7 +147,7 @@ def sampled_difference(engine: VllmEngine, policy: CausalPolicy, version: int) -
     while len(completions) < len(prompts):
         completions += engine.wait()
     engine.release()
-    ours = score(policy, [prompts[each.conversation] + each.token_ids for each in completions])
+    ours = served.logprobs([prompts[each.conversation] + each.token_ids for each in completions])
     ours = [row[PROMPT_TOKENS - 1 :] for row in ours]
     theirs = [each.logprobs for each in completions]
     pairs = zip(ours, theirs, strict=True)

@@ -27,12 +27,14 @@ from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.vllm.engine import VllmEngine
 from lit_grpo.engines.vllm.servers import Child
 from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings, require_vllm
-from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -46,7 +48,6 @@ HEAD = (
     "| CPU s: training, solver, vLLM |\n|---|---|---|---|---|---|---|"
 )
 SomeCase = TypeVar("SomeCase", bound=Case)
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CASES = ("barrier", "no_cache", "bare", "transformers")
 
 
@@ -87,7 +88,7 @@ def workload_of(arguments: argparse.Namespace) -> Workload:
     )
     conversation = EveryTurnAnEdit if arguments.edits else ConversationFormat
     return Workload(
-        policy=load_policy(arguments.checkpoint, dtype=DTYPES[arguments.dtype]),
+        policy=load_policy(arguments.checkpoint, dtype=torch_dtype(arguments.dtype)),
         tasks=tasks,
         conversation=conversation(AutoTokenizer.from_pretrained(arguments.checkpoint)),
         settings=RolloutSettings(

@@ -31,7 +31,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.data.task import Task
-from lit_grpo.engines.vllm.connection import EngineFailure
+from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.rollout.episodes import EpisodeGroup
 

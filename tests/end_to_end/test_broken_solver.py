@@ -27,13 +27,13 @@ from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
 from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
 from lit_grpo.engines.policy_engine import PolicyEngine
+from lit_grpo.engines.policy_view import PolicyView
 from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.engines.settings import BuiltEngine, EngineSettings
 from lit_grpo.environment.episodes.actions import Move, Submit, render
 from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.environment.programs.edits import SetRhs, apply
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
-from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.grpo import GRPOModule, Rollout
 from lit_grpo.rollout.episodes import EpisodeGroup
 
@@ -54,11 +54,8 @@ class ScriptedSettings(EngineSettings):
         self._engine = engine
 
     @override
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
-        def sync(module: PolicyModule) -> None:
-            self._engine.update_weights((), module.policy_version)
-
-        return BuiltEngine(self._engine, sync, close=lambda: None)
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
+        return BuiltEngine.in_process(self._engine, plays_ahead)
 
 
 class KilledWorkers(RolloutCallback):

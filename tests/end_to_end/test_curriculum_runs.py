@@ -168,4 +168,4 @@ def test_5_the_shipped_stages_from_the_command_line(tiny_checkpoint: Path, tmp_p
     curve = read_curriculum(run)
     assert curve is not None
     # The evaluation before the first step is not logged.
-    assert {d: len(series.steps) for d, series in curve.faithful.items()} == dict.fromkeys(Difficulty, 2)
+    assert {d: len(series.batches) for d, series in curve.faithful.items()} == dict.fromkeys(Difficulty, 2)

@@ -35,20 +35,21 @@ from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
-from lit_grpo.callbacks.overlap import require_own_engine
 from lit_grpo.data.batches import consumed_batches
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.curriculum.base import BatchPlan
 from lit_grpo.data.held_out import HeldOutSettings
-from lit_grpo.engines.engine import RolloutEngine
+from lit_grpo.engines.policy_view import PolicyView
+from lit_grpo.engines.publishing import InProcessEngine
 from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.engines.settings import BuiltEngine, EngineSettings, VllmServerSettings
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.losses.base import LossInputs, LossOutput
 from lit_grpo.losses.clipped import ClippedLoss
-from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.rollout.overlap import require_own_engine
 from lit_grpo.rollout.refill import DynamicSampling
 
 
@@ -61,13 +62,8 @@ class Scripted(EngineSettings):
     """Says a few words that depend on the seed of the turn."""
 
     @override
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
-        engine = scripted_engine(conversation)
-
-        def sync(module: PolicyModule) -> None:
-            engine.update_weights((), module.policy_version)
-
-        return BuiltEngine(engine, sync, close=lambda: None)
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
+        return BuiltEngine.in_process(scripted_engine(conversation), plays_ahead)
 
 
 def scripted_engine(chat: ConversationFormat) -> ScriptedEngine:
@@ -85,12 +81,12 @@ class Synchronous(Callback):
 
     def __init__(self, coin: CoinRewards, is_scripted: bool) -> None:
         self.coin, self.is_scripted = coin, is_scripted
-        self.engine: RolloutEngine | None = None
+        self.engine: InProcessEngine | None = None
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         module: GRPOModule = pl_module
-        chat = self.coin.engine.conversation(module)
+        chat = self.coin.engine.conversation(module.served)
         if self.engine is None:
             own = TransformersEngine(module.policy.model, chat.stop_ids)
             self.engine = scripted_engine(chat) if self.is_scripted else own
@@ -196,8 +192,7 @@ def test_4_on_one_of_two_ranks(tiny_checkpoint: Path, tmp_path: Path) -> None:
     said = [(tmp_path / f"rank{rank}.txt").read_text() for rank in (0, 1)]
     assert said[1] == "ValueError: the solver of rank 1 is gone, after 2 batches, threads []"
     assert said[0] == (
-        "EngineFailure: playing the batch failed on rank 1: ValueError: the solver of rank 1 is gone, after 2 batches, "
-        "threads []"
+        "EngineFailure: rank 1 failed: ValueError: the solver of rank 1 is gone, after 2 batches, threads []"
     )
 
 

@@ -30,13 +30,13 @@ from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.task import TaskSettings
 from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
 from lit_grpo.engines.policy_engine import PolicyEngine
+from lit_grpo.engines.policy_view import PolicyView
 from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.engines.settings import BuiltEngine, EngineSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.environment.programs.program import Sense
 from lit_grpo.environment.solver.workers import SolverSettings
-from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rewards.base import Reward
 
 PRESETS = {path.stem: path for path in (Path(__file__).parents[2] / "configs" / "reward").glob("*.yaml")}
@@ -47,13 +47,8 @@ ROW = re.compile(r"^\* (\w+) .*? (<=|>=) ", re.MULTILINE)
 
 class Scripted(EngineSettings):
     @override
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
-        engine = scripted(conversation)
-
-        def sync(module: PolicyModule) -> None:
-            engine.update_weights((), module.policy_version)
-
-        return BuiltEngine(engine, sync, close=lambda: None)
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
+        return BuiltEngine.in_process(scripted(conversation), plays_ahead)
 
 
 def scripted(conversation: ConversationFormat) -> ScriptedEngine:

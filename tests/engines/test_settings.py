@@ -16,7 +16,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.engines.settings import VllmServerSettings, devices_of_rank, served_dtype
+from lit_grpo.engines.settings import VllmServerSettings, devices_of_rank
 from lit_grpo.engines.vllm.servers import Child, environment_without_ranks
 from lit_grpo.engines.vllm.settings import TOKEN_VARIABLE, ModelSettings, ServerSettings
 from lit_grpo.modules.base import PolicyModule, PolicySettings
@@ -92,7 +92,8 @@ def module_with(checkpoint: Path, precision: str, dtype: str) -> PolicyModule:
     ],
 )
 def test_3_the_dtype_of_the_matmuls(precision: str, dtype: str, served: str, tiny_checkpoint: Path) -> None:
-    assert served_dtype(module_with(tiny_checkpoint, precision, dtype)) == served
+    module = module_with(tiny_checkpoint, precision, dtype)
+    assert module.compute_dtype == served
 
 
 def test_3_servers_of_another_dtype(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +107,6 @@ def test_3_servers_of_another_dtype(tiny_checkpoint: Path, tmp_path: Path, monke
         settings = VllmServerSettings([f"127.0.0.1:{port}"], weights_folder=tmp_path)
         message = rf"expected servers in bfloat16, .*, got float32 from 127.0.0.1:{port}; .* --model.dtype=bfloat16"
         with pytest.raises(ValueError, match=message):
-            settings.build(module, ConversationFormat(AutoTokenizer.from_pretrained(tiny_checkpoint)))
+            settings.build(module.served, ConversationFormat(AutoTokenizer.from_pretrained(tiny_checkpoint)), False)
     finally:
         child.close()

@@ -26,9 +26,10 @@ from torch.distributed import destroy_process_group, init_process_group
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from lit_grpo.engines.engine import EngineFailure
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.vllm import weights_folder
-from lit_grpo.engines.vllm.connection import EngineFailure
-from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.engines.weights import full_weights
 
 NUM_LAYERS, LAYER_BYTES = 12, 64 * 64 * 4
@@ -84,7 +85,7 @@ def on_one_rank(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     whole_weights()
     weights_folder.PART_BYTES = PART_BYTES
-    shared = WeightsFolder(folder, None, Ranks(rank == 0, texts_of_all))
+    shared = WeightsFolder(folder, None, Ranks(rank == 0, 2, texts_of_all))
     parts_of_weights(rank, shared)
     a_failure_of_one(rank, shared)
     writers(rank, folder)
@@ -136,7 +137,7 @@ def a_failure_of_one(rank: int, shared: WeightsFolder) -> None:
 def writers(rank: int, folder: Path) -> None:
     """Every rank calls itself the first of its machine."""
     model, _ = sharded_matrices()
-    first_of_its_machine = Ranks(True, texts_of_all)
+    first_of_its_machine = Ranks(True, 1, texts_of_all)
     one_folder = WeightsFolder(folder, None, first_of_its_machine)
     assert len(list(one_folder.write(full_weights(model)).iterdir())) == NUM_LAYERS * LAYER_BYTES // PART_BYTES
     own = folder / f"machine_{rank}"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
+from lit_grpo.engines.policy_view import PolicyView
+from lit_grpo.engines.publishing import Published, publish_in_process
 from lit_grpo.engines.settings import BuiltEngine, EngineSettings, TransformersSettings
-from lit_grpo.modules.base import PolicyModule
+from lit_grpo.engines.transformers.engine import TransformersEngine
 
 
 class Drifting:
@@ -39,37 +40,35 @@ class Drifting:
     def release(self) -> None:
         self.engine.release()
 
-    def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
-        self.engine.update_weights(weights, policy_version)
-
 
 class DriftingSettings(EngineSettings):
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
-        built = TransformersSettings().build(module, conversation)
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
+        built = TransformersSettings().build(policy, conversation, plays_ahead)
         engine = Drifting(built.engine)
 
-        def sync(module: PolicyModule) -> None:
-            built.sync(module)
+        def publish(policy: PolicyView) -> Published:
             engine.num_syncs += 1
+            return built.publish(policy)
 
-        return BuiltEngine(engine, sync, built.close)
+        return BuiltEngine(engine, publish, built.close)
 
 
 class OldWeightsSettings(EngineSettings):
     """From the sixth sync on, one tensor of the engine is that of another policy."""
 
-    def build(self, module: PolicyModule, conversation: ConversationFormat) -> BuiltEngine:
-        built = TransformersSettings().build(module, conversation)
+    def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
+        engine = TransformersEngine(policy.network(), conversation.stop_ids)
         num_syncs = 0
 
-        def sync(module: PolicyModule) -> None:
+        def publish(policy: PolicyView) -> Published:
             nonlocal num_syncs
             num_syncs += 1
-            built.sync(module)
+            published = publish_in_process(engine, policy, plays_ahead)
             if num_syncs > 5:
                 name = "model.layers.1.mlp.down_proj.weight"
-                tensor = module.policy.model.get_parameter(name)
+                tensor = dict(policy.weights())[name]
                 noise = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(0)) * tensor.std()
-                built.engine.update_weights(iter([(name, tensor.detach() + noise)]), module.policy_version)
+                engine.update_weights([(name, tensor + noise)], policy.version)
+            return published
 
-        return BuiltEngine(built.engine, sync, built.close)
+        return BuiltEngine(engine, publish, close=lambda: None)

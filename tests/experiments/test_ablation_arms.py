@@ -19,7 +19,8 @@ import yaml
 
 from lit_grpo.cli import main
 from lit_grpo.experiments.ablation_arms import BASES, REAL, SEVERAL, SINGLE, SINGLE_PAIRS, curriculum_on
-from lit_grpo.experiments.arms import CONFIGS, Arm, TrainingData
+from lit_grpo.experiments.arms import Arm, TrainingData
+from lit_grpo.presets import CONFIGS
 
 BY_NAME = {arm.name: arm for arm in (*SEVERAL, *SINGLE)}
 CURRICULA = {f"curriculum on {name}": curriculum_on(BY_NAME[name]) for name in ("dynamic",)}

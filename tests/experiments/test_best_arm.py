@@ -18,7 +18,7 @@ def validated(run: ArmRun, name: str, scores: list[float], test_score: float = 0
     folder = run.folder(name)
     folder.mkdir(parents=True)
     lines = [
-        f"step,train/loss,{CRITERION}",
+        f"batch,train/loss,{CRITERION}",
         "0,1.5,",
         *(f"{10 * n},,{score}" for n, score in enumerate(scores, start=1)),
     ]

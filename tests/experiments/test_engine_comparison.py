@@ -65,7 +65,7 @@ def write_arm(folder: Path, every: int, rewards: tuple[float, ...]) -> None:
     tasks = [scored(index, index % every != 0) for index in range(NUM_TASKS)]
     write_run(folder, tasks, results_of(tasks))
     rows = [f"{step},{reward}" for step, reward in enumerate(rewards)]
-    (folder / "metrics.csv").write_text("\n".join(["step,rollout/reward", *rows]) + "\n")
+    (folder / "metrics.csv").write_text("\n".join(["batch,rollout/reward", *rows]) + "\n")
     compute = {"fit_cpu_s": 9.0, "fit_wall_s": 8.0, "test_cpu_s": 1.0, "test_wall_s": 1.0}
     (folder / "compute.json").write_text(json.dumps(compute))
 

@@ -13,14 +13,17 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 from vllm_fits import CONFIGS, ROOT, SMALL, STILL, VLLM, fit, require_alike
 
+from lit_grpo.engines.policy_view import Adapters
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.vllm.engine import VllmEngine
-from lit_grpo.engines.vllm.policy_sync import prove
+from lit_grpo.engines.vllm.publishing import ProvenPublisher
 from lit_grpo.engines.vllm.servers import Child
-from lit_grpo.engines.vllm.settings import Adapters, Capacity, ModelSettings, ServerSettings
-from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings
+from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.experiments import canary
 from lit_grpo.modules.policy import LoraSettings, load_policy
+from lit_grpo.modules.served_policy import ServedPolicy
 
 pytest.importorskip("vllm")
 
@@ -69,7 +72,6 @@ def test_2_adapters_of_a_large_model(tmp_path: Path) -> None:
         for version in range(3):
             for _, tensor in full_weights(policy.model):
                 tensor.add_(torch.randn_like(tensor) * 0.02)
-            engine.update_weights(full_weights(policy.model), version)
-            prove(engine, policy, "bfloat16", version)
+            ProvenPublisher(engine).publish(ServedPolicy(policy, checkpoint, version, "bfloat16")).adopt()
     finally:
         engine.close()

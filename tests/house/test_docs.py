@@ -3,7 +3,7 @@
 1. Each command in a shell block is one that exists, with arguments it takes: `lit-grpo` commands are parsed whole, the
    options of scripts and modules are those that `--help` lists, extras are in pyproject.toml. Of a command with `...`
    in it the files are checked. A block that cannot be checked says so: ```bash illustrative
-2. Each relative link and picture leads to a file.
+2. Each relative link and picture leads to a file, and to a heading where it names one; the site lists every page once.
 3. Each YAML under configs/ opens with its purpose, the hardware, and a command, which is checked in the same way.
 """
 
@@ -25,10 +25,12 @@ import yaml
 from lit_grpo.cli import main
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "checkpoints" / "README.md"]
+SITE = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SITE, ROOT / "checkpoints" / "README.md"]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)\s#]+)")
+LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]+))?\)")
+TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHELLS = {"bash", "sh", "shell", "console"}
 PLAIN = {"cd", "git", "source", "cat", "less", "ls", "export"}
 """Commands of the shell that need no check of ours."""
@@ -72,7 +74,7 @@ def check(command: str) -> None:
             check_python(arguments)
         case "pip":
             check_pip(arguments)
-        case "pytest" | "ruff" | "pyright" | "tensorboard":
+        case "pytest" | "ruff" | "pyright" | "codespell" | "tensorboard":
             pass
         case _:
             pytest.fail(f"{command!r}: no check for {program}; mark the block as illustrative if it cannot be run")
@@ -176,10 +178,39 @@ def test_blocks_are_read_as_a_shell_reads_them() -> None:
     assert list(commands_in(page)) == ["a    --b", "c"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_links_lead_somewhere(page: Path) -> None:
-    targets = [target for target in LINK.findall(page.read_text(encoding="utf8")) if "://" not in target]
-    assert not [target for target in targets if not (page.parent / target).exists()]
+def broken_links(page: Path) -> Iterator[str]:
+    """Links of a page to files, or to headings of one, that are not there."""
+    for target, heading in LINK.findall(page.read_text(encoding="utf8")):
+        if "://" in target:
+            continue
+        path = page.parent / target if target else page
+        if not path.exists() or (heading and heading not in headings_of(path)):
+            yield f"{relative(page)}: {target}#{heading}"
+
+
+@cache
+def headings_of(page: Path) -> set[str]:
+    """Anchors of a page's headings: lower case, without punctuation, with hyphens for blanks."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_links_lead_somewhere() -> None:
+    assert not [link for page in PAGES for link in broken_links(page)]
+
+
+def test_an_anchor_is_made_as_the_site_makes_it(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# The rules (`rules.py`)\n```bash\n# no heading\n```\n## A-B, and c_d\n")
+    assert headings_of(page) == {"the-rules-rulespy", "a-b-and-c_d"}
+
+
+def test_the_site_lists_every_page_once() -> None:
+    index = ROOT / "docs" / "index.md"
+    blocks = TOCTREE.findall(index.read_text(encoding="utf8"))
+    entries = [line for block in blocks for line in block.splitlines() if line and not line.startswith(":")]
+    listed = [entry for entry in entries if "<" not in entry]
+    assert sorted(listed) == [page.stem for page in SITE if page != index]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=relative)

@@ -187,12 +187,6 @@ def test_8_a_saved_policy_loads_in_the_dtype_asked_for(tmp_path: Path, dtype: to
     torch.testing.assert_close(policy(batch), CausalPolicy(model)(batch), rtol=0, atol=tolerance)
 
 
-def test_9_on_meta_only_the_configuration_is_read(tmp_path: Path) -> None:
-    Qwen3Config(**SIZES).save_pretrained(tmp_path)
-    policy = load_policy(tmp_path, torch.bfloat16, LoraSettings(), device="meta")
-    assert all(parameter.is_meta for parameter in policy.parameters())
-
-
 def test_10_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^checkpoint: expected a folder with config\.json.*got .*nowhere$"):
         load_policy(tmp_path / "nowhere")

@@ -65,7 +65,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, write_arm: WriteArm) -> tupl
         for name, folder in arms.items():
             write_arm(folder, skills[name], seed)
             (folder / "compute.json").write_text(json.dumps({"fit_cpu_s": 10.0, "fit_wall_s": 20.0}))
-            (folder / "metrics.csv").write_text("step,train/clipped,train/tokens\n0,0.0,10\n")
+            (folder / "metrics.csv").write_text("batch,train/clipped,train/tokens\n0,0.0,10\n")
             write_shift(folder, PolicyShift(0.1, 0.1, 0.2, 10, 2))
         policies = {name: root / "baselines" / name for name in ("informed-random", "oracle")}
         for name, folder in policies.items():

@@ -21,7 +21,7 @@ from lit_grpo.reports.curriculum import draw_curriculum, read_curriculum, stage_
 from lit_grpo.reports.report import write_report
 from lit_grpo.reports.runs import Series
 
-HEADER = "step,curriculum/easy,curriculum/medium,curriculum/hard,curriculum/stage,val/FR@5/easy,val/FR@5/hard\n"
+HEADER = "batch,curriculum/easy,curriculum/medium,curriculum/hard,curriculum/stage,val/FR@5/easy,val/FR@5/hard\n"
 CSV = HEADER + "0,1.0,0.0,0.0,1.0,0.5,0.1\n10,0.6,0.4,0.0,2.0,,\n20,0.6,0.4,0.0,2.0,0.9,0.2\n30,0.1,0.1,0.8,4.0,,\n"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "plot_curriculum.py"
 
@@ -40,7 +40,7 @@ def assert_has_ink(path: Path) -> None:
 
 def test_1_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert read_curriculum(tmp_path) is None
-    (tmp_path / "metrics.csv").write_text("step,val/FR@5/easy\n0,0.5\n")
+    (tmp_path / "metrics.csv").write_text("batch,val/FR@5/easy\n0,0.5\n")
     assert read_curriculum(tmp_path) is None
     with pytest.raises(SystemExit):
         run_script(monkeypatch, str(tmp_path))

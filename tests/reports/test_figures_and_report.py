@@ -24,7 +24,7 @@ from lit_grpo.reports.transcripts import (
     transcript_markdown,
 )
 
-CSV = "step,rollout/reward,val/FR@1,val/FR@5\n0,,0.3,0.5\n1,0.4,,\n2,0.6,0.5,0.7\n"
+CSV = "batch,rollout/reward,val/FR@1,val/FR@5\n0,,0.3,0.5\n1,0.4,,\n2,0.6,0.5,0.7\n"
 
 
 def assert_has_ink(path: Path) -> None:
@@ -61,7 +61,7 @@ def test_2_the_learning_curve_is_read_and_drawn(tmp_path: Path) -> None:
 
 
 def test_3_a_log_without_validation_has_no_curve(tmp_path: Path) -> None:
-    (tmp_path / "metrics.csv").write_text("step,train/loss\n0,1.0\n")
+    (tmp_path / "metrics.csv").write_text("batch,train/loss\n0,1.0\n")
     assert read_learning_curve(tmp_path) is None
 
 

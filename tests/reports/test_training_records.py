@@ -24,7 +24,7 @@ def folder_with(path: Path, rows: list[str], cpu_s: float = 10.0) -> Path:
 
 
 GRPO = [
-    "step,rollout/reward,rollout/std_within_groups,rollout/groups_with_signal,train/clipped,train/tokens,val/FR@5",
+    "batch,rollout/reward,rollout/std_within_groups,rollout/groups_with_signal,train/clipped,train/tokens,val/FR@5",
     "0,0.1,0.2,0.5,0.0,100,",
     "4,0.2,0.4,0.5,0.02,100,",
     "8,0.3,,0.0,0.0,0,0.5",
@@ -44,7 +44,7 @@ def test_1_worked_by_hand(tmp_path: Path) -> None:
 
 
 def test_2_supervised_training(tmp_path: Path) -> None:
-    record = read_training(folder_with(tmp_path / "sft", ["step,train/loss,train/tokens", "0,1.0,50", "1,0.5,70"]))
+    record = read_training(folder_with(tmp_path / "sft", ["batch,train/loss,train/tokens", "0,1.0,50", "1,0.5,70"]))
     assert (record.reward, record.clipped, record.tokens) == (None, None, 120)
     (row,) = training_table({"sft": record}).rows
     texts = dict(zip(("name", *COLUMNS, "remark"), (cell.text for cell in row.cells), strict=True))

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from torch import Tensor
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
@@ -78,9 +77,6 @@ class BackgroundEngine:
 
     def release(self) -> None:
         assert not self._done
-
-    def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
-        """There are none."""
 
 
 class GatedSolver:

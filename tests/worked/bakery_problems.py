@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lit_grpo.environment.programs.files import write_program
 from lit_grpo.environment.programs.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
-from lit_grpo.environment.solver.program_files import write_program
 
 LE, GE = Sense.LESS_EQUAL, Sense.GREATER_EQUAL
 ROLLS = Variable("rolls", 0.0, 10.0)

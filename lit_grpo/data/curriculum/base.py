@@ -27,7 +27,7 @@ class Tally(NamedTuple):
 
 
 Outcomes = Mapping[Cell, Tally]
-"""Of all ranks; cells without an attempt may be absent."""
+"""The outcomes of all ranks; cells without an attempt may be absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class BatchPlan:
     """What a curriculum decides when a batch begins."""
 
     shares: Shares
-    """Of the cells, in this batch."""
+    """The share of each cell in this batch."""
     news: tuple[str, ...] = ()
     """What has changed since the last batch, in words."""
     stops: bool = False

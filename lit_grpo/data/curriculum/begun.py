@@ -30,7 +30,7 @@ class BegunBatch:
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any], cells: Mapping[Cell, float]) -> BegunBatch:
-        """From ``state``, given the cells that are drawn.
+        """The batch that ``state`` described, given the cells that are drawn.
 
         Raises:
             ValueError: it names others.

@@ -29,7 +29,7 @@ from lit_grpo.environment.faults.fault_kinds import FaultKind
 
 @dataclass(slots=True)
 class _Pool:
-    """Where one kind stands."""
+    """The level that one kind has reached, and what was observed there."""
 
     levels: tuple[Difficulty, ...]
     """Those that ``data.tasks`` draws, from easy to hard."""
@@ -82,7 +82,7 @@ class KindPools(Curriculum):
 
     @override
     def begin_batch(self) -> BatchPlan:
-        """Where there are enough attempts: open the next level if they went well, and begin to count anew."""
+        """Once there are enough attempts: open the next level if they went well, and begin to count anew."""
         news: list[str] = []
         for kind, pool in self._pools.items():
             if pool.attempts >= self.min_attempts:

@@ -121,7 +121,9 @@ class StagedCurriculum(Curriculum):
         return f"lower end of FR@5 on its held-out tasks {end:.3f} >= {rule.threshold:g}"
 
     def _lower_end(self, rule: Promotion) -> float | None:
-        """Of the interval of the window's mean, on as many tasks as one validation has; None before it is full."""
+        """The lower end of the interval of the window's mean, on as many tasks as one validation has; None before it is
+        full.
+        """
         if len(self._window) < rule.window:
             return None
         rate = sum(tally.faithful / tally.attempts for tally in self._window) / rule.window

@@ -45,13 +45,13 @@ class Promotion:
     """Validations, the latest ones, over which FR@5 is averaged. They are of the same tasks, so they do not narrow the
     interval."""
     confidence: float = 0.95
-    """Of the interval."""
+    """The confidence of the interval."""
     patience: int = 60
     """Batches that the stage may take."""
     fallback: Fallback = Fallback.GO_ON
     """What happens then."""
     num_batches: int | None = None
-    """Where the threshold is None: the stage ends after so many batches, whatever was learned."""
+    """If the threshold is None, the stage ends after so many batches, whatever was learned."""
 
     def __post_init__(self) -> None:
         """ValueError for a rule that nothing can fulfil."""

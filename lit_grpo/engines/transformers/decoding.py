@@ -37,7 +37,7 @@ class Samples:
     tokens: Tensor
     """[R, most tokens of any row] int64, the first ``lengths`` of each row valid."""
     logprobs: Tensor
-    """As ``tokens``, float32."""
+    """Has the shape of ``tokens``; float32."""
     lengths: Tensor
     """[R] int64."""
 

@@ -43,7 +43,7 @@ _Queue = Sequence[tuple[GenerationRequest, SamplingSettings]]
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
-    """Where a conversation's keys and values are, and of which tokens."""
+    """Says where a conversation's keys and values are, and of which tokens."""
 
     row: int
     token_ids: _Ids

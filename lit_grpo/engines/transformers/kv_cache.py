@@ -29,12 +29,12 @@ class KeyValues:
         return KeyValues(self.keys[index], self.values[index])
 
     def blank(self, entries: int, columns: int) -> KeyValues:
-        """Of the same heads and type, with nothing written."""
+        """A cache of the same heads and dtype with nothing written in it."""
         shape = (entries, self.keys.shape[1], columns, self.keys.shape[3])
         return KeyValues(self.keys.new_zeros(shape), self.values.new_zeros(shape))
 
     def widened(self, columns: int) -> KeyValues:
-        """With at least so many columns."""
+        """This cache, or a copy of it that has at least so many columns."""
         missing = columns - self.keys.shape[2]
         if missing <= 0:
             return self
@@ -47,13 +47,13 @@ class Conversations:
     """Keys and values of rows: their prompts, once each, and their own tokens."""
 
     prompts: list[KeyValues]
-    """Per layer [P, K, columns, D]."""
+    """One entry per layer, [P, K, columns, D]."""
     prompt_lengths: Tensor
     """[P] int64."""
     prompt_of: Tensor
     """[R] int64."""
     own: list[KeyValues]
-    """Per layer [R, K, columns, D]."""
+    """One entry per layer, [R, K, columns, D]."""
     own_lengths: Tensor
     """[R] int64: columns that are written."""
 

@@ -71,7 +71,7 @@ class Prefill:
         self._place = (prompts * self._columns + columns).to(device)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        """As in ``Attention``; layers come in order."""
+        """Attend as ``Attention`` says; layers come in order."""
         assert layer == len(self.layers)
         queries, keys, values = (self._by_prompt(tensor) for tensor in (query, key, value))
         self.layers.append(KeyValues(keys.contiguous(), values.contiguous()))
@@ -120,7 +120,7 @@ class Extension:
         self._own_mask = self._mask_own()
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        """As in ``Attention``."""
+        """Attend as ``Attention`` says."""
         own, prompt = self._conversations.own[layer], self._conversations.prompts[layer]
         own.keys.transpose(1, 2)[self._rows, self._columns] = key
         own.values.transpose(1, 2)[self._rows, self._columns] = value
@@ -150,7 +150,7 @@ class Extension:
 
 
 _Partial = tuple[Tensor, Tensor, Tensor]
-"""Of a softmax over some of the keys, at least float32: unnormalised output [N, K, H / K, D], maximum and sum
+"""Parts of a softmax over some of the keys, at least float32: unnormalised output [N, K, H / K, D], maximum and sum
 [N, K, H / K, 1]."""
 
 

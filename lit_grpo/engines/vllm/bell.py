@@ -14,7 +14,7 @@ class Bell:
             end.setblocking(False)
 
     def fileno(self) -> int:
-        """For ``select``."""
+        """The file descriptor that ``select`` waits for."""
         return self._rung.fileno()
 
     def ring(self) -> None:

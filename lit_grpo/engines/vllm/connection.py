@@ -12,6 +12,7 @@ import socket
 import time
 from collections import deque
 
+from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.vllm.listener import proof_of
 from lit_grpo.engines.vllm.messages import (
     MAX_LINE_BYTES,
@@ -29,10 +30,6 @@ from lit_grpo.engines.vllm.messages import (
 
 class ServerBroken(Exception):
     """A server died, fell silent or talked nonsense; says which."""
-
-
-class EngineFailure(RuntimeError):
-    """The engine is of no more use to this run; says what happened, and what to change."""
 
 
 class Connection:
@@ -64,7 +61,7 @@ class Connection:
             raise ServerBroken(f"{error} (a server hangs up on a wrong token)") from None
 
     def fileno(self) -> int:
-        """For ``select``."""
+        """The file descriptor that ``select`` waits for."""
         return self._socket.fileno()
 
     def send(self, message: Message) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vllm.v1.engine.llm_engine import LLMEngine
 
 NO_VERSION = -1
-"""Of a server that no training has given weights."""
+"""The version of a server that no training has given weights."""
 
 
 class CannotDo(Exception):
@@ -58,7 +58,7 @@ class VllmCore:
 
     @property
     def dtype(self) -> str:
-        """Of its weights."""
+        """The dtype of its weights."""
         return self._model.dtype
 
     @property
@@ -211,7 +211,12 @@ def _started(model: ModelSettings, capacity: Capacity) -> LLMEngine:
     if adapters is not None:
         # Without the targets vLLM puts adapters around the head as well, and then fails to score prompts.
         targets = list(adapters.target_modules)
-        lora = {"enable_lora": True, "max_loras": 1, "max_lora_rank": adapters.room, "lora_target_modules": targets}
+        lora = {
+            "enable_lora": True,
+            "max_loras": 1,
+            "max_lora_rank": model.adapter_room,
+            "lora_target_modules": targets,
+        }
     arguments = EngineArgs(
         model=str(model.checkpoint),
         skip_tokenizer_init=True,
@@ -254,7 +259,7 @@ def _drawn(request: Generate) -> SamplingParams:
 
 
 def _scores(output: RequestOutput) -> tuple[float, ...]:
-    """Of a prompt's tokens but the first."""
+    """The log-probs of a prompt's tokens, the first left out."""
     assert output.prompt_logprobs is not None
     assert output.prompt_token_ids is not None
     found = zip(output.prompt_logprobs[1:], output.prompt_token_ids[1:], strict=True)

@@ -24,7 +24,7 @@ SEED, SAMPLING = "lit_grpo_seed", "lit_grpo_sampling"
 """Keys of ``SamplingParams.extra_args``."""
 
 SCORED = SamplingSettings(temperature=0.0)
-"""Of a request that is only scored: its one token is thrown away."""
+"""The settings of a request that is only scored: its one token is thrown away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A rollout engine on one or several vLLM servers. Made by callbacks/engines.py; implements ``RolloutEngine``.
+"""A rollout engine on one or several vLLM servers. Made by engines/settings.py; implements ``RolloutEngine``.
 
 Turns go out as they are submitted and come back as they end: no turn waits for another one's. What a server says is
 checked before it is believed. What becomes of one that breaks: server_pool.py.
@@ -45,7 +45,7 @@ class VllmEngine:
         weights: WeightsFolder,
         deadlines: Deadlines | None = None,
     ) -> None:
-        """Open every server; it samples nothing before the first ``update_weights``.
+        """Open every server; it samples nothing before the first `load`.
 
         Args:
             places: where the servers are.
@@ -80,7 +80,7 @@ class VllmEngine:
 
     @property
     def dtypes(self) -> list[str]:
-        """Of each server's weights."""
+        """The dtype of each server's weights."""
         return [server.connection.ready.dtype for server in self._pool.servers]
 
     @property
@@ -97,7 +97,7 @@ class VllmEngine:
                 f"+ {completion} tokens; lower max_completion_tokens, shorten the prompt (compact observations, "
                 f"smaller programs), or take a model with a longer context"
             )
-        assert self._policy_version >= 0, "update_weights comes before the first request"
+        assert self._policy_version >= 0, "load comes before the first request"
         self._pool.ask(
             Generate(
                 request.conversation, request.token_ids, request.seed, sampling, self._stop_ids, self._policy_version
@@ -128,12 +128,11 @@ class VllmEngine:
         self._done = []
         self._pool.release()
 
-    def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
-        """Write new weights and have every server load them; EngineFailure if none is left that does."""
-        self.load(self._weights.write(weights), policy_version)
-
     def publish(self, weights: Iterable[tuple[str, Tensor]]) -> Path:
-        """Write weights for `load`, whatever the servers do meanwhile; they are kept until `drop`."""
+        """Write weights for `load`, whatever the servers do meanwhile; they are kept until `drop`.
+
+        Gathers sharded weights, so every rank must call it.
+        """
         folder = self._weights.write(weights)
         self._weights.hold(folder)
         return folder
@@ -148,17 +147,17 @@ class VllmEngine:
         self._pool.load(folder, policy_version)
 
     def score(self, sequences: Sequence[Sequence[int]]) -> list[tuple[tuple[float, ...], ...]]:
-        """For each of ``names``: the log-prob at temperature 1 of each token but the first of each sequence."""
+        """Per server in ``names``, the log-prob at temperature 1 of each token but the first of each sequence."""
         message = Score(tuple(map(tuple, sequences)))
         return [answer.logprobs for answer in self._pool.answers(lambda: message, Scored)]
 
     def export(self) -> list[Path]:
-        """For each of ``names`` a folder with the weights that its kernels use; the next weights remove it."""
+        """Per server in ``names``, a folder with the weights that its kernels use; the next weights remove it."""
         answers = self._pool.answers(lambda: Export(str(self._weights.for_export())), Exported)
         return [Path(answer.folder) for answer in answers]
 
     def names(self) -> list[str]:
-        """Of the servers that are not lost, for people."""
+        """The names, for people, of the servers that are not lost."""
         return [server.place.name for server in self._pool.servers]
 
     def close(self) -> None:

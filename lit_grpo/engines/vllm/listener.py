@@ -53,7 +53,7 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """That it listens on."""
+        """The port that it listens on."""
         return self._socket.getsockname()[1]
 
     def watch(self, descriptor: int) -> None:

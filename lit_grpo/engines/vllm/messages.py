@@ -84,7 +84,7 @@ class Ready:
     policy_version: int
     """-1: none was loaded yet."""
     dtype: str
-    """Of its weights: ``float32`` or ``bfloat16``."""
+    """The dtype of its weights: ``float32`` or ``bfloat16``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Completed:
     finish_reason: FinishReason
     policy_version: int
     cached_tokens: int
-    """Of the context: their keys and values were there already."""
+    """Tokens of the context whose keys and values were there already."""
 
 
 @dataclass(frozen=True, slots=True)

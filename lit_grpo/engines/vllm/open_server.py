@@ -17,7 +17,7 @@ class OwedTurn:
 
     message: Generate
     deadline: float
-    """On the monotonic clock."""
+    """The time, on the monotonic clock, at which it is given up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,7 +27,7 @@ class OpenServer:
     place: Place
     connection: Connection
     owed: dict[int, OwedTurn] = field(default_factory=dict)
-    """By the turn's conversation."""
+    """Turns that are not answered yet, by their conversation."""
     recoveries: int = 0
     """Since the last new weights."""
     is_lost: bool = False
@@ -53,11 +53,11 @@ class OpenServer:
 
 @dataclass(slots=True)
 class Usage:
-    """Of all servers since the last new weights, for benchmarks and tests."""
+    """What all servers did since the last new weights, for benchmarks and tests."""
 
     context_tokens: int = 0
     cached_tokens: int = 0
-    """Of the context tokens: keys and values were there already."""
+    """Context tokens whose keys and values were there already."""
     recoveries: int = 0
     load_s: float = 0.0
-    """That the slowest server took for the weights."""
+    """Seconds that the slowest server took for the weights."""

@@ -1,6 +1,6 @@
 """Proof that a server's weights are the policy's: both score the same probes after every sync.
 
-Called by callbacks/policy_sync.py.
+Called by publishing.py.
 
 That the output changed proves nothing: one layer that kept its old weights changes it as well. Probes are other random
 tokens in every version, so that in time every row of the embeddings is asked for; the head takes part in each of them.
@@ -9,7 +9,7 @@ tokens in every version, so that in time every row of the embeddings is asked fo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -17,15 +17,17 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from lit_grpo.engines.vllm.connection import EngineFailure
+from lit_grpo.dtypes import Dtype
+from lit_grpo.engines.engine import EngineFailure
 
 NUM_PROBES = 4
 PROBE_TOKENS = 48
 MOST_NAMED = 12
 
-THRESHOLDS = {"float32": 1e-4, "bfloat16": 0.5}
-"""Of ``judged_difference``. In float32 two right implementations differ by about 1e-5. In bfloat16 they differ by 0.05
-per token on average and up to 0.34: what this finds there is coarse (docs/rollouts.md)."""
+THRESHOLDS: Mapping[Dtype, float] = {"float32": 1e-4, "bfloat16": 0.5}
+"""The most that `judged_difference` may be. In float32 two right implementations differ by about 1e-5. In bfloat16 they
+differ by 0.05 per token on average and up to 0.34: what this finds there is coarse (docs/rollouts.md).
+"""
 
 STRAY_SHARE, STRAY_FACTOR = 0.05, 100.0
 """So many log-probs may differ by so many times the threshold."""
@@ -65,12 +67,14 @@ def judged_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence
     return max(most[-1], found[-1] / STRAY_FACTOR)
 
 
-def is_equal(difference: float, dtype: str) -> bool:
+def is_equal(difference: float, dtype: Dtype) -> bool:
     """Whether a difference is within what the dtype explains; one that is not a number is not."""
     return difference <= THRESHOLDS[dtype]
 
 
-def differ(server: str, difference: float, dtype: str, policy_version: int, names: Sequence[str]) -> WeightsDiffer:
+def weights_differ(
+    server: str, difference: float, dtype: Dtype, policy_version: int, names: Sequence[str]
+) -> WeightsDiffer:
     """The error that stops the run.
 
     Args:
@@ -113,7 +117,7 @@ def differing_tensors(exported: Path, weights: Iterable[tuple[str, Tensor]]) -> 
 
 
 def _exported_files(folder: Path) -> dict[str, list[Path]]:
-    """Of each tensor, in the order of the processes that have a part of it."""
+    """The files of each tensor, in the order of the processes that have a part of it."""
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:

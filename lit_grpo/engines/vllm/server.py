@@ -38,7 +38,7 @@ from lit_grpo.engines.vllm.owned_folder import remove_orphans
 from lit_grpo.engines.vllm.settings import TOKEN_VARIABLE, ServerSettings, require_vllm
 
 BEAT_S = 1.0
-"""Between two words to a client that waits."""
+"""Seconds between two words to a client that waits."""
 
 WEIGHT_FILES = {".safetensors", ".json"}
 """What a folder of weights may hold: formats that run nothing when they are read."""

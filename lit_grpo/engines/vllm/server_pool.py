@@ -12,17 +12,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lit_grpo.engines.vllm.connection import EngineFailure, ServerBroken
+from lit_grpo.engines.engine import EngineFailure
+from lit_grpo.engines.vllm.connection import ServerBroken
 from lit_grpo.engines.vllm.messages import AnyMessage, Cancel, Generate, Load, Loaded, Message
 from lit_grpo.engines.vllm.open_server import OpenServer, OwedTurn, Usage
 from lit_grpo.engines.vllm.servers import Place
 from lit_grpo.engines.vllm.settings import Deadlines
 
 MAX_RECOVERIES = 3
-"""Of one server, until the next weights: more means something that a new start does not mend."""
+"""Recoveries of one server until the next weights come: more means something that a new start does not mend."""
 
 RETURN_S = 2.0
-"""That a server which somebody else starts is waited for while others live."""
+"""Seconds that a server which somebody else starts is waited for while others live."""
 
 _log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class ServerPool:
             self._lose(server, cause)
 
     def _may_take_s(self, server: OpenServer) -> float:
-        """For a new start, or a new connection."""
+        """Seconds that a new start, or a new connection, may take."""
         has_others = len(self.servers) > 1
         if has_others and not server.place.is_started_here:
             return min(RETURN_S, self._deadlines.start_s)

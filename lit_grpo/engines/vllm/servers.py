@@ -31,7 +31,7 @@ SERVER_COMMAND = (sys.executable, "-P", "-m", "lit_grpo.engines.vllm.server")
 """``-P``: nothing that lies in the working directory is imported."""
 
 LOG_LINES = 12
-"""Of a server's last words, in an error."""
+"""How many of a server's last lines an error shows."""
 
 OF_RANKS = frozenset(
     f"{prefix}{name}" for prefix in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_") for name in ("RANK", "WORLD_SIZE")
@@ -43,11 +43,11 @@ _log = logging.getLogger(__name__)
 
 
 class Place(Protocol):
-    """Where one server is to be found."""
+    """A place where one server is to be found."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """What people call it."""
         ...
 
     @property
@@ -68,7 +68,7 @@ class Address:
     """A server that somebody else started."""
 
     def __init__(self, host: str, port: int, token: str | None = None) -> None:
-        """Where it is; ``token`` None: that in the environment, if any."""
+        """Say where it is; ``token`` None means the one in the environment, if there is one."""
         self._host, self._port = host, port
         self._token = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
 
@@ -122,7 +122,7 @@ class Child:
         self._settings, self._number, self._devices = settings, number, devices
         self._command = command
         self.token = secrets.token_hex(32)
-        """That the server asks for."""
+        """The token that the server asks for."""
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = TemporaryDirectory(prefix="lit_grpo_server_")
         self._finalizer: weakref.finalize | None = None
@@ -140,7 +140,7 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Of the process."""
+        """The number of the process; None if none runs."""
         return None if self._process is None else self._process.pid
 
     @property
@@ -187,7 +187,7 @@ class Child:
             )
 
     def _port(self, process: subprocess.Popen[bytes], deadline: float, deadline_s: float) -> int:
-        """From the one line that a server says on standard output."""
+        """The port, from the one line that a server says on standard output."""
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], deadline - time.monotonic())
         if not ready:

@@ -10,9 +10,10 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 from lit_grpo.data.json_values import object_of
+from lit_grpo.dtypes import Dtype
+from lit_grpo.engines.policy_view import Adapters
 
 TOKEN_VARIABLE = "LIT_GRPO_SERVER_TOKEN"
 """Environment variable with the secret that server and training share; no command line shows it."""
@@ -30,9 +31,9 @@ class Capacity:
     max_sequences: int = 256
     """Decoded together; more wait."""
     max_batch_tokens: int = 4096
-    """Of one pass: prompts are run in portions that fit."""
+    """The most tokens of one pass: prompts are run in portions that fit."""
     kv_cache_gib: float = 1.0
-    """For keys and values, allocated at the start."""
+    """Memory for keys and values, allocated at the start."""
     block_tokens: int = 32
     """Keys and values are shared in whole blocks of so many tokens."""
     prefix_cache: bool = True
@@ -42,7 +43,7 @@ class Capacity:
     eager: bool = True
     """No compilation and no CUDA graphs: starts at once. False pays off in long runs on GPUs."""
     num_threads: int = 1
-    """Of each process, on a CPU."""
+    """The threads of each process, on a CPU."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -61,44 +62,26 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
-class Adapters:
-    """Low-rank adapters that training sends in place of whole weights."""
-
-    rank: int
-    alpha: float
-    target_modules: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        """ValueError for adapters that vLLM has no room for, or that could not be proven to be there."""
-        if not 1 <= self.rank <= LORA_RANKS[-1]:
-            raise ValueError(f"lora.r: expected 1 to {LORA_RANKS[-1]} with vLLM, got {self.rank}")
-        if "lm_head" in self.target_modules:
-            raise ValueError(
-                "lora.target_modules: expected no lm_head with vLLM, got one; vLLM cannot score prompts with it, so no "
-                "sync could be proven; leave it out or use TransformersSettings"
-            )
-
-    @property
-    def room(self) -> int:
-        """The smallest rank that vLLM makes room for and that holds them."""
-        return next(rank for rank in LORA_RANKS if rank >= self.rank)
-
-    def to_json(self) -> str:
-        """``adapter_config.json`` of peft."""
-        settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "bias": "none", "r": self.rank}
-        return json.dumps(settings | {"lora_alpha": self.alpha, "target_modules": list(self.target_modules)})
-
-
-@dataclass(frozen=True, slots=True)
 class ModelSettings:
     """What one server holds."""
 
     checkpoint: Path
     """Folder with config and safetensors weights; training sends its own weights before anything is sampled."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the weights: that of the policy in training."""
+    dtype: Dtype = "float32"
+    """The dtype of the weights: that of the policy in training."""
     adapters: Adapters | None = None
     """None: training sends whole weights."""
+
+    def __post_init__(self) -> None:
+        """ValueError for adapters that a server cannot hold."""
+        if self.adapters is not None:
+            require_servable(self.adapters)
+
+    @property
+    def adapter_room(self) -> int:
+        """The smallest rank that vLLM makes room for and that holds the adapters."""
+        assert self.adapters is not None, "whole weights need no room for adapters"
+        return next(rank for rank in LORA_RANKS if rank >= self.adapters.rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +103,12 @@ class ServerSettings:
         return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
 
     def to_json(self) -> str:
-        """For another process."""
+        """The settings as text for another process."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_json(cls, text: str) -> ServerSettings:
-        """From ``to_json``."""
+        """The settings that ``to_json`` wrote."""
         fields = object_of(json.loads(text), "the server's settings")
         model, capacity = (object_of(fields.pop(name), name) for name in ("model", "capacity"))
         adapters = model.pop("adapters")
@@ -145,19 +128,36 @@ class Deadlines:
     """Seconds until something that hangs counts as broken."""
 
     start_s: float = 300.0
-    """From the start of a server to its first word, or until one that is away can be reached again."""
+    """Seconds from the start of a server to its first word, or until one that is away can be reached again."""
     sync_s: float = 300.0
-    """For new weights, and for scoring the probes."""
+    """Seconds for new weights, and for scoring the probes."""
     silence_s: float = 30.0
     """Without a word from a server that has work: a busy one speaks after each step, once a second at most."""
     turn_s: float = 600.0
-    """From the submission of a turn to its completion."""
+    """Seconds from the submission of a turn to its completion."""
 
     def __post_init__(self) -> None:
         """ValueError for a deadline that is none."""
         for name, value in asdict(self).items():
             if not value > 0:
                 raise ValueError(f"engine.deadlines.{name}: expected above 0, got {value}; give seconds")
+
+
+def require_servable(adapters: Adapters) -> None:
+    """ValueError for adapters that vLLM has no room for, or that could not be proven to be there."""
+    if not 1 <= adapters.rank <= LORA_RANKS[-1]:
+        raise ValueError(f"lora.r: expected 1 to {LORA_RANKS[-1]} with vLLM, got {adapters.rank}")
+    if "lm_head" in adapters.target_modules:
+        raise ValueError(
+            "lora.target_modules: expected no lm_head with vLLM, got one; vLLM cannot score prompts with it, so no "
+            "sync could be proven; leave it out or use TransformersSettings"
+        )
+
+
+def adapter_config(adapters: Adapters) -> str:
+    """The text of peft's ``adapter_config.json``."""
+    settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "bias": "none", "r": adapters.rank}
+    return json.dumps(settings | {"lora_alpha": adapters.alpha, "target_modules": list(adapters.target_modules)})
 
 
 def require_vllm() -> None:

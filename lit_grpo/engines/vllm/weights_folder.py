@@ -11,9 +11,7 @@ import secrets
 import shutil
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -21,44 +19,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lit_grpo.engines.vllm.connection import EngineFailure
+from lit_grpo.engines.policy_view import Adapters
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.vllm.owned_folder import OWNER, PREFIX, OwnedFolder, remove_orphans
-from lit_grpo.engines.vllm.settings import Adapters
+from lit_grpo.engines.vllm.settings import adapter_config
 
 PART_BYTES = 1 << 28
-
-
-def _no_others(text: str) -> Sequence[str]:
-    """There is nobody else to be heard."""
-    return (text,)
-
-
-@dataclass(frozen=True, slots=True)
-class Ranks:
-    """Who of several processes writes, and what they tell each other, where all of them gather the weights together."""
-
-    writes: bool = True
-    """This process does: one of each machine."""
-    texts_of_all: Callable[[str], Sequence[str]] = _no_others
-    """A text of each process, in their order, told to all. Every process must call it."""
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What fails on one process fails on all: one that stopped alone would leave the others waiting for it.
-
-        Every process must enter it.
-
-        Raises:
-            EngineFailure: another process failed; says which, and with what.
-        """
-        try:
-            yield
-        except Exception as error:
-            self.texts_of_all(f"{type(error).__name__}: {error}")
-            raise
-        for rank, text in enumerate(self.texts_of_all("")):
-            if text:
-                raise EngineFailure(f"rank {rank} failed: {text}")
+CHECKPOINT_FILES = "model*.safetensors"
+"""The files that ``save_pretrained`` puts a model's weights into."""
 
 
 class WeightsFolder:
@@ -134,7 +102,7 @@ class WeightsFolder:
 
     def _save_last(self, folder: Path, part: dict[str, Tensor], number: int) -> None:
         if self._adapters is not None:
-            (folder / "adapter_config.json").write_text(self._adapters.to_json(), encoding="utf-8")
+            (folder / "adapter_config.json").write_text(adapter_config(self._adapters), encoding="utf-8")
             self._save(folder / "adapter_model.safetensors", part)
         elif part:
             self._save(folder / f"{number:05d}.safetensors", part)
@@ -149,16 +117,16 @@ class WeightsFolder:
         save_file({name: tensor.contiguous() for name, tensor in part.items()}, path)
 
 
-def written_weights(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors of a version, one at a time."""
-    for path in sorted(folder.glob("*.safetensors")):
+def written_weights(folder: Path, pattern: str = "*.safetensors") -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors in the files of a folder that are called so, one at a time."""
+    for path in sorted(folder.glob(pattern)):
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - it is no mapping
                 yield name, file.get_tensor(name)
 
 
 def _plain_name(name: str) -> str:
-    """As peft writes an adapter's weights: without the name of the adapter."""
+    """The name as peft writes it for an adapter's weights: without the name of the adapter."""
     return name.replace(".lora_A.default.", ".lora_A.").replace(".lora_B.default.", ".lora_B.")
 
 

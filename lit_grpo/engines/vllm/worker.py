@@ -24,7 +24,7 @@ else:
     _Base = object
 
 IDENTITY_ROWS = 512
-"""Of the identity matrix that a layer is asked with at a time."""
+"""Rows of the identity matrix that a layer is asked with at a time."""
 
 
 class PolicyWorker(_Base):

@@ -41,7 +41,7 @@ class ProgramSize(StrEnum):
 
 
 class Domain(StrEnum):
-    """Where a base program comes from."""
+    """The kind of business that a base program comes from."""
 
     PRODUCTION = "production"
     BLENDING = "blending"

@@ -34,9 +34,9 @@ class Topics:
     """What rows on something shared are about."""
 
     templates: tuple[str, ...]
-    """With ``{subject}``, ``{terms}`` and ``{limit}``."""
+    """Sentences with ``{subject}``, ``{terms}`` and ``{limit}``."""
     subjects: tuple[str, ...]
-    """With their units, e.g. ``litres of diesel``; at least as many as rows are asked for."""
+    """What is limited, with units, e.g. ``litres of diesel``; at least as many as rows are asked for."""
 
 
 def variables_around(
@@ -118,7 +118,9 @@ class Draft:
         return BaseModel(domain, program, text, tuple(self.names))
 
     def _coefficients(self, sense: Sense, is_implied: bool) -> dict[str, int]:
-        """Of some of the variables, at least one that the plan uses, and all of a demand that is to imply the row."""
+        """Coefficients for some of the variables, at least one that the plan uses, and all of a demand that is to imply
+        the row.
+        """
         names = {v.name for v in self.variables if self.rng.random() < SHARING}
         names.add(self.rng.choice([name for name, planned in self.plan.items() if planned > 0]))
         demands = [c for c in self.rows if c.sense is not Sense.LESS_EQUAL and c.rhs > 0]

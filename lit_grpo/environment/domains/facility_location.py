@@ -30,7 +30,7 @@ GRIDS = {
 NUM_SHARED = {ProgramSize.SMALL: 1, ProgramSize.MEDIUM: 2, ProgramSize.LARGE: 3}
 MOST_TONS_TO_SPARE = 40
 OPEN_SHARE = 0.7
-"""Of the halls, in the plan."""
+"""The share of the halls that the plan opens."""
 LEAST_USE_SHARES = {ProgramSize.SMALL: 0.0, ProgramSize.MEDIUM: 0.3, ProgramSize.LARGE: 0.4}
 """Share of the halls that have a least use."""
 

@@ -16,7 +16,7 @@ from lit_grpo.environment.domains.wording import Phrasings, listed, on_subject
 from lit_grpo.environment.programs.program import Constraint, Direction, Sense, Variable
 
 Main = tuple[int, int]
-"""From a node to one with a larger number; springs come first, then junctions, then towns."""
+"""An arc from a node to one with a larger number; springs come first, then junctions, then towns."""
 
 MAINS = tuple(
     f"{first}_{second}"

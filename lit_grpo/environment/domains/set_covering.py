@@ -37,7 +37,7 @@ SHAPES = {
 NUM_SHARED = {ProgramSize.SMALL: 1, ProgramSize.MEDIUM: 2, ProgramSize.LARGE: 4}
 MOST_PATROLS_TO_SPARE = 8
 MANNED_SHARE = 0.7
-"""Of the posts, in the plan."""
+"""The share of the posts that the plan mans."""
 HOURS = (2, 20)
 """Least and most hours that a post, or a patrol, watches a bay."""
 REACH = 0.4

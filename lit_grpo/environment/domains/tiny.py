@@ -38,7 +38,7 @@ class TinyTheme:
     nouns: tuple[str, ...]
     """What is decided on; two of them are drawn."""
     types: tuple[VariableType, VariableType]
-    """Of x and of y."""
+    """The types of x and of y."""
     limited: tuple[str, ...]
     """Nouns of ``<=`` rows."""
     required: tuple[str, ...]

@@ -38,11 +38,11 @@ class Phrasings:
 
     introduction: str
     variables: tuple[str, ...]
-    """With ``{name}`` and ``{range}``; e.g. ``Output of {name} is {range}.``"""
+    """Sentences with ``{name}`` and ``{range}``, e.g. ``Output of {name} is {range}.``"""
     objectives: tuple[str, ...]
-    """With ``{terms}`` and ``{best}`` (as large, or as small, as possible)."""
+    """Sentences with ``{terms}`` and ``{best}`` (as large, or as small, as possible)."""
     distractors: tuple[str, ...]
-    """With one ``{number}`` each; they determine nothing."""
+    """Sentences with one ``{number}`` each, which determine nothing."""
 
 
 def on_subject(templates: Sequence[str], subject: str) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class ObservationStyle(StrEnum):
 
     FULL = "full"
     COMPACT = "compact"
-    """For small models and short contexts: a row's algebra and its sentence on one line."""
+    """Made for small models and short contexts: a row's algebra and its sentence on one line."""
 
 
 # --- at the start of an episode -----------------------------------------------------------------------------------

@@ -19,21 +19,21 @@ class TurnSolver:
         self._solver = solver
 
     def solve(self, program: LinearProgram) -> Solution:
-        """As ``Solver.solve``; INCONCLUSIVE if the program is intractable."""
+        """Answer as ``Solver.solve`` does; INCONCLUSIVE if the program is intractable."""
         try:
             return self._solver.solve(program)
         except ProgramIntractable:
             return Solution(SolverStatus.INCONCLUSIVE)
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
-        """As ``Solver.conflict``; None if the program is intractable."""
+        """Answer as ``Solver.conflict`` does; None if the program is intractable."""
         try:
             return self._solver.conflict(program)
         except ProgramIntractable:
             return None
 
     def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
-        """As ``Solver.minimum_relaxation``; None if the program is intractable."""
+        """Answer as ``Solver.minimum_relaxation`` does; None if the program is intractable."""
         try:
             return self._solver.minimum_relaxation(program)
         except ProgramIntractable:

@@ -41,12 +41,14 @@ class RejectionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndependentConflicts:
-    """Of kind E. An element that is not in all of these can be taken out and leaves one of them; the elements that
-    are in all of them were taken out one by one, and the rest stayed infeasible."""
+    """What shows that a fault is of kind E. An element that is not in all of these can be taken out and leaves one of
+    them; the elements that are in all of them were taken out one by one, and the rest stayed infeasible.
+    """
 
     conflicts: tuple[Conflict, ...]
-    """For each faulty element in order, a conflict that holds it and no other faulty element: the canonical one of that
-    fault alone, wherever the other elements stand among their like."""
+    """One for each faulty element in order: a conflict that holds it and no other faulty element: the canonical one of
+    that fault alone, wherever the other elements stand among their like.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +63,24 @@ class RowDeletion:
 
 @dataclass(frozen=True, slots=True)
 class DistantCause:
-    """Of kind F."""
+    """What shows that a fault is of kind F."""
 
     deletions: tuple[RowDeletion, ...]
-    """For each true row of the canonical conflict: infeasible, unbounded, or optimal with another objective."""
+    """What deleting each true row of the canonical conflict leads to: infeasible, unbounded, or optimal with another
+    objective.
+    """
     relaxed: tuple[Element, ...]
     """Elements that the smallest relaxation violates; the faulty one is not among them."""
     alone: float
-    """By how much the faulty element alone would have to give way: more than ``violation``, so that every smallest
+    """How far the faulty element alone would have to give way: more than ``violation``, so that every smallest
     relaxation violates another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """Of kind G. The first of the faulty elements is restored first; without it the program is feasible, so that
-    every conflict, before and after, holds it."""
+    """What shows that a fault is of kind G. The first of the faulty elements is restored first; without it the program
+    is feasible, so that every conflict, before and after, holds it.
+    """
 
     revealed: Conflict
     """The canonical conflict once the first is restored: it holds both faulty elements. The first conflict did not hold
@@ -86,7 +91,7 @@ class Cascade:
 
 @dataclass(frozen=True, slots=True)
 class BoundConflicts:
-    """Of kind H."""
+    """What shows that a fault is of kind H."""
 
     conflicts: tuple[Conflict, ...]
     """Two that share bounds and nothing else; or one, of two crossed bounds of one variable. Whichever row is deleted,
@@ -99,12 +104,12 @@ class Repair:
 
     element: Element
     amount: float
-    """By how much it must."""
+    """How far it must give way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """Of kind I."""
+    """What shows that a fault is of kind I."""
 
     repairs: tuple[Repair, ...]
     """The cheapest, all within 1 % of the cheapest of them; the faulty element among them."""
@@ -133,7 +138,7 @@ class Certificate:
     num_decoys: int
     """Other elements of the conflict that look as guilty (decoys.py); 0 where only integrality is infeasible."""
     evidence: Evidence | None = None
-    """Of kinds E to I."""
+    """What kinds E to I need beyond that; None for A to D."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ class CertifiedFault:
     """Edits that make a true program faulty, and the proof."""
 
     edits: tuple[Edit, ...]
-    """Of different elements, in the order in which they are to be repaired."""
+    """Edits of different elements, in the order in which they are to be repaired."""
     certificate: Certificate
 
 

@@ -66,7 +66,9 @@ UNSUITED: dict[Domain, dict[FaultKind, frozenset[Difficulty]]] = {
         FaultKind.AMBIGUOUS: frozenset(Difficulty),
     },
 }
-"""Where a domain's models have no room for a kind, by difficulty: fewer than 1 base program in 15 yielded a fault."""
+"""Cells in which a domain's models have no room for a kind, by difficulty: fewer than 1 base program in 15 yielded a
+fault.
+"""
 
 
 def suits(domain: Domain, kind: FaultKind, difficulty: Difficulty) -> bool:

@@ -22,7 +22,7 @@ class GroundTruth:
     """A faulty program beside the one that was meant."""
 
     kind: FaultKind
-    """Of an imported problem: the letter that it was published with."""
+    """The kind; of an imported problem, the letter that it was published with."""
     difficulty: Difficulty
     original: LinearProgram
     faulty: LinearProgram
@@ -38,12 +38,12 @@ class GradedProblem(Protocol):
 
     @property
     def id(self) -> str:
-        """Of this problem alone, within a benchmark."""
+        """A name that no other problem of a benchmark has."""
         ...
 
     @property
     def domain(self) -> str:
-        """Where its original program comes from."""
+        """The domain that its original program comes from."""
         ...
 
     @property

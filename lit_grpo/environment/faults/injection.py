@@ -56,7 +56,7 @@ class Rejection:
     """No fault was injected."""
 
     reason: RejectionReason
-    """Of the last candidate."""
+    """Why the last candidate was refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ class BaselineView:
     """What a policy may look at in one turn."""
 
     program: LinearProgram
-    """As it stands."""
+    """The program as it stands."""
     conflict: Conflict | None
-    """Of the program as it stands; None if it has none that could be found."""
+    """The conflict of the program as it stands; None if it has none that could be found."""
     turn: int
     """Turns taken so far."""
     fault: GroundTruth
@@ -54,7 +54,7 @@ class BaselinePolicy(Protocol):
 
     @property
     def name(self) -> str:
-        """As it stands in tables."""
+        """The name that it has in tables."""
         ...
 
     def act(self, view: BaselineView, rng: random.Random) -> Move | str:
@@ -164,7 +164,7 @@ BASELINES: tuple[BaselinePolicy, ...] = (
     InformedElement(),
     Oracle(),
 )
-"""In the order of the tables."""
+"""All of them, in the order of the tables."""
 
 
 TaskT = TypeVar("TaskT", bound=GradedProblem)

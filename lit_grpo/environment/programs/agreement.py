@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 
 RELATIVE_TOLERANCE = 1e-6
-"""Of numbers that may have been rounded by whoever wrote them."""
+"""The tolerance for numbers that may have been rounded by whoever wrote them."""
 ZERO_TOLERANCE = 1e-9
 """Absolute, where the original number is 0; far below the 1e-4 by which faults violate."""
 EXACT_TOLERANCE = 1e-13
-"""Of numbers that can be written exactly: what floating point makes of 0.1 + 0.2, and no more."""
+"""The tolerance for numbers that can be written exactly: what floating point makes of 0.1 + 0.2, and no more."""
 MOST_SCALING = 1000.0
 """A row scaled further, up or down, is another one: the 1e-7 by which HiGHS lets a row be violated would be more than
 the 1e-4 by which faults violate."""

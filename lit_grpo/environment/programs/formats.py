@@ -1,6 +1,6 @@
 """A program as the text of an MPS or an LP file, every number with all its digits.
 
-Called by solver/program_files.py. The text is written here instead of by HiGHS, whose writers round to 15 digits, lose
+Called by programs/files.py. The text is written here instead of by HiGHS, whose writers round to 15 digits, lose
 the order of the variables (LP) and cannot say crossed bounds; HiGHS reads it back.
 """
 

@@ -17,10 +17,10 @@ from lit_grpo.environment.solver.integer_proof import IntegerProver
 from lit_grpo.environment.solver.lone_violations import LoneViolations
 
 Proof = Callable[[frozenset[int]], Set[int] | None]
-"""For a set of requirements: an infeasible subset of it, or None if they can be met together."""
+"""From a set of requirements to an infeasible subset of it, or None if they can be met together."""
 
 Needed = Callable[[frozenset[int]], Set[int]]
-"""After a proof was asked for: some of the requirements without which the active ones can be met."""
+"""Once a proof was asked for: some of the requirements without which the active ones can be met."""
 
 
 def deletion_filter(requirements: Sequence[int], proof: Proof, needed: Needed) -> list[int] | None:

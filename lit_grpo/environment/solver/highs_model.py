@@ -167,7 +167,7 @@ class HighsModel:
         return verdict
 
     def set_node_limit(self, num_nodes: int) -> None:
-        """For the runs to come: how many nodes branch-and-bound may take."""
+        """Set for the runs to come how many nodes branch-and-bound may take."""
         _require_ok(self._highs.setOptionValue("mip_max_nodes", num_nodes), "setOptionValue(mip_max_nodes)")
 
     def solve(self, arrays: ModelArrays) -> Verdict:

@@ -35,7 +35,7 @@ LAST_NODES = 200
 """Nodes of our own tree from scratch once HiGHS has given up for good."""
 
 WIDENING = 20.0
-"""Where a bound was taken out, points are looked for this far beyond it before they are looked for anywhere."""
+"""If a bound was taken out, points are looked for this far beyond it before they are looked for anywhere."""
 
 MANY_NODES = 1000
 """Nodes of HiGHS's branch-and-bound in one test: programs without bounds may have no end of them."""
@@ -52,7 +52,7 @@ class IntegerProver:
 
     def __init__(self, arrays: ModelArrays, lp: FeasibilityLp, mip: HighsModel, node_limit: int) -> None:
         self.points: list[list[float]] = []
-        """Of the last test: points that violate at most one of the requirements then active."""
+        """Points found by the last test, which violate at most one of the requirements then active."""
         self._arrays = arrays
         self._number = lp.numbering
         self._search = TreeSearch(arrays, lp)
@@ -65,7 +65,7 @@ class IntegerProver:
 
     @property
     def num_nodes(self) -> int:
-        """In all tests so far, ours and HiGHS's."""
+        """Nodes of all trees so far, ours and HiGHS's."""
         return self._search.num_nodes + self._mip_nodes
 
     def proof(self, active: frozenset[int]) -> Set[int] | None:
@@ -91,7 +91,8 @@ class IntegerProver:
         return self._settle(active) if verdict is Verdict.LIMIT else active
 
     def _settle(self, active: frozenset[int]) -> Set[int] | None:
-        """With more effort: many nodes, and so from now on; then near the bounds taken out; then trees of other shapes.
+        """Decide with more effort: many nodes, and so from now on; then near the bounds taken out; then trees of other
+        shapes.
 
         Where bounds are missing, a tree may go down for ever beside a point close by.
         """

@@ -22,7 +22,7 @@ NOWHERE = -1
 
 @dataclass(slots=True)
 class Window:
-    """Where the rows of one variable allow it to be while the others stay; both sides with the runner-up."""
+    """The range that the rows of one variable allow it while the others stay; both sides with the runner-up."""
 
     lower: float = -math.inf
     lower_row: int = NOWHERE

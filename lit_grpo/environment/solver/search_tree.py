@@ -37,7 +37,7 @@ class Branching:
     floor: float
     mark: int
     below: Refutation | None = None
-    """Of the first half; None: not yet known."""
+    """The refutation of the first half; None if it is not known yet."""
     above: Refutation | None = None
 
 
@@ -47,7 +47,7 @@ class Node:
 
     bounds: Mapping[int, float]
     marks: Mapping[int, int]
-    """Under the same numbers of requirements: the mark of the branching that set the bound."""
+    """By the same numbers of requirements, the mark of the branching that set the bound."""
 
     def child(self, bound: int, value: float, mark: int) -> Node:
         """The node with one bound more."""
@@ -55,7 +55,7 @@ class Node:
 
 
 BranchingRule = Callable[[Sequence[float], Sequence[int]], int]
-"""Of the values and the columns that are fractional, the column to branch on."""
+"""From the values and the columns that are fractional to the column to branch on."""
 
 
 def most_fractional(values: Sequence[float], columns: Sequence[int]) -> int:
@@ -78,9 +78,11 @@ class TreeSearch:
 
     def __init__(self, arrays: ModelArrays, lp: FeasibilityLp) -> None:
         self.points: list[list[float]] = []
-        """Of the last search: points of the LP with at most one variable that should be integral and is not."""
+        """Points found by the last search: points of the LP with at most one variable that should be integral and is
+        not.
+        """
         self.num_nodes = 0
-        """In all searches so far."""
+        """Nodes of all searches so far."""
         self._arrays = arrays
         self._lp = lp
         self._number = lp.numbering

@@ -63,7 +63,9 @@ class QuestionWriter:
 
     def __init__(self) -> None:
         self._texts: dict[int, tuple[Variable | Constraint, str]] = {}
-        """By identity, which costs a tenth of a hash. Holds what it is the text of: nothing else gets that identity."""
+        """Texts by identity, which costs a tenth of a hash. Holds what it is the text of: nothing else gets that
+        identity.
+        """
 
     def line(self, question: Question, program: LinearProgram) -> bytes:
         """The question as one line, with its end: its parts are JSON, which holds no tab that is not escaped."""

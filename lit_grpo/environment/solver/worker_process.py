@@ -21,10 +21,10 @@ import lit_grpo
 from lit_grpo.environment.solver.worker import OUT_OF_MEMORY_STATUS, READY_LINE
 
 START_DEADLINE_S = 60.0
-"""For the imports of a worker, on a machine that is busy or a disk that is far away."""
+"""Seconds for the imports of a worker, on a machine that is busy or a disk that is far away."""
 
 REAP_S = 5.0
-"""To wait for a process that was killed, or has closed its pipe."""
+"""Seconds to wait for a process that was killed, or has closed its pipe."""
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "lit_grpo.environment.solver.worker")
 """``-P``: nothing that lies in the working directory is imported."""
@@ -64,7 +64,7 @@ class WorkerProcess:
         for descriptor in (self._input, self._output):
             os.set_blocking(descriptor, False)
         self.owes_answer = True
-        """Between a question and its answer. One that is left so (Ctrl-C) would give it to the next question."""
+        """True between a question and its answer. One that is left so (Ctrl-C) would give it to the next question."""
         try:
             said = self._receive(time.monotonic() + START_DEADLINE_S, START_DEADLINE_S)
             if said != READY_LINE:

@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SolverSettings:
-    """Where programs are solved."""
+    """Says where programs are solved, and within which limits."""
 
     workers: int = 1
     """Processes that solve, each a question at a time; they start when first needed. 0: this process, without deadline
@@ -102,15 +102,15 @@ class WorkerSolver:
         self._kill_all = weakref.finalize(self, _kill, self._alive, os.getpid())
 
     def solve(self, program: LinearProgram) -> Solution:
-        """As ``HighsSolver.solve``."""
+        """Answer as ``HighsSolver.solve`` does."""
         return solution_of(self._answer(Question.SOLVE, program))
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
-        """As ``HighsSolver.conflict``."""
+        """Answer as ``HighsSolver.conflict`` does."""
         return conflict_of(self._answer(Question.CONFLICT, program))
 
     def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
-        """As ``HighsSolver.minimum_relaxation``."""
+        """Answer as ``HighsSolver.minimum_relaxation`` does."""
         return relaxation_of(self._answer(Question.RELAXATION, program))
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class WorkerSolver:
 
     @property
     def worker_pids(self) -> tuple[int, ...]:
-        """Of the workers that run."""
+        """Process numbers of the workers that run."""
         return tuple(worker.pid for worker in tuple(self._alive) if not worker.has_ended)
 
     def _answer(self, question: Question, program: LinearProgram) -> Any:

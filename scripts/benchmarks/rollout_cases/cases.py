@@ -99,7 +99,7 @@ class Rollout:
     def round(self) -> Round:
         """Send the weights anew, which empties the caches, and then play and measure."""
         work = self.workload
-        self.engine.update_weights(full_weights(work.policy.model), next(_versions))
+        self._send_weights(next(_versions))
         engine, solver = WatchedEngine(self.engine, self.barrier, work.all_end), TimedSolver(work.solver)
         before, started = self._cpu_seconds(), time.perf_counter()
         collect_groups(work.tasks, engine, solver, work.conversation, work.settings, run_seed=0, step=0)
@@ -117,6 +117,15 @@ class Rollout:
             solver_cpu_s=of_solver,
             server_cpu_s=of_server,
         )
+
+    def _send_weights(self, version: int) -> None:
+        weights = full_weights(self.workload.policy.model)
+        if isinstance(self.engine, TransformersEngine):
+            self.engine.update_weights(weights, version)
+            return
+        folder = self.engine.publish(weights)
+        self.engine.load(folder, version)
+        self.engine.drop(folder)
 
     def close(self) -> None:
         """End the server."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.data.conversation import ConversationFormat
@@ -70,10 +69,6 @@ class WatchedEngine:
     def release(self) -> None:
         """As the engine's."""
         self._engine.release()
-
-    def update_weights(self, weights: Iterable[tuple[str, Tensor]], policy_version: int) -> None:
-        """As the engine's."""
-        self._engine.update_weights(weights, policy_version)
 
     def _count(self, change: int) -> None:
         now = time.perf_counter()

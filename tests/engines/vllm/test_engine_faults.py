@@ -33,14 +33,14 @@ import pytest
 import torch
 from scripted_server import BEFORE_FAULT, MALFORMED, STOP, journal_lines, tokens_of
 
-from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
-from lit_grpo.engines.vllm.connection import EngineFailure
+from lit_grpo.engines.engine import Completion, EngineFailure, GenerationRequest, SamplingSettings
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.vllm.engine import VllmEngine
 from lit_grpo.engines.vllm.owned_folder import OwnedFolder, remove_orphans
 from lit_grpo.engines.vllm.server_pool import MAX_RECOVERIES
 from lit_grpo.engines.vllm.servers import Address, Child
 from lit_grpo.engines.vllm.settings import Deadlines, ModelSettings, ServerSettings
-from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 
 PROGRAM = Path(__file__).with_name("scripted_server.py")
 SAMPLING = SamplingSettings(max_completion_tokens=12)
@@ -69,9 +69,16 @@ def engine_with(
         engine.close()
 
 
+def sync(engine: VllmEngine, version: int = 1) -> None:
+    """New weights, which stay until the next ones are written."""
+    folder = engine.publish(iter(WEIGHTS))
+    engine.load(folder, version)
+    engine.drop(folder)
+
+
 def play(engine: VllmEngine, version: int = 1, turns: int = NUM_TURNS) -> list[Completion]:
     """One sync, then all turns at once."""
-    engine.update_weights(iter(WEIGHTS), version)
+    sync(engine, version)
     for key in range(turns):
         engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
     completions: list[Completion] = []
@@ -101,7 +108,7 @@ def test_1_every_turn_once(tmp_path: Path) -> None:
 
 def test_1_a_turn_goes_out_while_others_are_sampled(tmp_path: Path) -> None:
     with engine_with(tmp_path, "slow") as (engine, _):
-        engine.update_weights(iter(WEIGHTS), 1)
+        sync(engine)
         for key in range(3):
             engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
         (first,) = engine.wait()
@@ -116,7 +123,7 @@ def test_1_a_turn_goes_out_while_others_are_sampled(tmp_path: Path) -> None:
 def test_1_who_waits_is_woken(tmp_path: Path) -> None:
     patient = replace(QUICK, silence_s=60)
     with engine_with(tmp_path, "freeze", deadlines=patient) as (engine, _):
-        engine.update_weights(iter(WEIGHTS), 1)
+        sync(engine)
         for key in range(NUM_TURNS):
             engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
         done: list[Completion] = []
@@ -170,7 +177,7 @@ def test_2_a_turn_that_never_ends(tmp_path: Path) -> None:
 
 def test_2_killed_from_outside_while_idle_and_while_busy(tmp_path: Path) -> None:
     with engine_with(tmp_path, "slow", "slow", "slow") as (engine, journal):
-        engine.update_weights(iter(WEIGHTS), 1)
+        sync(engine)
         os.kill(pid_of(engine), 9)
         for key in range(NUM_TURNS):
             engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
@@ -237,7 +244,7 @@ def test_7_nothing_is_left(tmp_path: Path) -> None:
 
 def test_7_what_does_not_fit_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     with engine_with(tmp_path) as (engine, journal):
-        engine.update_weights(iter(WEIGHTS), 1)
+        sync(engine)
         with pytest.raises(ValueError, match=r"within max_context_tokens=64, got 53 \+ 12 tokens; lower"):
             engine.submit(GenerationRequest(0, (1,) * 53, seed=0), SAMPLING)
     assert journal_lines(journal, "generate") == []
@@ -274,7 +281,7 @@ def test_8_addresses_are_lost_and_come_back(tmp_path: Path, caplog: pytest.LogCa
     places = [Address("127.0.0.1", port, child.token) for port, child in zip(ports, children, strict=True)]
     deadlines = Deadlines(start_s=4, sync_s=5, silence_s=5, turn_s=60)
     engine = VllmEngine(places, [STOP], WeightsFolder(tmp_path / "shared", None, Ranks()), deadlines)
-    engine.update_weights(iter(WEIGHTS), 1)
+    sync(engine)
     for key in range(NUM_TURNS):
         engine.submit(GenerationRequest(key, (1, 2, key), seed=100 + key), SAMPLING)
     done = list(engine.wait())

@@ -29,26 +29,25 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from lit_grpo.engines.engine import Completion, FinishReason, GenerationRequest, LogprobsOf, SamplingSettings
-from lit_grpo.engines.published import Published
+from lit_grpo.engines.policy_view import Adapters
+from lit_grpo.engines.publishing import Published
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.vllm.engine import VllmEngine
-from lit_grpo.engines.vllm.policy_sync import ProvenSync, prove, score
 from lit_grpo.engines.vllm.proof import WeightsDiffer
+from lit_grpo.engines.vllm.publishing import ProvenPublisher, prepared_proof
 from lit_grpo.engines.vllm.servers import SERVER_COMMAND, Child
 from lit_grpo.engines.vllm.settings import (
-    Adapters,
     Capacity,
     Deadlines,
     ModelSettings,
     ServerSettings,
     require_vllm,
 )
-from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.modules.base import PolicySettings
-from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
-from lit_grpo.modules.sft import SFTModule
+from lit_grpo.modules.served_policy import ServedPolicy
 
 BASE = Path(__file__).parents[3] / "checkpoints" / "tiny-base"
 STOP = 3
@@ -96,15 +95,22 @@ def update(policy: CausalPolicy, share: float = 0.05) -> None:
 
 
 def sync(engine: VllmEngine, policy: CausalPolicy, version: int) -> float:
-    engine.update_weights(full_weights(policy.model), version)
-    return prove(engine, policy, "float32", version)
+    """The policy's weights, proven to be there; what the log-probs differ by."""
+    served = ServedPolicy(policy, BASE, version)
+    folder = engine.publish(served.weights())
+    proof = prepared_proof(engine, served, folder)
+    engine.load(folder, version)
+    engine.drop(folder)
+    return proof.require(engine)
+
+
+def score(policy: CausalPolicy, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+    return ServedPolicy(policy, BASE, 0).logprobs(sequences)
 
 
 def put_aside(engine: VllmEngine, policy: CausalPolicy, version: int) -> Published:
     """The policy's weights, for later; then the policy moves on."""
-    module = SFTModule(PolicySettings(BASE), OptimizerSettings())
-    module.policy, module.policy_version = policy, version
-    published = ProvenSync(engine, Ranks(), "float32").publish(module)
+    published = ProvenPublisher(engine).publish(ServedPolicy(policy, BASE, version))
     update(policy)
     return published
 
@@ -206,7 +212,7 @@ def test_3_adapters(tmp_path: Path) -> None:
             torch.testing.assert_close(torch.tensor(done[request.conversation].logprobs), expected, atol=1e-4, rtol=0)
         update(policy, share=0.3)
         with pytest.raises(WeightsDiffer, match="the adapters, the weights below them being equal"):
-            prove(engine, policy, "float32", 9)
+            prepared_proof(engine, ServedPolicy(policy, BASE, 9), tmp_path).require(engine)
 
 
 def test_4_the_error_names_the_tensor(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from lit_grpo.engines.engine import FinishReason, LogprobsOf, SamplingSettings
+from lit_grpo.engines.engine import EngineFailure, FinishReason, LogprobsOf, SamplingSettings
+from lit_grpo.engines.policy_view import Adapters
 from lit_grpo.engines.vllm import settings as settings_module
-from lit_grpo.engines.vllm.connection import Connection, EngineFailure, ServerBroken
+from lit_grpo.engines.vllm.connection import Connection, ServerBroken
 from lit_grpo.engines.vllm.messages import (
     Busy,
     Cancel,
@@ -45,11 +46,11 @@ from lit_grpo.engines.vllm.server import run
 from lit_grpo.engines.vllm.servers import Child
 from lit_grpo.engines.vllm.settings import (
     TOKEN_VARIABLE,
-    Adapters,
     Capacity,
     Deadlines,
     ModelSettings,
     ServerSettings,
+    require_servable,
     require_vllm,
 )
 
@@ -170,8 +171,8 @@ def test_6_a_missing_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (lambda: Capacity(max_sequences=0), "capacity.max_sequences: expected at least 1, got 0"),
         (lambda: Capacity(kv_cache_gib=0), "capacity.kv_cache_gib: expected above 0, got 0"),
-        (lambda: Adapters(600, 1.0, ("q_proj",)), "lora.r: expected 1 to 512 with vLLM, got 600"),
-        (lambda: Adapters(8, 1.0, ("q_proj", "lm_head")), "expected no lm_head with vLLM"),
+        (lambda: require_servable(Adapters(600, 1.0, ("q_proj",))), "lora.r: expected 1 to 512 with vLLM, got 600"),
+        (lambda: require_servable(Adapters(8, 1.0, ("q_proj", "lm_head"))), "expected no lm_head with vLLM"),
         (lambda: Deadlines(silence_s=0), "engine.deadlines.silence_s: expected above 0, got 0"),
     ],
 )

@@ -22,10 +22,11 @@ import torch
 from test_real_vllm import BASE, STOP, play, requests, sync, update
 
 from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.vllm.engine import VllmEngine
 from lit_grpo.engines.vllm.servers import Address
 from lit_grpo.engines.vllm.settings import Deadlines
-from lit_grpo.engines.vllm.weights_folder import Ranks, WeightsFolder
+from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.modules.policy import CausalPolicy, load_policy
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "serve_vllm.py"

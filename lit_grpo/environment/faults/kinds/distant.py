@@ -34,7 +34,7 @@ from lit_grpo.environment.solver.solver import Conflict, Solver, SolverStatus
 LEAST_ELEMENTS = 5
 LEAST_ROWS = 3
 LEAST_DRIFT = 1e-3
-"""Of the objective, relative to the original's (to 1 if that is smaller)."""
+"""The least drift of the objective, relative to the original's (to 1 if that is smaller)."""
 LEAST_EXTRA = 0.01
 """What the faulty element alone has to give way by, over the smallest relaxation, relative to it."""
 MOST_SLIPS = 16

@@ -115,7 +115,7 @@ def rows_of(conflict: Conflict) -> tuple[str, ...]:
 
 
 def giving_way_alone(relaxed: LinearProgram, element: Element, solver: Solver) -> float:
-    """By how much the element must give way for the LP to be feasible, if no other does; ``inf`` if that is in vain.
+    """How far the element must give way for the LP to be feasible, if no other does; ``inf`` if that is in vain.
 
     A row's right-hand side, or one bound of a variable: the distance from it to the range that the rest leaves.
     """

@@ -52,7 +52,7 @@ class SingleFault:
 
     @classmethod
     def of(cls, slip: Slip, difficulty: Difficulty, solver: Solver) -> SingleFault | RejectionReason:
-        """With its canonical conflict, if that is of the difficulty."""
+        """The fault of a slip with its canonical conflict, if that is of the difficulty."""
         suspected = suspicion(slip.faulty, (slip.element,), difficulty, solver)
         return suspected if isinstance(suspected, RejectionReason) else cls(slip, suspected.conflict)
 

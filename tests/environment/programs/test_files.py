@@ -14,6 +14,12 @@ from hypothesis import strategies as st
 from random_programs import random_edit, random_program
 
 from lit_grpo.environment.programs.edits import apply
+from lit_grpo.environment.programs.files import (
+    program_from_mps_text,
+    program_to_mps_text,
+    read_program,
+    write_program,
+)
 from lit_grpo.environment.programs.program import (
     Constraint,
     Direction,
@@ -23,13 +29,7 @@ from lit_grpo.environment.programs.program import (
     Variable,
     VariableType,
 )
-from lit_grpo.environment.solver.program_files import (
-    program_from_mps_text,
-    program_to_mps_text,
-    read_program,
-    unique_names,
-    write_program,
-)
+from lit_grpo.environment.programs.reading.draft import unique_names
 
 SUFFIXES = (".mps", ".lp")
 ALL_BOUNDS = LinearProgram(
@@ -153,16 +153,21 @@ SEMICONTINUOUS = "Minimize\n obj: x + y\nSubject To\n c: x + y >= 1\nBounds\n 1 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("model.mps", "This is a letter, not a model.\n", "expected a model in MPS format"),
-        ("model.lp", "This is a letter, not a model.\n", "expected a model in LP format"),
-        ("model.mps", FOREIGN[:120], "expected a model in MPS format"),
-        ("model.mps", "", "expected a model in MPS format"),
-        ("model.mps", FOREIGN.replace("3.0", "1e30"), "expected coefficients below .* got 1e.30"),
-        ("model.mps", FOREIGN.replace("3.0", "nan"), "expected numbers, got nan"),
-        ("model.lp", QUADRATIC.replace("y >=", "nan y >="), "expected numbers, got nan"),
-        ("model.lp", QUADRATIC, "expected a linear objective, got a quadratic one"),
-        ("model.lp", SEMICONTINUOUS, "expected continuous, integer or binary variables, got SemiContinuous"),
-        ("model.txt", FOREIGN, "expected a file named .mps or .lp, got .txt"),
+        ("model.mps", "This is a letter, not a model.\n", r"mps:1: sections: expected one of NAME, .* got 'This'"),
+        (
+            "model.lp",
+            "This is a letter, not a model.\n",
+            "lp:1: beginning: expected Minimize or Maximize, got",
+        ),
+        ("model.mps", FOREIGN[:120], "COLUMNS: expected a column and one or two pairs"),
+        ("model.mps", FOREIGN.replace("ENDATA", ""), "expected a section ENDATA, got none; was the file cut off"),
+        ("model.mps", "", "expected a section ROWS, got none"),
+        ("model.mps", FOREIGN.replace("3.0", "1e30"), "expected a magnitude below .* got 1e.30"),
+        ("model.mps", FOREIGN.replace("3.0", "nan"), "mps:11: COLUMNS: expected a number .* got 'nan'"),
+        ("model.lp", QUADRATIC.replace("[ x^2 ] / 2", "y").replace("y >=", "nan y >="), "got 'nan'"),
+        ("model.lp", QUADRATIC, r"lp:2: expression: expected linear terms, got a quadratic term"),
+        ("model.lp", SEMICONTINUOUS, "lp:7: Semi-continuous: .* got a semi-continuous section"),
+        ("model.txt", FOREIGN, "expected a file named .mps or .lp, .* got .txt"),
     ],
 )
 def test_7_a_file_that_cannot_be_read_is_refused_in_one_line(
@@ -181,7 +186,8 @@ def test_8_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "name"), [(".lp", "free"), (".lp", "1x"), (".lp", "x+y"), (".mps", "nan"), (".lp", "inf")]
+    ("suffix", "name"),
+    [(".lp", "free"), (".lp", "1x"), (".lp", "x+y"), (".lp", "nan"), (".lp", "inf")],
 )
 def test_9_a_name_that_the_format_misreads_is_refused_and_nothing_is_written(
     tmp_path: Path, suffix: str, name: str

@@ -1,6 +1,6 @@
 """Generation and training at the same time: the next rollouts are played while this one is trained on.
 
-Used by RolloutCallback with ``rollout.max_staleness`` above 0. When batch s begins, every rank puts the policy's
+Used by callbacks/rollout.py with ``rollout.max_staleness`` above 0. When batch s begins, every rank puts the policy's
 present weights aside and orders the rollout of batch s + max_staleness with them; then it waits for that of batch s,
 which was ordered earlier. So the weights that draw a rollout, and what a curriculum knows when it decides about one,
 follow from the number of the batch alone and never from who was faster: the same seed gives the same run. Whatever is
@@ -9,23 +9,20 @@ collective happens here, in the main thread, at the beginning of a batch.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
-import lightning.pytorch as pl
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.engines.engine import RolloutEngine
 from lit_grpo.engines.policy_engine import PolicyEngine
-from lit_grpo.engines.published import Published
+from lit_grpo.engines.policy_view import PolicyView
+from lit_grpo.engines.publishing import Published
 from lit_grpo.engines.settings import EngineSettings
-from lit_grpo.engines.vllm.connection import EngineFailure
 from lit_grpo.environment.faults.ground_truth import GradedProblem
-from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.ahead import InterruptibleEngine, PlayAhead
 from lit_grpo.rollout.refill import RefilledGroups
 
@@ -59,19 +56,26 @@ class Overlap:
         """Of each batch that is ordered and not yet trained on."""
         self._ordered_up_to = -1
 
-    def rollout(self, trainer: pl.Trainer, module: GRPOModule, data: TaskDataModule, batch: int) -> PlayedBatch:
+    def rollout(self, policy: PolicyView, data: TaskDataModule, batch: int, limits: Iterable[int]) -> PlayedBatch:
         """Order what is to be played from here on, and wait for this batch's rollout. Every rank must call it.
+
+        Args:
+            policy: with its present weights, which play what is ordered now.
+            data: whose tasks are played.
+            batch: that is to be trained on.
+            limits: numbers of the last batch, by each limit that the fit has; nothing is ordered beyond them.
 
         Raises:
             Exception: playing this batch failed: the same error on the rank that it happened on, EngineFailure with its
                 text on the others.
         """
-        self._order(trainer, module, data, batch)
+        self._order(policy, data, batch, limits)
         future = self._ahead.taken(batch)
-        _require_played(trainer, module, future.exception())
+        with policy.ranks.together():
+            played = future.result()
         del self._weights[batch]
         self._engine.keep(self._weights.values())
-        return future.result()
+        return played
 
     def pause(self) -> None:
         """Wait for the rollout that is being played, and begin no other: somebody else wants the engine."""
@@ -94,17 +98,17 @@ class Overlap:
         for error in left.errors:
             rank_zero_warn(f"a batch that was not trained on could not be played: {type(error).__name__}: {error}")
 
-    def _order(self, trainer: pl.Trainer, module: GRPOModule, data: TaskDataModule, batch: int) -> None:
-        weights = self._engine.publish(module)
-        last = max(batch, min([batch + self._max_staleness, *limits(trainer, module, batch)]))
+    def _order(self, policy: PolicyView, data: TaskDataModule, batch: int, limits: Iterable[int]) -> None:
+        weights = self._engine.publish(policy)
+        last = max(batch, min([batch + self._max_staleness, *limits]))
         for number in range(max(batch, self._ordered_up_to + 1), last + 1):
             if number > batch and data.stops_before(number):
                 break
             data.begin(number)
             self._weights[number], self._ordered_up_to = weights, number
-            self._ahead.order(number, partial(self._played, number, weights, module, data))
+            self._ahead.order(number, partial(self._played, number, weights, data))
 
-    def _played(self, batch: int, weights: Published, module: GRPOModule, data: TaskDataModule) -> PlayedBatch:
+    def _played(self, batch: int, weights: Published, data: TaskDataModule) -> PlayedBatch:
         """In the other thread."""
         started = perf_counter()
         engine = InterruptibleEngine(self._engine.with_weights(weights), self._ahead.stopping)
@@ -120,33 +124,3 @@ def require_own_engine(max_staleness: int, engine: EngineSettings, world_size: i
             f"{max_staleness}; ranks play ahead at their own pace, and the servers have one version of the weights: "
             "take VllmSettings, which starts servers of each rank's own"
         )
-
-
-def limits(trainer: pl.Trainer, module: GRPOModule, batch: int) -> Iterator[int]:
-    """Numbers of the last batch by each limit that the fit has.
-
-    A limit in optimizer steps counts those that are skipped as taken: while some are, later batches are ordered later.
-
-    Args:
-        trainer: its limits are in epochs or in optimizer steps.
-        module: it takes ``updates_per_rollout`` steps in a batch.
-        batch: that begins now.
-    """
-    epochs, steps = trainer.max_epochs, trainer.max_steps
-    if epochs is not None and epochs >= 0:
-        yield epochs * int(trainer.num_training_batches) - 1
-    if steps >= 0:
-        yield batch + math.ceil((steps - trainer.global_step) / module.updates_per_rollout) - 1
-
-
-def _require_played(trainer: pl.Trainer, module: GRPOModule, error: BaseException | None) -> None:
-    """Raise on every rank if playing failed on any. Every rank must call it."""
-    nobody = trainer.world_size
-    first = nobody - module.over_ranks([0 if error is None else nobody - trainer.global_rank], "max")[0]
-    if first == nobody:
-        return
-    text = "" if error is None else f"{type(error).__name__}: {error}"
-    text = trainer.strategy.broadcast(text, first)
-    if error is not None:
-        raise error
-    raise EngineFailure(f"playing the batch failed on rank {first}: {text}")

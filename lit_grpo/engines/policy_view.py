@@ -1,0 +1,86 @@
+"""All that an engine knows of the policy that it samples for: nothing of how it is trained.
+
+Implemented by modules/served_policy.py. Read by settings.py to make an engine, by policy_engine.py to see whether the
+weights changed, and by publishing.py and vllm/publishing.py to hand them over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lit_grpo.dtypes import Dtype
+from lit_grpo.engines.ranks import Ranks
+
+if TYPE_CHECKING:
+    # The settings of a vLLM server name adapters, and are read without torch.
+    import torch
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """Low-rank adapters that training sends in place of whole weights."""
+
+    rank: int
+    alpha: float
+    """The adapters' output is scaled by alpha / rank."""
+    target_modules: tuple[str, ...]
+    """Names of the linear layers that have one."""
+
+
+class PolicyView(Protocol):
+    """A policy as it is at present. Methods that say so are collective: every rank must call them."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder with the config, the tokenizer and the weights that the training started from."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Optimizer steps taken so far; sampled tokens are stamped with it."""
+        ...
+
+    @property
+    def dtype(self) -> Dtype:
+        """The dtype of the trainer's own matrix products, and so of the weights that a server holds."""
+        ...
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the trainer casts weights to ``dtype`` for each product, instead of holding them in it."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """The device that this rank trains on."""
+        ...
+
+    @property
+    def adapters(self) -> Adapters | None:
+        """None where whole weights are trained."""
+        ...
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that train it."""
+        ...
+
+    def network(self) -> nn.Module:
+        """A causal language model with this architecture and whole weights on ``device``, to be copied."""
+        ...
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and whole tensors of what is trained, as weights.py gives them. Collective."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Equal while no bit of what is trained changes, on any rank: fingerprint.py. Collective."""
+        ...
+
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """At temperature 1, of each token but the first of each sequence. Collective, with the same sequences."""
+        ...

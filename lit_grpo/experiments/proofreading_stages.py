@@ -1,0 +1,136 @@
+"""Training in stages that end by what is read, not by the clock, and that go on where they were killed.
+
+Called by small_base.py. A stage is trained in legs of a few minutes; after each leg the model reads held-out texts of
+the stage, and the stage ends when it reads them well enough. Each leg leaves its policy and its figures in the run
+folder.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lit_grpo.data.proofreading import ProofreadingSettings
+from lit_grpo.data.task import TaskSettings
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.experiments.reading import ReadingScores
+
+READING_FILE = "reading.json"
+POLICY_FOLDER = "policy"
+UNTRAINED_FOLDER = "untrained"
+
+
+class NotLearned(RuntimeError):
+    """A stage used up its prompts and its goal was not reached: says what was, and what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What has to be read right on held-out texts of a stage; shares from 0 to 1, as in ``ReadingScores``."""
+
+    copied_numbers: float
+    mended_numbers: float
+    judged: float
+
+    def is_reached(self, scores: ReadingScores) -> bool:
+        """Whether every share is as large as is asked for."""
+        return (
+            scores.copied_numbers.value >= self.copied_numbers
+            and scores.mended_numbers.value >= self.mended_numbers
+            and scores.judged >= self.judged
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is read until it is read well enough."""
+
+    name: str
+    difficulties: Mapping[Difficulty, float]
+    """Weights of the programs' difficulties."""
+    proofreading: ProofreadingSettings
+    goal: Goal
+    batches_per_leg: int
+    batch_size: int = 8
+    decays: bool = False
+    """In each leg the rates fall to a twentieth: for the last stage."""
+    max_prompts: int = 20_000
+    """After these the exercise is to be changed, not the clock."""
+
+    @property
+    def tasks(self) -> TaskSettings:
+        """Where its programs are drawn from."""
+        return TaskSettings(size=None, difficulties=dict(self.difficulties))
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A part of a stage that leaves a policy behind."""
+
+    stage: Stage
+    folder: Path
+    start: Path
+    """The policy it goes on from."""
+    seed: int
+    """Of its exercises: no leg repeats those of another."""
+
+
+def run_stages(
+    run: Path, stages: Sequence[Stage], fit: Callable[[Leg], None], read: Callable[[Leg], ReadingScores]
+) -> Path:
+    """Train stage after stage, each until its goal is reached; what is done already is not done again.
+
+    Args:
+        run: The run folder; its ``untrained`` is where the first leg starts.
+        stages: In order.
+        fit: Trains a leg and leaves its policy in ``leg.folder / "policy"``.
+        read: Measures that policy on held-out texts.
+
+    Returns:
+        The folder of the last policy.
+
+    Raises:
+        NotLearned: A stage used up its prompts.
+    """
+    policy, number = run / UNTRAINED_FOLDER, 0
+    for index, stage in enumerate(stages):
+        num_prompts, is_reached = 0, False
+        while not is_reached:
+            leg = Leg(stage, run / f"{index}_{stage.name}" / f"leg_{number:02d}", policy, number)
+            scores = _read_file(leg.folder / READING_FILE) or _run_leg(leg, fit, read)
+            policy, number = leg.folder / POLICY_FOLDER, number + 1
+            num_prompts += stage.batches_per_leg * stage.batch_size
+            is_reached = stage.goal.is_reached(scores)
+            if not is_reached and num_prompts >= stage.max_prompts:
+                raise NotLearned(
+                    f"stage {stage.name}: expected {stage.goal} within {stage.max_prompts} prompts, got "
+                    f"{summary(scores)} after {num_prompts}; change the exercises or the tokens, not their number"
+                )
+    return policy
+
+
+def _run_leg(leg: Leg, fit: Callable[[Leg], None], read: Callable[[Leg], ReadingScores]) -> ReadingScores:
+    """The figures are written last, and at once: a leg without them has not ended, and begins again."""
+    if leg.folder.exists():
+        shutil.rmtree(leg.folder)
+    leg.folder.mkdir(parents=True)
+    fit(leg)
+    scores = read(leg)
+    written = leg.folder / f"{READING_FILE}.tmp"
+    written.write_text(json.dumps(asdict(scores), indent=1) + "\n", encoding="utf-8")
+    written.rename(leg.folder / READING_FILE)
+    return scores
+
+
+def _read_file(file: Path) -> ReadingScores | None:
+    """The figures of a leg that has ended; None: it has not."""
+    return ReadingScores.from_dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def summary(scores: ReadingScores) -> str:
+    """The shares in one line."""
+    shares = {name: share.value for name, share in scores.shares().items()} | {"judged": scores.judged}
+    return ", ".join(f"{name} {value:.3f}" for name, value in shares.items())

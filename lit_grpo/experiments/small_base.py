@@ -1,0 +1,173 @@
+"""The small base for programs of real size: proofreading that grows from excerpts of two rows to hard programs.
+
+Called by `lit-grpo base small`. How its stages follow each other is in proofreading_stages.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+
+from lit_grpo.cli import main as run_command
+from lit_grpo.data.dataset import drawn_program, load_conversation
+from lit_grpo.data.proofreading import ProofreadingSettings
+from lit_grpo.data.task import Split, TaskSettings
+from lit_grpo.data.tokenizer import NumberTokens
+from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.experiments.arms import CONFIGS
+from lit_grpo.experiments.base_model import FOLLOW_UPS, NAMES, TinyModelSettings, make_base_model
+from lit_grpo.experiments.proofreading_stages import POLICY_FOLDER, UNTRAINED_FOLDER, Goal, Leg, Stage, run_stages
+from lit_grpo.experiments.reading import ReadingScores, held_out_exercises, measure_reading
+from lit_grpo.modules.policy import load_policy
+
+SHAPE = TinyModelSettings(
+    hidden_size=192,
+    num_layers=5,
+    intermediate_size=576,
+    vocabulary_size=3616,
+    max_context_tokens=8192,
+    numbers=NumberTokens.THOUSANDS,
+    rope_theta=1e6,
+    embedding_std=0.05,
+    attention_gain=1.4,
+)
+"""2.9M parameters, 0.7M of them embeddings."""
+
+NUM_TOKENIZER_TEXTS = 2000
+NUM_PROGRAMS_READ = 60
+"""Held-out programs, or excerpts, after each leg."""
+
+
+EASY, MEDIUM, HARD = Difficulty.EASY, Difficulty.MEDIUM, Difficulty.HARD
+STAGES = (
+    Stage(
+        "two_rows",
+        {EASY: 1.0},
+        ProofreadingSettings(max_slips=4, num_copied=10, max_rows=2, predict_sentences=True),
+        Goal(copied_numbers=0.9, mended_numbers=0.8, judged=0.8),
+        batches_per_leg=250,
+    ),
+    Stage(
+        "four_rows",
+        {EASY: 0.7, MEDIUM: 0.3},
+        ProofreadingSettings(max_slips=5, num_copied=10, max_rows=4, predict_sentences=True),
+        Goal(copied_numbers=0.9, mended_numbers=0.85, judged=0.85),
+        batches_per_leg=150,
+    ),
+    Stage(
+        "easy",
+        {EASY: 0.9, MEDIUM: 0.1},
+        ProofreadingSettings(max_slips=5, num_copied=10, predict_sentences=True),
+        Goal(copied_numbers=0.95, mended_numbers=0.9, judged=0.9),
+        batches_per_leg=100,
+    ),
+    Stage(
+        "medium",
+        {EASY: 0.5, MEDIUM: 0.5},
+        ProofreadingSettings(max_slips=4, num_copied=10),
+        Goal(copied_numbers=0.95, mended_numbers=0.9, judged=0.9),
+        batches_per_leg=80,
+    ),
+    Stage(
+        "hard",
+        {EASY: 0.35, MEDIUM: 0.45, HARD: 0.2},
+        ProofreadingSettings(max_slips=3, num_copied=10),
+        Goal(copied_numbers=0.95, mended_numbers=0.9, judged=0.9),
+        batches_per_leg=150,
+        decays=True,
+    ),
+)
+
+
+def make_small_base(
+    output: Path, seed: int, stages: Sequence[Stage] = STAGES, shape: TinyModelSettings = SHAPE
+) -> Path:
+    """Make the base, or go on making it: tokenizer, random weights, then the stages.
+
+    Args:
+        output: The run folder; the finished base lies in ``output / "policy"``.
+        seed: Of weights and exercises.
+        stages: In order.
+        shape: Of the model.
+
+    Returns:
+        The folder of the finished base.
+
+    Raises:
+        NotLearned: A stage used up its prompts.
+    """
+    untrained = output / UNTRAINED_FOLDER
+    if not (untrained / "config.json").is_file():
+        names, texts = names_and_texts(NUM_TOKENIZER_TEXTS, seed)
+        make_base_model(untrained, [*texts, *FOLLOW_UPS * 50], names, seed, shape)
+    last = run_stages(output, stages, lambda leg: fit_leg(leg, seed), read_leg)
+    return Path(shutil.copytree(last, output / POLICY_FOLDER, dirs_exist_ok=True))
+
+
+def names_and_texts(num_programs: int, seed: int) -> tuple[list[str], list[str]]:
+    """Names and texts of programs of the three difficulties, for the tokenizer.
+
+    Returns:
+        Every name of a row or variable, two-variable programs' included, and the observations without names and
+        numbers: these have tokens of their own, and words are learned from what is left between them.
+    """
+    rng = Random(f"small base/{seed}")
+    tasks = TaskSettings(size=None, difficulties=dict.fromkeys(Difficulty, 1.0))
+    names, texts = set(NAMES), list[str]()
+    for _ in range(num_programs):
+        base = drawn_program(tasks, Split.TRAIN, rng)
+        program = base.program
+        names |= {*(row.name for row in program.constraints), *base.spare_row_names}
+        names |= {variable.name for variable in program.variables}
+        texts.append(initial_observation(RepairProblem(program, base.specification), None, ObservationStyle.COMPACT))
+    listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    between = re.compile(rf"(?<!\w)(?:{listed})(?!\w)|\d+")
+    return sorted(names), [part for text in texts for part in between.split(text) if part]
+
+
+def fit_leg(leg: Leg, seed: int) -> None:
+    """One `lit-grpo fit`; RuntimeError if it fails."""
+    stage = leg.stage
+    tasks = {
+        "size": None,
+        "difficulties": {difficulty.value: weight for difficulty, weight in stage.difficulties.items()},
+    }
+    status = run_command(
+        [
+            "fit",
+            f"--config={CONFIGS / 'experiment' / 'small_base.yaml'}",
+            f"--trainer.default_root_dir={leg.folder}",
+            f"--model.policy.checkpoint={leg.start}",
+            f"--model.optimizer.final_fraction={0.05 if stage.decays else 1.0}",
+            f"--data.tokenizer={leg.start}",
+            f"--data.tasks={json.dumps(tasks)}",
+            f"--data.proofreading={json.dumps(asdict(stage.proofreading))}",
+            f"--data.batch_size={stage.batch_size}",
+            f"--data.batches_per_epoch={stage.batches_per_leg}",
+            f"--data.seed={leg.seed}",
+            f"--seed_everything={seed}",
+        ]
+    )
+    if status != 0:
+        raise RuntimeError(f"expected the fit of {leg.folder} to end with status 0, got {status}; see its output above")
+
+
+def read_leg(leg: Leg) -> ReadingScores:
+    """What the leg's policy reads right of its stage's held-out texts."""
+    return read_held_out(leg.folder / POLICY_FOLDER, leg.stage.tasks, leg.stage.proofreading, NUM_PROGRAMS_READ)
+
+
+def read_held_out(
+    policy: Path, tasks: TaskSettings, proofreading: ProofreadingSettings, num_programs: int
+) -> ReadingScores:
+    """What a policy reads right of held-out programs drawn from ``tasks``."""
+    conversation = load_conversation(policy)
+    exercises = held_out_exercises(tasks, proofreading, conversation, num_programs, seed=0)
+    return measure_reading(load_policy(policy), exercises, conversation)

@@ -1,0 +1,85 @@
+"""A policy in training as its engine sees it. Made by `PolicyModule.served` for whoever plays with an engine.
+
+Implements engines/policy_view.py. Scripts that have a network and no LightningModule make one by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from lit_grpo.dtypes import Dtype
+from lit_grpo.engines.fingerprint import fingerprint
+from lit_grpo.engines.policy_view import Adapters
+from lit_grpo.engines.ranks import Ranks
+from lit_grpo.engines.weights import full_weights
+from lit_grpo.modules.policy import CausalPolicy
+from lit_grpo.packing import Continuation, PromptGroup, pack
+
+
+def _never_sharded() -> nn.Module:
+    raise AssertionError("the weights of a sharded policy have to be read again: pass read_whole")
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPolicy:
+    """A network, and what its training says of it."""
+
+    policy: CausalPolicy
+    checkpoint: Path
+    """Folder that its config, its tokenizer and its first weights come from."""
+    version: int
+    """Optimizer steps taken."""
+    dtype: Dtype = "float32"
+    """Of the trainer's matrix products."""
+    is_mixed: bool = False
+    """Whether weights are cast to ``dtype`` for each product, instead of being held in it."""
+    ranks: Ranks = field(default_factory=Ranks)
+    read_whole: Callable[[], nn.Module] = _never_sharded
+    """Of a sharded policy: its network once more, whole, on the CPU."""
+
+    @property
+    def device(self) -> torch.device:
+        """Of this rank's weights."""
+        return next(self.policy.parameters()).device
+
+    @property
+    def adapters(self) -> Adapters | None:
+        """None where whole weights are trained."""
+        lora = self.policy.lora
+        return None if lora is None else Adapters(lora.r, lora.alpha, tuple(lora.target_modules))
+
+    def network(self) -> nn.Module:
+        """The policy's own, or one that was read again where that is sharded."""
+        if any(isinstance(parameter, DTensor) for parameter in self.policy.parameters()):
+            return self.read_whole().to(self.device)
+        return self.policy.model
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """What is trained, whole, by its names in ``policy.model``. Every rank must run through it."""
+        return full_weights(self.policy.model)
+
+    def fingerprint(self) -> str:
+        """Of what is trained, on all ranks. Every rank must call it."""
+        trained = ((name, tensor) for name, tensor in self.policy.named_parameters() if tensor.requires_grad)
+        own = fingerprint((name, t.to_local() if isinstance(t, DTensor) else t) for name, t in trained)
+        return " ".join(self.ranks.texts_of_all(own))
+
+    @torch.no_grad()
+    def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """At temperature 1, of each token but the first of each sequence. Every rank must call it if it is sharded."""
+        groups = [PromptGroup((s[0],), (Continuation(tuple(s[1:]), (True,) * (len(s) - 1)),)) for s in sequences]
+        longest = max(map(len, sequences))
+        (batch,) = pack(groups, microbatch_tokens=longest * len(sequences))
+        was_training = self.policy.training
+        logprobs = self.policy.eval()(batch.to(self.device)).cpu()
+        self.policy.train(was_training)
+        rows: list[list[float]] = [[] for _ in sequences]
+        for value, number in zip(logprobs.tolist(), batch.sequence_index.tolist(), strict=True):
+            rows[batch.sequences[number][0]].append(value)
+        return rows
