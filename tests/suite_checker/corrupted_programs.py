@@ -187,6 +187,11 @@ def idle_actions(fields: Fields, other: Fields) -> Iterator[Fields]:
         yield fields | {"inverse_actions": actions}
         yield fields | {"inverse_actions": actions, "faulty_elements": elements}
         yield fields | {"inverse_actions": actions, "faulty_elements": list(reversed(elements))}
+    first = inverse[0]
+    for wrong in (re.sub(r"(\d+)\}", r"1\1}", first), re.sub(r'"lower":(\d+)', r'"lower":1\1', first)):
+        if wrong != first:
+            yield fields | {"inverse_actions": [wrong, *inverse]}
+            yield fields | {"inverse_actions": [*[wrong] * 4, *inverse]}
 
 
 def other_inverses(fields: Fields, other: Fields) -> Iterator[Fields]:

@@ -253,8 +253,8 @@ EVIDENCE: list[tuple[Fields, str]] = [
         "expected relaxed to name true elements in the order of the program",
     ),
     (
-        figure(HANDMADE["F"], evidence=HANDMADE["F"]["certificate"]["evidence"] | {"relaxed": ["row:wv", "var:t"]}),
-        "expected each of relaxed to give way in a smallest relaxation, got var:t, which cannot",
+        figure(HANDMADE["F"], evidence=HANDMADE["F"]["certificate"]["evidence"] | {"relaxed": ["row:wv", "var:w"]}),
+        "expected each of relaxed to give way in a smallest relaxation, got var:w, which cannot",
     ),
     (figure(HANDMADE["D"], evidence={}), "expected the keys variant, violation"),
 ]
@@ -296,10 +296,10 @@ def honest() -> list[Fields]:
     """Two records of the generator in a cell of each of two kinds."""
     solver = HighsSolver()
     records = []
-    for kind in (FaultKind.SENSE, FaultKind.AMBIGUOUS):
+    for seed, kind in enumerate((FaultKind.SENSE, FaultKind.AMBIGUOUS)):
         settings = TaskSettings(kinds={kind: 1.0}, difficulties={Difficulty.EASY: 1.0})
-        records += [task_to_record(generate_task(settings, Split.TEST, 3, index, solver)) for index in range(2)]
-    return records
+        records += [task_to_record(generate_task(settings, Split.TEST, seed, index, solver)) for index in range(2)]
+    return json.loads(json.dumps(records))  # lists where the generator has tuples
 
 
 def test_5_the_command_names_file_and_line(honest: list[Fields], tmp_path: Path) -> None:
