@@ -64,7 +64,7 @@ class CanaryCLI(RepairCLI):
                 "folder with --model.policy.checkpoint"
             )
         rollouts = [c for c in config.trainer.callbacks or () if c.class_path.endswith(RolloutCallback.__name__)]
-        if len(rollouts) != 1 or "updates_per_rollout" not in config.model.init_args:
+        if len(rollouts) != 1 or "objective" not in config.model.init_args:
             raise UserError("expected the configs of a GRPO fit, with one RolloutCallback, got others")
         rollouts[0].init_args.transcripts_every = 0
         # What is played ahead is drawn with weights that are not sent again.

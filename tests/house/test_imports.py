@@ -39,8 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "repair": BELOW_MODULES,
     "adapters": BELOW_MODULES,
     "callbacks": EVERYTHING | {"repair"},
-    "config_errors": {"environment", "presets"},
-    "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "experiments"},
+    "renamed_keys": set(),
+    "config_errors": {"presets", "renamed_keys"},
+    "shared_settings": EVERYTHING | {"callbacks", "config_errors"},
+    "cli": EVERYTHING | {"repair", "callbacks", "config_errors", "shared_settings", "experiments"},
     "suite_checker": set(),
     "experiments": EVERYTHING | {"repair", "callbacks", "cli"},
 }
