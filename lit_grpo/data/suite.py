@@ -27,10 +27,12 @@ def read_suite(path: Path) -> tuple[GradedProblem, ...]:
     A file that is a cell of the suite in its folder is held against that suite's manifest as well.
 
     Raises:
-        BenchmarkError: A folder without a manifest, a cell that is missing, changed or not of the suite, a suite made
-            under other versions, a line that holds no task, or a task that occurs twice.
+        BenchmarkError: Nothing there, a folder without a manifest, a cell that is missing, changed or not of the suite,
+            a suite made under other versions, a line that holds no task, or a task that occurs twice.
         ProgramError: A problem in the published layout that cannot be read.
     """
+    if not path.exists():
+        raise BenchmarkError(f"expected a file or a folder of tasks, got {path}, which does not exist")
     if is_public_benchmark(path):
         return _read_public(path)
     return _read_folder(path) if path.is_dir() else _read_file(path)

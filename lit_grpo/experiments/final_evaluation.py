@@ -1,6 +1,6 @@
 """Any list of trained policies on any suite: one greedy episode per task, one run folder per policy.
 
-Called by scripts/evaluate_checkpoints.py. Works on a file or a folder of tasks of whatever kinds and sizes, without a
+Called by `lit-grpo suite evaluate`. Works on a file or a folder of tasks of whatever kinds and sizes, without a
 Trainer; a policy that has been evaluated is not evaluated again.
 """
 

@@ -1,16 +1,12 @@
-"""Check a benchmark with a plain solver: ``python -m lit_grpo.suite_checker.check PATH``, a .jsonl file or a folder.
+"""Every record of a suite, checked one by one and against the others, in several processes.
 
-Independent of what made it: it imports nothing else of lit_grpo, reads only the records, and asks HiGHS directly.
-Prints a table per cell, and a line for each thing that does not hold; exits with 1 if there is any.
+Called by `lit-grpo suite check`.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +18,6 @@ from rich.progress import track
 from rich.table import Table
 
 from lit_grpo.suite_checker.certificates import failures
-from lit_grpo.suite_checker.difficulty import SIZES
 from lit_grpo.suite_checker.manifest import MANIFEST, manifest_failures, size_of
 from lit_grpo.suite_checker.records import program_digest, read_record
 from lit_grpo.suite_checker.requirements import Judge
@@ -137,21 +132,25 @@ def show(checked: Sequence[Checked], num_failed: dict[Place, int], console: Cons
     console.print(table)
 
 
-def main() -> int:
-    """Check, print, and say by the exit status whether everything holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
-    parser.add_argument(
-        "--size", choices=SIZES, help="of all programs (default: as the manifest says, or the difficulty of each)"
-    )
-    arguments = parser.parse_args()
-    path: Path = arguments.path
+def check_suite(path: Path, num_workers: int, size: str | None = None) -> bool:
+    """Check, print a table and a line for each thing that does not hold.
+
+    Args:
+        path: A .jsonl file, or a folder of them with its manifest.
+        num_workers: Processes that check at once.
+        size: Of all programs; None: as the manifest says, or as the difficulty of each record says.
+
+    Returns:
+        Whether everything holds.
+
+    Raises:
+        ValueError: There is no record.
+    """
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path] if path.is_file() else []
-    size = arguments.size or size_of(path if path.is_dir() else path.parent)
-    checked = check(files, size, arguments.workers, Console(stderr=True)) if files else []
+    size = size or size_of(path if path.is_dir() else path.parent)
+    checked = check(files, size, num_workers, Console(stderr=True)) if files else []
     if not checked:
-        parser.error(f"expected a file or a folder of files with records, got {path}")
+        raise ValueError(f"expected a file or a folder of files with records, got {path}")
     found = [(one.place, text) for one in checked for text in one.failures] + list(repeated(checked))
     if path.is_dir():
         found += [(Place(path / MANIFEST, 0), text) for text in manifest_failures(path)]
@@ -160,7 +159,7 @@ def main() -> int:
         num_failed[place] = num_failed.get(place, 0) + 1
         print(f"{place}: {text}")
     show([one for one in checked if one.place.number], num_failed, Console())
-    return int(bool(found))
+    return not found
 
 
 def _check_chunk(size: str | None, lines: Sequence[tuple[Place, str]]) -> list[Checked]:
@@ -172,7 +171,3 @@ def _check_chunk(size: str | None, lines: Sequence[tuple[Place, str]]) -> list[C
 def _judge() -> Judge:
     """The one of this process."""
     return Judge()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
