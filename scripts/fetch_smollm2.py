@@ -96,9 +96,7 @@ def fetch(output: Path) -> None:
     if output.exists():
         raise SystemExit(f"fetch_smollm2: {output} exists but lacks some of {', '.join(EXPECTED_FILES)}; move it away.")
     if importlib.util.find_spec("gguf") is None:
-        raise SystemExit(
-            "fetch_smollm2: gguf is missing: .venv/bin/pip install -c constraints.txt -e '.[smollm2]'"
-        )
+        raise SystemExit("fetch_smollm2: gguf is missing: .venv/bin/pip install -c constraints.txt -e '.[smollm2]'")
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".fetch-") as name:
         model, tokenizer = load_gguf(download_gguf(Path(name)))

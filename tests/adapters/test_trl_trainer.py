@@ -23,12 +23,8 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Solver
 
-trl = pytest.importorskip(
-    "trl", reason="not installed: pip install -c constraints.txt -e '.[trl]'"
-)
-datasets = pytest.importorskip(
-    "datasets", reason="not installed: pip install -c constraints.txt -e '.[trl]'"
-)
+trl = pytest.importorskip("trl", reason="not installed: pip install -c constraints.txt -e '.[trl]'")
+datasets = pytest.importorskip("datasets", reason="not installed: pip install -c constraints.txt -e '.[trl]'")
 
 TOOLS = EpisodeSettings(max_turns=5, style=ObservationStyle.COMPACT)
 

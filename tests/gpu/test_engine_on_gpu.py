@@ -31,7 +31,8 @@ WARM = SamplingSettings(temperature=1.3, max_completion_tokens=24)
 
 def on_device(model: PreTrainedModel) -> PreTrainedModel:
     """The model on the GPU; its own ``cuda`` is wrapped by transformers, and has lost its type."""
-    return nn.Module.cuda(model)
+    nn.Module.cuda(model)
+    return model
 
 
 def network() -> PreTrainedModel:

@@ -44,7 +44,8 @@ def llama() -> PreTrainedModel:
 
 def on_device(model: PreTrainedModel) -> PreTrainedModel:
     """The model on the GPU; its own ``cuda`` is wrapped by transformers, and has lost its type."""
-    return nn.Module.cuda(model)
+    nn.Module.cuda(model)
+    return model
 
 
 def groups(continuations: int) -> list[PromptGroup]:
@@ -123,7 +124,9 @@ def test_2_the_packed_pass_equals_the_plain_one(build: Callable[[], PreTrainedMo
 @pytest.mark.parametrize("autocast", [False, True])
 def test_3_bfloat16_stays_near_float32(autocast: bool) -> None:
     network = on_device(qwen3())
-    exact, rounded = CausalPolicy(deepcopy(network)), CausalPolicy(network if autocast else nn.Module.bfloat16(network))
+    exact, rounded = CausalPolicy(deepcopy(network)), CausalPolicy(network)
+    if not autocast:
+        rounded.bfloat16()
     differences: list[Tensor] = []
     for batch in pack(groups(4), MICROBATCH_TOKENS):
         on_gpu = batch.to("cuda")

@@ -147,9 +147,7 @@ def check_pip(arguments: list[str]) -> None:
     named = [part for argument in arguments for part in re.findall(r"\[([\w,-]+)\]", argument)]
     assert set(",".join(named).split(",")) - {""} <= extras.keys()
     is_open = arguments[0] == "install" and "--no-deps" not in arguments
-    assert not is_open or {"-c", "--constraint"} & set(arguments), (
-        "-c constraints.txt, or another torch comes"
-    )
+    assert not is_open or {"-c", "--constraint"} & set(arguments), "-c constraints.txt, or another torch comes"
 
 
 @pytest.mark.parametrize("command", documented_commands())
