@@ -51,7 +51,7 @@ def read_sections(app: Sphinx, what: Any, name: str, documented: object, options
         for line in lines
     ]
     if what not in ("attribute", "data"):
-        lines[:] = GoogleDocstring(lines, None, app, what, name, documented, options).lines()
+        lines[:] = GoogleDocstring(lines, what=what, name=name, obj=documented, options=options).lines()
 
 
 def link_to_repository(app: Sphinx, page: str, source: list[str]) -> None:

@@ -138,7 +138,7 @@ def tool_call(move: str) -> str:
 @pytest.fixture
 def with_tools(tiny_checkpoint: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The tiny model with a chat template that knows tools."""
-    from trl.chat_template_utils import qwen3_instruct_2507_chat_template
+    from trl.chat_template_utils import qwen3_instruct_2507_chat_template  # pyright: ignore[reportMissingImports]
 
     model, tokenizer = loaded(tiny_checkpoint)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"], "eos_token": "<|im_end|>"})

@@ -38,7 +38,6 @@ from lit_grpo.engines.weights import full_weights
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
-from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.losses.clipped import ClippedLoss
@@ -83,7 +82,7 @@ class CoinRewards(RolloutCallback):
         group_size: int = 4,
         solver: SolverSettings | None = None,
         dynamic_sampling: DynamicSampling | None = None,
-        is_flat: Callable[[GradedProblem], bool] = lambda task: False,
+        is_flat: Callable[[Any], bool] = lambda task: False,
         **settings: Any,
     ) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
