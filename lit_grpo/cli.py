@@ -15,7 +15,7 @@ from typing import Any
 
 import jsonargparse
 import lightning.pytorch as pl
-from jsonargparse import Namespace
+from jsonargparse import Namespace, set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -35,9 +35,8 @@ from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
 from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
 from lit_grpo.data.user_program import RepairDataModule
-from lit_grpo.engines.engine import EngineFailure, SamplingSettings
+from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
-from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -52,8 +51,7 @@ from lit_grpo.presets import with_preset_paths
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
-from lit_grpo.rollout.refill import DynamicSampling
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
@@ -88,8 +86,7 @@ CONFIGURABLE = (
 TOP: dict[str, type | None] = {
     "seed_everything": None,
     "trainer": pl.Trainer,
-    "episode": EpisodeSettings,
-    "rollout": RolloutSettings,
+    **SECTIONS,
     "engine": None,
     "model": None,
     "data": None,
@@ -102,6 +99,8 @@ TOP: dict[str, type | None] = {
 
 PACKAGE, PARSER = Path(__file__).parent, Path(jsonargparse.__file__).parent
 
+# A field's docstring is its help. A reward stays one of several classes where a dataclass is the default.
+set_parsing_settings(docstring_parse_attribute_docstrings=True, subclasses_enabled=[Reward])
 # Weights per kind of fault are a mapping with enum keys, which the YAML writer of --print_config does not know.
 SafeRepresenter.add_multi_representer(StrEnum, lambda representer, member: representer.represent_str(member.value))
 
@@ -173,7 +172,8 @@ class RepairCLI(LightningCLI):
         """Parse, with presets found by their names."""
         words = sys.argv[1:] if args is None else args
         assert isinstance(words, list)
-        self.config = parser.parse_args(with_preset_paths(words))
+        self._words = with_preset_paths(words)
+        self.config = parser.parse_args(self._words)
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -187,41 +187,20 @@ class RepairCLI(LightningCLI):
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``episode``, ``rollout`` and ``engine``.
-
-        One place for rules and rendering, which training, demonstrations and evaluation share, one for how tasks are
-        played and paid, and one for what samples: there a config laid over another can change one setting, in a list of
-        callbacks it cannot.
-        """
-        parser.add_class_arguments(EpisodeSettings, "episode")
-        parser.add_argument("--rollout.group_size", type=int, default=RolloutSettings().group_size)
-        parser.add_argument("--rollout.max_turns", type=int | None, default=None)
-        parser.add_class_arguments(SamplingSettings, "rollout.sampling")
-        parser.add_argument("--rollout.dynamic_sampling", type=DynamicSampling | None, default=None)
-        parser.add_argument("--rollout.max_staleness", type=int, default=RolloutSettings().max_staleness)
-        parser.add_subclass_arguments(Reward, "rollout.reward", default={"class_path": "CompositeReward"})
+        """Add what several parts of a run share (shared_settings.py)."""
+        for key, settings in SECTIONS.items():
+            parser.add_class_arguments(settings, key)
         parser.add_subclass_arguments(EngineSettings, "engine", default={"class_path": "TransformersSettings"})
 
     @override
     def before_instantiate_classes(self) -> None:
-        """Hand shared settings, and the policy's directory as the tokenizer's, to every part that names no other."""
-        assert self.subcommand is not None
-        config = self.config[self.subcommand]
+        """Hand shared settings to every part. The config that is kept has each of them once."""
+        name = self.subcommand
+        assert name is not None
+        config = self.config[name]
+        take_out(config, lambda: self.parser.parse_args(self._words, defaults=False)[name])
         self.save_config_kwargs["as_asked"] = config.clone()
-        parts = [callback.init_args for callback in _as_list(config.trainer.callbacks) if "init_args" in callback]
-        if config.data is not None:
-            parts += [config.data.init_args, config.data.init_args.get("replay")]
-        shared = {
-            **vars(config.rollout),
-            "engine": config.engine,
-            "episode": config.episode,
-            "max_completion_tokens": config.rollout.sampling.max_completion_tokens,
-            "tokenizer": config.model.init_args.policy.checkpoint,
-        }
-        for part in parts:
-            for name, value in shared.items():
-                if part is not None and name in part and part[name] is None:
-                    part[name] = value
+        hand_over(config)
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import signature
 from types import UnionType
@@ -19,8 +20,10 @@ import lightning.pytorch.strategies
 import yaml
 
 from lit_grpo.presets import find_preset
+from lit_grpo.renamed_keys import RENAMED
 
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
+UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
 UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)$", re.MULTILINE)
 PARSER_KEY = re.compile(r'Parser key "([\w.]+)"')
 NOISE = re.compile(
@@ -29,6 +32,8 @@ NOISE = re.compile(
 )
 """Lines of a message that say nothing to a user."""
 
+_OPTIONS = ("--help", "--print_config")
+"""That are no settings."""
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -45,55 +50,92 @@ def explain(
     """
     if REFUSED_KEY.search(message):
         classes = {cls.__name__: cls for cls in [*configurable, *_lightning_classes()]}
-        for path, known in unknown_keys(_trees(arguments), classes, top):
-            return f"{path}: expected a known key, got {path.rpartition('.')[2]!r}{_nearest(path, known)}"
+        for key in unknown_keys(_trees(arguments), classes, top):
+            return key.explain()
+    if (words := UNRECOGNIZED.search(message)) is not None:
+        return f"expected every setting as --key value (--help lists the keys), got {words[1]}"
     if (found := UNKNOWN_CLASS.search(message)) is not None:
         return _unknown_class(".".join(PARSER_KEY.findall(message)), found[1], {cls.__name__ for cls in configurable})
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     return " ".join(line for line in lines if line and not NOISE.search(line))
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownKey:
+    """A key that nothing takes."""
+
+    path: str
+    """Dotted, from the top."""
+    known: Iterable[str]
+    """What is taken there."""
+    owner: str = ""
+    """Name of the class that was to take it; empty at the top."""
+
+    def explain(self) -> str:
+        """What it is called now, or the nearest name."""
+        name = self.path.rpartition(".")[2]
+        if (now := RENAMED.get(f"{self.owner}.{name}")) is not None:
+            return f"{self.path}: expected {now}, which is what this setting is called now, got {name!r}"
+        return f"{self.path}: expected a known key, got {name!r}{_nearest(name, self.known)}"
+
+
 def unknown_keys(
     trees: Iterable[Any], classes: Mapping[str, type], top: Mapping[str, type | None]
-) -> Iterator[tuple[str, Iterable[str]]]:
-    """The dotted path of every key that nothing takes, with the names that are taken there."""
+) -> Iterator[UnknownKey]:
+    """Every key that nothing takes, of configs in the order in which they override each other."""
+    search = _Search(classes)
     for tree in trees:
         for key, node in tree.items() if isinstance(tree, dict) else ():
             if key not in top:
-                yield key, top
+                yield UnknownKey(key, top)
             else:
-                yield from _unknown(node, top[key], key, classes)
+                yield from search.below(node, top[key], key)
 
 
-def _unknown(node: Any, kind: Any, path: str, classes: Mapping[str, type]) -> Iterator[tuple[str, Iterable[str]]]:
-    if isinstance(node, list):
-        for number, item in enumerate(node):
-            yield from _unknown(item, None, f"{path}[{number}]", classes)
-    if not isinstance(node, dict):
-        return
-    if "class_path" in node:
-        yield from ((f"{path}.{key}", _CLASS_KEYS) for key in node if key not in _CLASS_KEYS)
-        cls = _find_class(str(node["class_path"]), classes)
-        yield from _unknown(node.get("init_args"), cls, f"{path}.init_args", classes)
-        return
-    known = _parameters(kind)
-    for key, value in node.items() if known else ():
-        if key in known:
-            yield from _unknown(value, known[key], f"{path}.{key}", classes)
-        else:
-            yield f"{path}.{key}", known
+@dataclass(frozen=True, slots=True)
+class _Search:
+    classes: Mapping[str, type]
+    """That a config may name without their module."""
+    chosen: dict[str, type | None] = field(default_factory=dict)
+    """Path to the class that a config named there: a later config may go on without naming it again."""
+
+    def below(self, node: Any, kind: Any, path: str) -> Iterator[UnknownKey]:
+        if isinstance(node, list):
+            for number, item in enumerate(node):
+                yield from self.below(item, None, f"{path}[{number}]")
+        if not isinstance(node, dict):
+            return
+        if "class_path" in node or "init_args" in node:
+            yield from (UnknownKey(f"{path}.{key}", _CLASS_KEYS) for key in node if key not in _CLASS_KEYS)
+            if "class_path" in node:
+                self.chosen[path] = find_class(str(node["class_path"]), self.classes)
+            yield from self.below(node.get("init_args"), self.chosen.get(path), f"{path}.init_args")
+            return
+        cls = _settings_class(kind)
+        known = {} if cls is None else _parameters(cls)
+        for key, value in node.items() if cls is not None else ():
+            if key in known:
+                yield from self.below(value, known[key], f"{path}.{key}")
+            else:
+                yield UnknownKey(f"{path}.{key}", known, cls.__name__ if cls is not None else "")
 
 
-def _parameters(kind: Any) -> dict[str, Any]:
-    """What a class takes, with the annotation of each; empty for what is no class of settings."""
+def _settings_class(kind: Any) -> type | None:
+    """The class of an annotation that keys can stand below; None for others."""
     for cls in get_args(kind) if get_origin(kind) in (Union, UnionType) else [kind]:
         if isinstance(cls, type) and get_origin(cls) is None and cls.__module__ != "builtins":
-            hints = get_type_hints(cls.__init__)
-            return {name: hints.get(name) for name in signature(cls).parameters}
-    return {}
+            return cls
+    return None
 
 
-def _find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
+def _parameters(cls: type) -> dict[str, Any]:
+    """What a class takes, with the annotation of each."""
+    hints = get_type_hints(cls.__init__)
+    return {name: hints.get(name) for name in signature(cls).parameters}
+
+
+def find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
+    """A class by its import path, or by its name among ``classes``; None if there is none."""
     if "." not in class_path:
         return classes.get(class_path)
     module, _, name = class_path.rpartition(".")
@@ -109,9 +151,9 @@ def _trees(arguments: Sequence[str]) -> list[Any]:
         if name in ("--config", "-c"):
             path = find_preset(value or arguments[position + 1])
             configs.append(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-        elif name.startswith("--"):
-            keys.append(name[2:])
-    return [*configs, *(_tree(key, configs) for key in keys if "." in key)]
+        elif name.startswith("--") and name not in _OPTIONS and not name.endswith(".help"):
+            keys.append(name[2:].removesuffix("+"))
+    return [*configs, *(_tree(key, configs) for key in keys)]
 
 
 def _tree(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -144,7 +186,7 @@ def _unknown_class(path: str, name: str, known: Iterable[str]) -> str:
     return f"{path}: expected the class_path of a class that fits there, got {name!r}{remark}"
 
 
-def _nearest(path: str, known: Iterable[str]) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
-    close = get_close_matches(path.rpartition(".")[2], names, n=1, cutoff=0.5)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"

@@ -43,7 +43,10 @@ def config(folder: Path, tiny_checkpoint: Path) -> dict:
         "rollout": {"group_size": 2, "sampling": {"max_completion_tokens": 4}},
         "model": {
             "class_path": "GRPOModule",
-            "init_args": {"policy": {"checkpoint": str(tiny_checkpoint)}, "loss": {"class_path": "ClippedLoss"}},
+            "init_args": {
+                "policy": {"checkpoint": str(tiny_checkpoint)},
+                "objective": {"loss": {"class_path": "ClippedLoss"}},
+            },
         },
         "data": {
             "class_path": "TaskDataModule",
@@ -82,7 +85,7 @@ def complaint(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
         (("trainer", "max_epoch"), "trainer.max_epoch: expected a known key, got 'max_epoch'; did you mean"),
         (("model", "init_args", "optimizer", "lerning_rate"), "model.init_args.optimizer.lerning_rate: expected"),
         (("data", "init_args", "tasks", "sise"), "data.init_args.tasks.sise: expected a known key, got 'sise'"),
-        (("trainer", "callbacks", 0, "init_args", "group_sise"), "trainer.callbacks[0].init_args.group_sise: "),
+        (("trainer", "callbacks", 0, "init_args", "seeds"), "trainer.callbacks[0].init_args.seeds: "),
         (
             ("rollout", "group_sise"),
             "rollout.group_sise: expected a known key, got 'group_sise'; did you mean 'group_size'?",
@@ -112,7 +115,7 @@ def test_an_unknown_key_is_named_with_its_path(
         (["--model.optimizer.learning_rate", "-1"], "expected learning rates of at least 0"),
         (["--model.policy.checkpoint", "nowhere"], "got nowhere"),
         (["--data.num_tasks", "0"], "expected data.num_tasks to be a positive multiple of the 1 ranks"),
-        (["--model.updates_per_rollout", "3"], "expected a divisor of the 2 tasks of each rank, got 3"),
+        (["--model.objective.updates_per_rollout", "3"], "expected a divisor of the 2 tasks of each rank, got 3"),
         (["--ckpt_path", "gone.ckpt"], "--ckpt_path: expected a checkpoint, got gone.ckpt"),
         (["--config", "gone.yaml"], "gone.yaml"),
     ],

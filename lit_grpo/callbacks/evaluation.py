@@ -7,7 +7,7 @@ a ModelCheckpoint that monitors ``val/guarded_FR@5`` does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from lit_grpo.modules.base import require_policy_module
 from lit_grpo.reports.benchmark_test import write_benchmark_test
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import format_transcript, transcripts_file, write_transcripts
 
 LOGGED = (
@@ -53,44 +53,55 @@ LOGGED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """How held-out tasks are played, where that is not as in training."""
+
+    temperature: float = 0.0
+    """0 decodes greedily."""
+    seed: int = 0
+    """Of the draws, where the temperature is not 0."""
+    leave_out_long_prompts: bool = True
+    """A task whose prompt does not fit the policy's context is not played and counts as not repaired (``too_long``);
+    false: it ends the run with a ValueError."""
+
+
 class RepairEvaluation(Callback):
     """Evaluates the policy on the held-out tasks of the data module.
 
     Files: ``results.json``, ``scores.jsonl`` and ``episodes.jsonl`` in the run folder after `test`, in its folder
     ``validation`` after `validate`, and in ``validation/batch_NNNNNN`` during `fit`. With several ranks each writes the
     episodes it played; the other files are of all. A test on a benchmark adds those of reports/benchmark_test.py.
-    A task whose prompt does not fit the policy's context is not played and counts as not repaired (``too_long``).
 
     Args:
-        max_completion_tokens: Of a turn; the command line fills in that of the rollouts; None: the default of
-            SamplingSettings.
-        temperature: 0 decodes greedily.
-        seed: Of the draws, where the temperature is not 0.
-        episode: Rules and rendering, those of training; the command line fills them in; None: the defaults.
+        settings: What differs from training.
+        max_completion_tokens: Of a turn; None: the default of SamplingSettings.
+        episode: Rules and rendering; None: the defaults.
+        engine: What samples where there is no RolloutCallback, whose engine is shared; None: TransformersSettings.
         solver: Where programs are solved; None: in one worker process of this rank.
-        engine: What samples where there is no RolloutCallback, whose engine is shared; the command line fills it in;
-            None: TransformersSettings.
+
+    What training has as well (``max_completion_tokens``, ``episode``, ``engine``) the command line fills in where it is
+    None (shared_settings.py).
     """
 
     def __init__(
         self,
+        settings: EvaluationSettings | None = None,
         max_completion_tokens: int | None = None,
-        temperature: float = 0.0,
-        seed: int = 0,
         episode: EpisodeSettings | None = None,
-        solver: SolverSettings | None = None,
         engine: EngineSettings | None = None,
+        solver: SolverSettings | None = None,
     ) -> None:
-        sampling = SamplingSettings(temperature=temperature)
+        self.settings = settings or EvaluationSettings()
+        sampling = SamplingSettings(temperature=self.settings.temperature)
         if max_completion_tokens is not None:
             sampling = replace(sampling, max_completion_tokens=max_completion_tokens)
-        self.settings = RolloutSettings(
+        self.play_settings = PlaySettings(
             group_size=1,
             sampling=sampling,
             episode=episode or EpisodeSettings(),
-            leave_out_long_prompts=True,
+            leave_out_long_prompts=self.settings.leave_out_long_prompts,
         )
-        self.seed = seed
         self.start: dict[str, float] = {}
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
         self._own_engine = PolicyEngine(engine or TransformersSettings())
@@ -109,7 +120,7 @@ class RepairEvaluation(Callback):
         require_policy_module(pl_module, "RepairEvaluation")
         data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(data, HeldOutDataModule):
-            data.require_repairable(self.settings.episode, stage)
+            data.require_repairable(self.play_settings.episode, stage)
         if isinstance(data, TaskDataModule):
             data.is_evaluated = True
         for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
@@ -142,8 +153,8 @@ class RepairEvaluation(Callback):
             self._engine.current(policy),
             self._solver,
             self._engine.conversation(policy),
-            self.settings,
-            self.seed,
+            self.play_settings,
+            self.settings.seed,
             step=0,
             solver_threads=self._solver_settings.threads,
         )
@@ -177,7 +188,7 @@ class RepairEvaluation(Callback):
         results = self._write(trainer, folder)
         is_benchmark = isinstance(data, HeldOutDataModule) and data.held_out.benchmark is not None
         if is_benchmark and trainer.is_global_zero:
-            rules, intervals = self.settings.episode, self._metrics.settings
+            rules, intervals = self.play_settings.episode, self._metrics.settings
             write_benchmark_test(folder, data.listed, self._solver, rules, intervals, get_console())
         pl_module.log_dict({f"test/{quantity}": _value(results, quantity) for quantity in LOGGED})
 

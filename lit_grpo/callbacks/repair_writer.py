@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,6 +11,7 @@ from rich.console import Console
 from typing_extensions import override
 
 from lit_grpo.data.user_program import UserProgram
+from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -19,27 +21,38 @@ from lit_grpo.modules.base import require_policy_module
 from lit_grpo.repair import read_problem, repair, report
 
 
+@dataclass(frozen=True, slots=True)
+class RepairSettings:
+    """How often a program is tried."""
+
+    num_attempts: int = 8
+    """The first is greedy, the others are sampled; the least change that is feasible is kept."""
+    seed: int = 0
+    """Of the sampled attempts."""
+
+
 class RepairWriter(Callback):
     """Writes the repaired program and a report with the diagnosis, the difference and its cost.
 
     Args:
-        num_attempts: The first is greedy, the others are sampled; the least change that is feasible is kept.
-        max_completion_tokens: Of a turn.
-        seed: Of the sampled attempts.
-        episode: Rules and rendering, those the policy was trained with; the command line fills them in.
-        engine: What samples; the command line fills it in; None: TransformersSettings.
+        settings: How often it is tried.
+        max_completion_tokens: Of a turn; None: the default of SamplingSettings.
+        episode: Rules and rendering, those the policy was trained with; None: the defaults.
+        engine: What samples; None: TransformersSettings.
+
+    The last three are filled in by the command line where they are None (shared_settings.py).
     """
 
     def __init__(
         self,
-        num_attempts: int = 8,
-        max_completion_tokens: int = 64,
-        seed: int = 0,
+        settings: RepairSettings | None = None,
+        max_completion_tokens: int | None = None,
         episode: EpisodeSettings | None = None,
         engine: EngineSettings | None = None,
     ) -> None:
-        self.episode, self.num_attempts = episode or EpisodeSettings(), num_attempts
-        self.max_completion_tokens, self.seed = max_completion_tokens, seed
+        self.settings, self.episode = settings or RepairSettings(), episode or EpisodeSettings()
+        default = SamplingSettings().max_completion_tokens
+        self.max_completion_tokens = default if max_completion_tokens is None else max_completion_tokens
         self._engine = PolicyEngine(engine or TransformersSettings())
         self._solver = HighsSolver()
 
@@ -67,13 +80,14 @@ class RepairWriter(Callback):
             self._solver,
             self.episode,
             self.max_completion_tokens,
-            self.num_attempts,
-            self.seed,
+            self.settings.num_attempts,
+            self.settings.seed,
         )
         if found is None:
             raise ValueError(
-                f"{batch.program}: expected a repair within {self.num_attempts} attempts of {self.episode.max_turns} "
-                "steps, got none; raise num_attempts, or take a policy trained on such programs"
+                f"{batch.program}: expected a repair within {self.settings.num_attempts} attempts of "
+                f"{self.episode.max_turns} turns, got none; raise settings.num_attempts of RepairWriter, or take a "
+                "policy trained on such programs"
             )
         text = report(found, problem.specification is not None)
         batch.output.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ Named in configs as a callback of a GRPO fit. It says when the plain functions o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,7 +22,7 @@ from lit_grpo.callbacks.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.data.batches import TaskBatch, consumed_batches, last_batches
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.engines.engine import RolloutEngine, SamplingSettings
+from lit_grpo.engines.engine import RolloutEngine
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -31,12 +30,11 @@ from lit_grpo.environment.episodes.repairable import require_kinds_repairable
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
 from lit_grpo.modules.grpo import GRPOModule
-from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
 from lit_grpo.rollout.overlap import Overlap, PlayedBatch, require_own_engine
-from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
+from lit_grpo.rollout.refill import RefilledGroups, refill
 from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.staleness import Staleness
 from lit_grpo.rollout.transcripts import transcripts_file, write_transcripts
@@ -46,46 +44,29 @@ class RolloutCallback(Callback):
     """Collects a group of episodes per task with the policy's present weights.
 
     Args:
-        sampling: The distribution that turns are drawn from. The command line fills in this, the next three,
-            ``max_staleness`` and ``episode`` from its own ``rollout`` and ``episode``; None: the defaults of
-            RolloutSettings.
-        reward: What trains.
-        group_size: Attempts per task.
-        max_turns: Turns of an attempt; None: those of ``episode``.
+        settings: How tasks are played and paid.
+        episode: Rules and rendering.
+        engine: What samples; None: TransformersSettings.
+        solver: Where programs are solved; None: in one worker process of this rank.
         seed: Of the draws.
         transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
-        episode: Rules and rendering.
-        solver: Where programs are solved; None: in one worker process of this rank.
-        engine: What samples; the command line fills it in; None: TransformersSettings.
-        dynamic_sampling: Replaces groups without signal; the command line fills it in from ``rollout``; None: off.
-        max_staleness: Batches that rollouts are played ahead; None: 0.
+
+    Where the first three are None, the command line fills them in from its own ``rollout``, ``episode`` and ``engine``
+    (shared_settings.py), and a script gets the defaults.
     """
 
     def __init__(
         self,
-        sampling: SamplingSettings | None = None,
-        reward: Reward | None = None,
-        group_size: int | None = None,
-        max_turns: int | None = None,
+        settings: RolloutSettings | None = None,
+        episode: EpisodeSettings | None = None,
+        engine: EngineSettings | None = None,
+        solver: SolverSettings | None = None,
         seed: int = 0,
         transcripts_every: int = 10,
-        episode: EpisodeSettings | None = None,
-        solver: SolverSettings | None = None,
-        engine: EngineSettings | None = None,
-        dynamic_sampling: DynamicSampling | None = None,
-        max_staleness: int | None = None,
     ) -> None:
-        default = RolloutSettings()
-        rules = episode or default.episode
-        self.settings = RolloutSettings(
-            group_size=default.group_size if group_size is None else group_size,
-            sampling=sampling or default.sampling,
-            episode=rules if max_turns is None else replace(rules, max_turns=max_turns),
-            reward=reward or default.reward,
-            dynamic_sampling=dynamic_sampling,
-            max_staleness=default.max_staleness if max_staleness is None else max_staleness,
-        )
+        self.settings = settings or RolloutSettings()
+        self.play_settings = self.settings.played_under(episode or EpisodeSettings())
         temperature = self.settings.sampling.temperature
         if temperature <= 0:
             raise ValueError(
@@ -116,7 +97,7 @@ class RolloutCallback(Callback):
         module, data = _grpo(pl_module), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if not isinstance(data, TaskDataModule):
             raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
-        require_kinds_repairable(data.tasks.drawn_kinds, self.settings.episode)
+        require_kinds_repairable(data.tasks.drawn_kinds, self.play_settings.episode)
         data.require_evaluated()
         if self.settings.dynamic_sampling is not None:
             require_steady(self.settings.reward)
@@ -125,17 +106,17 @@ class RolloutCallback(Callback):
         require_own_engine(self.settings.max_staleness, self._engine_settings, trainer.world_size)
         if module.objective.advantage is AdvantageEstimator.PER_COMPONENT:
             require_components(module.objective.advantage, self.settings.reward)
-        share = data.num_tasks // trainer.world_size
-        if share % module.updates_per_rollout:
+        share, num_updates = data.num_tasks // trainer.world_size, module.objective.updates_per_rollout
+        if share % num_updates:
             raise ValueError(
-                f"model.updates_per_rollout: expected a divisor of the {share} tasks of each rank, got "
-                f"{module.updates_per_rollout}; change it or data.num_tasks"
+                f"model.objective.updates_per_rollout: expected a divisor of the {share} tasks of each rank, got "
+                f"{num_updates}; change it or data.num_tasks"
             )
         self._log.to(module.device)
         rank_zero_info(
             f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
             f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
-            f"{module.updates_per_rollout} optimizer steps of {data.num_tasks // module.updates_per_rollout} tasks. "
+            f"{num_updates} optimizer steps of {data.num_tasks // num_updates} tasks. "
             f"Reward: {self.settings.reward.describe()}.{self._replacement()}{self._lead()}"
         )
 
@@ -197,7 +178,7 @@ class RolloutCallback(Callback):
     ) -> list[EpisodeGroup]:
         """Play the tasks with the weights that the engine has."""
         threads = self._solver_settings.threads
-        return collect_groups(tasks, engine, self._solver, conversation, self.settings, self.seed, step, threads)
+        return collect_groups(tasks, engine, self._solver, conversation, self.play_settings, self.seed, step, threads)
 
     def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, step: int) -> PlayedBatch:
         """This batch, played now or ahead."""
@@ -212,7 +193,7 @@ class RolloutCallback(Callback):
             return PlayedBatch(tasks, groups, perf_counter() - started)
         if self._overlap is None:
             self._overlap = Overlap(self.settings.max_staleness, self.engine, play)
-        limits = last_batches(trainer, step, module.updates_per_rollout)
+        limits = last_batches(trainer, step, module.objective.updates_per_rollout)
         return self._overlap.rollout(module.served, data, step, limits)
 
     def _play(

@@ -123,16 +123,18 @@ def read_suite(path: Path) -> tuple[GradedProblem, ...]:
     problems of a folder in the published layout of OR-Debug-Bench.
 
     Raises:
-        BenchmarkError: No file in the folder, a line that holds no task, or a task that occurs twice.
+        BenchmarkError: Nothing there, no file in the folder, a line that holds no task, or a task that occurs twice.
         ProgramError: A problem in the published layout that cannot be read.
     """
+    if not path.exists():
+        raise BenchmarkError(f"expected a file or a folder of tasks, got {path}, which does not exist")
     if is_public_benchmark(path):
         return _read_public(path)
     if not path.is_dir():
         return read_benchmark(path)
     files = sorted(path.glob("*.jsonl"))
     if not files:
-        raise BenchmarkError(f"{path}: expected .jsonl files of tasks, got none; see scripts/make_benchmark.py")
+        raise BenchmarkError(f"{path}: expected .jsonl files of tasks, got none; make some with `lit-grpo suite make`")
     place: dict[str, Path] = {}
     tasks: list[GradedProblem] = []
     for file in files:

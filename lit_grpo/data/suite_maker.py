@@ -1,6 +1,6 @@
 """Making a benchmark suite: test tasks per kind and difficulty, a function of the seed and the tasks per cell.
 
-Called by scripts/make_benchmark.py. Cells are drawn by several processes and settled one after the other in a fixed
+Called by `lit-grpo suite make`. Cells are drawn by several processes and settled one after the other in a fixed
 order, so the number of processes leaves no trace. No two tasks of a suite share an id or an original program; of two
 that do, the one of the earlier cell stays. So a cell does not depend on those after it.
 """

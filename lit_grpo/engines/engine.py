@@ -36,7 +36,7 @@ class LogprobsOf(StrEnum):
     """The model's own: temperature 1, the whole vocabulary."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SamplingSettings:
     """The distribution that tokens are drawn from, and which log-probs come back: the same from every engine."""
 

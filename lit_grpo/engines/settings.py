@@ -121,7 +121,7 @@ class VllmSettings(EngineSettings):
 
 
 class VllmServerSettings(EngineSettings):
-    """vLLM servers that run already (scripts/serve_vllm.py), shared by all ranks.
+    """vLLM servers that run already (`lit-grpo serve`), shared by all ranks.
 
     Args:
         addresses: ``host:port`` of each; turns are shared out among them (data parallel).
@@ -203,7 +203,7 @@ def devices_of_rank(index: int, visible: str | None, num_ranks: int, tensor_para
             raise ValueError(
                 f"engine.capacity.tensor_parallel_size: expected 1 with {num_ranks} ranks on a machine, got "
                 f"{tensor_parallel_size}; each rank's servers run on its own GPU: start servers on GPUs of their own "
-                "(scripts/serve_vllm.py) and use VllmServerSettings"
+                "(`lit-grpo serve`) and use VllmServerSettings"
             )
         return None
     return str(index) if visible is None else visible.split(",")[index].strip()

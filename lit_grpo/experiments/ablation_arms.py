@@ -97,7 +97,10 @@ SINGLE: tuple[Arm, ...] = (
         expected_cpu_s=310,
     ),
     # As many optimizer steps as the others: its own preset takes one for each rollout.
-    replace(reinforced("rejection_sampling", "loss/rejection_sampling"), arguments=("--model.updates_per_rollout=4",)),
+    replace(
+        reinforced("rejection_sampling", "loss/rejection_sampling"),
+        arguments=("--model.objective.updates_per_rollout=4",),
+    ),
     supervised("sft_without_conflict", "ablation/without_conflict"),
     reinforced("without_conflict", last=("ablation/without_conflict",), start="sft_without_conflict", cpu_s=230),
     supervised("sft_without_specification", "ablation/without_specification"),

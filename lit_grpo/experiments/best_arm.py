@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lit_grpo.experiments.arms import ArmRun
+from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.reports.runs import METRICS_FILE, read_series
 
 CRITERION = "val/guarded_FR@5"

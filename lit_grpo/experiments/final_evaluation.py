@@ -1,6 +1,6 @@
 """Any list of trained policies on any suite: one greedy episode per task, one run folder per policy.
 
-Called by scripts/evaluate_checkpoints.py. Works on a file or a folder of tasks of whatever kinds and sizes, without a
+Called by `lit-grpo suite evaluate`. Works on a file or a folder of tasks of whatever kinds and sizes, without a
 Trainer; a policy that has been evaluated is not evaluated again.
 """
 
@@ -21,7 +21,7 @@ from lit_grpo.experiments.player import Player
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import write_transcripts
 
 
@@ -60,7 +60,7 @@ def evaluate_checkpoints(
     for task in tasks:
         require_repairable(task.fault, settings.rules)
     sampling = SamplingSettings(temperature=0.0, max_completion_tokens=settings.max_completion_tokens)
-    rollout = RolloutSettings(1, sampling, settings.rules, leave_out_long_prompts=True)
+    rollout = PlaySettings(1, sampling, settings.rules, leave_out_long_prompts=True)
     runs = {name: output / name for name in checkpoints}
     for name, checkpoint in checkpoints.items():
         if (runs[name] / RESULTS_FILE).is_file():

@@ -22,7 +22,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.modules.policy import CausalPolicy, load_policy
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 CONFIG_FILE = "config.yaml"
 """The resolved config that every run leaves in its folder."""
@@ -42,7 +42,7 @@ class Player:
         policy = load_policy(checkpoint, dtype).requires_grad_(False).eval().to(device)
         return cls(policy, ConversationFormat(AutoTokenizer.from_pretrained(checkpoint)))
 
-    def play(self, tasks: Sequence[GradedProblem], settings: RolloutSettings, seed: int = 0) -> list[EpisodeGroup]:
+    def play(self, tasks: Sequence[GradedProblem], settings: PlaySettings, seed: int = 0) -> list[EpisodeGroup]:
         """Every task, ``settings.group_size`` times; the number played at once has no effect on the episodes."""
         engine = TransformersEngine(self.policy.model, self.conversation.stop_ids)
         solver, groups = HighsSolver(), list[EpisodeGroup]()

@@ -19,7 +19,7 @@ from lit_grpo.experiments.player import Player
 from lit_grpo.losses.reference_kl import k1, k3
 from lit_grpo.metrics.policy_shift import PolicyShift
 from lit_grpo.rollout.experience import pack_episodes
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 MICROBATCH_TOKENS = 4096
 
@@ -37,7 +37,7 @@ def measure_shift(
         max_completion_tokens: of a turn.
     """
     sampling = SamplingSettings(temperature=1.0, max_completion_tokens=max_completion_tokens)
-    groups = policy.play(tasks, RolloutSettings(group_size=1, sampling=sampling, episode=rules))
+    groups = policy.play(tasks, PlaySettings(group_size=1, sampling=sampling, episode=rules))
     device = next(policy.policy.parameters()).device
     own: list[Tensor] = []
     entropies: list[Tensor] = []

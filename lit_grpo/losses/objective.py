@@ -1,7 +1,7 @@
 """The whole objective: one choice on each axis, checked to make sense together, and put together token by token.
 
-Made by modules/grpo.py from its arguments; scripts/audits/check_losses.py evaluates worked values with it. Formulas and
-papers: docs/losses.md.
+The section ``model.objective`` of a config, which GRPOModule takes as it is; scripts/audits/check_losses.py evaluates
+worked values with it. Formulas and papers: docs/losses.md.
 """
 
 from __future__ import annotations
@@ -39,23 +39,32 @@ class Objective:
     loss: PolicyLoss
     """The surrogate."""
     reduction: Reduction = Reduction.TOKEN_MEAN
+    """How tokens are weighed against each other."""
     advantage: AdvantageEstimator = AdvantageEstimator.GROUP
+    """What a reward is compared with."""
     kl_beta: float = 0.0
+    """Weight of the KL to the policy at the start; 0 loads no reference."""
     kl_estimator: KLEstimator = KLEstimator.K3
+    """K2 or K3 in the loss, K1 in the reward."""
     kl_place: KLPlace = KLPlace.LOSS
+    """Whether the KL is a term of the loss or of the reward."""
     mismatch: MismatchWeight | None = None
+    """Weighs the surrogate against sampler and trainer disagreeing; None weighs nothing."""
     mismatch_mask: MismatchWeight | None = None
-    """Leaves out what is outside its bounds, and weighs nothing."""
+    """Takes out of the surrogate what is outside its bounds, and weighs nothing; None takes nothing out."""
     entropy_bonus: float = 0.0
     """Weight of the mean token entropy, which the loss falls with."""
     entropy_top_share: float = 1.0
-    """Share of the step's tokens, those of highest entropy, that the surrogate keeps; 1 keeps all."""
+    """Share of the update's tokens, those of highest entropy, that the surrogate keeps; 1 keeps all."""
     overlong_filter: bool = False
     """Truncated episodes leave the loss; they still count in their group's mean and spread."""
     overlong_penalty: OverlongPenalty | None = None
+    """Taken off the reward of episodes near a length, for the advantage alone; None takes nothing off."""
     max_sequence_tokens: int | None = None
-    """L_max of Reduction.CONSTANT_LENGTH."""
+    """L_max of the reduction CONSTANT_LENGTH; None with any other."""
     updates_per_rollout: int = 1
+    """Optimizer steps into which the tasks of a rollout are split. With 1, the ratio of the surrogate is exactly 1 and
+    clipping never acts."""
 
     def __post_init__(self) -> None:
         """ValueError for numbers without a meaning and for choices that make no sense together."""
@@ -111,9 +120,9 @@ class Objective:
         """
         if max_staleness > 0 and self.mismatch is None:
             raise ValueError(
-                f"rollout.max_staleness: expected 0 without model.mismatch, got {max_staleness}; the surrogate's ratio "
-                "is to the policy at the start of the batch, and older weights drew the tokens: set model.mismatch, "
-                "such as {rule: TOKEN_TRUNCATE, highest: 2.0}"
+                f"rollout.max_staleness: expected 0 without model.objective.mismatch, got {max_staleness}; the "
+                "surrogate's ratio is to the policy at the start of the batch, and older weights drew the tokens: set "
+                "model.objective.mismatch, such as {rule: TOKEN_TRUNCATE, highest: 2.0}"
             )
 
     def update_loss(self, inputs: LossInputs, totals: UpdateTotals) -> UpdateLoss:
@@ -206,11 +215,11 @@ def _require_mask(objective: Objective) -> None:
         return
     if not mask.rule.masks:
         raise ValueError(
-            f"mismatch_monitor.mask: expected a rule that masks, got {mask.rule.name}; take SEQUENCE_GEOMETRIC, "
+            f"mismatch_mask: expected a rule that masks, got {mask.rule.name}; take SEQUENCE_GEOMETRIC, "
             "SEQUENCE_MASK or TOKEN_MASK, and give `mismatch` what only weighs"
         )
     if mask.rule is MismatchRule.TOKEN_MASK and objective.loss.is_sequence_level:
         raise ValueError(
-            f"mismatch_monitor.mask: expected no TOKEN_MASK with {type(objective.loss).__name__}, got one: the loss "
+            f"mismatch_mask: expected no TOKEN_MASK with {type(objective.loss).__name__}, got one: the loss "
             "of a sequence-level surrogate at one token holds the log-probs of all; take SEQUENCE_GEOMETRIC"
         )

@@ -14,15 +14,10 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 from typing_extensions import override
 
-from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.batches import TaskBatch, consumed_batches
-from lit_grpo.losses.base import LossInputs, PolicyLoss, UpdateTotals
+from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.description import describe
-from lit_grpo.losses.mismatch_weight import MismatchWeight
 from lit_grpo.losses.objective import Objective
-from lit_grpo.losses.overlong import OverlongPenalty
-from lit_grpo.losses.reduction import Reduction
-from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.metrics.policy import PolicyMetrics
 from lit_grpo.modules.base import MicroBatch, PolicySettings, TokenScores
 from lit_grpo.modules.mismatch_monitor import MAXIMA, MEANS, MismatchMonitor, MismatchMonitorSettings
@@ -70,23 +65,10 @@ class GRPOModule(ReferencedModule):
     Args:
         policy: The network.
         optimizer: How its weights are updated.
-        loss: The surrogate.
-        reduction: How tokens are weighed against each other.
-        advantage: What a reward is compared with.
-        kl_beta: Weight of the KL to the policy at the start; 0 loads no reference.
-        updates_per_rollout: Optimizer steps into which the tasks of a rollout are split. With 1, the ratio of the
-            surrogate is exactly 1 and clipping never acts.
+        objective: What is minimised.
         demonstration_loss_weight: Weight of the answer cross-entropy on the demonstrations in the batch.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
-        kl_estimator: K2 or K3 in the loss, K1 in the reward.
-        kl_place: Whether the KL is a term of the loss or of the reward.
-        mismatch: Weight against sampler and trainer disagreeing; None measures it only.
-        entropy_bonus: Weight of the mean token entropy, which the loss falls with.
-        entropy_top_share: Share of tokens, those of highest entropy, that the surrogate keeps; 1 keeps all.
-        overlong_filter: Truncated episodes leave the loss.
-        overlong_penalty: Taken off the reward of episodes near a length; None: nothing is.
-        max_sequence_tokens: L_max of the reduction CONSTANT_LENGTH.
-        mismatch_monitor: When sampler and trainer disagreeing is warned of, is masked, and stops the run; None: the
+        mismatch_monitor: When sampler and trainer disagreeing is warned of, and when it stops the run; None: the
             defaults.
     """
 
@@ -94,53 +76,20 @@ class GRPOModule(ReferencedModule):
         self,
         policy: PolicySettings,
         optimizer: OptimizerSettings,
-        loss: PolicyLoss,
-        reduction: Reduction = Reduction.TOKEN_MEAN,
-        advantage: AdvantageEstimator = AdvantageEstimator.GROUP,
-        kl_beta: float = 0.0,
-        updates_per_rollout: int = 1,
+        objective: Objective,
         demonstration_loss_weight: float = 0.0,
         microbatch_tokens: int = 8192,
-        kl_estimator: KLEstimator = KLEstimator.K3,
-        kl_place: KLPlace = KLPlace.LOSS,
-        mismatch: MismatchWeight | None = None,
-        entropy_bonus: float = 0.0,
-        entropy_top_share: float = 1.0,
-        overlong_filter: bool = False,
-        overlong_penalty: OverlongPenalty | None = None,
-        max_sequence_tokens: int | None = None,
         mismatch_monitor: MismatchMonitorSettings | None = None,
     ) -> None:
-        mismatch_monitor = mismatch_monitor or MismatchMonitorSettings()
-        super().__init__(policy, optimizer, microbatch_tokens, needs_reference=kl_beta > 0)
+        super().__init__(policy, optimizer, microbatch_tokens, needs_reference=objective.kl_beta > 0)
         if demonstration_loss_weight < 0:
             raise ValueError(f"expected demonstration_loss_weight >= 0, got {demonstration_loss_weight}")
-        self.objective = Objective(
-            loss=loss,
-            reduction=reduction,
-            advantage=advantage,
-            kl_beta=kl_beta,
-            kl_estimator=kl_estimator,
-            kl_place=kl_place,
-            mismatch=mismatch,
-            mismatch_mask=mismatch_monitor.chosen_mask,
-            entropy_bonus=entropy_bonus,
-            entropy_top_share=entropy_top_share,
-            overlong_filter=overlong_filter,
-            overlong_penalty=overlong_penalty,
-            max_sequence_tokens=max_sequence_tokens,
-            updates_per_rollout=updates_per_rollout,
-        )
+        self.objective = objective
         # Registered as well: a loss with buffers of its own follows this module to its device.
-        self.loss = loss
+        self.loss = objective.loss
         self.demonstration_loss_weight = demonstration_loss_weight
         self.metrics = PolicyMetrics(METRICS, MAXIMA)
-        self.mismatch_monitor = MismatchMonitor(mismatch_monitor, self.metrics)
-
-    @property
-    def updates_per_rollout(self) -> int:
-        """Optimizer steps into which the tasks of a rollout are split."""
-        return self.objective.updates_per_rollout
+        self.mismatch_monitor = MismatchMonitor(mismatch_monitor or MismatchMonitorSettings(), self.metrics)
 
     @override
     def on_fit_start(self) -> None:

@@ -1,8 +1,8 @@
 """Watches in every step how far the sampler's log-probs lie from the trainer's: warns, and stops the run, by limits.
 
-Used by modules/grpo.py. Tokens that the present weights drew are judged: there sampler and trainer should agree up to
-rounding. Tokens of older weights differ by what training has done since as well: they are measured apart, and it is
-for the mask to leave out the sequences that went too far. What to do when it speaks: docs/rollouts.md.
+Used by modules/grpo.py. It changes no loss: what leaves the loss is for the objective to say (`mismatch_mask`). Tokens
+that the present weights drew are judged: there sampler and trainer should agree up to rounding. Tokens of older weights
+differ by what training has done since as well, and are measured apart. What to do when it speaks: docs/rollouts.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from torch import Tensor
 
 from lit_grpo.dtypes import Dtype
 from lit_grpo.losses.mismatch import mismatch_statistics
-from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.metrics.policy import PolicyMetrics
 
 CHECKPOINT = "mismatch.ckpt"
@@ -58,7 +57,8 @@ class MismatchLimits:
     outside: float | None = None
     """Share of tokens with rho outside [0.5, 2]."""
     masked: float | None = None
-    """Share of tokens that the mask left out, whichever weights drew them."""
+    """Share of tokens that the objective's mask left out, whichever weights drew them; without a mask it is not looked
+    at."""
 
     def or_else(self, default: MismatchLimits) -> dict[str, float]:
         """The limits by name."""
@@ -67,7 +67,6 @@ class MismatchLimits:
 
 
 NEVER = float("inf")
-MASK = MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC, lowest=0.5, highest=2.0)
 WARN: Mapping[Dtype, MismatchLimits] = {
     "float32": MismatchLimits(1e-3, 0.1, 1e-4, 0.999, 0.0, 0.0),
     "bfloat16": MismatchLimits(0.1, 5.0, 0.02, 0.95, 0.01, 0.0),
@@ -81,19 +80,12 @@ STOP: Mapping[Dtype, MismatchLimits] = {
 
 @dataclass(frozen=True, slots=True)
 class MismatchMonitorSettings:
-    """Warn, mask, stop."""
+    """When it warns, and when it stops the run."""
 
     warn: MismatchLimits | None = None
     """Beyond them the log says so, once in 100 batches at most. None: all the defaults."""
-    mask: MismatchWeight | None = None
-    """What is outside its bounds leaves the loss. None: `MASK`; with bounds 0 and infinity nothing is outside."""
     stop: MismatchLimits | None = None
     """Beyond them no optimizer step is taken, and the run stops with a checkpoint. None: all the defaults."""
-
-    @property
-    def chosen_mask(self) -> MismatchWeight:
-        """Of the settings, or the default."""
-        return self.mask or MASK
 
     def warns_beyond(self, dtype: Dtype) -> dict[str, float]:
         """Limits by name."""
@@ -156,7 +148,7 @@ class MismatchMonitor:
                 self._last_warning = batch
                 rank_zero_only(_log.warning)(
                     f"Sampler and trainer differ in batch {batch} ({dtype}): {'; '.join(beyond)}. Likely: the engine "
-                    "computes in another dtype than the policy, or has other weights; scripts/canary.py shows it "
+                    "computes in another dtype than the policy, or has other weights; `lit-grpo canary` shows it "
                     "without training. If it is understood, raise model.mismatch_monitor.warn. (Said once in "
                     f"{WARN_EVERY_BATCHES} batches.)"
                 )

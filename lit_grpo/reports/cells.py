@@ -1,6 +1,6 @@
 """A run's FR@5 and RR@5 over kind x difficulty: a table, a heat map, and ``cells.md``.
 
-Called by scripts/report_cells.py, on the `scores.jsonl` that an evaluation leaves in its run folder.
+Called by run_report.py, on the `scores.jsonl` that an evaluation leaves in its run folder.
 """
 
 from __future__ import annotations

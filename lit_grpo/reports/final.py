@@ -1,6 +1,6 @@
 """The final evaluation: several policies on one suite, over kind x difficulty, beside the study's bands.
 
-Called by scripts/evaluate_checkpoints.py and reports/ablations.py, on the `scores.jsonl` of run folders.
+Called by `lit-grpo suite evaluate` and reports/ablations.py, on the `scores.jsonl` of run folders.
 """
 
 from __future__ import annotations

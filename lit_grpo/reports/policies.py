@@ -1,6 +1,6 @@
 """Policies beside each other on the same tasks: one table of recovery, and one of faithful recovery per kind.
 
-Called by scripts/run_baselines.py, by the quickstart, and by benchmark_test.py for a policy beside the trivial ones.
+Called by experiments/baselines.py, and by benchmark_test.py for a policy beside the trivial ones.
 """
 
 from __future__ import annotations

@@ -49,7 +49,8 @@ def find_seed_runs(root: Path) -> tuple[SeedRun, ...]:
     folders = [root] if (root / "arms").is_dir() else sorted(path.parent for path in root.glob("*/arms"))
     if not folders:
         raise ValueError(
-            f"expected {root}/arms or {root}/SEED/arms, got neither; give the folder of a finished comparison"
+            f"expected {root}/arms or {root}/SEED/arms, got neither; give the folder of a finished comparison "
+            "or of a run that has ended"
         )
     return tuple(SeedRun(folder.name, _scored(folder / "arms"), _scored(folder / "baselines")) for folder in folders)
 

@@ -17,7 +17,7 @@ from lit_grpo.rewards.components import RewardComponents, RewardWeights, compone
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompositeReward(Reward):
     """A weighted sum in [0, 1]; the weights are not negative and sum to 1.
 

@@ -31,7 +31,8 @@ class HybridReward(Reward):
     """Paid for a program that became optimal."""
     failed: float = -50.0
     """Paid for one that did not."""
-    per_step: float = -1.0
+    per_turn: float = -1.0
+    """Paid for every turn."""
     noise: float = 0.0
     """Standard deviation of a normal draw, a function of the attempt's key alone."""
     positive_factor: float = 1.0
@@ -41,10 +42,10 @@ class HybridReward(Reward):
         """ValueError for a scale that makes no sense."""
         if not all(map(math.isfinite, astuple(self))):
             raise ValueError(f"expected finite numbers in HybridReward, got {self}")
-        if self.recovered <= self.failed or self.per_step > 0:
+        if self.recovered <= self.failed or self.per_turn > 0:
             raise ValueError(
-                "expected HybridReward with recovered above failed and per_step at most 0, got "
-                f"{self.recovered:g}, {self.failed:g} and {self.per_step:g}; failing, or taking longer, would pay"
+                "expected HybridReward with recovered above failed and per_turn at most 0, got "
+                f"{self.recovered:g}, {self.failed:g} and {self.per_turn:g}; failing, or taking longer, would pay"
             )
         if self.noise < 0 or self.positive_factor <= 0:
             raise ValueError(
@@ -61,7 +62,7 @@ class HybridReward(Reward):
     @override
     def total(self, score: RepairScore, components: RewardComponents, key: AttemptKey) -> float:
         """The reward by recovery, faithful or not."""
-        paid = (self.recovered if score.recovered else self.failed) + self.per_step * score.turns
+        paid = (self.recovered if score.recovered else self.failed) + self.per_turn * score.turns
         if self.noise > 0:
             paid += _draw(key, self.noise)
         return paid * self.positive_factor if paid > 0 else paid
@@ -70,7 +71,7 @@ class HybridReward(Reward):
     def describe(self) -> str:
         """The reward in words."""
         words = f"the study's scale, {self.recovered:g} if optimal by any means, else {self.failed:g}"
-        words += f", {self.per_step:g} per step"
+        words += f", {self.per_turn:g} per turn"
         words += f", noise of deviation {self.noise:g}" if self.noise > 0 else ""
         return words + (f", positive sums x {self.positive_factor:g}" if self.positive_factor != 1 else "")
 

@@ -25,7 +25,7 @@ from lit_grpo.environment.solver.solver import Solver, SolverFailure
 from lit_grpo.rollout.attempt import Attempt, Seeds
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.remembering_solver import RememberingSolver
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.solver_threads import Patience, SolverThreads
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def collect_groups(
     engine: RolloutEngine,
     solver: Solver,
     conversation: ConversationFormat,
-    settings: RolloutSettings,
+    settings: PlaySettings,
     run_seed: int,
     step: int,
     solver_threads: int = 1,
@@ -77,7 +77,7 @@ class _Collection:
     engine: RolloutEngine
     solver: Solver
     conversation: ConversationFormat
-    settings: RolloutSettings
+    settings: PlaySettings
     seeds: Seeds
     threads: SolverThreads
     attempts: dict[int, Attempt] = field(default_factory=dict)

@@ -1,16 +1,12 @@
-"""Check a benchmark with a plain solver: ``python -m lit_grpo.suite_checker.check PATH``, a .jsonl file or a folder.
+"""Every record of a suite, checked one by one and against the others, in several processes.
 
-Independent of what made it: it imports nothing else of lit_grpo, reads only the records, and asks HiGHS directly.
-Prints a table per cell, and a line for each thing that does not hold; exits with 1 if there is any.
+Called by `lit-grpo suite check`.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -113,24 +109,30 @@ def show(checked: Sequence[Checked], num_failed: dict[Place, int], console: Cons
     console.print(table)
 
 
-def main() -> int:
-    """Check, print, and say by the exit status whether everything holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
-    arguments = parser.parse_args()
-    path: Path = arguments.path
+def check_suite(path: Path, num_workers: int) -> bool:
+    """Check, print a table and a line for each thing that does not hold.
+
+    Args:
+        path: A .jsonl file, or a folder of them.
+        num_workers: Processes that check at once.
+
+    Returns:
+        Whether everything holds.
+
+    Raises:
+        ValueError: There is no record.
+    """
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path] if path.is_file() else []
-    checked = check(files, arguments.workers, Console(stderr=True)) if files else []
+    checked = check(files, num_workers, Console(stderr=True)) if files else []
     if not checked:
-        parser.error(f"expected a file or a folder of files with records, got {path}")
+        raise ValueError(f"expected a file or a folder of files with records, got {path}")
     found = [(one.place, text) for one in checked for text in one.failures] + list(repeated(checked))
     num_failed: dict[Place, int] = {}
     for place, text in found:
         num_failed[place] = num_failed.get(place, 0) + 1
         print(f"{place.file}, line {place.number}: {text}")
     show(checked, num_failed, Console())
-    return int(bool(found))
+    return not found
 
 
 def _check_chunk(lines: Sequence[tuple[Place, str]]) -> list[Checked]:
@@ -142,7 +144,3 @@ def _check_chunk(lines: Sequence[tuple[Place, str]]) -> list[Checked]:
 def _judge() -> Judge:
     """The one of this process."""
     return Judge()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -33,9 +33,11 @@ from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
+from lit_grpo.losses.objective import Objective
 from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
+from lit_grpo.rollout.settings import RolloutSettings
 
 ENGINES: dict[str, type[EngineSettings]] = {"transformers": TransformersSettings, "vllm": VllmSettings}
 
@@ -79,17 +81,16 @@ def timed_fit(arguments: argparse.Namespace, max_staleness: int) -> list[BatchTi
     module = GRPOModule(
         PolicySettings(arguments.checkpoint),
         OptimizerSettings(learning_rate=5e-4, matrix_learning_rate=1e-3),
-        ClippedLoss(),
-        mismatch=MismatchWeight(MismatchRule.TOKEN_TRUNCATE),
+        Objective(ClippedLoss(), mismatch=MismatchWeight(MismatchRule.TOKEN_TRUNCATE)),
     )
     clock = Clock(arguments.warmup)
     rollout = RolloutCallback(
-        SamplingSettings(temperature=1.3, max_completion_tokens=32),
-        group_size=8,
+        RolloutSettings(
+            sampling=SamplingSettings(temperature=1.3, max_completion_tokens=32), max_staleness=max_staleness
+        ),
+        EpisodeSettings(undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),
+        ENGINES[arguments.engine](),
         transcripts_every=0,
-        episode=EpisodeSettings(undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),
-        engine=ENGINES[arguments.engine](),
-        max_staleness=max_staleness,
     )
     data = TaskDataModule(
         TaskSettings(size=ProgramSize.TINY),

@@ -41,7 +41,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.policy import load_policy
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 HEAD = (
     "| case | tokens/s (of vLLM alone) | s, least and most | in flight | contexts run | waiting, solver, s "
@@ -91,7 +91,7 @@ def workload_of(arguments: argparse.Namespace) -> Workload:
         policy=load_policy(arguments.checkpoint, dtype=torch_dtype(arguments.dtype)),
         tasks=tasks,
         conversation=conversation(AutoTokenizer.from_pretrained(arguments.checkpoint)),
-        settings=RolloutSettings(
+        settings=PlaySettings(
             group_size=arguments.group_size,
             sampling=SamplingSettings(1.0, arguments.max_completion_tokens),
             episode=rules,

@@ -59,12 +59,12 @@ def changes(name: str, base: str, *, on_cpu: bool = False) -> dict[str, Any]:
     return {key: one.get(key) for key in keys}
 
 
-MODEL = "model.init_args."
+MODEL, OBJECTIVE = "model.init_args.", "model.init_args.objective."
 CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
-    "no_kl": ("baseline", {MODEL + "kl_beta": 0.0}),
-    "asym_clip": ("no_kl", {MODEL + "loss.init_args.clip_high": 0.28}),
+    "no_kl": ("baseline", {OBJECTIVE + "kl_beta": 0.0}),
+    "asym_clip": ("no_kl", {OBJECTIVE + "loss.init_args.clip_high": 0.28}),
     "dynamic": ("no_kl", {"rollout.dynamic_sampling.max_rounds": 2}),
-    "token_loss": ("no_kl", {MODEL + "reduction": "TOKEN_MEAN", MODEL + "overlong_filter": True}),
+    "token_loss": ("no_kl", {OBJECTIVE + "reduction": "TOKEN_MEAN", OBJECTIVE + "overlong_filter": True}),
     "baseline_as_reported": ("baseline", {}),
     "no_kl_as_reported": ("no_kl", {}),
     "dynamic_as_reported": ("no_kl", {"rollout.sampling.temperature": 1.0}),
@@ -87,14 +87,14 @@ def test_1_the_studys_settings(name: str) -> None:
         MODEL + "policy.lora.r": 16,
         MODEL + "policy.lora.alpha": 32.0,
         MODEL + "policy.checkpoint": "checkpoints/qwen3_8b",
-        MODEL + "loss.init_args.clip_low": 0.2,
-        MODEL + "updates_per_rollout": 4,
-        MODEL + "advantage": "GROUP",
+        OBJECTIVE + "loss.init_args.clip_low": 0.2,
+        OBJECTIVE + "updates_per_rollout": 4,
+        OBJECTIVE + "advantage": "GROUP",
         "data.init_args.tasks.kinds.D": 1.0,
     }
     assert {key: found[key] for key in expected} == expected
     assert found["rollout.sampling.temperature"] == (1.0 if name == "dynamic_as_reported" else 0.7)
-    assert found[MODEL + "kl_beta"] == (1e-3 if name.startswith("baseline") else 0.0)
+    assert found[OBJECTIVE + "kl_beta"] == (1e-3 if name.startswith("baseline") else 0.0)
 
 
 @pytest.mark.parametrize("on_cpu", [False, True])

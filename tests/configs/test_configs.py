@@ -6,7 +6,6 @@
 """
 
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,14 @@ import yaml
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from lit_grpo.cli import main
+from lit_grpo.commands import serve
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(ROOT.rglob("*.yaml"))
 SERVERS = [path for path in CONFIGS if path.parent.name == "serve"]
-"""Of scripts/serve_vllm.py; all others are the command line's."""
+"""Of `lit-grpo serve`; all others are those of a Trainer."""
 
 
 def relative(path: Path) -> str:
@@ -49,12 +49,7 @@ def composition(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", SERVERS, ids=relative)
 def test_a_server_parses(path: Path) -> None:
-    spec = spec_from_file_location("serve_vllm", ROOT.parent / "scripts" / "serve_vllm.py")
-    assert spec is not None
-    assert spec.loader is not None
-    script = module_from_spec(spec)
-    spec.loader.exec_module(script)
-    settings = script.settings_of(["--config", str(path), "--capacity.max_sequences", "8"])
+    settings = serve.parse(["--config", str(path), "--capacity.max_sequences", "8"])
     assert settings.capacity.max_sequences == 8
     assert settings.model.checkpoint == Path("checkpoints/tiny-base")
 

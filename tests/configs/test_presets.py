@@ -62,7 +62,7 @@ EXPECTED: dict[str, Any] = {
     "kl_estimator": KLEstimator.K3,
     "kl_place": KLPlace.LOSS,
     "mismatch": None,
-    "mismatch_mask": MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC),
+    "mismatch_mask": None,
     "entropy_bonus": 0.0,
     "entropy_top_share": 1.0,
     "overlong_filter": False,
@@ -106,13 +106,25 @@ def test_2_one_for_each_name() -> None:
 @pytest.mark.parametrize(
     ("preset", "arguments", "message"),
     [
-        ("grpo", ["--model.kl_estimator=K1"], "kl_estimator: expected K2 or K3 with kl_place LOSS, got K1"),
-        ("grpo", ["--model.kl_place=REWARD"], "kl_estimator: expected K1 with kl_place REWARD, got K3"),
-        ("grpo", ["--model.loss.init_args.clip_low=1.5"], "expected 0 <= clip_low <= 1 and clip_high >= 0, got 1.5"),
-        ("gspo", ["--model.entropy_top_share=0.2"], "entropy_top_share: expected 1 with SequenceClippedLoss"),
-        ("dr_grpo", ["--model.reduction=TOKEN_MEAN"], "max_sequence_tokens: expected none with reduction TOKEN_MEAN"),
-        ("dapo", ["--model.reduction=CONSTANT_LENGTH"], "max_sequence_tokens: expected at least 1"),
-        ("dapo", ["--model.mismatch={rule: TOKEN_MASK, lowest: 1.2}"], "expected 0 <= lowest <= 1 <= highest"),
+        ("grpo", ["--model.objective.kl_estimator=K1"], "kl_estimator: expected K2 or K3 with kl_place LOSS, got K1"),
+        ("grpo", ["--model.objective.kl_place=REWARD"], "kl_estimator: expected K1 with kl_place REWARD, got K3"),
+        (
+            "grpo",
+            ["--model.objective.loss.init_args.clip_low=1.5"],
+            "clip_low <= 1 and clip_high >= 0, got 1.5",
+        ),
+        ("gspo", ["--model.objective.entropy_top_share=0.2"], "entropy_top_share: expected 1 with SequenceClippedLoss"),
+        (
+            "dr_grpo",
+            ["--model.objective.reduction=TOKEN_MEAN"],
+            "expected none with reduction TOKEN_MEAN",
+        ),
+        ("dapo", ["--model.objective.reduction=CONSTANT_LENGTH"], "max_sequence_tokens: expected at least 1"),
+        (
+            "dapo",
+            ["--model.objective.mismatch={rule: TOKEN_MASK, lowest: 1.2}"],
+            "expected 0 <= lowest <= 1",
+        ),
     ],
 )
 def test_3_nonsense_is_refused_in_one_line(
@@ -126,15 +138,16 @@ def test_3_nonsense_is_refused_in_one_line(
 def test_4_every_axis_from_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "all.yaml"
     config.write_text(
-        "model:\n  init_args:\n"
-        "    loss: {class_path: DPPOLoss, init_args: {delta: 0.1}}\n"
-        "    reduction: PROMPT_MEAN\n"
-        "    advantage: PER_COMPONENT\n"
-        "    kl_beta: 0.01\n    kl_estimator: K1\n    kl_place: REWARD\n"
-        "    mismatch: {rule: SEQUENCE_GEOMETRIC, lowest: 0.9, highest: 1.1}\n"
-        "    entropy_bonus: 0.001\n    entropy_top_share: 0.2\n"
-        "    overlong_filter: true\n    overlong_penalty: {max_tokens: 90, buffer_tokens: 30}\n"
-        "    updates_per_rollout: 2\n"
+        "model:\n  init_args:\n    objective:\n"
+        "      loss: {class_path: DPPOLoss, init_args: {delta: 0.1}}\n"
+        "      reduction: PROMPT_MEAN\n"
+        "      advantage: PER_COMPONENT\n"
+        "      kl_beta: 0.01\n      kl_estimator: K1\n      kl_place: REWARD\n"
+        "      mismatch: {rule: SEQUENCE_GEOMETRIC, lowest: 0.9, highest: 1.1}\n"
+        "      mismatch_mask: {rule: TOKEN_MASK, lowest: 0.1, highest: 8}\n"
+        "      entropy_bonus: 0.001\n      entropy_top_share: 0.2\n"
+        "      overlong_filter: true\n      overlong_penalty: {max_tokens: 90, buffer_tokens: 30}\n"
+        "      updates_per_rollout: 2\n"
     )
     objective = objective_of(capsys, "reinforce", "--config", str(config))
     assert type(objective.loss).__name__ == "DPPOLoss"
@@ -145,6 +158,7 @@ def test_4_every_axis_from_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "kl_estimator": KLEstimator.K1,
         "kl_place": KLPlace.REWARD,
         "mismatch": MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC, 0.9, 1.1),
+        "mismatch_mask": MismatchWeight(MismatchRule.TOKEN_MASK, 0.1, 8.0),
         "entropy_bonus": 0.001,
         "entropy_top_share": 0.2,
         "overlong_filter": True,
@@ -162,5 +176,6 @@ def test_4_the_example_of_the_documentation(tmp_path: Path, capsys: pytest.Captu
     objective = objective_of(capsys, "grpo", "--config", str(config))
     assert objective.mismatch == MismatchWeight(MismatchRule.TOKEN_MASK)
     assert objective.overlong_penalty == OverlongPenalty(160, 32)
-    written = set(yaml.safe_load(example)["model"]["init_args"])
-    assert written == set(signature(GRPOModule).parameters) - {"policy", "optimizer", "microbatch_tokens"}
+    written = yaml.safe_load(example)["model"]["init_args"]
+    assert set(written) == set(signature(GRPOModule).parameters) - {"policy", "optimizer", "microbatch_tokens"}
+    assert set(written["objective"]) == {field.name for field in fields(Objective)}

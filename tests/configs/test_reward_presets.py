@@ -17,7 +17,7 @@ import yaml
 from lit_grpo.cli import main
 
 ROOT = Path(__file__).parents[2] / "configs"
-STUDY = {"recovered": 100.0, "failed": -50.0, "per_step": -1.0, "noise": 1.0}
+STUDY = {"recovered": 100.0, "failed": -50.0, "per_turn": -1.0, "noise": 1.0}
 PRESETS: dict[str, tuple[str, dict[str, float]]] = {
     "composite": ("CompositeReward", {"outcome": 0.5, "diagnosis": 0.3, "efficiency": 0.2}),
     "outcome": ("CompositeReward", {"outcome": 1.0, "diagnosis": 0.0, "efficiency": 0.0}),
@@ -62,7 +62,11 @@ def test_1_all_of_them() -> None:
         ),
         ("hybrid", ["--rollout.reward.init_args.recovered=-60"], "expected HybridReward with recovered above failed"),
         ("asymmetric", ["--rollout.reward.init_args.positive_factor=-1.4"], "positive_factor above 0, got 1 and -1.4"),
-        ("hybrid", ["--model.advantage=PER_COMPONENT"], "expected a reward with components for PER_COMPONENT, got Hyb"),
+        (
+            "hybrid",
+            ["--model.objective.advantage=PER_COMPONENT"],
+            "with components for PER_COMPONENT, got Hyb",
+        ),
         (
             "composite",
             ["--rollout.reward=HybridRewards"],
@@ -70,7 +74,7 @@ def test_1_all_of_them() -> None:
         ),
         ("composite", ["--rollout.reward=HybridRewards"], "got 'HybridRewards'; did you mean 'HybridReward'?"),
         ("composite", ["--rollout.reward=ClippedLoss"], "got 'ClippedLoss', which is of another kind"),
-        ("composite", ["--model.loss=Zzz"], "got 'Zzz'; name a class of another package with its module"),
+        ("composite", ["--model.objective.loss=Zzz"], "got 'Zzz'; name a class of another package with its module"),
         ("composite", ["--rollout.group_size=0"], "group_size >= 1, got 0"),
         ("composite", ["--rollout.sampling.temperature=0"], "rollout.sampling.temperature: expected above 0"),
     ],
@@ -96,7 +100,7 @@ def test_3_a_config_over_the_written_one(tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     written = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     assert written["rollout"]["group_size"] == 2
-    assert written["trainer"]["callbacks"][0]["init_args"]["group_size"] is None
+    assert written["trainer"]["callbacks"][0]["init_args"]["settings"] is None
     again = resolved(capsys, ["fit", "--config", str(run / "config.yaml"), "--rollout.group_size=3"])
     assert (again["rollout"]["group_size"], again["rollout"]["reward"]["init_args"]["recovered"]) == (3, 100.0)
     lines = (run / "episodes.jsonl").read_text(encoding="utf-8").splitlines()

@@ -34,6 +34,7 @@ from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.task import Cell, RefillIndex, Split, Task, TaskIndex, TaskSettings, generate_task
 from lit_grpo.engines.engine import SamplingSettings
+from lit_grpo.engines.settings import EngineSettings
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
@@ -41,7 +42,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.losses.clipped import ClippedLoss
-from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
+from lit_grpo.losses.objective import Objective
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.modules.base import PolicyModule, PolicySettings
@@ -53,6 +54,7 @@ from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.components import RewardBreakdown
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
 from lit_grpo.rollout.refill import DynamicSampling
+from lit_grpo.rollout.settings import RolloutSettings
 
 TASKS = TaskSettings(size=ProgramSize.TINY)
 EPISODE = EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
@@ -60,10 +62,7 @@ NO_HELD_OUT = HeldOutSettings(num_validation_tasks=0, num_test_tasks=0)
 ADAMW = OptimizerSettings(learning_rate=1e-3, final_fraction=0.1, decay_batches=6, warmup_batches=1)
 MUON = OptimizerSettings(learning_rate=1e-3, matrix_learning_rate=2e-3, final_fraction=0.1, decay_batches=6)
 
-ANY_SAMPLER = MismatchMonitorSettings(
-    mask=MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC, 0.0, math.inf),
-    stop=MismatchLimits(math.inf, math.inf, math.inf, 0.0, math.inf, math.inf),
-)
+ANY_SAMPLER = MismatchMonitorSettings(stop=MismatchLimits(math.inf, math.inf, math.inf, 0.0, math.inf, math.inf))
 """For scripted engines, whose log-probs are none of the policy's."""
 
 Kind = Literal["sft", "grpo"]
@@ -83,11 +82,16 @@ class CoinRewards(RolloutCallback):
         solver: SolverSettings | None = None,
         dynamic_sampling: DynamicSampling | None = None,
         is_flat: Callable[[Any], bool] = lambda task: False,
-        **settings: Any,
+        max_staleness: int = 0,
+        engine: EngineSettings | None = None,
     ) -> None:
-        sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
-        settings |= {"solver": solver, "dynamic_sampling": dynamic_sampling}
-        super().__init__(sampling, group_size=group_size, episode=EPISODE, **settings)
+        settings = RolloutSettings(
+            group_size=group_size,
+            sampling=SamplingSettings(temperature=1.0, max_completion_tokens=6),
+            dynamic_sampling=dynamic_sampling,
+            max_staleness=max_staleness,
+        )
+        super().__init__(settings, EPISODE, engine, solver)
         self.is_flat = is_flat
         self.mean_rewards: list[float] = []
         self.played: list[tuple[str, ...]] = []
@@ -114,12 +118,19 @@ def _paid(episode: Episode, reward: float | None) -> Episode:
 
 
 def make_module(
-    kind: Kind, checkpoint: Path, optimizer: OptimizerSettings = ADAMW, lora: LoraSettings | None = None, **grpo: Any
+    kind: Kind,
+    checkpoint: Path,
+    optimizer: OptimizerSettings = ADAMW,
+    lora: LoraSettings | None = None,
+    demonstration_loss_weight: float = 0.0,
+    mismatch_monitor: MismatchMonitorSettings | None = None,
+    **axes: Any,
 ) -> PolicyModule:
     policy = PolicySettings(checkpoint, lora=lora)
     if kind == "sft":
         return SFTModule(policy, optimizer, microbatch_tokens=512)
-    return GRPOModule(policy, optimizer, ClippedLoss(), microbatch_tokens=512, **grpo)
+    objective = Objective(ClippedLoss(), **axes)
+    return GRPOModule(policy, optimizer, objective, demonstration_loss_weight, 512, mismatch_monitor)
 
 
 def make_data(

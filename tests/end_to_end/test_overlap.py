@@ -47,6 +47,7 @@ from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.losses.base import LossInputs, LossOutput
 from lit_grpo.losses.clipped import ClippedLoss
+from lit_grpo.losses.objective import Objective
 from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.overlap import require_own_engine
@@ -284,7 +285,7 @@ def test_6_a_validation_in_between(
         tiny_checkpoint,
         tmp_path,
         rollout,
-        callbacks=[Watched(max_completion_tokens=4, episode=rollout.settings.episode)],
+        callbacks=[Watched(max_completion_tokens=4, episode=rollout.play_settings.episode)],
         data={"held_out": HeldOutSettings(num_validation_tasks=4, num_test_tasks=0, batch_size=2)},
         limit_val_batches=1.0,
         val_check_interval=1,
@@ -407,7 +408,8 @@ class OldAndPresent(Callback):
 def test_9_the_loss_gets_the_stale_samplers_log_probs(tiny_checkpoint: Path, tmp_path: Path) -> None:
     pl.seed_everything(0)
     loss, scored, rollout = Recording(), OldAndPresent(), Ahead(1)
-    module = GRPOModule(PolicySettings(tiny_checkpoint), ADAMW, loss, mismatch=TRUNCATED, microbatch_tokens=512)
+    objective = Objective(loss, mismatch=TRUNCATED)
+    module = GRPOModule(PolicySettings(tiny_checkpoint), ADAMW, objective, microbatch_tokens=512)
     make_trainer(tmp_path, callbacks=[rollout, scored]).fit(module, make_data("grpo", tiny_checkpoint, 3))
     assert len(loss.seen) == len(scored.scores) > 3
     for inputs, (_, old, present) in zip(loss.seen, scored.scores, strict=True):
@@ -424,7 +426,7 @@ def test_9_the_loss_gets_the_stale_samplers_log_probs(tiny_checkpoint: Path, tmp
 
 
 def test_10_what_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected 0 without model\.mismatch, got 1"):
+    with pytest.raises(ValueError, match=r"expected 0 without model\.objective\.mismatch, got 1"):
         fit(tiny_checkpoint, tmp_path, Ahead(1), module={"mismatch": None})
     with pytest.raises(ValueError, match="max_staleness: expected at least 0, got -1"):
         Ahead(-1)

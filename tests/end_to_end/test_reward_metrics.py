@@ -38,6 +38,7 @@ from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.environment.programs.program import Sense
 from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.rewards.base import Reward
+from lit_grpo.rollout.settings import RolloutSettings
 
 PRESETS = {path.stem: path for path in (Path(__file__).parents[2] / "configs" / "reward").glob("*.yaml")}
 OF_THE_TRAINED_SCALE = {"rollout/trained_reward", "rollout/std_within_groups", "rollout/groups_with_signal"}
@@ -78,16 +79,15 @@ def play(preset: str, checkpoint: Path, folder: Path) -> tuple[dict[str, float],
     pl.seed_everything(0)
     in_process = SolverSettings(workers=0)
     sampling = SamplingSettings(temperature=1.0, max_completion_tokens=80)
-    rollouts = RolloutCallback(
-        sampling, reward_of(preset), group_size=6, transcripts_every=1, episode=EPISODE, solver=in_process
-    )
+    settings = RolloutSettings(group_size=6, sampling=sampling, reward=reward_of(preset))
+    rollouts = RolloutCallback(settings, EPISODE, solver=in_process, transcripts_every=1)
     rollouts.engine = PolicyEngine(Scripted())
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=1,
         max_epochs=1,
         default_root_dir=folder,
-        callbacks=[rollouts, RepairEvaluation(80, episode=EPISODE, solver=in_process)],
+        callbacks=[rollouts, RepairEvaluation(max_completion_tokens=80, episode=EPISODE, solver=in_process)],
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         logger=False,

@@ -47,7 +47,7 @@ def test_1_and_2_parses_with_as_many_steps(name: str) -> None:
     if "grpo" in arm.configs:
         assert found["trainer"]["max_epochs"] * data["batches_per_epoch"] == 100
         assert (data["num_tasks"], found["rollout"]["group_size"]) == (16, 8)
-        assert found["model"]["init_args"]["updates_per_rollout"] == 4
+        assert found["model"]["init_args"]["objective"]["updates_per_rollout"] == 4
         assert (data["replay"] is None) == (name == "baseline_no_replay")
         assert found["trainer"]["val_check_interval"] == 15
     assert data["held_out"]["num_validation_tasks"] == 256

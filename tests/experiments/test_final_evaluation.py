@@ -9,13 +9,12 @@
 from __future__ import annotations
 
 import io
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from lit_grpo.commands.main import main
 from lit_grpo.data.benchmark import BenchmarkError, write_benchmark
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
@@ -28,7 +27,6 @@ from lit_grpo.experiments.final_evaluation import EvaluationSettings, evaluate_c
 from lit_grpo.metrics.records import read_scores
 from lit_grpo.reports.final import STUDY_BANDS
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate_checkpoints.py"
 RULES = EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 SETTINGS = EvaluationSettings(RULES, max_completion_tokens=6)
 
@@ -72,20 +70,16 @@ def test_4_the_command(
     tiny_checkpoint: Path,
     suite: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rest = ["--output", str(tmp_path), "--undo-if-still-infeasible", "--max-completion-tokens", "6"]
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(suite), f"sft={tiny_checkpoint}", *rest])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert main(["suite", "evaluate", str(suite), f"sft={tiny_checkpoint}", *rest]) == 0
     printed = capsys.readouterr().out
     assert "sft, D right-hand side" in printed
     assert "90–100" in printed
     assert "0.0 (0–0) ↓" in printed
     assert "final.png" in (tmp_path / "final.md").read_text()
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(suite), "sft", *rest])
-    with pytest.raises(SystemExit):
-        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert main(["suite", "evaluate", str(suite), "sft", *rest]) == 2
     assert "expected policies as NAME=FOLDER, got sft" in capsys.readouterr().err
 
 

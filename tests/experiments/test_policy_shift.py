@@ -23,7 +23,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.player import Player
 from lit_grpo.experiments.policy_shift import measure_shift
 from lit_grpo.metrics.policy_shift import PolicyShift, read_shift, write_shift
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 RULES = EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 CPU = torch.device("cpu")
@@ -61,7 +61,7 @@ def test_2_formulas_from_plain_logits(tiny_checkpoint: Path, moved: Path, tasks:
     shift = measure_shift(policy, start, tasks, RULES, max_completion_tokens=6)
 
     sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
-    groups = policy.play(tasks, RolloutSettings(group_size=1, sampling=sampling, episode=RULES))
+    groups = policy.play(tasks, PlaySettings(group_size=1, sampling=sampling, episode=RULES))
     own, other = (AutoModelForCausalLM.from_pretrained(folder).double().eval() for folder in (moved, tiny_checkpoint))
     log_ratios: list[float] = []
     entropies: list[float] = []

@@ -4,7 +4,8 @@
    effective share, share outside, by hand.
 2. A number beyond its limit is said with its limit; what is not a number is beyond any; float32 is judged tightly.
 3. A warning comes once in a hundred batches, with what to do.
-4. A sequence outside the mask's bounds leaves the loss, still counts in the totals, and is counted.
+4. A sequence outside the bounds of the objective's mask leaves the loss, still counts in the totals, and is counted;
+   without a mask, which is the default, the monitor changes no loss.
 5. A step beyond the limits that stop is not taken: the run ends with an error that has the numbers, and with a
    checkpoint of the weights from before, from which it goes on.
 6. Tokens of older weights are measured apart, and not judged.
@@ -50,6 +51,7 @@ from lit_grpo.modules.mismatch_monitor import (
 from lit_grpo.modules.optimizers import OptimizerSettings
 
 NEVER_STOP = MismatchLimits(NEVER, NEVER, NEVER, 0.0, NEVER, NEVER)
+MASK = MismatchWeight(MismatchRule.SEQUENCE_GEOMETRIC, 0.5, 2.0)
 
 
 def monitor_of(settings: MismatchMonitorSettings | None = None) -> MismatchMonitor:
@@ -159,11 +161,22 @@ def fit(
 def test_4_a_run_goes_on_without_the_sequences_that_are_off(tiny_checkpoint: Path, tmp_path: Path) -> None:
     monitor = MismatchMonitorSettings(stop=NEVER_STOP)
     rollout = Off(2.0, lambda number: number == 0)
-    _, (row,) = fit(tiny_checkpoint, tmp_path, rollout, mismatch_monitor=monitor)
+    _, (row,) = fit(tiny_checkpoint, tmp_path, rollout, mismatch_monitor=monitor, mismatch_mask=MASK)
     # One episode of each group of four, with about as many tokens as the others.
     assert 0.15 < row["train/mismatch_masked"] < 0.35
     assert row["train/mismatch_max"] == pytest.approx(2.0, abs=1e-3)
     assert row["train/grad_norm"] > 0
+
+
+def test_4_by_default_nothing_leaves_the_loss(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """Sampler's log-probs that are off by 2 move no weight: at one update the surrogate does not look at them."""
+    monitor = MismatchMonitorSettings(stop=NEVER_STOP)
+    off, (row,) = fit(tiny_checkpoint, tmp_path / "off", Off(2.0, lambda number: number == 0), mismatch_monitor=monitor)
+    right, _ = fit(tiny_checkpoint, tmp_path / "right", CoinRewards())
+    assert row["train/mismatch_max"] == pytest.approx(2.0, abs=1e-3)
+    assert "train/mismatch_masked" not in row
+    for name, tensor in weights_of(right).items():
+        assert torch.equal(weights_of(off)[name], tensor), name
 
 
 def test_5_a_run_stops_before_the_step_and_goes_on_from_there(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -188,7 +201,7 @@ def test_5_a_run_stops_before_the_step_and_goes_on_from_there(tiny_checkpoint: P
 def test_6_tokens_of_older_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
     # Off by 0.3, far beyond the limits, within the mask's bounds.
     rollout = Off(0.3, lambda number: number < 2, versions=1)
-    _, (row,) = fit(tiny_checkpoint, tmp_path, rollout)
+    _, (row,) = fit(tiny_checkpoint, tmp_path, rollout, mismatch_mask=MASK)
     assert row["train/mismatch_mean"] < 1e-5
     assert row["train/mismatch_stale_mean"] == pytest.approx(0.3, abs=1e-3)
     assert row["train/mismatch_stale_max"] == pytest.approx(0.3, abs=1e-3)
@@ -200,11 +213,11 @@ def test_6_tokens_of_older_weights(tiny_checkpoint: Path, tmp_path: Path) -> Non
 def test_6_but_not_when_half_of_it_is_masked(tiny_checkpoint: Path, tmp_path: Path) -> None:
     rollout = Off(1.0, lambda number: number > 0, versions=1)
     with pytest.raises(SamplerDiffers, match=r"expected mismatch_masked of at most 0\.5, got 0\.7"):
-        fit(tiny_checkpoint, tmp_path, rollout)
+        fit(tiny_checkpoint, tmp_path, rollout, mismatch_mask=MASK)
 
 
 def test_7_masks_that_are_none() -> None:
-    with pytest.raises(ValueError, match=r"mismatch_monitor.mask: expected a rule that masks, got TOKEN_TRUNCATE"):
+    with pytest.raises(ValueError, match=r"mismatch_mask: expected a rule that masks, got TOKEN_TRUNCATE"):
         Objective(ClippedLoss(), mismatch_mask=MismatchWeight(MismatchRule.TOKEN_TRUNCATE))
-    with pytest.raises(ValueError, match=r"mismatch_monitor.mask: expected no TOKEN_MASK with SequenceClippedLoss"):
+    with pytest.raises(ValueError, match=r"mismatch_mask: expected no TOKEN_MASK with SequenceClippedLoss"):
         Objective(SequenceClippedLoss(), mismatch_mask=MismatchWeight(MismatchRule.TOKEN_MASK))

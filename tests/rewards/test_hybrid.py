@@ -43,7 +43,7 @@ def test_1_the_scale(score: RepairScore, plain: float, asymmetric: float) -> Non
 
 def test_1_other_numbers() -> None:
     # 10 - 2 * 0.5 = 9, times 3; 2 - 5 * 0.5 = -0.5 stays.
-    reward = HybridReward(recovered=10.0, failed=2.0, per_step=-0.5, positive_factor=3.0)
+    reward = HybridReward(recovered=10.0, failed=2.0, per_turn=-0.5, positive_factor=3.0)
     assert reward.of(FAITHFUL, 5, KEY).total == pytest.approx(27.0)
     assert reward.of(FAILED, 5, KEY).total == pytest.approx(-0.5)
 
@@ -82,8 +82,8 @@ def test_4_without_a_verdict() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"recovered": -60.0}, "recovered above failed and per_step at most 0, got -60, -50 and -1"),
-        ({"per_step": 1.0}, "per_step at most 0, got 100, -50 and 1"),
+        ({"recovered": -60.0}, "recovered above failed and per_turn at most 0, got -60, -50 and -1"),
+        ({"per_turn": 1.0}, "per_turn at most 0, got 100, -50 and 1"),
         ({"noise": -1.0}, "noise of at least 0 and positive_factor above 0, got -1 and 1"),
         ({"positive_factor": -1.4}, "positive_factor above 0, got 0 and -1.4"),
         ({"failed": float("nan")}, "expected finite numbers"),

@@ -23,7 +23,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rollout.ahead import InterruptibleEngine, PlayAhead, Stopped
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.staleness import Staleness
 
 WAIT_S = 60
@@ -109,7 +109,7 @@ def test_2_a_pause() -> None:
 def collection(
     tasks: list[Task], engine: InterruptibleEngine | ScriptedEngine, solver: HighsSolver, chat: ConversationFormat
 ) -> list[EpisodeGroup]:
-    settings = RolloutSettings(group_size=2, sampling=SamplingSettings(max_completion_tokens=40))
+    settings = PlaySettings(group_size=2, sampling=SamplingSettings(max_completion_tokens=40))
     return collect_groups(tasks, engine, solver, chat, settings, run_seed=0, step=0)
 
 

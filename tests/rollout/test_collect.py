@@ -32,10 +32,10 @@ from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason, Tu
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import Episode, EpisodeGroup
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 COMPACT = EpisodeSettings(max_turns=3, style=ObservationStyle.COMPACT)
-SETTINGS = RolloutSettings(group_size=4, sampling=SamplingSettings(1.0, 80), episode=COMPACT)
+SETTINGS = PlaySettings(group_size=4, sampling=SamplingSettings(1.0, 80), episode=COMPACT)
 MOVES = [render(Move(action)) for action in (GetConflict(), Restore(), Inspect("no_such_name"))] + ["not an action"]
 MakeEngine = Callable[..., ScriptedEngine]
 
@@ -93,7 +93,7 @@ def test_3_scores_and_rewards(
     repair = render(Move(task.fault.inverse[0], task.fault.faulty_elements))
     # The first attempt repairs, the second asks for the conflict until it may no longer.
     engine = scripted(lambda request: (repair, MOVES[0])[request.conversation], logprob=-0.25)
-    settings = RolloutSettings(group_size=2, sampling=SETTINGS.sampling, episode=COMPACT)
+    settings = PlaySettings(group_size=2, sampling=SETTINGS.sampling, episode=COMPACT)
     (group,) = collect_groups([task], engine, solver, conversation, settings, run_seed=0, step=0)
     repaired, endless = group.episodes
     assert repaired.stop_reason is StopReason.RECOVERED
@@ -125,7 +125,7 @@ def test_4_seeds(
 def test_5_a_turn_cut_off_is_closed_for_it(
     tasks: list[Task], solver: HighsSolver, conversation: ConversationFormat, scripted: MakeEngine
 ) -> None:
-    settings = RolloutSettings(group_size=1, sampling=SamplingSettings(1.0, 2), episode=COMPACT)
+    settings = PlaySettings(group_size=1, sampling=SamplingSettings(1.0, 2), episode=COMPACT)
     engine = scripted(lambda request: "a turn of more than two tokens")
     (group,) = collect_groups(tasks[:1], engine, solver, conversation, settings, run_seed=0, step=0)
     (episode,) = group.episodes
@@ -174,13 +174,13 @@ def test_6_a_prompt_that_does_not_fit_is_left_out_where_that_is_asked_for(
 
 def test_7_settings_without_a_meaning() -> None:
     with pytest.raises(ValueError, match="group_size >= 1, got 0"):
-        RolloutSettings(group_size=0)
+        PlaySettings(group_size=0)
 
 
 def play(
     model: PreTrainedModel, tasks: list[Task], solver: HighsSolver, conversation: ConversationFormat
 ) -> list[EpisodeGroup]:
-    settings = RolloutSettings(4, SamplingSettings(temperature=1.2, max_completion_tokens=12), COMPACT)
+    settings = PlaySettings(4, SamplingSettings(temperature=1.2, max_completion_tokens=12), COMPACT)
     engine = TransformersEngine(model, conversation.stop_ids)
     return collect_groups(tasks, engine, solver, conversation, settings, run_seed=5, step=1)
 

@@ -39,7 +39,7 @@ from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import num_sampled_tokens
 from lit_grpo.rollout.experience import ExperienceBatch, ExperienceSettings, build_experience, build_updates
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 TEMPERATURE = 1.2
 
@@ -50,7 +50,7 @@ def groups(
 ) -> list[EpisodeGroup]:
     """Four tasks, four attempts of three turns each by an untrained model."""
     episode = EpisodeSettings(max_turns=3, style=ObservationStyle.COMPACT)
-    settings = RolloutSettings(4, SamplingSettings(TEMPERATURE, max_completion_tokens=10), episode)
+    settings = PlaySettings(4, SamplingSettings(TEMPERATURE, max_completion_tokens=10), episode)
     engine = TransformersEngine(load_policy(tiny_checkpoint).model, conversation.stop_ids)
     return collect_groups(tasks, engine, solver, conversation, settings, run_seed=9, step=0)
 

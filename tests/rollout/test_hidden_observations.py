@@ -30,7 +30,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, Solution, Solver, Violation
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 RULES = [EpisodeSettings(undo_if_still_infeasible=True, style=style) for style in ObservationStyle]
 WRONG_FIRST = DemonstrationSettings(share_with_wrong_tries=1.0, max_wrong_tries=3)
@@ -90,7 +90,7 @@ def test_2_rollouts(
         return QUESTIONS[request.seed % len(QUESTIONS)]
 
     def contexts(tasks: list[Task], rules: EpisodeSettings, solver: Solver) -> list[tuple[object, ...]]:
-        settings = RolloutSettings(group_size, SamplingSettings(1.0, 80), rules)
+        settings = PlaySettings(group_size, SamplingSettings(1.0, 80), rules)
         groups: list[EpisodeGroup] = collect_groups(tasks, scripted(ask), solver, conversation, settings, 0, 0)
         turns = [turn for group in groups for episode in group.episodes for turn in episode.turns]
         found: list[tuple[object, ...]] = [(group.prompt_ids,) for group in groups]

@@ -28,11 +28,11 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict, Solution, Violation
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
 PATIENCE_S = 60.0
 """Until what is waited for counts as never coming."""
-SETTINGS = RolloutSettings(
+SETTINGS = PlaySettings(
     group_size=2,
     sampling=SamplingSettings(1.0, 120),
     episode=EpisodeSettings(max_turns=3, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),

@@ -44,9 +44,9 @@ from lit_grpo.rollout.estimation import (
 )
 from lit_grpo.rollout.experience import build_experience
 from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 
-SETTINGS = RolloutSettings(
+SETTINGS = PlaySettings(
     group_size=2,
     sampling=SamplingSettings(1.0, 80),
     episode=EpisodeSettings(max_turns=2, style=ObservationStyle.COMPACT),

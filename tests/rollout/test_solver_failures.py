@@ -40,10 +40,10 @@ from lit_grpo.losses.base import UpdateTotals
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.experience import build_experience
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
-SETTINGS = RolloutSettings(
+SETTINGS = PlaySettings(
     group_size=4,
     sampling=SamplingSettings(1.0, 120),
     episode=EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),

@@ -22,7 +22,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.reports.transcripts import read_transcripts
 from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
 
 
@@ -35,7 +35,7 @@ def groups(
 ) -> list[EpisodeGroup]:
     """Two tasks; the first attempt asks for the conflict twice, the second says something with a line break."""
     engine = scripted(lambda request: [render(Move(GetConflict())), 'two\nlines, "é"'][request.conversation % 2])
-    settings = RolloutSettings(group_size=2, episode=EpisodeSettings(max_turns=2))
+    settings = PlaySettings(group_size=2, episode=EpisodeSettings(max_turns=2))
     return collect_groups(tasks[:2], engine, solver, conversation, settings, run_seed=0, step=0)
 
 

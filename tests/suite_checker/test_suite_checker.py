@@ -236,7 +236,7 @@ def test_4_what_is_no_record_is_said_so(line: str, reason: str) -> None:
 
 
 def run_checker(path: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lit_grpo.suite_checker.check", str(path), "--workers", "1"]
+    command = [sys.executable, "-m", "lit_grpo", "suite", "check", str(path), "--workers", "1"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

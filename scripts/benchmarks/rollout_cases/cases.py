@@ -24,7 +24,7 @@ from lit_grpo.engines.weights import full_weights
 from lit_grpo.environment.solver.workers import WorkerSolver
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.settings import RolloutSettings
+from lit_grpo.rollout.settings import PlaySettings
 from rollout_cases.watched import Sampled, TimedSolver, WatchedEngine, cpu_seconds
 
 _versions = count(1)
@@ -38,7 +38,7 @@ class Workload:
     policy: CausalPolicy
     tasks: list[Task]
     conversation: ConversationFormat
-    settings: RolloutSettings
+    settings: PlaySettings
     solver: WorkerSolver
     all_end: bool
     """No turn counts as cut off."""

@@ -1,6 +1,6 @@
 """The processes of a study: each is waited for by a thread of its own, and none outlives the study.
 
-Used by schedule.py, which runs arms in threads, and arms.py, whose arms are commands.
+Used by schedule.py, which runs arms in threads, and arm_run.py, whose arms are commands of `lit-grpo`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Ended:
     """Of the process and of those that it waited for."""
 
 
-class Commands:
+class Processes:
     """Runs commands from any thread, and ends those that run."""
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ class Commands:
 
 
 @contextmanager
-def ending_with_this_process(commands: Commands) -> Iterator[None]:
-    """End the commands when this process is told to end within the block, by Ctrl-C or by SIGTERM (a SystemExit here).
+def ending_with_this_process(processes: Processes) -> Iterator[None]:
+    """End the processes when this process is told to end within the block, by Ctrl-C or by SIGTERM (a SystemExit here).
 
     For the main thread.
     """
@@ -75,7 +75,7 @@ def ending_with_this_process(commands: Commands) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        commands.end_all()
+        processes.end_all()
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

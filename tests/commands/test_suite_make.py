@@ -1,11 +1,10 @@
 """The command that makes the suite: a named subset, and one line for what cannot be made."""
 
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 
+from lit_grpo.commands.main import main
 from lit_grpo.data import suite_maker
 from lit_grpo.data.suite import SuiteSettings
 from lit_grpo.data.suite_maker import Report
@@ -13,8 +12,6 @@ from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_benchmark.py"
 
 
 class GivesUp(HighsSolver):
@@ -24,22 +21,26 @@ class GivesUp(HighsSolver):
         return None
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    return ended.value.code
-
-
-def test_the_study_is_kinds_a_to_d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("--subset", "study", "--difficulties", "easy", "--num", "1", "--workers", "1", "--out", str(tmp_path))
-    assert run(monkeypatch, *arguments) == 0
+def test_the_study_is_kinds_a_to_d(tmp_path: Path) -> None:
+    arguments = (
+        "--subset",
+        "study",
+        "--difficulties",
+        "easy",
+        "--num-tasks",
+        "1",
+        "--workers",
+        "1",
+        "--output",
+        str(tmp_path),
+    )
+    assert main(["suite", "make", *arguments]) == 0
     assert {path.name for path in tmp_path.glob("*.jsonl")} == {f"{kind}_easy.jsonl" for kind in "ABCD"}
 
 
-def test_tiny_programs_have_the_kinds_that_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("--size", "tiny", "--num", "1", "--workers", "1", "--out", str(tmp_path))
-    assert run(monkeypatch, *arguments) == 0
+def test_tiny_programs_have_the_kinds_that_fit(tmp_path: Path) -> None:
+    arguments = ("--size", "tiny", "--num-tasks", "1", "--workers", "1", "--output", str(tmp_path))
+    assert main(["suite", "make", *arguments]) == 0
     cells = {f"{kind}_{difficulty}.jsonl" for kind in "ABCD" for difficulty in ("easy", "medium", "hard")}
     assert {path.name for path in tmp_path.glob("*.jsonl")} == cells
 
@@ -48,21 +49,25 @@ def test_tiny_programs_have_the_kinds_that_fit(tmp_path: Path, monkeypatch: pyte
     ("arguments", "expected"),
     [
         (["--size", "tiny", "--kinds", "AE"], "expected kinds of A, B, C, D in programs of size tiny, got E"),
-        (["--kinds", "AZ"], "'Z' is not a valid FaultKind"),
-        (["--difficulties", "easy,impossible"], "'impossible' is not a valid Difficulty"),
-        (["--num", "0"], "expected a kind, a difficulty and at least one task"),
+        (["--kinds", "AZ"], "argument --kinds: expected letters of ABCDEFGHI, got 'AZ'"),
+        (
+            ["--difficulties", "easy,impossible"],
+            "argument --difficulties: expected words of easy,medium,hard, got 'easy,impossible'",
+        ),
+        (["--num-tasks", "0"], "expected a kind, a difficulty and at least one task"),
         (["--kinds", "A", "--subset", "study"], "not allowed with argument"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     expected: str,
 ) -> None:
-    assert run(monkeypatch, *arguments, "--out", str(tmp_path)) == 2
-    assert expected in capsys.readouterr().err
+    assert main(["suite", "make", *arguments, "--output", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lit-grpo suite make: ")
+    assert expected in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,8 +82,8 @@ def test_a_cell_that_cannot_be_filled_stops_the_command_with_what_came_of_the_at
         generate_task(drawn, Split.TEST, settings.seed, 0, GivesUp())
 
     monkeypatch.setattr(suite_maker, "make_suite", unfillable)
-    arguments = ("--kinds", "D", "--difficulties", "easy", "--num", "1", "--out", str(tmp_path))
-    assert run(monkeypatch, *arguments) == 1
+    arguments = ("--kinds", "D", "--difficulties", "easy", "--num-tasks", "1", "--output", str(tmp_path))
+    assert main(["suite", "make", *arguments]) == 1
     error = capsys.readouterr().err
     assert "/D/easy: expected a fault within 200 base programs, got none (a solver's limit was reached: 200)" in error
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,99 @@
+"""The settings that several parts of a run share: one key of the command line each, handed to every part from there.
+
+Called by cli.py before anything is built. A part is handed what `SHARED` says and nothing else; what a config names at
+the part itself has to agree with the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import Any
+
+from jsonargparse import Namespace
+
+from lit_grpo.callbacks.evaluation import RepairEvaluation
+from lit_grpo.callbacks.repair_writer import RepairWriter
+from lit_grpo.callbacks.rollout import RolloutCallback
+from lit_grpo.config_errors import find_class
+from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.rollout.settings import RolloutSettings
+
+SECTIONS: Mapping[str, type] = {"episode": EpisodeSettings, "rollout": RolloutSettings}
+"""Key of the command line -> the settings whose fields are the keys below it."""
+
+TURN_LENGTH, POLICY = "rollout.sampling.max_completion_tokens", "model.init_args.policy.checkpoint"
+
+SHARED: Mapping[type, Mapping[str, str]] = {
+    RolloutCallback: {"settings": "rollout", "episode": "episode", "engine": "engine"},
+    RepairEvaluation: {"max_completion_tokens": TURN_LENGTH, "episode": "episode", "engine": "engine"},
+    RepairWriter: {"max_completion_tokens": TURN_LENGTH, "episode": "episode", "engine": "engine"},
+    TaskDataModule: {"replay.episode": "episode", "replay.tokenizer": POLICY},
+    DemonstrationDataModule: {"episode": "episode", "tokenizer": POLICY},
+    ProofreadingDataModule: {"episode": "episode", "tokenizer": POLICY},
+}
+"""Part of a run, subclasses included -> its arguments -> the key that each is handed."""
+
+
+def take_out(config: Namespace, named: Callable[[], Namespace]) -> None:
+    """Leave every shared setting at its key alone, once what the parts name agrees with the keys.
+
+    Args:
+        config: Of one subcommand; changed in place.
+        named: Gives the same without defaults: what was written. Asked where a part has a shared setting of its own.
+
+    Raises:
+        ValueError: A part and the key disagree.
+    """
+    arguments = list(_arguments(config))
+    if all(holder[name] is None for _, holder, name, _ in arguments):
+        return
+    for place, holder, name, key in _arguments(named()):
+        if holder[name] is not None:
+            _require_equal(f"{place}.{name}", holder[name], key, config[key])
+    for _, holder, name, _ in arguments:
+        holder[name] = None
+
+
+def hand_over(config: Namespace) -> None:
+    """Give every part what `SHARED` says; ``config`` is changed in place."""
+    for _, holder, name, key in _arguments(config):
+        holder[name] = config[key]
+
+
+def _arguments(config: Namespace) -> Iterator[tuple[str, Namespace, str, str]]:
+    """The shared arguments of all parts: where the argument stands, what holds it, its name there, and its key."""
+    callbacks = config.get("trainer.callbacks") or []
+    parts = {f"trainer.callbacks[{number}]": callback for number, callback in enumerate(callbacks)}
+    for place, part in (parts | {"data": config.get("data")}).items():
+        for argument, key in _shared_by(part).items():
+            *above, name = argument.split(".")
+            path = ["init_args", *above]
+            holder = part.get(".".join(path))
+            if holder is not None and name in holder:
+                yield ".".join([place, *path]), holder, name, key
+
+
+def _shared_by(part: Namespace | None) -> Mapping[str, str]:
+    """What `SHARED` says of a part's class."""
+    cls = None if part is None else find_class(part.class_path, {})
+    rows = [row for kind, row in SHARED.items() if cls is not None and issubclass(cls, kind)]
+    return {argument: key for row in rows for argument, key in row.items()}
+
+
+def _require_equal(place: str, said: Any, key: str, value: Any) -> None:
+    """ValueError if anything that is said at the place is not what the key has there."""
+    if isinstance(said, Namespace):
+        for name, inner in vars(said).items():
+            _require_equal(f"{place}.{name}", inner, f"{key}.{name}", value.get(name) if value is not None else None)
+    elif said != value:
+        raise ValueError(
+            f"{place}: expected {_written(value)}, as {key} says, got {_written(said)}; they are one setting: "
+            f"set {key}, and leave it out there"
+        )
+
+
+def _written(value: Any) -> str:
+    """As a config has it."""
+    return value.name if isinstance(value, Enum) else str(value)
