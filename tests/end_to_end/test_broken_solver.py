@@ -37,7 +37,7 @@ from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.grpo import GRPOModule, Rollout
 from lit_grpo.rollout.episodes import EpisodeGroup
 
-BROKEN_WORKER = Path(__file__).parents[1] / "environment" / "broken_worker.py"
+BROKEN_WORKER = Path(__file__).parents[1] / "environment" / "solver" / "broken_worker.py"
 DIES = 6660001.0
 """Of `Trouble` in broken_worker.py: a program with this right-hand side kills the worker that is to solve it."""
 
