@@ -75,12 +75,12 @@ class KilledWorkers(RolloutCallback):
         self.reasons: list[list[list[StopReason]]] = []
 
     @override
-    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
+    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[EpisodeGroup]:
         *others, last = tasks
         killing = apply(last.fault.faulty, SetRhs(last.fault.faulty.constraints[0].name, DIES))
         last = replace(last, fault=replace(last.fault, faulty=killing))
         self._texts = [text for n, task in enumerate((*others, last)) for text in turns_of(task, kills=n == 0)]
-        groups = super().collect((*others, last), *arguments)
+        groups = super().collect((*others, last), *arguments, **named)
         self.reasons.append([[episode.stop_reason for episode in group.episodes] for group in groups])
         return groups
 

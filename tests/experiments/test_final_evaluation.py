@@ -77,7 +77,7 @@ def test_4_the_command(
     printed = capsys.readouterr().out
     assert "sft, D right-hand side" in printed
     assert "90–100" in printed
-    assert "0.0 (0–0) ↓" in printed
+    assert "0.0 (0–0)† ↓" in printed
     assert "final.png" in (tmp_path / "final.md").read_text()
     assert main(["suite", "evaluate", str(suite), "sft", *rest]) == 2
     assert "expected policies as NAME=FOLDER, got sft" in capsys.readouterr().err
