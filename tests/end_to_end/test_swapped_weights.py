@@ -32,8 +32,8 @@ def distance(module: PolicyModule, groups: Iterable[RepairGroup]) -> float:
     """Of the log-probs of the first turns from those that the module's weights give."""
     found = 0.0
     for group in groups:
-        for episode in group.episodes:
-            turn = episode.turns[0]
+        for attempt in group.attempts:
+            turn = attempt.turns[0]
             sequence = (*group.prompt_ids, *turn.completion_ids)
             (own,) = module.served.logprobs([sequence])
             pairs = zip(own[len(group.prompt_ids) - 1 :], turn.sampler_logprobs, strict=True)
@@ -45,7 +45,7 @@ class Validated(RepairEvaluation):
     """Compares what was played with the weights that are in the module."""
 
     def __init__(self, rollout: CoinRewards) -> None:
-        super().__init__(max_completion_tokens=4, episode=rollout.settings.episode)
+        super().__init__(max_completion_tokens=4, episode=rollout.play_settings.episode)
         self.distances: list[float] = []
         self.weights: list[dict[str, torch.Tensor]] = []
 
@@ -68,8 +68,13 @@ class Played(Ahead):
         self.weights: list[dict[str, torch.Tensor]] = []
 
     @override
+<<<<<<< HEAD
     def collect(self, *arguments: Any) -> list[RepairGroup]:
         groups = super().collect(*arguments)
+=======
+    def collect(self, *arguments: Any, **named: Any) -> list[EpisodeGroup]:
+        groups = super().collect(*arguments, **named)
+>>>>>>> main
         self.groups.append(groups)
         return groups
 
