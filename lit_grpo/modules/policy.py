@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from lit_grpo.data.contract import require_readable_policy
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
@@ -147,7 +148,7 @@ def load_policy(
         gradient_checkpointing: recompute each layer in the backward pass, for memory.
 
     Raises:
-        ValueError: no such checkpoint, in one line.
+        ValueError: no such checkpoint, or one that has learned another rendering or grammar, in one line.
     """
     config = load_config(checkpoint)
     try:
@@ -158,12 +159,13 @@ def load_policy(
 
 
 def load_config(checkpoint: Path) -> PreTrainedConfig:
-    """``config.json`` of a checkpoint; ValueError if there is none."""
+    """``config.json`` of a checkpoint; ValueError if there is none, or if it learned another rendering or grammar."""
     if not (checkpoint / "config.json").is_file():
         raise ValueError(
             f"checkpoint: expected a folder with config.json and safetensors weights, got {checkpoint}; models are "
             "read from folders and never fetched by name: download it first"
         )
+    require_readable_policy(checkpoint)
     return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
 
 

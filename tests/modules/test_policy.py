@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ from transformers import (
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy, reference_logprobs
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": 61,
     "hidden_size": 32,
     "intermediate_size": 48,
