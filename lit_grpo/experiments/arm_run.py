@@ -64,7 +64,7 @@ class ArmRun:
         if folder.exists():
             folder.rename(folder.with_name(f"{folder.name}.interrupted-{time.strftime('%Y%m%d-%H%M%S')}"))
         folder.mkdir(parents=True)
-        data = arm.data.arguments(self.seed, self.base)
+        data = arm.data.arguments(self.seed)
         common = [f"--trainer.default_root_dir={folder}", f"--seed_everything={self.seed}", *data]
         fit = self._command(processes, "fit", arm, [f"--model.policy.checkpoint={self.start_of(arm)}", *common])
         test = [

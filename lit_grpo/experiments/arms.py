@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 
 class TrainingData(Enum):
@@ -20,19 +19,16 @@ class TrainingData(Enum):
     FRESH_TASKS_AND_REPLAY = "fresh tasks and replay"
     """Of the shared demonstrations."""
 
-    def arguments(self, seed: int, tokenizer: Path) -> list[str]:
+    def arguments(self, seed: int) -> list[str]:
         """Of a `lit-grpo` command."""
         demonstrated, fresh = 2 * seed, 2 * seed + 1
         match self:
             case TrainingData.DEMONSTRATIONS:
-                return [f"--data.seed={demonstrated}", f"--data.tokenizer={tokenizer}"]
-            case TrainingData.FRESH_DEMONSTRATIONS:
-                return [f"--data.seed={fresh}", f"--data.tokenizer={tokenizer}"]
-            case TrainingData.FRESH_TASKS:
+                return [f"--data.seed={demonstrated}"]
+            case TrainingData.FRESH_DEMONSTRATIONS | TrainingData.FRESH_TASKS:
                 return [f"--data.seed={fresh}"]
             case TrainingData.FRESH_TASKS_AND_REPLAY:
-                replay = [f"--data.replay.seed={demonstrated}", f"--data.replay.tokenizer={tokenizer}"]
-                return [f"--data.seed={fresh}", *replay]
+                return [f"--data.seed={fresh}", f"--data.replay.seed={demonstrated}"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,6 @@ def make_tiny_base(output: Path, seed: int) -> int:
 def _fit(start: Path, run: Path, seed: int, cycle: int, num_batches: int) -> list[str]:
     """Each cycle has exercises of its own and a learning rate that falls anew."""
     configs = [f"--config={CONFIGS / 'quickstart' / name}" for name in ("base.yaml", "pretrain.yaml")]
-    places = [f"--model.policy.checkpoint={start}", f"--data.tokenizer={start}", f"--trainer.default_root_dir={run}"]
+    places = [f"--model.policy.checkpoint={start}", f"--trainer.default_root_dir={run}"]
     exercises = [f"--data.seed={cycle}", f"--data.batches_per_epoch={num_batches}"]
     return ["fit", *configs, *places, *exercises, f"--seed_everything={seed}"]

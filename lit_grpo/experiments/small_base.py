@@ -146,7 +146,6 @@ def fit_leg(leg: Leg, seed: int) -> None:
             f"--trainer.default_root_dir={leg.folder}",
             f"--model.policy.checkpoint={leg.start}",
             f"--model.optimizer.final_fraction={0.05 if stage.decays else 1.0}",
-            f"--data.tokenizer={leg.start}",
             f"--data.tasks={json.dumps(tasks)}",
             f"--data.proofreading={json.dumps(asdict(stage.proofreading))}",
             f"--data.batch_size={stage.batch_size}",
