@@ -20,6 +20,11 @@ def parse(words: Sequence[str]) -> Namespace:
     parser = CommandParser("suite check", DESCRIPTION)
     parser.add_argument("suite", type=Path, help="a .jsonl file, or a folder of them")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
+    parser.add_argument(
+        "--size",
+        choices=["tiny", "small", "medium", "large"],
+        help="of all programs (default: as the manifest says, or the difficulty of each)",
+    )
     return parser.parse_args(words)
 
 
@@ -27,7 +32,7 @@ def run(options: Namespace) -> int:
     """Check; 1 if something does not hold."""
     from lit_grpo.suite_checker.check import check_suite
 
-    return 0 if check_suite(options.suite, options.workers) else 1
+    return 0 if check_suite(options.suite, options.workers, options.size) else 1
 
 
 COMMAND = Command("suite check", "check a suite with a plain solver, independently of what made it", parse, run)

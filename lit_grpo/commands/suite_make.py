@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lit_grpo.commands.command import Command, CommandParser
-from lit_grpo.data.suite import STUDY_KINDS, Cell, SuiteSettings
+from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind, kinds_of
@@ -49,7 +49,7 @@ def run(options: Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from lit_grpo.data.suite_maker import make_suite
-    from lit_grpo.data.task import UnfilledCellError
+    from lit_grpo.data.task import Cell, UnfilledCellError
 
     settings = settings_of(options)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -18,8 +18,8 @@ from itertools import count
 from pathlib import Path
 
 from lit_grpo.data.benchmark import read_benchmark, task_to_record
-from lit_grpo.data.suite import Cell, Manifest, SuiteSettings
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, program_digest
+from lit_grpo.data.manifest import Manifest, SuiteSettings
+from lit_grpo.data.task import Cell, Split, Task, TaskSettings, generate_task, program_digest
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.solver.highs import HighsSolver
 

@@ -53,7 +53,7 @@ class BuiltEngine:
 
 
 class EngineSettings(ABC):
-    """What makes an engine."""
+    """Makes an engine."""
 
     shared_by_ranks: ClassVar[bool] = False
     """Whether all ranks sample with the same engine, which has one version of the weights at a time."""
@@ -174,7 +174,7 @@ def _require_dtype(engine: VllmEngine, dtype: Dtype) -> None:
 
 
 def _devices(policy: PolicyView, tensor_parallel_size: int) -> str | None:
-    """What this rank's servers see."""
+    """The GPUs that this rank's servers see; None: those that its process sees."""
     if policy.device.type != "cuda":
         return None
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -96,7 +96,10 @@ def fetch(output: Path) -> None:
             "move it away"
         )
     if importlib.util.find_spec("gguf") is None:
-        raise FetchError("expected the package gguf, got none; install the extra smollm2 (pip install -e '.[smollm2]')")
+        raise FetchError(
+            "expected the package gguf, got none; install the extra smollm2: "
+            "pip install -c constraints.txt -e '.[smollm2]'"
+        )
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".fetch-") as name:
         model, tokenizer = load_gguf(download_gguf(Path(name)))

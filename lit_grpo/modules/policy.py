@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from lit_grpo.data.contract import require_readable_policy
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
@@ -119,7 +120,7 @@ def reference_logprobs(
 
     Args:
         policy: the policy in training.
-        reference: from ``load_reference``; None for a policy with adapters.
+        reference: a frozen policy; None for a policy with adapters.
         batch: packed rows.
         temperature: that of the policy's own log-probs.
 
@@ -147,9 +148,9 @@ def load_policy(
         gradient_checkpointing: recompute each layer in the backward pass, for memory.
 
     Raises:
-        ValueError: no such checkpoint, in one line.
+        ValueError: no such checkpoint, or one that has learned another rendering or grammar, in one line.
     """
-    config = _load_config(checkpoint)
+    config = load_config(checkpoint)
     try:
         causal_lm = AutoModelForCausalLM.from_pretrained(checkpoint, config=config, dtype=dtype, local_files_only=True)
     except OSError as error:
@@ -157,17 +158,14 @@ def load_policy(
     return CausalPolicy(causal_lm, lora, gradient_checkpointing)
 
 
-def load_reference(checkpoint: Path, dtype: torch.dtype = torch.float32) -> CausalPolicy:
-    """A frozen copy for the KL of a policy without adapters: read again from where the policy started."""
-    return load_policy(checkpoint, dtype).requires_grad_(False).eval()
-
-
-def _load_config(checkpoint: Path) -> PreTrainedConfig:
+def load_config(checkpoint: Path) -> PreTrainedConfig:
+    """``config.json`` of a checkpoint; ValueError if there is none, or if it has learned another rendering or grammar."""
     if not (checkpoint / "config.json").is_file():
         raise ValueError(
             f"checkpoint: expected a folder with config.json and safetensors weights, got {checkpoint}; models are "
             "read from folders and never fetched by name: download it first"
         )
+    require_readable_policy(checkpoint)
     return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
 
 

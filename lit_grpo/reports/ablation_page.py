@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_grpo.reports.show import markdown_table
-from lit_grpo.reports.tables import Cell, Row, TableContent
+from lit_grpo.reports.tables import Row, TableCell, TableContent
 
 ABLATIONS_FILE = "ablations.json"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -99,5 +99,5 @@ def _introduction(document: Mapping[str, Any]) -> str:
 
 
 def _table(table: Mapping[str, Any]) -> TableContent:
-    rows = tuple(Row(tuple(Cell(text) for text in row)) for row in table["rows"])
+    rows = tuple(Row(tuple(TableCell(text) for text in row)) for row in table["rows"])
     return TableContent(table["title"], tuple(table["columns"]), rows)

@@ -37,7 +37,7 @@ def pooled_cells(tables: Sequence[ScoreTable], settings: BootstrapSettings) -> C
             if kind is not None and not any(bool(table.is_kind(kind).any()) for table in of_difficulty):
                 continue
             pooled = pooled_values(of_difficulty, draws, kind)
-            values = estimates(pooled.values, pooled.replicates, settings)
+            values = estimates(pooled.values, pooled.replicates, settings, pooled.num_tasks)
             found[kind][difficulty] = dict(zip(QUANTITIES, values, strict=True))
     return found
 

@@ -32,7 +32,7 @@ Play = Callable[[Sequence[GradedProblem], RolloutEngine, int], RefilledGroups]
 
 @dataclass(frozen=True, slots=True)
 class PlayedBatch:
-    """What a batch is trained on."""
+    """A batch as it is trained on."""
 
     tasks: Sequence[GradedProblem]
     groups: RefilledGroups
@@ -53,7 +53,7 @@ class Overlap:
         self._max_staleness, self._engine, self._play = max_staleness, engine, play
         self._ahead: PlayAhead[PlayedBatch] = PlayAhead()
         self._weights: dict[int, Published] = {}
-        """Of each batch that is ordered and not yet trained on."""
+        """The weights of each batch that is ordered and not yet trained on."""
         self._ordered_up_to = -1
 
     def rollout(self, policy: PolicyView, data: TaskDataModule, batch: int, limits: Iterable[int]) -> PlayedBatch:
@@ -109,7 +109,7 @@ class Overlap:
             self._ahead.order(number, partial(self._played, number, weights, data))
 
     def _played(self, batch: int, weights: Published, data: TaskDataModule) -> PlayedBatch:
-        """In the other thread."""
+        """Play an ordered batch, in the other thread."""
         started = perf_counter()
         engine = InterruptibleEngine(self._engine.with_weights(weights), self._ahead.stopping)
         tasks = data.tasks_of(batch)

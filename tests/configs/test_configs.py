@@ -9,13 +9,14 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
-from transformers import Qwen3Config
+from transformers import AutoModelForCausalLM, Qwen3Config
 
 from lit_grpo.cli import main
 from lit_grpo.commands import serve
-from lit_grpo.modules.base import PolicySettings
-from lit_grpo.modules.policy import LoraSettings
+from lit_grpo.dtypes import torch_dtype
+from lit_grpo.modules.policy import CausalPolicy, LoraSettings
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(ROOT.rglob("*.yaml"))
@@ -65,8 +66,8 @@ def test_parses_in_its_composition(path: Path, capsys: pytest.CaptureFixture[str
     assert resolved["data"]["class_path"]
 
 
-def test_qwen3_8b_lora_builds_on_meta_tensors(tmp_path: Path) -> None:
-    Qwen3Config(
+def test_qwen3_8b_lora_builds_on_meta_tensors() -> None:
+    shape = Qwen3Config(
         hidden_size=4096,
         num_hidden_layers=36,
         num_attention_heads=32,
@@ -76,12 +77,13 @@ def test_qwen3_8b_lora_builds_on_meta_tensors(tmp_path: Path) -> None:
         vocab_size=151936,
         max_position_embeddings=40960,
         tie_word_embeddings=False,
-        architectures=["Qwen3ForCausalLM"],
-    ).save_pretrained(tmp_path)
+    )
     settings = yaml.safe_load((ROOT / "model/qwen3_8b_lora.yaml").read_text(encoding="utf-8"))
     policy = settings["model"]["init_args"]["policy"]
     lora = LoraSettings(**policy["lora"])
-    network = PolicySettings(tmp_path, policy["dtype"], lora, policy["gradient_checkpointing"]).load("meta")
+    with torch.device("meta"):
+        causal_lm = AutoModelForCausalLM.from_config(shape, dtype=torch_dtype(policy["dtype"]))
+        network = CausalPolicy(causal_lm, lora, policy["gradient_checkpointing"])
     assert all(parameter.is_meta for parameter in network.parameters())
     trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     # Rank 16 on q, o: 16 (4096 + 4096) each; k, v: 16 (4096 + 1024) each; gate, up, down: 16 (4096 + 12288) each.

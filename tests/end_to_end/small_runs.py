@@ -81,7 +81,7 @@ class CoinRewards(RolloutCallback):
         group_size: int = 4,
         solver: SolverSettings | None = None,
         dynamic_sampling: DynamicSampling | None = None,
-        is_flat: Callable[[Task], bool] = lambda task: False,
+        is_flat: Callable[[Any], bool] = lambda task: False,
         max_staleness: int = 0,
         engine: EngineSettings | None = None,
     ) -> None:
@@ -98,8 +98,8 @@ class CoinRewards(RolloutCallback):
         """Tasks of each call: those of a batch, then those of its refills."""
 
     @override
-    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
-        groups = super().collect(tasks, *arguments)
+    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[EpisodeGroup]:
+        groups = super().collect(tasks, *arguments, **named)
         paid = [
             replace(group, episodes=tuple(_paid(e, 0.5 if self.is_flat(group.task) else None) for e in group.episodes))
             for group in groups

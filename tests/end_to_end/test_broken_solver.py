@@ -37,7 +37,7 @@ from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.grpo import GRPOModule, Rollout
 from lit_grpo.rollout.episodes import EpisodeGroup
 
-BROKEN_WORKER = Path(__file__).parents[1] / "environment" / "broken_worker.py"
+BROKEN_WORKER = Path(__file__).parents[1] / "environment" / "solver" / "broken_worker.py"
 DIES = 6660001.0
 """Of `Trouble` in broken_worker.py: a program with this right-hand side kills the worker that is to solve it."""
 
@@ -75,12 +75,12 @@ class KilledWorkers(RolloutCallback):
         self.reasons: list[list[list[StopReason]]] = []
 
     @override
-    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
+    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[EpisodeGroup]:
         *others, last = tasks
         killing = apply(last.fault.faulty, SetRhs(last.fault.faulty.constraints[0].name, DIES))
         last = replace(last, fault=replace(last.fault, faulty=killing))
         self._texts = [text for n, task in enumerate((*others, last)) for text in turns_of(task, kills=n == 0)]
-        groups = super().collect((*others, last), *arguments)
+        groups = super().collect((*others, last), *arguments, **named)
         self.reasons.append([[episode.stop_reason for episode in group.episodes] for group in groups])
         return groups
 

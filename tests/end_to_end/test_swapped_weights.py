@@ -68,8 +68,8 @@ class Played(Ahead):
         self.weights: list[dict[str, torch.Tensor]] = []
 
     @override
-    def collect(self, *arguments: Any) -> list[EpisodeGroup]:
-        groups = super().collect(*arguments)
+    def collect(self, *arguments: Any, **named: Any) -> list[EpisodeGroup]:
+        groups = super().collect(*arguments, **named)
         self.groups.append(groups)
         return groups
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from small_suites import write_small_suite
 
 from lit_grpo.commands.main import main
-from lit_grpo.data.benchmark import BenchmarkError, write_benchmark
+from lit_grpo.data.benchmark import BenchmarkError
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
@@ -37,12 +38,11 @@ def quiet() -> Console:
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("suite")
+    every = []
     for kind in (FaultKind.SENSE, FaultKind.RIGHT_HAND_SIDE):
         settings = TaskSettings(ProgramSize.TINY, {kind: 1.0}, {Difficulty.EASY: 1.0})
-        tasks = [generate_task(settings, Split.TEST, 0, index, HighsSolver()) for index in range(2)]
-        write_benchmark(folder / f"{kind.value}_easy.jsonl", tasks)
-    return folder
+        every += [generate_task(settings, Split.TEST, 0, index, HighsSolver()) for index in range(2)]
+    return write_small_suite(tmp_path_factory.mktemp("suite"), every)
 
 
 def test_1_and_2_a_run_folder_for_each(tiny_checkpoint: Path, suite: Path, tmp_path: Path) -> None:

@@ -66,13 +66,13 @@ def check(command: str) -> None:
     if "..." in words:
         check_files(words)
         return
-    program, arguments = words[0].removeprefix(".venv/bin/"), words[1:]
+    program, arguments = Path(words[0]).name, words[1:]
     match program:
         case "lit-grpo":
             check_program(arguments)
         case "bash":
             check_shell_script(arguments)
-        case "python":
+        case "python" | "python3":
             check_python(arguments)
         case "pip":
             check_pip(arguments)
@@ -156,6 +156,8 @@ def check_pip(arguments: list[str]) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = [part for argument in arguments for part in re.findall(r"\[([\w,-]+)\]", argument)]
     assert set(",".join(named).split(",")) - {""} <= extras.keys()
+    is_open = arguments[0] == "install" and "--no-deps" not in arguments
+    assert not is_open or {"-c", "--constraint"} & set(arguments), "-c constraints.txt, or another torch comes"
 
 
 @pytest.mark.parametrize("command", documented_commands())
@@ -171,7 +173,8 @@ def test_documented_commands_exist(command: str, monkeypatch: pytest.MonkeyPatch
         "bash scripts/setup.sh --fast",
         ".venv/bin/python scripts/no_such_script.py",
         ".venv/bin/python -m json.tool --no-such-option 1",
-        ".venv/bin/pip install -e '.[no-such-extra]'",
+        ".venv/bin/pip install -c constraints.txt -e '.[no-such-extra]'",
+        ".venv/bin/pip install -e '.[trl]'",
         "lit-grpo fit --config configs/no_such_config.yaml",
         "lit-grpo no-such-command",
         "lit-grpo suite make --output runs/suite --no-such-option",

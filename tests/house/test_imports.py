@@ -4,7 +4,7 @@
    <- commands. The checker of suites imports no other part at all.
 2. The environment needs no torch and no language model; tensor functions need torch only.
 3. Nothing is a drawer for leftovers (utils, common, helpers).
-4. Every module imports without vllm, bitsandbytes and trl.
+4. Every module imports without vllm and trl. (bitsandbytes, where it is installed, is imported by peft.)
 """
 
 import ast
@@ -61,7 +61,7 @@ ROOMS: dict[str, set[str]] = {
 }
 """Room of the environment -> the other rooms it may import."""
 
-OPTIONAL = ("vllm", "bitsandbytes", "trl")
+OPTIONAL = ("vllm", "trl")
 INSIDE = {"lit_grpo/engines/vllm/draws.py": "vllm"}
 """Modules that an optional engine imports itself: a class of theirs extends one of its."""
 

@@ -47,7 +47,7 @@ def test_1_and_2_a_row_per_kind_and_an_empty_cell_where_there_is_no_task(scores:
     assert texts[0][0] == "A sense"
     assert texts[0][1].startswith("75.0 (")  # 3 of 4
     assert texts[0][2:4] == ["", ""]
-    assert texts[1] == ["D right-hand side", "", "", "0.0 (0–0)", "0.0 (0–0)"]
+    assert texts[1] == ["D right-hand side", "", "", "0.0 (0–0)†", "0.0 (0–0)†"]
     assert texts[2][4].startswith("50.0 (")  # 3 of 6
     assert "6 tasks" in table.title
 

@@ -93,7 +93,9 @@ def test_2_rollouts(
         settings = PlaySettings(group_size, SamplingSettings(1.0, 80), rules)
         groups: list[EpisodeGroup] = collect_groups(tasks, scripted(ask), solver, conversation, settings, 0, 0)
         turns = [turn for group in groups for episode in group.episodes for turn in episode.turns]
-        return [(group.prompt_ids,) for group in groups] + [(turn.observation_ids, turn.text) for turn in turns]
+        found: list[tuple[object, ...]] = [(group.prompt_ids,) for group in groups]
+        found += [(turn.observation_ids, turn.text) for turn in turns]
+        return found
 
     without_text, without_conflict = replace(rules, show_specification=False), replace(rules, show_conflict=False)
     others = [retold(task) for task in tasks]

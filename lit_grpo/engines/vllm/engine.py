@@ -65,7 +65,7 @@ class VllmEngine:
 
     @property
     def usage(self) -> Usage:
-        """Since the last new weights."""
+        """Counts since the last new weights."""
         return self._pool.usage
 
     @property

@@ -1,10 +1,11 @@
-"""Break the losses in every way of loss_mutants.toml, one at a time, and see that their tests notice each.
+"""Break the source in every way of a file of mutants, one at a time, and see that the tests notice each.
 
-    python scripts/audits/mutate_losses.py
-    python scripts/audits/mutate_losses.py gmpo dual
+    python scripts/audits/mutate.py loss_mutants.toml
+    python scripts/audits/mutate.py loss_mutants.toml gmpo dual
+    python scripts/audits/mutate.py checker_mutants.toml
 
-Each mutant is made in a copy of the source, in a temporary folder; the tests of the losses run against that copy. Exit
-status 1 if one of them survives. Arguments choose mutants by a part of their name.
+Each mutant is made in a copy of the source, in a temporary folder; the tests that its file names run against that copy.
+Exit status 1 if one of them survives. Further arguments choose mutants by a part of their name.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -26,30 +27,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-COPIED = (
-    "lit_grpo",
-    "pyproject.toml",
-    "scripts/audits/check_losses.py",
-    "tests/losses",
-    "tests/numerics",
-    "tests/test_advantages.py",
-    "tests/test_logprobs.py",
-)
-OF_LOSSES = ("tests/losses", "tests/numerics")
-AXES, PARTS = "tests/losses/test_objective_axes.py", "tests/losses/test_policy_losses.py"
-TESTS = {
-    "advantages.py": ("tests/test_advantages.py",),
-    "logprobs.py": ("tests/test_logprobs.py",),
-    "losses/entropy.py": (AXES,),
-    "losses/mismatch_weight.py": ("tests/losses/test_mismatch_weight.py", "tests/numerics"),
-    "losses/objective.py": (AXES,),
-    "losses/overlong.py": (AXES,),
-    "losses/reduction.py": (PARTS, *OF_LOSSES),
-    "losses/reference_kl.py": (PARTS, *OF_LOSSES),
-}
-"""Which tests are to notice a change of a file, the likeliest first."""
-OF_SURROGATES = ("tests/losses/test_surrogates.py", *OF_LOSSES)
-"""Of every other file."""
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +41,43 @@ class Mutant:
     """Occurs exactly once in the file."""
     after: str
 
-    @property
-    def tests(self) -> tuple[str, ...]:
-        """Files and folders of tests that are to notice it."""
-        return TESTS.get(self.file, OF_SURROGATES)
+
+@dataclass(frozen=True, slots=True)
+class Mutants:
+    """A file of mutants, with the tests that are to notice them."""
+
+    copied: tuple[str, ...]
+    """Files and folders of the repository that the tests need; those below tests/ are run."""
+    tests: Mapping[str, tuple[str, ...]]
+    """Which tests are to notice a change of a file below lit_grpo/, the likeliest first."""
+    otherwise: tuple[str, ...]
+    """Those of every other file."""
+    ignored: tuple[str, ...]
+    """Copied for the other tests' sake, and not run by themselves."""
+    mutants: tuple[Mutant, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Mutants:
+        """All of a file such as loss_mutants.toml."""
+        document = tomllib.loads(path.read_text(encoding="utf8"))
+        return cls(
+            copied=tuple(document["copied"]),
+            tests={file: tuple(tests) for file, tests in document.get("tests", {}).items()},
+            otherwise=tuple(document["otherwise"]),
+            ignored=tuple(document.get("ignored", ())),
+            mutants=tuple(Mutant(**fields) for fields in document["mutants"]),
+        )
+
+    def tests_of(self, mutant: Mutant | None) -> tuple[str, ...]:
+        """Files and folders of tests that are to notice a mutant; all of them for the source as it is."""
+        if mutant is None:
+            return tuple(name for name in self.copied if name.startswith("tests") and name not in self.ignored)
+        return self.tests.get(mutant.file, self.otherwise)
 
 
-def read_mutants() -> list[Mutant]:
-    """All of loss_mutants.toml."""
-    text = (Path(__file__).parent / "loss_mutants.toml").read_text(encoding="utf8")
-    return [Mutant(**fields) for fields in tomllib.loads(text)["mutants"]]
-
-
-def copy_source(folder: Path) -> None:
-    """What the tests of the losses need, without caches."""
-    for name in COPIED:
+def copy_source(folder: Path, copied: Sequence[str]) -> None:
+    """What the tests need, without caches."""
+    for name in copied:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
@@ -102,16 +102,15 @@ def apply(mutant: Mutant, folder: Path) -> None:
 class Trial:
     """The tests on a copy of the source, in a fork of this process, which has loaded torch and pytest already."""
 
-    def __init__(self, mutant: Mutant | None) -> None:
+    def __init__(self, mutants: Mutants, mutant: Mutant | None) -> None:
         """Start it; None: all tests on the source as it is."""
         self.mutant = mutant
         self._temporary = tempfile.TemporaryDirectory()
         folder = Path(self._temporary.name).resolve()
-        copy_source(folder)
-        tests = [name for name in COPIED if name.startswith("tests")]
+        copy_source(folder, mutants.copied)
+        tests = mutants.tests_of(mutant)
         if mutant is not None:
             apply(mutant, folder)
-            tests = list(mutant.tests)
         self.process = multiprocessing.get_context("fork").Process(target=_tests, args=(folder, tests))
         self.process.start()
 
@@ -138,12 +137,12 @@ def _tests(folder: Path, tests: Sequence[str]) -> None:
         os._exit(int(failed) if Path(loaded).is_relative_to(folder) else 3)
 
 
-def trials(mutants: Sequence[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
+def trials(mutants: Mutants, chosen: Sequence[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
     """Each mutant, as its trial ends, with whether the tests passed all the same; ``jobs`` at a time."""
-    waiting, running = list(reversed(mutants)), {}
+    waiting, running = list(reversed(chosen)), {}
     while waiting or running:
         while waiting and len(running) < jobs:
-            trial = Trial(waiting.pop())
+            trial = Trial(mutants, waiting.pop())
             running[trial.process.sentinel] = trial
         for ended in connection.wait(list(running)):
             trial = running.pop(ended)
@@ -153,18 +152,19 @@ def trials(mutants: Sequence[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print each mutant with its fate; 1 if one survives."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="of mutants, in this folder or by its path")
     parser.add_argument("names", nargs="*", metavar="PART", help="parts of the names of the mutants to make")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time (default: %(default)s)")
     parsed = parser.parse_args(arguments)
-    mutants = read_mutants()
-    chosen = [m for m in mutants if not parsed.names or any(part in m.name for part in parsed.names)]
+    mutants = Mutants.read(FOLDER / parsed.file)
+    chosen = [m for m in mutants.mutants if not parsed.names or any(part in m.name for part in parsed.names)]
     if not chosen:
-        sys.exit(f"mutate_losses: expected parts of names like {mutants[0].name!r}, got {parsed.names}")
+        sys.exit(f"mutate: expected parts of names like {mutants.mutants[0].name!r}, got {parsed.names}")
     torch.set_num_threads(1)
-    if not Trial(None).passed():
-        sys.exit("mutate_losses: expected tests that pass on the source as it is, got a failure; run pytest")
+    if not Trial(mutants, None).passed():
+        sys.exit("mutate: expected tests that pass on the source as it is, got a failure; run pytest")
     started, survivors = time.monotonic(), []
-    for mutant, passed in trials(chosen, parsed.jobs):
+    for mutant, passed in trials(mutants, chosen, parsed.jobs):
         print(f"{'SURVIVED' if passed else 'killed  '} {mutant.name}", flush=True)
         if passed:
             survivors.append(mutant.name)
