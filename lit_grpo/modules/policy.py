@@ -159,7 +159,7 @@ def load_policy(
 
 
 def load_config(checkpoint: Path) -> PreTrainedConfig:
-    """``config.json`` of a checkpoint; ValueError if there is none, or it has learned another rendering or grammar."""
+    """``config.json`` of a checkpoint; ValueError if there is none, or if it learned another rendering or grammar."""
     if not (checkpoint / "config.json").is_file():
         raise ValueError(
             f"checkpoint: expected a folder with config.json and safetensors weights, got {checkpoint}; models are "
