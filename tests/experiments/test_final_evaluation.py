@@ -62,7 +62,7 @@ def test_1_and_2_a_run_folder_for_each(tiny_checkpoint: Path, suite: Path, tmp_p
 def test_3_refused(tiny_checkpoint: Path, suite: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a folder with config\.json"):
         evaluate_checkpoints(suite, {"none": tmp_path / "nowhere"}, tmp_path / "a", SETTINGS, quiet())
-    with pytest.raises(BenchmarkError, match=r"expected \.jsonl files of tasks, got none"):
+    with pytest.raises(BenchmarkError, match=r"expected suite\.json beside the cells of a suite, got none"):
         evaluate_checkpoints(tmp_path, {"one": tiny_checkpoint}, tmp_path / "b", SETTINGS, quiet())
 
 
@@ -77,7 +77,7 @@ def test_4_the_command(
     printed = capsys.readouterr().out
     assert "sft, D right-hand side" in printed
     assert "90–100" in printed
-    assert "0.0 (0–0) ↓" in printed
+    assert "0.0 (0–0)† ↓" in printed
     assert "final.png" in (tmp_path / "final.md").read_text()
     assert main(["suite", "evaluate", str(suite), "sft", *rest]) == 2
     assert "expected policies as NAME=FOLDER, got sft" in capsys.readouterr().err
