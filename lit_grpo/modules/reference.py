@@ -18,8 +18,8 @@ from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import PackedBatch
-from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.experience import pack_episodes
+from lit_grpo.rollout.attempts import AnyGroup
+from lit_grpo.rollout.experience import pack_attempts
 
 Scores = TypeVar("Scores")
 
@@ -72,20 +72,20 @@ class ReferencedModule(PolicyModule):
         batches = [*packed, *[idle_batch()] * (passes - len(packed))]
         return [network(batch.to(self.device), temperature) for batch in batches][: len(packed)]
 
-    def episode_divergences(self, groups: Sequence[EpisodeGroup], temperature: float) -> Tensor:
-        """[num_episodes] float64, group by group: sum of k1 over an episode's tokens, at the present policy."""
-        packed = pack_episodes(groups, self.microbatch_tokens)
+    def attempt_divergences(self, groups: Sequence[AnyGroup], temperature: float) -> Tensor:
+        """[num_attempts] float64, group by group: sum of k1 over an attempt's tokens, at the present policy."""
+        packed = pack_attempts(groups, self.microbatch_tokens)
         # Called outside the training step, which sets the precision.
         with self.trainer.precision_plugin.forward_context():
             policy = self.frozen_passes(self.policy, packed, temperature)
             reference = self.reference_logprobs(packed, temperature)
-        sums = torch.zeros(len(groups), max((len(group.episodes) for group in groups), default=0), dtype=torch.float64)
+        sums = torch.zeros(len(groups), max((len(group.attempts) for group in groups), default=0), dtype=torch.float64)
         for batch, own, frozen in zip(packed, policy, reference, strict=True):
             per_sequence = torch.zeros(batch.num_sequences, dtype=torch.float64)
             per_sequence.index_add_(0, batch.sequence_index, k1(own, frozen).cpu().double())
             group, sample = torch.tensor(batch.sequences).T
             sums[group, sample] = per_sequence
-        kept = [row[: len(group.episodes)] for row, group in zip(sums, groups, strict=True)]
+        kept = [row[: len(group.attempts)] for row, group in zip(sums, groups, strict=True)]
         return torch.cat([sums.new_zeros(0), *kept])
 
     def top_entropy_masks(self, entropies: Sequence[Tensor], top_share: float) -> list[Tensor]:

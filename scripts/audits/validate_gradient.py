@@ -37,7 +37,7 @@ from lit_grpo.environment.policies.baselines import (
     run_baseline,
 )
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.rollout.remembering_solver import RememberingSolver
+from lit_grpo.environment.solver.remembering import RememberingSolver
 
 NUM_READINGS = 4
 """Readings of each specification: what a reader errs in is luck, of which the mean of a task should hold less."""

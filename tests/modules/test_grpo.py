@@ -32,7 +32,7 @@ from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import LoraSettings
-from lit_grpo.rollout.experience import pack_episodes
+from lit_grpo.rollout.experience import pack_attempts
 
 PLAIN = OptimizerSettings(learning_rate=1e-3)
 
@@ -48,7 +48,7 @@ class Logged(Callback):
 
 
 class Alike(CoinRewards):
-    """Every episode of a group is paid the same."""
+    """Every attempt of a group is paid the same."""
 
     def collect(self, *arguments: Any) -> Any:
         return super(CoinRewards, self).collect(*arguments)
@@ -200,7 +200,7 @@ def test_a_kl_in_the_reward(tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert skipped.rows[0]["train/skipped"] == 1.0
 
 
-def test_the_kl_of_an_episode_is_summed_over_its_tokens(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_the_kl_of_an_attempt_is_summed_over_its_tokens(tiny_checkpoint: Path, tmp_path: Path) -> None:
     class Recorder(CoinRewards):
         def __init__(self) -> None:
             super().__init__()
@@ -209,8 +209,8 @@ def test_the_kl_of_an_episode_is_summed_over_its_tokens(tiny_checkpoint: Path, t
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
             super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
             groups = self.groups
-            found = pl_module.episode_divergences(groups, 1.0)
-            packed = pack_episodes(groups, 100_000)
+            found = pl_module.attempt_divergences(groups, 1.0)
+            packed = pack_attempts(groups, 100_000)
             with torch.no_grad():
                 policy, reference = (
                     torch.cat([network(b, 1.0) for b in packed])

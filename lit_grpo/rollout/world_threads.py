@@ -1,6 +1,6 @@
-"""Asks the solver in threads of their own, so that the engine has work meanwhile. Used by collect.py.
+"""Asks an environment in threads of its own, so that the engine has work meanwhile. Used by play.py and collect.py.
 
-What follows from an answer is done in the thread that asked: whatever is not the solver's needs no locks.
+What follows from an answer is done in the thread that asked: whatever is not the environment's needs no locks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Patience(Enum):
     ALL = "wait for every one"
 
 
-class SolverThreads:
+class WorldThreads:
     """Questions that are being answered. A context: at its end, questions that have not begun are dropped."""
 
     def __init__(self, num_threads: int, on_answer: Callable[[], None]) -> None:
@@ -32,11 +32,11 @@ class SolverThreads:
             num_threads: questions that are answered at a time, in the order in which they were asked.
             on_answer: called in another thread at each answer.
         """
-        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="solver")
+        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="world")
         self._on_answer = on_answer
         self._asked: dict[Future[Any], Callable[[Any], None]] = {}
 
-    def __enter__(self) -> SolverThreads:
+    def __enter__(self) -> WorldThreads:
         return self
 
     def __exit__(

@@ -1,7 +1,7 @@
 """A solver that answers what it was asked before from memory.
 
-Used by collect.py for one collection: attempts at the same task begin with the same program and often make the same
-edit. Sound because a solver's answers are functions of the program alone (environment/solver.py).
+Used by episodes/repair_environment.py: attempts at the same task begin with the same program and often make the same
+edit. Sound because a solver's answers are functions of the program alone (solver.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from lit_grpo.environment.solver.solver import Conflict, ProgramIntractable, Sol
 
 _Answer = TypeVar("_Answer")
 
+MOST_PROGRAMS = 4096
+"""Programs whose answers are remembered, of each kind of question: those of a few batches."""
+
 
 class RememberingSolver:
     """Implements ``Solver`` over another one. A failure is not remembered, that a program is intractable is.
@@ -24,13 +27,17 @@ class RememberingSolver:
     program that is intractable for another question is still asked.
 
     As many threads may ask as may ask the solver below; of those with the same question one asks, the others wait.
+
+    Args:
+        solver: The other one.
+        most_programs: That are remembered; beyond it the oldest is forgotten first.
     """
 
-    def __init__(self, solver: Solver) -> None:
+    def __init__(self, solver: Solver, most_programs: int = MOST_PROGRAMS) -> None:
         """Remember nothing yet."""
-        self._solutions = _Memory[Solution](solver.solve)
-        self._conflicts = _Memory[Conflict | None](solver.conflict)
-        self._relaxations = _Memory[tuple[Violation, ...] | None](solver.minimum_relaxation)
+        self._solutions = _Memory[Solution](solver.solve, most_programs)
+        self._conflicts = _Memory[Conflict | None](solver.conflict, most_programs)
+        self._relaxations = _Memory[tuple[Violation, ...] | None](solver.minimum_relaxation, most_programs)
 
     def solve(self, program: LinearProgram) -> Solution:
         """As ``Solver.solve``."""
@@ -57,14 +64,17 @@ class _Remembered(Generic[_Answer]):
 class _Memory(Generic[_Answer]):
     """The answers to one kind of question."""
 
-    def __init__(self, ask: Callable[[LinearProgram], _Answer]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[LinearProgram], _Answer], most: int) -> None:
+        self._ask, self._most = ask, most
         self._lock = Lock()
         self._known: dict[LinearProgram, _Remembered[_Answer]] = {}
 
     def answer(self, program: LinearProgram) -> _Answer:
         with self._lock:
             known = self._known.setdefault(program, _Remembered())
+            if len(self._known) > self._most:
+                # Whoever still waits for its answer holds it.
+                del self._known[next(iter(self._known))]
         with known.lock:
             if not known.answers:
                 try:

@@ -1,55 +1,53 @@
-"""One attempt at a task while it is played: its episode, and the tokens of its turns. Used by collect.py."""
+"""One attempt at a task while it is played: its episode, and the tokens of its turns. Used by play.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Generic
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.engines.engine import Completion, FinishReason, GenerationRequest
-from lit_grpo.environment.episodes.episode import RepairEpisode
-from lit_grpo.environment.episodes.record import StopReason, TurnOutcome
-from lit_grpo.environment.episodes.scoring import RepairScore
-from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.engines.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
+from lit_grpo.environment.protocol import Cutoff, Episode, ProblemT, RecordT
 from lit_grpo.rewards.base import AttemptKey
-from lit_grpo.rollout.episodes import Turn
+from lit_grpo.rollout.attempts import Attempt, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """Independent of the order in which turns are sampled."""
+    """Of the draws of one batch, independent of the order in which turns are sampled."""
 
     run_seed: int
-    step: int
+    batch: int
+    """Its number in the run; 0 where there is one."""
 
     def of(self, task_id: str, sample: int, turn: int) -> int:
         """A 64-bit seed."""
-        key = f"{self.run_seed}/{self.step}/{task_id}/{sample}/{turn}".encode()
+        key = f"{self.run_seed}/{self.batch}/{task_id}/{sample}/{turn}".encode()
         return int.from_bytes(blake2b(key, digest_size=8).digest(), "little")
 
     def attempt(self, task_id: str, sample: int) -> AttemptKey:
         """What names an attempt to a reward."""
-        return AttemptKey(self.run_seed, self.step, task_id, sample)
+        return AttemptKey(self.run_seed, self.batch, task_id, sample)
 
 
 @dataclass(slots=True)
-class Attempt:
-    """One episode while it is played."""
+class OpenAttempt(Generic[ProblemT, RecordT]):
+    """An attempt with turns to come."""
 
     key: int
     """The engine's name for the conversation."""
-    task: GradedProblem
+    task: ProblemT
     sample: int
+    sampling: SamplingSettings
     prompt_ids: tuple[int, ...]
-    episode: RepairEpisode
+    episode: Episode[RecordT]
     context: tuple[int, ...]
     """Every token so far."""
     observation_ids: tuple[int, ...] = ()
     """The last tokens of the context, if the environment appended them and no turn has followed yet."""
     turns: list[Turn] = field(default_factory=list)
     truncated: bool = False
-    score: RepairScore | None = None
-    """Of the episode; None until it is over and judged."""
 
     @property
     def is_over(self) -> bool:
@@ -60,7 +58,7 @@ class Attempt:
         """For the next turn."""
         return GenerationRequest(self.key, self.context, seeds.of(self.task.id, self.sample, len(self.turns)))
 
-    def append(self, completion: Completion, text: str, outcome: TurnOutcome, conversation: ConversationFormat) -> None:
+    def append(self, completion: Completion, text: str, answer: str, conversation: ConversationFormat) -> None:
         """Append a turn and, unless the episode is over, the environment's answer to it."""
         self.truncated |= completion.finish_reason is FinishReason.LENGTH
         self.turns.append(
@@ -70,21 +68,23 @@ class Attempt:
                 sampler_logprobs=completion.logprobs,
                 policy_version=completion.policy_version,
                 text=text,
-                outcome=outcome,
+                answer=answer,
             )
         )
         self.observation_ids = ()
         if not self.is_over:
             closed = completion.token_ids[-1] in conversation.stop_ids
-            self.observation_ids = conversation.continuation_ids(outcome.observation, closed)
+            self.observation_ids = conversation.continuation_ids(answer, closed)
             self.context += completion.token_ids + self.observation_ids
 
-    def end_for_lack_of_room(self, context_limit: int) -> None:
+    def end_for_lack_of_room(self, max_context_tokens: int) -> None:
         """End the episode if its context has no room for a turn: at a prompt that is too long, or later on."""
-        if not self.is_over and len(self.context) > context_limit:
-            self.episode.end(StopReason.TOKEN_LIMIT if self.turns else StopReason.PROMPT_LIMIT)
+        if not self.is_over and len(self.context) > max_context_tokens - self.sampling.max_completion_tokens:
+            self.episode.end(Cutoff.TOKENS if self.turns else Cutoff.PROMPT)
             self.truncated = True
 
-    def judge(self, score: RepairScore) -> None:
-        """Take the verdict on the episode."""
-        self.score = score
+    def finished(self) -> Attempt[RecordT]:
+        """What it has become, once it is over."""
+        stop_reason = self.episode.stop_reason
+        assert stop_reason is not None, "the attempt is not over"
+        return Attempt(tuple(self.turns), stop_reason, self.truncated, self.episode.record())

@@ -11,11 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lit_grpo.data.task import Task
+from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.remembering import RememberingSolver
 from lit_grpo.environment.solver.solver import Conflict, ProgramIntractable, Solution, SolverFailure, Violation
-from lit_grpo.rollout.remembering_solver import RememberingSolver
+
+
+@pytest.fixture(scope="module")
+def solver() -> HighsSolver:
+    return HighsSolver()
+
+
+@pytest.fixture(scope="module")
+def tasks(solver: HighsSolver) -> list[Task]:
+    settings = TaskSettings(size=ProgramSize.TINY)
+    return [generate_task(settings, Split.TRAIN, 3, index, solver) for index in range(4)]
 
 
 class CountingSolver:
@@ -98,3 +110,12 @@ def test_threads_with_one_question_ask_once(tasks: list[Task], solver: HighsSolv
         may_answer.set()
         assert [answer.result(60) for answer in answers] == [expected] * 4
     assert counting.asked == {"solve": 1, "conflict": 1}
+
+
+def test_the_oldest_program_is_forgotten_first(tasks: list[Task], solver: HighsSolver) -> None:
+    counting = CountingSolver(solver)
+    remembering = RememberingSolver(counting, most_programs=2)
+    a, b, c, _ = (task.fault.faulty for task in tasks)
+    for program in (a, b, a, c, b, c, a):  # a, b and c are asked for; c drives a out, which is asked for again
+        assert remembering.solve(program) == solver.solve(program)
+    assert counting.asked == {"solve": 4}
