@@ -81,7 +81,7 @@ class KilledWorkers(RolloutCallback):
         killing = apply(last.fault.faulty, SetRhs(last.fault.faulty.constraints[0].name, DIES))
         last = replace(last, fault=replace(last.fault, faulty=killing))
         self._texts = [text for n, task in enumerate((*others, last)) for text in turns_of(task, kills=n == 0)]
-        groups = super().collect((*others, last), *arguments)
+        groups = super().collect((*others, last), *arguments, **named)
         self.reasons.append([[attempt.record.stop_reason for attempt in group.attempts] for group in groups])
         return groups
 
