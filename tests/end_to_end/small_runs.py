@@ -99,18 +99,9 @@ class CoinRewards(RolloutCallback):
         """Tasks of each call: those of a batch, then those of its refills."""
 
     @override
-<<<<<<< HEAD
-    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[RepairGroup]:
-        groups = super().collect(tasks, *arguments)
-        paid = [_paid(group, 0.5 if self.is_flat(group.task) else None) for group in groups]
-=======
-    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[EpisodeGroup]:
+    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[RepairGroup]:
         groups = super().collect(tasks, *arguments, **named)
-        paid = [
-            replace(group, episodes=tuple(_paid(e, 0.5 if self.is_flat(group.task) else None) for e in group.episodes))
-            for group in groups
-        ]
->>>>>>> main
+        paid = [_paid(group, 0.5 if self.is_flat(group.task) else None) for group in groups]
         self.played.append(tuple(task.id for task in tasks))
         rewards = [reward.total for group in paid for reward in group.rewards]
         self.mean_rewards.append(sum(rewards) / len(rewards))

@@ -76,22 +76,13 @@ class KilledWorkers(RolloutCallback):
         self.reasons: list[list[list[StopReason]]] = []
 
     @override
-<<<<<<< HEAD
-    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[RepairGroup]:
-=======
-    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[EpisodeGroup]:
->>>>>>> main
+    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[RepairGroup]:
         *others, last = tasks
         killing = apply(last.fault.faulty, SetRhs(last.fault.faulty.constraints[0].name, DIES))
         last = replace(last, fault=replace(last.fault, faulty=killing))
         self._texts = [text for n, task in enumerate((*others, last)) for text in turns_of(task, kills=n == 0)]
-<<<<<<< HEAD
-        groups = super().collect((*others, last), *arguments)
-        self.reasons.append([[attempt.record.stop_reason for attempt in group.attempts] for group in groups])
-=======
         groups = super().collect((*others, last), *arguments, **named)
-        self.reasons.append([[episode.stop_reason for episode in group.episodes] for group in groups])
->>>>>>> main
+        self.reasons.append([[attempt.record.stop_reason for attempt in group.attempts] for group in groups])
         return groups
 
     def _answer(self, request: GenerationRequest) -> str:

@@ -68,13 +68,8 @@ class Played(Ahead):
         self.weights: list[dict[str, torch.Tensor]] = []
 
     @override
-<<<<<<< HEAD
-    def collect(self, *arguments: Any) -> list[RepairGroup]:
-        groups = super().collect(*arguments)
-=======
-    def collect(self, *arguments: Any, **named: Any) -> list[EpisodeGroup]:
+    def collect(self, *arguments: Any, **named: Any) -> list[RepairGroup]:
         groups = super().collect(*arguments, **named)
->>>>>>> main
         self.groups.append(groups)
         return groups
 
