@@ -272,7 +272,3 @@ def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,9 +22,9 @@ class RefillLog:
         """Log a batch, as ``rollout/NAME``. Every rank must call it.
 
         Args:
-            module: that logs.
-            played: by this rank.
-            num_tasks: groups that the step was to have, over all ranks.
+            module: That logs.
+            played: By this rank.
+            num_tasks: Groups that the step was to have, over all ranks.
         """
         counts = (len(played.played), len(played.kept), played.num_extra_attempts, played.num_extra_tokens)
         num_played, num_kept, num_attempts, num_tokens = module.over_ranks(counts)

@@ -72,10 +72,10 @@ class RolloutLog:
         """Log a batch, as ``rollout/NAME``. Every rank must call it.
 
         Args:
-            module: that logs.
-            groups: that this rank played.
-            times: what it took.
-            staleness: mean age in batches of the tokens that are trained on, and their number.
+            module: That logs.
+            groups: That this rank played.
+            times: What it took.
+            staleness: Mean age in batches of the tokens that are trained on, and their number.
         """
         attempts = [attempt for group in groups for attempt in group.attempts]
         unshaped = torch.tensor([[reward.unshaped for reward in group.rewards] for group in groups])

@@ -15,6 +15,8 @@ from typing import Generic, NoReturn, TypeVar
 
 from typing_extensions import override
 
+from lit_grpo.presets import TINY_BASE
+
 Options = TypeVar("Options")
 
 
@@ -55,8 +57,6 @@ class CommandParser(argparse.ArgumentParser):
 
 def add_study_options(parser: CommandParser, output: str) -> None:
     """Add what every study takes: where it goes, what it starts from, and how much of the machine it may use."""
-    from lit_grpo.presets import TINY_BASE
-
     parser.add_argument("--output", type=Path, default=Path(output), help="folder of the study (default: %(default)s)")
     parser.add_argument(
         "--base", type=Path, default=TINY_BASE, help="folder of the pre-trained base (default: checkpoints/tiny-base)"

@@ -117,9 +117,9 @@ def last_batches(trainer: pl.Trainer, batch: int, updates_per_batch: int) -> Ite
     A limit in updates counts those that are skipped as taken: while some are skipped, the number grows.
 
     Args:
-        trainer: its limits are in epochs or in updates.
-        batch: that begins now.
-        updates_per_batch: optimizer steps that a batch takes.
+        trainer: Its limits are in epochs or in updates.
+        batch: That begins now.
+        updates_per_batch: Optimizer steps that a batch takes.
     """
     epochs, updates = trainer.max_epochs, trainer.max_steps
     if epochs is not None and epochs >= 0:

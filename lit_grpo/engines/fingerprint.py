@@ -31,7 +31,7 @@ def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
     """Hash names, shapes, dtypes and all bits.
 
     Args:
-        tensors: by name, in any dtype, on any device; of sharded ones the parts that lie here.
+        tensors: By name, in any dtype, on any device; of sharded ones the parts that lie here.
 
     Returns:
         32 hexadecimal digits. Another order of the tensors is another fingerprint.

@@ -63,9 +63,9 @@ class EngineSettings(ABC):
         """Make the engine; it samples nothing before weights were published and adopted. Every rank must call it.
 
         Args:
-            policy: that it samples for.
-            conversation: the chat format, which says what ends a turn.
-            plays_ahead: whether it may still sample with older weights while new ones are published.
+            policy: That it samples for.
+            conversation: The chat format, which says what ends a turn.
+            plays_ahead: Whether it may still sample with older weights while new ones are published.
         """
 
 
@@ -93,7 +93,7 @@ class VllmSettings(EngineSettings):
         weights_folder: Where new weights are handed over: a folder in memory.
 
     Raises:
-        ValueError: vLLM is not installed.
+        ValueError: VLLM is not installed.
     """
 
     def __init__(
@@ -187,16 +187,16 @@ def devices_of_rank(index: int, visible: str | None, num_ranks: int, tensor_para
     The rank's own one; a rank that is alone on its machine has all that it sees. (docs/scaling.md says why.)
 
     Args:
-        index: of the rank's GPU among those that its process sees.
+        index: Of the rank's GPU among those that its process sees.
         visible: CUDA_VISIBLE_DEVICES of its process, numbers or names; None: it is not set.
-        num_ranks: of the training, on this machine.
-        tensor_parallel_size: of each server.
+        num_ranks: Of the training, on this machine.
+        tensor_parallel_size: Of each server.
 
     Returns:
         None: those that the process sees.
 
     Raises:
-        ValueError: servers of several ranks would share GPUs.
+        ValueError: Servers of several ranks would share GPUs.
     """
     if tensor_parallel_size > 1:
         if num_ranks > 1:

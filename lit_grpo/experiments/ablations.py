@@ -94,7 +94,7 @@ def run_study(study: Study, num_jobs: int, console: Console) -> Choice:
     """All arms, then the curriculum on the arm that validation chose, then what is measured of every policy.
 
     Raises:
-        ArmFailed: of the first arm that fails.
+        ArmFailed: Of the first arm that fails.
     """
     run_all(study.jobs(), num_jobs, console)
     choice = choose_best(study.runs, REAL)

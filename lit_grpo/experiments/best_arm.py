@@ -28,7 +28,7 @@ def choose_best(runs: Sequence[ArmRun], names: Sequence[str]) -> Choice:
     """The arm whose chosen checkpoints score highest on validation, in the mean over seeds; of equals the first.
 
     Raises:
-        ValueError: an arm has not been validated.
+        ValueError: An arm has not been validated.
     """
     scores = {name: sum(_score(run, name) for run in runs) / len(runs) for name in names}
     return Choice(max(names, key=lambda name: scores[name]), scores)

@@ -9,7 +9,6 @@ explains.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -44,10 +43,7 @@ class CanaryCLI(RepairCLI):
 
     def __init__(self, args: Sequence[str], canary: Canary, is_reference: bool) -> None:
         self._canary, self._is_reference = canary, is_reference
-        with warnings.catch_warnings():
-            # That a script has a command line of its own is meant so.
-            warnings.filterwarnings("ignore", "LightningCLI's args parameter")
-            super().__init__(["fit", *args])
+        super().__init__(["fit", *args])
 
     @override
     def before_instantiate_classes(self) -> None:

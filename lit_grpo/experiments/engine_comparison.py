@@ -110,7 +110,7 @@ def link_arms(run: ArmRun, study: Path, names: Iterable[str]) -> None:
     """Take finished arms of the same seed from another study.
 
     Raises:
-        ValueError: one is not there, or not finished.
+        ValueError: One is not there, or not finished.
     """
     source = replace(run, root=study / run.root.name)
     for name in names:

@@ -46,18 +46,18 @@ def evaluate_checkpoints(
     """Play every task of the suite with each policy that has no results yet.
 
     Args:
-        suite: a benchmark file, or a folder of them.
-        checkpoints: name to folder with weights and tokenizer.
-        output: holds a run folder per name afterwards, with `results.json`, `scores.jsonl` and `episodes.jsonl`.
-        settings: the same for all.
-        console: where it is said what begins.
+        suite: A benchmark file, or a folder of them.
+        checkpoints: Name to folder with weights and tokenizer.
+        output: Holds a run folder per name afterwards, with `results.json`, `scores.jsonl` and `episodes.jsonl`.
+        settings: The same for all.
+        console: Where it is said what begins.
 
     Returns:
         Name to run folder.
 
     Raises:
-        ValueError: the rules leave a task no room for its repair, or a checkpoint is none.
-        BenchmarkError: the suite is none.
+        ValueError: The rules leave a task no room for its repair, or a checkpoint is none.
+        BenchmarkError: The suite is none.
     """
     tasks, environment = read_suite(suite), RepairEnvironment(settings.rules, HighsSolver())
     for task in tasks:

@@ -31,11 +31,11 @@ def measure_shift(
     """Play the tasks once each, and look at what both policies say of every token sampled.
 
     Args:
-        policy: after training.
-        start: before it; on the same device.
-        tasks: held out.
-        rules: those that the policy was trained under, rendering included.
-        max_completion_tokens: of a turn.
+        policy: After training.
+        start: Before it; on the same device.
+        tasks: Held out.
+        rules: Those that the policy was trained under, rendering included.
+        max_completion_tokens: Of a turn.
     """
     sampling = SamplingSettings(temperature=1.0, max_completion_tokens=max_completion_tokens)
     groups = policy.play(tasks, RepairEnvironment(rules, HighsSolver()), sampling)

@@ -71,7 +71,7 @@ def run_all(jobs: Iterable[Job], num_jobs: int, console: Console) -> None:
     Told to end (Ctrl-C, SIGTERM), it ends the arms that run: they begin again in the next call.
 
     Raises:
-        ArmFailed: of the first arm that fails; those that are running then are finished, no other begins.
+        ArmFailed: Of the first arm that fails; those that are running then are finished, no other begins.
         ValueError: An arm starts from one that is neither done nor among the jobs.
     """
     missing = [job for job in jobs if not job.is_done]

@@ -53,7 +53,7 @@ class PolicySettings:
         """Read the network from its folder: nothing is ever fetched by name.
 
         Args:
-            mesh: of a strategy that shards: each rank then reads its own part. None: the whole network.
+            mesh: Of a strategy that shards: each rank then reads its own part. None: the whole network.
 
         Raises:
             FileNotFoundError: There is no such folder.

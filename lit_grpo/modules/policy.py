@@ -45,7 +45,7 @@ class CausalPolicy(nn.Module):
         """Wrap ``causal_lm``; with ``lora`` it gets adapters in place and everything else is frozen.
 
         Raises:
-            ValueError: a model whose log-probs this module would not compute exactly.
+            ValueError: A model whose log-probs this module would not compute exactly.
         """
         super().__init__()
         _require_plain_head(causal_lm)
@@ -66,8 +66,8 @@ class CausalPolicy(nn.Module):
         """Log-probs of the batch's targets.
 
         Args:
-            batch: packed rows on this module's device.
-            temperature: of the sampling distribution, above 0.
+            batch: Packed rows on this module's device.
+            temperature: Of the sampling distribution, above 0.
 
         Returns:
             [num_tokens], at least float32.
@@ -119,10 +119,10 @@ def reference_logprobs(
     """Log-probs under the frozen reference of a KL: the base below the policy's adapters, else a model of its own.
 
     Args:
-        policy: the policy in training.
-        reference: a frozen policy; None for a policy with adapters.
-        batch: packed rows.
-        temperature: that of the policy's own log-probs.
+        policy: The policy in training.
+        reference: A frozen policy; None for a policy with adapters.
+        batch: Packed rows.
+        temperature: That of the policy's own log-probs.
 
     Returns:
         [num_tokens], no gradient.
@@ -142,13 +142,13 @@ def load_policy(
     """Read a policy from a folder written by ``save_pretrained``. Nothing is ever fetched by its name on a hub.
 
     Args:
-        checkpoint: folder with ``config.json`` and safetensors weights.
-        dtype: of the weights; adapters are float32 in any case.
-        lora: adapters to put on it, freshly initialised.
-        gradient_checkpointing: recompute each layer in the backward pass, for memory.
+        checkpoint: Folder with ``config.json`` and safetensors weights.
+        dtype: Of the weights; adapters are float32 in any case.
+        lora: Adapters to put on it, freshly initialised.
+        gradient_checkpointing: Recompute each layer in the backward pass, for memory.
 
     Raises:
-        ValueError: no such checkpoint, or one that has learned another rendering or grammar, in one line.
+        ValueError: No such checkpoint, or one that has learned another rendering or grammar, in one line.
     """
     config = load_config(checkpoint)
     try:

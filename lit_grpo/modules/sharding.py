@@ -34,14 +34,14 @@ def load_sharded_policy(
     Adapters are initialised whole on each rank, by the same random numbers as without sharding, and then sharded.
 
     Args:
-        checkpoint: folder with ``config.json`` and safetensors weights, which every rank sees.
-        dtype: of the weights; adapters are float32 in any case.
-        lora: adapters to put on it.
-        gradient_checkpointing: recompute each layer in the backward pass.
-        mesh: of the strategy, with the dimensions ``data_parallel`` and ``tensor_parallel``.
+        checkpoint: Folder with ``config.json`` and safetensors weights, which every rank sees.
+        dtype: Of the weights; adapters are float32 in any case.
+        lora: Adapters to put on it.
+        gradient_checkpointing: Recompute each layer in the backward pass.
+        mesh: Of the strategy, with the dimensions ``data_parallel`` and ``tensor_parallel``.
 
     Raises:
-        ValueError: tensor parallelism was asked for, or the files do not hold the weights that the config describes.
+        ValueError: Tensor parallelism was asked for, or the files do not hold the weights that the config describes.
     """
     if mesh["tensor_parallel"].size() != 1:
         raise ValueError(

@@ -32,18 +32,18 @@ def collect_groups(
     """Play every task ``group_size`` times to the end, score every attempt, and pay for it.
 
     Args:
-        tasks: what is played.
-        environment: answers every turn and judges the end.
-        engine: samples the turns; its conversations are released at the end.
-        conversation: the policy's chat format.
-        settings: attempts, sampling, reward.
-        seeds: of the draws.
+        tasks: What is played.
+        environment: Answers every turn and judges the end.
+        engine: Samples the turns; its conversations are released at the end.
+        conversation: The policy's chat format.
+        settings: Attempts, sampling, reward.
+        seeds: Of the draws.
 
     Returns:
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
 
     Raises:
-        ValueError: a prompt that does not fit into the engine's context together with a completion (unless those are
+        ValueError: A prompt that does not fit into the engine's context together with a completion (unless those are
             left out), a task that the environment's rules leave no room for, or a reward of other scores.
     """
     for task in tasks:
@@ -86,14 +86,14 @@ def pay(
     """Put scores and rewards to the attempts.
 
     Args:
-        groups: that were played.
-        scores: of each attempt of each group.
-        reward: what an attempt earns.
-        max_turns: most turns of an attempt.
-        seeds: that the groups were played with; a reward with noise draws by them, too.
+        groups: That were played.
+        scores: Of each attempt of each group.
+        reward: What an attempt earns.
+        max_turns: Most turns of an attempt.
+        seeds: That the groups were played with; a reward with noise draws by them, too.
 
     Raises:
-        ValueError: a reward of other scores.
+        ValueError: A reward of other scores.
     """
     return [
         ScoredGroup(

@@ -42,12 +42,12 @@ def estimate_advantages(
     """Advantages of all attempts of a rollout, of this process.
 
     Args:
-        groups: the whole rollout.
-        estimator: what a reward is compared with.
-        reward: the attempts were paid by; its weights are those of PER_COMPONENT.
-        overlong_penalty: added to the reward; for PER_COMPONENT a component of its own, of weight 1; none with SUCCESS.
+        groups: The whole rollout.
+        estimator: What a reward is compared with.
+        reward: The attempts were paid by; its weights are those of PER_COMPONENT.
+        overlong_penalty: Added to the reward; for PER_COMPONENT a component of its own, of weight 1; none with SUCCESS.
         reward_kl: [num_attempts] float64, group by group, subtracted in the same way.
-        sum_over_ranks: for BATCH and PER_COMPONENT.
+        sum_over_ranks: For BATCH and PER_COMPONENT.
 
     Returns:
         [num_attempts] and [num_groups], in the order of ``groups``.
@@ -101,7 +101,7 @@ def require_components(estimator: AdvantageEstimator, reward: Reward[Any]) -> Da
     """The weights of the reward's components.
 
     Raises:
-        ValueError: the reward has none.
+        ValueError: The reward has none.
     """
     weights = reward.component_weights
     if weights is None:

@@ -106,7 +106,7 @@ def build_experience(
     """The experience of a rollout that is one optimizer step of one process, with nothing added to the rewards.
 
     Raises:
-        ValueError: an attempt that does not fit into a micro-batch.
+        ValueError: An attempt that does not fit into a micro-batch.
     """
     (experience,) = build_updates(groups, ExperienceSettings(estimator, microbatch_tokens))
     return experience
@@ -124,13 +124,13 @@ def build_updates(
     how many updates the batch is split into.
 
     Args:
-        groups: the whole rollout of this process, split into updates as evenly as their number allows.
-        settings: of the objective.
+        groups: The whole rollout of this process, split into updates as evenly as their number allows.
+        settings: Of the objective.
         reward_kl: [num_attempts] float64, group by group, what a KL takes off each reward.
-        sum_over_ranks: for estimators that compare with the batch.
+        sum_over_ranks: For estimators that compare with the batch.
 
     Raises:
-        ValueError: an attempt that does not fit into a micro-batch, or tokens without the sampler's log-probs.
+        ValueError: An attempt that does not fit into a micro-batch, or tokens without the sampler's log-probs.
     """
     estimated = estimate_advantages(
         groups, settings.estimator, settings.reward, settings.overlong_penalty, reward_kl, sum_over_ranks

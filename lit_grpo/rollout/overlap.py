@@ -60,13 +60,13 @@ class Overlap:
         """Order what is to be played from here on, and wait for this batch's rollout. Every rank must call it.
 
         Args:
-            policy: with its present weights, which play what is ordered now.
-            data: whose tasks are played.
-            batch: that is to be trained on.
-            limits: numbers of the last batch, by each limit that the fit has; nothing is ordered beyond them.
+            policy: With its present weights, which play what is ordered now.
+            data: Whose tasks are played.
+            batch: That is to be trained on.
+            limits: Numbers of the last batch, by each limit that the fit has; nothing is ordered beyond them.
 
         Raises:
-            Exception: playing this batch failed: the same error on the rank that it happened on, EngineFailure with its
+            Exception: Playing this batch failed: the same error on the rank that it happened on, EngineFailure with its
                 text on the others.
         """
         self._order(policy, data, batch, limits)

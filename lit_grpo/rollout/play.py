@@ -44,15 +44,15 @@ def play(
     """Play every task to the end.
 
     Args:
-        tasks: what is played.
-        players: who plays, and how.
-        num_threads: questions that the world is asked at a time; more than one only of a world that any thread may ask.
+        tasks: What is played.
+        players: Who plays, and how.
+        num_threads: Questions that the world is asked at a time; more than one only of a world that any thread may ask.
 
     Returns:
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
 
     Raises:
-        ValueError: a prompt that does not fit into the engine's context together with a completion (unless those are
+        ValueError: A prompt that does not fit into the engine's context together with a completion (unless those are
             left out), or what the world refuses.
     """
     with WorldThreads(num_threads, on_answer=players.engine.wake) as threads:

@@ -72,11 +72,11 @@ def refill(
     result is the same however places are spread over ranks, and a rank that needs no refill has nothing to wait for.
 
     Args:
-        groups: of the batch, by place.
-        settings: how often.
-        draw: number of the round (from 1) and places to the tasks that come into these places.
-        play: tasks to their groups, in order.
-        has_signal: groups to whether each can teach anything.
+        groups: Of the batch, by place.
+        settings: How often.
+        draw: Number of the round (from 1) and places to the tasks that come into these places.
+        play: Tasks to their groups, in order.
+        has_signal: Groups to whether each can teach anything.
     """
     rounds, kept = [tuple(groups)], dict[int, AnyScoredGroup]()
     missing: Sequence[int] = range(len(groups))

@@ -32,7 +32,7 @@ class Staleness:
         """Mean age of the groups' tokens in batches, 0 where there are none, and how many tokens there are.
 
         Raises:
-            RuntimeError: one is older than it may be, or of a version that never was the policy's.
+            RuntimeError: One is older than it may be, or of a version that never was the policy's.
         """
         counts: dict[int, int] = {}
         for turn in (turn for group in groups for attempt in group.attempts for turn in attempt.turns):

@@ -31,13 +31,13 @@ def write_transcripts(path: Path, groups: Sequence[AnyScoredGroup], environment:
     an earlier evaluation: they are replaced. So is a last line that was only half written.
 
     Args:
-        path: the file; its folder is made if need be.
-        groups: the attempts.
-        environment: that they were played in: it names problems and turns.
-        batch: number of the batch in the run, 0-based.
+        path: The file; its folder is made if need be.
+        groups: The attempts.
+        environment: That they were played in: it names problems and turns.
+        batch: Number of the batch in the run, 0-based.
 
     Raises:
-        ValueError: the file there is none of this version.
+        ValueError: The file there is none of this version.
     """
     lines = [json.dumps(record) for group in groups for record in _records(group, environment, batch)]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -29,8 +29,8 @@ class WorldThreads:
         """Start nothing yet.
 
         Args:
-            num_threads: questions that are answered at a time, in the order in which they were asked.
-            on_answer: called in another thread at each answer.
+            num_threads: Questions that are answered at a time, in the order in which they were asked.
+            on_answer: Called in another thread at each answer.
         """
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="world")
         self._on_answer = on_answer

@@ -90,7 +90,7 @@ def apply(mutant: Mutant, folder: Path) -> None:
     """Change the copy.
 
     Raises:
-        ValueError: what is to be changed does not occur exactly once.
+        ValueError: What is to be changed does not occur exactly once.
     """
     path = folder / "lit_grpo" / mutant.file
     source = path.read_text(encoding="utf8")

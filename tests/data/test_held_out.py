@@ -34,7 +34,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 def config(run: Path, checkpoint: Path) -> dict:
-    callbacks = [{"class_path": "RepairEvaluation", "init_args": {"max_completion_tokens": 4}}]
+    callbacks = [{"class_path": "RepairEvaluation"}]
     return {
         "trainer": {
             "accelerator": "cpu",
@@ -44,10 +44,14 @@ def config(run: Path, checkpoint: Path) -> dict:
             "enable_model_summary": False,
             "callbacks": callbacks,
         },
+        "rollout": {"sampling": {"max_completion_tokens": 4}},
         "episode": {"max_turns": 1, "style": "COMPACT"},
         "model": {
             "class_path": "GRPOModule",
-            "init_args": {"policy": {"checkpoint": str(checkpoint)}, "loss": {"class_path": "ClippedLoss"}},
+            "init_args": {
+                "policy": {"checkpoint": str(checkpoint)},
+                "objective": {"loss": {"class_path": "ClippedLoss"}},
+            },
         },
         "data": {"class_path": "TaskDataModule", "init_args": {"tasks": {"size": "TINY"}, "held_out": {}}},
     }

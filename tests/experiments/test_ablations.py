@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 from typing_extensions import override
 
+from lit_grpo.commands.main import main
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, Task
 from lit_grpo.environment.episodes.record import StopReason
@@ -130,8 +131,8 @@ def test_3_a_failure_is_one_message(
         raise ArmFailed(f"{arm.name}: ended with 1")
 
     monkeypatch.setattr(ArmRun, "run", fail)
-    assert ablations.main(["--smoke", "--output", str(tmp_path), "--jobs", "1"]) == 1
-    assert capsys.readouterr().err == "sft: ended with 1\n"
+    assert main(["study", "ablations", "--smoke", "--output", str(tmp_path), "--jobs", "1"]) == 1
+    assert capsys.readouterr().err == "lit-grpo study ablations: sft: ended with 1\n"
 
 
 def test_4_twelve_cells(study: Study) -> None:

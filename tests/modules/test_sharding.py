@@ -4,6 +4,7 @@
    heads, in bfloat16, with adapters (which begin with the same random numbers), from one file and from several.
 2. No rank ever fills a tensor of more than its own rows of the largest one, adapters apart.
 3. A tensor that the files lack, or that has another shape than config.json says, is named.
+4. One number that changes in one rank's rows changes the fingerprint on both ranks.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 from typing_extensions import override
 
+from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.modules.policy import LoraSettings, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
@@ -85,6 +87,7 @@ def on_one_rank(rank: int, folder: Path) -> None:
     for name, dtype, lora in CASES:
         as_if_whole(folder / name, dtype, lora, mesh)
     parts_only(folder / "tied", rank, mesh)
+    seen_by_both(folder / "tied", rank, mesh)
     if rank == 0:
         spoil(folder)
     torch.distributed.barrier()
@@ -131,6 +134,28 @@ def parts_only(checkpoint: Path, rank: int, mesh: DeviceMesh) -> None:
     own = policy.causal_lm.get_parameter("model.embed_tokens.weight").data
     assert isinstance(own, DTensor)
     assert own.to_local().shape == ((rows, VOCABULARY - rows)[rank], HIDDEN)
+
+
+def seen_by_both(checkpoint: Path, rank: int, mesh: DeviceMesh) -> None:
+    def texts_of_all(text: str) -> list[str]:
+        texts = ["", ""]
+        torch.distributed.all_gather_object(texts, text)
+        return texts
+
+    policy = load_sharded_policy(checkpoint, torch.float32, None, False, mesh)
+    view = ServedPolicy(policy, checkpoint, 0, ranks=Ranks(rank == 0, 2, texts_of_all))
+    own = policy.causal_lm.get_parameter("model.norm.weight").data
+    assert isinstance(own, DTensor)
+    before = view.fingerprint()
+    assert view.fingerprint() == before
+    if rank == 1:
+        own.to_local()[-1] += 1e-3
+    after = view.fingerprint()
+    assert len(set(texts_of_all(after))) == 1, "both ranks say the same"
+    assert after != before
+    if rank == 1:
+        own.to_local()[-1] -= 1e-3
+    assert view.fingerprint() != after
 
 
 def spoil(folder: Path) -> None:

@@ -85,8 +85,8 @@ class PreparedProof:
             The difference of log-probs as judged, the largest of all servers.
 
         Raises:
-            WeightsDiffer: it is beyond the threshold; names the server and the tensors.
-            EngineFailure: a server did not score.
+            WeightsDiffer: It is beyond the threshold; names the server and the tensors.
+            EngineFailure: A server did not score.
         """
         differences = [judged_difference(self.logprobs, theirs) for theirs in engine.score(self.sequences)]
         worst = max(range(len(differences)), key=differences.__getitem__)
@@ -112,12 +112,12 @@ def prepared_proof(engine: VllmEngine, policy: PolicyView, folder: Path) -> Prep
     """Score the probes of this version. Every rank must call it.
 
     Args:
-        engine: whose servers hold weights of ``policy.dtype``.
-        policy: whose present weights were written.
-        folder: where they were written.
+        engine: Whose servers hold weights of ``policy.dtype``.
+        policy: Whose present weights were written.
+        folder: Where they were written.
 
     Raises:
-        EngineFailure: on all ranks, if the policy's log-probs are not finite.
+        EngineFailure: On all ranks, if the policy's log-probs are not finite.
     """
     version = policy.version
     sequences = probes(engine.vocabulary, version, engine.max_context_tokens)

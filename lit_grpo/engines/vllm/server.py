@@ -143,7 +143,7 @@ def run(settings: ServerSettings, has_parent: bool = False) -> None:
     """Serve; with a parent, until it closes standard input.
 
     Raises:
-        ValueError: vLLM is missing, or others than this machine's processes could connect without a token.
+        ValueError: VLLM is missing, or others than this machine's processes could connect without a token.
     """
     require_vllm()
     token = os.environ.get(TOKEN_VARIABLE, "")
