@@ -23,7 +23,7 @@ class MetricsCsv(Logger):
 
     Args:
         folder: The run folder.
-        flush_every_rows: Rows after which the file is written anew; it is also written when the run ends, however it does.
+        flush_every_rows: Rows after which the file is written anew; the end of the run, of any sort, writes it too.
     """
 
     def __init__(self, folder: Path | str, flush_every_rows: int = 20) -> None:
