@@ -81,8 +81,8 @@ def group_advantages(
         group_index: [num_sequences] int64, 0-based and contiguous; groups may be of different sizes, in any order.
         verified: [num_sequences] bool, false where the solver reached no verdict: those take no part in mean or
             spread, and get 0. None means that all are.
-        estimator: of the advantage; PER_COMPONENT is `component_advantages`, SUCCESS `success_advantages`.
-        sum_over_ranks: for BATCH, whose standard deviation is over the rewards of all ranks.
+        estimator: Of the advantage; PER_COMPONENT is `component_advantages`, SUCCESS `success_advantages`.
+        sum_over_ranks: For BATCH, whose standard deviation is over the rewards of all ranks.
 
     Returns:
         Computed in float64. A group without spread, or with fewer than two verified episodes, is exactly 0; that is
@@ -153,7 +153,7 @@ def component_advantages(
         component_weights: [num_components].
         group_index: [num_sequences], as for `group_advantages`.
         verified: [num_sequences], as for `group_advantages`.
-        sum_over_ranks: the standard deviation is over the verified episodes of all ranks.
+        sum_over_ranks: The standard deviation is over the verified episodes of all ranks.
 
     Returns:
         Computed in float64; a group has signal if any weighted component differs within it.

@@ -51,6 +51,7 @@ from lit_grpo.presets import with_preset_paths
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
+from lit_grpo.rewards.verdict import VerdictReward
 from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
 
 CONFIGURABLE = (
@@ -78,6 +79,7 @@ CONFIGURABLE = (
     SuccessTargeting,
     TaskDataModule,
     TransformersSettings,
+    VerdictReward,
     VllmServerSettings,
     VllmSettings,
 )
@@ -232,6 +234,10 @@ def main(args: Sequence[str] | None = None) -> int:
         Exit status: 0, or 2 after an error of the user's, which is then on stderr in one line.
     """
     arguments = sys.argv[1:] if args is None else args
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        # A config may name classes in files of the working folder; they hide nothing that is installed.
+        sys.path.append(folder)
     return status_of(lambda: RepairCLI(args), arguments)
 
 
@@ -266,7 +272,3 @@ def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -101,15 +101,15 @@ def pack(groups: Sequence[PromptGroup], microbatch_tokens: int, pad_id: int = 0)
     has them in the first of its rows.
 
     Args:
-        groups: the prompts with their continuations.
-        microbatch_tokens: rows times length of a micro-batch at most.
-        pad_id: token at padding positions; its value has no effect.
+        groups: The prompts with their continuations.
+        microbatch_tokens: Rows times length of a micro-batch at most.
+        pad_id: Token at padding positions; its value has no effect.
 
     Returns:
         Micro-batches, longest rows first; empty if there is no target at all.
 
     Raises:
-        ValueError: an empty prompt, a target before its second token or behind its last, a mask of another length than
+        ValueError: An empty prompt, a target before its second token or behind its last, a mask of another length than
             its tokens, or a sequence beyond the budget.
     """
     rows = [row for index, group in enumerate(groups) for row in _rows_of_group(index, group, microbatch_tokens)]

@@ -85,11 +85,11 @@ def load_sharded(state: dict[str, Any], path: Path) -> None:
     """Fill ``state`` in place from a sharded checkpoint; every rank calls it with its own shards.
 
     Args:
-        state: nested dictionaries of tensors, DTensors and plain values; all their names must be in the checkpoint.
-        path: of the directory.
+        state: Nested dictionaries of tensors, DTensors and plain values; all their names must be in the checkpoint.
+        path: Of the directory.
 
     Raises:
-        ValueError: names or shapes are others than those of ``state``, or there are objects among the data.
+        ValueError: Names or shapes are others than those of ``state``, or there are objects among the data.
     """
     try:
         load(state, storage_reader=DataOnlyReader(path), planner=DataOnlyPlanner())
@@ -102,10 +102,10 @@ def read_sharded_weights(path: Path) -> dict[str, Tensor]:
     """The whole weights on the CPU, read by this process alone; no optimizer state is touched.
 
     Args:
-        path: of the directory.
+        path: Of the directory.
 
     Returns:
-        tensors by the names of the LightningModule's ``state_dict()``.
+        Tensors by the names of the LightningModule's ``state_dict()``.
     """
     prefix = WEIGHTS + "."
     weights = {

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.checkpointing import read_weights
+from lit_grpo.data.contract import write_contract
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.modules.base import PolicyModule, require_policy_module
 
@@ -57,7 +58,7 @@ class ExportPolicy(Callback):
 
 
 def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) -> None:
-    """Write a policy and its tokenizer with ``save_pretrained``.
+    """Write a policy and its tokenizer with ``save_pretrained``, and beside them what they were trained under.
 
     Args:
         module: Whose policy it is.
@@ -68,6 +69,7 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) 
     policy.model.load_state_dict(weights, strict=False)
     cast(PreTrainedModel, policy.model).save_pretrained(folder)
     AutoTokenizer.from_pretrained(module.policy_settings.checkpoint).save_pretrained(folder)
+    write_contract(folder)
 
 
 def _policy_weights(path: Path) -> dict[str, Tensor]:

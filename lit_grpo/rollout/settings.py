@@ -26,8 +26,8 @@ class PlaySettings:
     reward: Reward = field(default_factory=CompositeReward)
     """What the attempts are paid by; no metric depends on it."""
     leave_out_long_prompts: bool = False
-    """End the episodes of a task whose prompt does not fit as PROMPT_LIMIT, without a turn. For evaluation, where the
-    tasks are given; in training such a task is a wrong setting, and a ValueError."""
+    """End the attempts at a task whose prompt does not fit as ``prompt_limit``, without a turn. For evaluation, where
+    the tasks are given; in training such a task is a wrong setting, and a ValueError."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""

@@ -1,6 +1,7 @@
 """One episode: an agent works on an infeasible program for a few turns and sees the real result of each.
 
-Called by rollout/collect.py and baselines.py. Single use: `step(text)` until `stop_reason` is set.
+Made by repair_environment.py for rollout/play.py, and by policies/baselines.py and adapters/. Single use: `step(text)`
+until `stop_reason` is set.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from lit_grpo.environment.episodes.observation import (
     edit_observation,
     initial_observation,
     inspection_observation,
+    instructions,
     refusal_observation,
 )
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason, TurnOutcome, TurnResult
@@ -36,6 +38,7 @@ from lit_grpo.environment.programs.program import Element, LinearProgram, Progra
 from lit_grpo.environment.programs.rationals import exact
 from lit_grpo.environment.programs.scale import writable_numbers
 from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.environment.protocol import Cutoff
 from lit_grpo.environment.solver.solver import Conflict, Solver, SolverFailure, SolverStatus
 
 
@@ -89,6 +92,15 @@ class RepairEpisode:
 
     # --- what a caller does ---------------------------------------------------------------------------------------
 
+    @property
+    def instructions(self) -> str:
+        """The system message: the task and the grammar; empty in the compact style."""
+        return instructions(self._settings.style)
+
+    def answer(self, text: str, truncated: bool) -> str:
+        """Take one turn as `step` does, and say what is shown after it."""
+        return self.step(text, truncated).observation
+
     def step(self, text: str, truncated: bool = False) -> TurnOutcome:
         """Take one turn. ``truncated``: the text was cut off at a token limit, so it is malformed whatever it holds."""
         assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
@@ -114,10 +126,10 @@ class RepairEpisode:
             self._conflict, self._conflict_is_current = self._solver.conflict(self.program), True
         return self._conflict
 
-    def end(self, reason: StopReason) -> None:
-        """End the episode from outside, for a token limit."""
+    def end(self, reason: StopReason | Cutoff) -> None:
+        """End the episode from outside: for a token limit, or because the agent has submitted in another way."""
         assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
-        self.stop_reason = reason
+        self.stop_reason = StopReason(reason.value)
 
     def record(self) -> EpisodeRecord:
         """What happened, once the episode is over."""

@@ -41,7 +41,7 @@ def is_faithful(program: LinearProgram, original: LinearProgram, solver: Solver)
     """Whether the program says what the original says: the same objective, and provably the same feasible set.
 
     Raises:
-        SolverFailure: the solver broke on a question whose answer is not at hand.
+        SolverFailure: The solver broke on a question whose answer is not at hand.
     """
     rows, true_rows = ({row.name for row in p.constraints} for p in (program, original))
     variables, true_variables = ({v.name: v for v in p.variables} for p in (program, original))

@@ -111,7 +111,7 @@ class _Search:
         """Whether some point within the bounds is whole in all of these columns.
 
         Raises:
-            LimitReached: undecided.
+            LimitReached: Undecided.
         """
         if self._nodes_left == 0:
             raise LimitReached

@@ -72,7 +72,7 @@ class ExactSimplex:
         """Whether all bounds can be met; `values` then do.
 
         Raises:
-            LimitReached: undecided.
+            LimitReached: Undecided.
         """
         if any(map(self._is_crossed, range(len(self.values)))):
             return False
