@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from lit_grpo.dtypes import Dtype
@@ -66,6 +67,9 @@ class ServedPolicy:
 
     def fingerprint(self) -> str:
         """Hash the trained weights of all ranks. Every rank must call it."""
+        if isinstance(self.policy, FSDPModule):
+            # A forward pass leaves the root's weights whole on every rank, which are then not the shards hashed before.
+            self.policy.reshard()
         trained = ((name, tensor) for name, tensor in self.policy.named_parameters() if tensor.requires_grad)
         own = fingerprint((name, t.to_local() if isinstance(t, DTensor) else t) for name, t in trained)
         return " ".join(self.ranks.texts_of_all(own))
