@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LITERAL = re.compile(r"(`+[^`]*`+)")
@@ -32,6 +32,8 @@ apidoc_modules = [
     }
 ]
 autodoc_member_order = "bysource"
+# Fields of many classes share a short name, and a signature's annotation has no other.
+suppress_warnings = ["ref.python"]
 # Extras that are not installed with the generator.
 autodoc_mock_imports = ["vllm", "trl", "datasets", "bitsandbytes"]
 
@@ -49,7 +51,7 @@ def read_sections(app: Sphinx, what: Any, name: str, documented: object, options
         for line in lines
     ]
     if what not in ("attribute", "data"):
-        lines[:] = GoogleDocstring(lines, Config(), app, what, name, documented, options).lines()
+        lines[:] = GoogleDocstring(lines, what=what, name=name, obj=documented, options=options).lines()
 
 
 def link_to_repository(app: Sphinx, page: str, source: list[str]) -> None:

@@ -51,6 +51,7 @@ from lit_grpo.presets import with_preset_paths
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
+from lit_grpo.rewards.verdict import VerdictReward
 from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
 
 CONFIGURABLE = (
@@ -78,10 +79,11 @@ CONFIGURABLE = (
     SuccessTargeting,
     TaskDataModule,
     TransformersSettings,
+    VerdictReward,
     VllmServerSettings,
     VllmSettings,
 )
-"""What a config may name as ``class_path`` without its module: importing a class is what makes its short name known."""
+"""Classes that a config may name as ``class_path`` without their module: importing one makes its short name known."""
 
 TOP: dict[str, type | None] = {
     "seed_everything": None,
@@ -110,7 +112,7 @@ class UserError(Exception):
 
 
 EXPECTED = (UserError, ValueError, FileNotFoundError, MisconfigurationException, EngineFailure, SamplerDiffers)
-"""What a run may end with for a reason that its message explains."""
+"""The errors that a run may end with for a reason that the message explains."""
 
 
 class ConfigParser(LightningArgumentParser):
@@ -129,8 +131,8 @@ class ConfigParser(LightningArgumentParser):
 class KeepConfig(SaveConfigCallback):
     """Writes the resolved config into the run folder, beside those that are there already.
 
-    As it was before shared settings were handed to the parts, so that a config laid over the written one can still
-    change them in one place.
+    It is the config from before shared settings were handed to the parts, so that one laid over it can still change
+    them in one place.
     """
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, as_asked: Namespace, **kwargs: Any) -> None:
@@ -226,17 +228,21 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        args: Of the command line; None: those of the process.
+        args: The words of the command line; None: those of the process.
 
     Returns:
-        Exit status: 0, or 2 after an error of the user's, which is then on stderr in one line.
+        The exit status: 0, or 2 after a user's error, which is then on stderr in one line.
     """
     arguments = sys.argv[1:] if args is None else args
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        # A config may name classes in files of the working folder; they hide nothing that is installed.
+        sys.path.append(folder)
     return status_of(lambda: RepairCLI(args), arguments)
 
 
 def status_of(run: Callable[[], object], arguments: Sequence[str], program: str = "lit-grpo") -> int:
-    """0, or 2 after an error of the user's, which is then on stderr in one line."""
+    """The exit status: 0, or 2 after a user's error, which is then on stderr in one line."""
     try:
         run()
     except EXPECTED as error:
@@ -266,7 +272,3 @@ def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Repairing a user's own program: play attempts with a policy, keep the best, and say honestly what was changed.
 
-Called by callbacks/repair_writer.py (`lit-grpo predict`). Of a program without its original nobody can know whether a
+Called by callbacks/repair_writer.py (`lit-grpo predict`). Without the original program nobody can know whether a
 repair is faithful, so the report claims one thing, "feasible again", and says what that costs.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import unified_diff
-from hashlib import blake2b
 from pathlib import Path
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.engines.engine import FinishReason, GenerationRequest, RolloutEngine, SamplingSettings
+from lit_grpo.engines.engine import RolloutEngine, SamplingSettings
 from lit_grpo.environment.episodes.actions import number_text
-from lit_grpo.environment.episodes.episode import RepairEpisode
-from lit_grpo.environment.episodes.observation import instructions
-from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason
+from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.programs.comparison import differing_elements
 from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.formats import lp_text
@@ -31,6 +29,8 @@ from lit_grpo.environment.programs.program import (
 )
 from lit_grpo.environment.programs.specification import RepairProblem, Sentence, Specification
 from lit_grpo.environment.solver.solver import Solver, SolverStatus
+from lit_grpo.rollout.open_attempt import Seeds
+from lit_grpo.rollout.play import Players, play
 
 VIOLATION_TOLERANCE = 1e-6
 """The solver's own feasibility tolerance: smaller violations are none."""
@@ -41,16 +41,25 @@ class Repair:
     """A program that is feasible again, and what that took."""
 
     original: LinearProgram
-    """As the user wrote it: infeasible."""
+    """The infeasible program as the user wrote it."""
     repaired: LinearProgram
     diagnosis: tuple[Element, ...]
-    """What the policy held responsible; empty if it said nothing."""
+    """The elements that the policy held responsible; empty if it named none."""
     changed: tuple[Element, ...]
-    """What differs between the two."""
+    """The elements that differ between the original and the repaired program."""
     objective: float
     """Optimum of the repaired program."""
     violations: tuple[tuple[Element, float], ...]
-    """By how much the repaired optimum breaks each requirement as the user wrote it."""
+    """The requirements, as the user wrote them, that the repaired optimum breaks, and by how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserProblem:
+    """A problem whose original is unknown: it can be played, not scored."""
+
+    problem: RepairProblem
+    id: str = "user"
+    """The same for all: a run has only one problem."""
 
 
 def read_problem(program: Path, specification: Path | None, solver: Solver) -> RepairProblem:
@@ -86,51 +95,23 @@ def repair(
     num_attempts: int,
     seed: int,
 ) -> Repair | None:
-    """The best of several attempts: the first greedy, the others sampled at temperature 1.
+    """The best of several attempts, played together: the first greedy, the others sampled at temperature 1.
 
     Returns:
-        Of the attempts that ended feasible, the one with the fewest changed elements, then the smallest violations;
+        The attempt with the fewest changed elements, then the smallest violations, among those that ended feasible;
         None if none did.
     """
-    repairs: list[Repair] = []
-    for attempt in range(num_attempts):
-        sampling = SamplingSettings(1.0 if attempt else 0.0, max_completion_tokens)
-        record = play(problem, engine, conversation, solver, settings, sampling, seed + attempt)
-        if record.final_status is SolverStatus.OPTIMAL:
-            repairs.append(_repair(problem.program, record, solver))
+    environment = RepairEnvironment(settings, solver)
+    samplings = [SamplingSettings(float(sample > 0), max_completion_tokens) for sample in range(num_attempts)]
+    players = Players(environment, engine, conversation, samplings, Seeds(seed, 0))
+    (group,) = play([UserProblem(problem)], players)
+    records = [attempt.record for attempt in group.attempts]
+    repairs = [_repair(problem.program, record, solver) for record in records if _is_feasible(record)]
     return min(repairs, key=lambda found: (len(found.changed), sum(v for _, v in found.violations)), default=None)
 
 
-def play(
-    problem: RepairProblem,
-    engine: RolloutEngine,
-    conversation: ConversationFormat,
-    solver: Solver,
-    settings: EpisodeSettings,
-    sampling: SamplingSettings,
-    seed: int,
-) -> EpisodeRecord:
-    """One attempt, without a ground truth to score it against."""
-    episode = RepairEpisode(problem, solver, settings)
-    context = conversation.prompt_ids(instructions(settings.style), episode.observation)
-    turn = 0
-    while episode.stop_reason is None:
-        if turn and len(context) + sampling.max_completion_tokens > engine.max_context_tokens:
-            episode.end(StopReason.TOKEN_LIMIT)
-            break
-        engine.submit(GenerationRequest(0, context, _draw_seed(seed, turn)), sampling)
-        (completion,) = engine.wait()
-        cut_off = completion.finish_reason is FinishReason.LENGTH
-        outcome = episode.step(conversation.decode(completion.token_ids), truncated=cut_off)
-        closed = completion.token_ids[-1] in conversation.stop_ids
-        context += completion.token_ids + conversation.continuation_ids(outcome.observation, closed)
-        turn += 1
-    engine.release()
-    return episode.record()
-
-
 def report(found: Repair, has_specification: bool) -> str:
-    """What was done, for a person to check."""
+    """A report of what was done, for a person to check."""
     lines = ["Feasible again." + _caveat(has_specification), ""]
     lines += ["Held responsible: " + (", ".join(found.diagnosis) or "nothing was stated"), ""]
     lines += [f"Changed ({len(found.changed)}): " + (", ".join(found.changed) or "nothing"), ""]
@@ -142,11 +123,11 @@ def report(found: Repair, has_specification: bool) -> str:
 
 
 def broken_requirements(program: LinearProgram, values: dict[str, float]) -> tuple[tuple[Element, float], ...]:
-    """By how much a point breaks each row and bound of a program.
+    """The rows and bounds of a program that a point breaks, and by how much.
 
     Args:
-        program: Whose requirements are meant.
-        values: Of its variables by name; those that are left out count as 0.
+        program: The program whose requirements are meant.
+        values: The values of its variables by name; a variable that is left out counts as 0.
 
     Returns:
         (element, amount) where the amount is above 1e-6: rows in units of their right-hand side, variables in their
@@ -165,8 +146,8 @@ def broken_requirements(program: LinearProgram, values: dict[str, float]) -> tup
     return tuple((element, amount) for element, amount in broken if amount > VIOLATION_TOLERANCE)
 
 
-def _draw_seed(seed: int, turn: int) -> int:
-    return int.from_bytes(blake2b(f"{seed}/{turn}".encode(), digest_size=8).digest(), "little")
+def _is_feasible(record: EpisodeRecord) -> bool:
+    return record.final_status is SolverStatus.OPTIMAL
 
 
 def _repair(written: LinearProgram, record: EpisodeRecord, solver: Solver) -> Repair:

@@ -3,4 +3,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Pages of modules that are gone would stay.
+rm -rf docs/api
 exec .venv/bin/python -m sphinx --fail-on-warning --keep-going --quiet --jobs 2 docs "${1:-runs/site}"

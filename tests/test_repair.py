@@ -51,10 +51,10 @@ def conversation(tiny_checkpoint: Path) -> ConversationFormat:
 
 def attempt(conversation: ConversationFormat, attempts: Sequence[Sequence[Action]]) -> Repair | None:
     """Play attempts whose turns are given; each action names its own row as the culprit."""
-    turns = iter([action for actions in attempts for action in actions])
+    turns = [iter(actions) for actions in attempts]
 
     def say(request: GenerationRequest) -> str:
-        action = next(turns)
+        action = next(turns[request.conversation])
         assert isinstance(action, SetRhs | DropRow)
         return render(Move(action, (row_element(action.row),)))
 

@@ -16,10 +16,10 @@ from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.observation import ObservationStyle, instructions
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
+from lit_grpo.environment.solver.remembering import RememberingSolver
 from lit_grpo.environment.solver.solver import Solver, SolverFailure
 from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rewards.composite import composite_reward
-from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 Message = Mapping[str, object]
 """One message of a conversation: ``role``, ``content``, and what TRL adds."""

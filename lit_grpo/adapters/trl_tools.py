@@ -16,9 +16,9 @@ from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.instructions import FULL_INSTRUCTIONS
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
 from lit_grpo.environment.episodes.scoring import score_episode
+from lit_grpo.environment.solver.remembering import RememberingSolver
 from lit_grpo.environment.solver.solver import Solver, SolverFailure
 from lit_grpo.rewards.components import RewardWeights
-from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 TOOL_INSTRUCTIONS = FULL_INSTRUCTIONS.partition("\n\n")[0] + (
     "\n\nAct by calling a tool; every call is a step, and you have few. Name in diagnosis the elements you hold "

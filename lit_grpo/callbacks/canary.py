@@ -28,24 +28,24 @@ from lit_grpo.rollout.experience import Rollout
 
 @dataclass(frozen=True, slots=True)
 class CanaryStep:
-    """One batch, over all ranks."""
+    """The measurements of one batch, over all ranks."""
 
     reward: float
     """Mean of its episodes."""
     mismatch: Mapping[str, float]
-    """``mismatch_mean`` and so on, over all sampled tokens, whether a gradient comes of them or not."""
+    """``mismatch_mean`` and so on, over all sampled tokens, whether or not they have a gradient."""
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRun:
-    """A whole fit."""
+    """The measurements of a whole fit."""
 
     steps: tuple[CanaryStep, ...]
     dtype: Dtype
     limits: Mapping[str, float]
-    """Of each step, by the names of MismatchLimits."""
+    """Limits of each step, by the names of MismatchLimits."""
     num_episodes: int
-    """Of a step, over all ranks."""
+    """Episodes of a step, over all ranks."""
     changed: tuple[str, ...]
     """Names of the weights that are not what they were at the start."""
 
@@ -98,7 +98,7 @@ class Canary(Callback):
 
 
 def _measured(module: GRPOModule, rollout: Rollout) -> dict[str, float]:
-    """Of all sampled tokens of the rollout. The weights never change, so that no token is one of older weights."""
+    """Measure all sampled tokens. The weights never change, so that no token is one of older weights."""
     batches = [batch for experience in rollout.updates for batch in experience.batches]
     # Called outside the training step, which sets the precision.
     with module.trainer.precision_plugin.forward_context():
@@ -111,7 +111,7 @@ def _measured(module: GRPOModule, rollout: Rollout) -> dict[str, float]:
 
 
 def _digests(module: GRPOModule) -> dict[str, bytes]:
-    """Of each weight. Gathers sharded ones, so every rank must call it."""
+    """A digest of each weight. Gathers sharded ones, so every rank must call it."""
     return {name: _digest(tensor) for name, tensor in full_weights(module.policy.model)}
 
 

@@ -12,14 +12,36 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 
 from lit_grpo.data.curriculum.base import Outcomes, Tally, shares_by_difficulty, shares_by_kind
 from lit_grpo.data.datamodule import TaskDataModule
+from lit_grpo.data.stream import TaskStream
 from lit_grpo.data.task import Cell
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
+from lit_grpo.environment.episodes.repairable import require_kinds_repairable
+from lit_grpo.environment.protocol import AnyEnvironment
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.results import RepairResults
 from lit_grpo.modules.base import PolicyModule
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.attempts import RepairGroup
 
 
-def begin_batch(trainer: pl.Trainer, module: PolicyModule, data: TaskDataModule, position: int) -> None:
+def require_trainable(data: TaskStream, environment: AnyEnvironment) -> None:
+    """Check, before any task is drawn, what a fit needs of data whose tasks are programs to be repaired.
+
+    Raises:
+        ValueError: The environment is not that of repairs, its rules leave a kind of fault no room for its repair, or
+            the curriculum waits for results on held-out tasks that nobody plays.
+    """
+    if not isinstance(data, TaskDataModule):
+        return
+    if not isinstance(environment, RepairEnvironment):
+        raise ValueError(
+            f"data: expected the tasks of {type(environment).__name__}, RolloutCallback's environment, got "
+            "TaskDataModule's, which are programs to be repaired; name a TaskStream of your own as data.class_path"
+        )
+    require_kinds_repairable(data.tasks.drawn_kinds, environment.rules)
+    data.require_evaluated()
+
+
+def begin_batch(trainer: pl.Trainer, module: PolicyModule, data: TaskStream, position: int) -> None:
     """Let the curriculum decide, unless it has decided already; log the mix, say what has changed."""
     begun = data.begin(position)
     if begun is None:
@@ -34,9 +56,9 @@ def begin_batch(trainer: pl.Trainer, module: PolicyModule, data: TaskDataModule,
     module.log_dict({f"curriculum/{name}": value for name, value in numbers.items()})
 
 
-def observe_rollouts(module: PolicyModule, data: TaskDataModule, groups: Sequence[EpisodeGroup]) -> None:
-    """Tell the curriculum how the attempts of all ranks went. Every rank must call it."""
-    if data.curriculum is None:
+def observe_rollouts(module: PolicyModule, data: TaskStream, groups: Sequence[RepairGroup]) -> None:
+    """Tell the curriculum how the attempts of all ranks went, if there is one. Every rank must call it."""
+    if not isinstance(data, TaskDataModule) or data.curriculum is None:
         return
     cells = list(data.tasks.cells)
     own = tally(groups)
@@ -61,12 +83,12 @@ def observe_validation(trainer: pl.Trainer, results: RepairResults) -> None:
     )
 
 
-def tally(groups: Sequence[EpisodeGroup]) -> Outcomes:
+def tally(groups: Sequence[RepairGroup]) -> Outcomes:
     """How the attempts of some groups went, by the cells of their tasks; those without a verdict do not count."""
     outcomes: dict[Cell, Tally] = {}
     for group in groups:
         cell = Cell(group.task.fault.kind, group.task.fault.difficulty)
-        verified = [episode.score for episode in group.episodes if episode.score.verified]
+        verified = [score for score in group.scores if score.verified]
         before = outcomes.get(cell, Tally(0, 0))
         faithful = sum(score.faithful for score in verified)
         outcomes[cell] = Tally(before.attempts + len(verified), before.faithful + faithful)

@@ -16,8 +16,8 @@ def run_due_validation(trainer: pl.Trainer, validated_at: int | None) -> None:
     """Validate as the loop does after a batch, if the loop would have. Every rank calls it with the same arguments.
 
     Args:
-        trainer: at the start of training, its checkpoint restored.
-        validated_at: batches that were consumed at the last validation; None if there was none.
+        trainer: At the start of training, its checkpoint restored.
+        validated_at: Batches that were consumed at the last validation; None if there was none.
     """
     if not _is_due(trainer) or validated_at == consumed_batches(trainer):
         return

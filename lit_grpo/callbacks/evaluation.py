@@ -1,6 +1,6 @@
 """RepairEvaluation: plays the held-out tasks in `validate`, `test` and during `fit`, and reports verified numbers.
 
-Named in configs as a callback. The episodes are those of training with one greedy attempt per task. It chooses nothing:
+Named in configs as a callback. The attempts are those of training with one greedy attempt per task. It chooses nothing:
 a ModelCheckpoint that monitors ``val/guarded_FR@5`` does.
 """
 
@@ -29,7 +29,8 @@ from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
-from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
+from lit_grpo.environment.solver.workers import SolverSettings, make_solver
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
@@ -37,8 +38,9 @@ from lit_grpo.metrics.repair import RepairMetrics
 from lit_grpo.metrics.results import RepairResults, write_run
 from lit_grpo.modules.base import require_policy_module
 from lit_grpo.reports.benchmark_test import write_benchmark_test
+from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import format_transcript, transcripts_file, write_transcripts
 
@@ -55,12 +57,12 @@ LOGGED = (
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """How held-out tasks are played, where that is not as in training."""
+    """How held-out tasks are played, where that differs from training."""
 
     temperature: float = 0.0
     """0 decodes greedily."""
     seed: int = 0
-    """Of the draws, where the temperature is not 0."""
+    """The seed of the draws, where the temperature is not 0."""
     leave_out_long_prompts: bool = True
     """A task whose prompt does not fit the policy's context is not played and counts as not repaired (``too_long``);
     false: it ends the run with a ValueError."""
@@ -71,17 +73,18 @@ class RepairEvaluation(Callback):
 
     Files: ``results.json``, ``scores.jsonl`` and ``episodes.jsonl`` in the run folder after `test`, in its folder
     ``validation`` after `validate`, and in ``validation/batch_NNNNNN`` during `fit`. With several ranks each writes the
-    episodes it played; the other files are of all. A test on a benchmark adds those of reports/benchmark_test.py.
+    attempts it played; the other files cover all ranks. A test on a benchmark adds the files of
+    reports/benchmark_test.py.
 
     Args:
         settings: What differs from training.
-        max_completion_tokens: Of a turn; None: the default of SamplingSettings.
+        max_completion_tokens: Most tokens of a turn; None: the default of SamplingSettings.
         episode: Rules and rendering; None: the defaults.
-        engine: What samples where there is no RolloutCallback, whose engine is shared; None: TransformersSettings.
+        engine: Makes the engine where there is no RolloutCallback to borrow one from; None: TransformersSettings.
         solver: Where programs are solved; None: in one worker process of this rank.
 
-    What training has as well (``max_completion_tokens``, ``episode``, ``engine``) the command line fills in where it is
-    None (shared_settings.py).
+    The command line fills in the settings that training has as well (``max_completion_tokens``, ``episode``,
+    ``engine``) where they are None (shared_settings.py).
     """
 
     def __init__(
@@ -106,13 +109,14 @@ class RepairEvaluation(Callback):
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
         self._own_engine = PolicyEngine(engine or TransformersSettings())
         self._engine = self._own_engine
-        """Its own, or that of the rollouts, who then close it."""
+        """Its own engine, or that of the rollouts, which then close it."""
         self.validated_at: int | None = None
         """Batches that were consumed at the fit's last evaluation; None before the first."""
-        self._solver_settings = solver or SolverSettings()
-        self._solver = make_solver(self._solver_settings)
+        solver = solver or SolverSettings()
+        self._solver = make_solver(solver)
+        self._environment = RepairEnvironment(self.play_settings.episode, self._solver, solver.threads)
         self._metrics = RepairMetrics()
-        self._groups: list[EpisodeGroup] = []
+        self._groups: list[RepairGroup] = []
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -129,12 +133,12 @@ class RepairEvaluation(Callback):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """In a resumed fit: play what was due when its checkpoint was written."""
+        """Play, in a resumed fit, what was due when its checkpoint was written."""
         run_due_validation(trainer, self.validated_at)
 
     @override
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin with no episodes."""
+        """Begin with no attempts."""
         self._groups = []
         self._metrics.reset()
         self._metrics.to(pl_module.device)
@@ -150,13 +154,11 @@ class RepairEvaluation(Callback):
         policy = require_policy_module(pl_module, "RepairEvaluation").served
         groups = collect_groups(
             batch.tasks,
+            self._environment,
             self._engine.current(policy),
-            self._solver,
             self._engine.conversation(policy),
             self.play_settings,
-            self.settings.seed,
-            step=0,
-            solver_threads=self._solver_settings.threads,
+            Seeds(self.settings.seed, batch=0),
         )
         self._metrics.update(_scored(groups))
         self._groups += groups
@@ -179,7 +181,11 @@ class RepairEvaluation(Callback):
             self.validated_at = consumed_batches(trainer)
             observe_validation(trainer, results)
         if trainer.is_global_zero and self._groups:
-            get_console().print(Panel(Text(format_transcript(self._groups[0])), title="A held-out task", expand=False))
+            get_console().print(
+                Panel(
+                    Text(format_transcript(self._groups[0], self._environment)), title="A held-out task", expand=False
+                )
+            )
 
     @override
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -196,12 +202,11 @@ class RepairEvaluation(Callback):
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """End the solver's workers and its own engine; a later stage starts new ones."""
         self._own_engine.close()
-        if isinstance(self._solver, WorkerSolver):
-            self._solver.close()
+        self._environment.close()
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        """The start, so that a resumed fit guards against the same; when the last evaluation was."""
+        """The figures at the start, which a resumed fit guards against too, and when the last evaluation was."""
         return {"start": self.start, "validated_at": self.validated_at}
 
     @override
@@ -218,7 +223,8 @@ class RepairEvaluation(Callback):
             write_run(folder, scored, results, self._metrics.settings)
             for note in notes_of(scored):
                 get_console().print(note, style="yellow", markup=False)
-        write_transcripts(folder / transcripts_file(trainer.global_rank), self._groups, step=0)
+        path = folder / transcripts_file(trainer.global_rank)
+        write_transcripts(path, self._groups, self._environment, batch=0)
         return results
 
     def _folder(self, trainer: pl.Trainer) -> Path:
@@ -241,9 +247,11 @@ def guarded_score(mean: float, kinds: dict[str, float], start: dict[str, float])
     return mean - max(0.0, *(start.get(kind, value) - value for kind, value in kinds.items()))
 
 
-def _scored(groups: Sequence[EpisodeGroup]) -> list[ScoredTask]:
+def _scored(groups: Sequence[RepairGroup]) -> list[ScoredTask]:
     return [
-        ScoredTask.of(group.task, episode.stop_reason, episode.score) for group in groups for episode in group.episodes
+        ScoredTask.of(group.task, attempt.record.stop_reason, score)
+        for group in groups
+        for attempt, score in zip(group.attempts, group.scores, strict=True)
     ]
 
 

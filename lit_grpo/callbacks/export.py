@@ -16,17 +16,18 @@ from transformers import AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.checkpointing import read_weights
+from lit_grpo.data.contract import write_contract
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.modules.base import PolicyModule, require_policy_module
 
 
 class ExportPolicy(Callback):
-    """Writes weights (of a policy with adapters: the adapters) and tokenizer.
+    """Writes the weights (the adapters alone if the policy has any) and the tokenizer.
 
     Args:
         which: ``last``: the weights at the end of the fit; ``best``: those of the checkpoint that the run's
             ModelCheckpoint with a ``monitor`` found best.
-        folder: Within the run folder.
+        folder: The directory's name within the run folder.
     """
 
     def __init__(self, which: Literal["last", "best"] = "last", folder: str = "policy") -> None:
@@ -57,17 +58,18 @@ class ExportPolicy(Callback):
 
 
 def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) -> None:
-    """Write a policy and its tokenizer with ``save_pretrained``.
+    """Write a policy and its tokenizer with ``save_pretrained``, and beside them what they were trained under.
 
     Args:
-        module: Whose policy it is.
-        weights: By the names of ``policy.model.state_dict()``, on any device.
-        folder: Made if missing.
+        module: The module whose policy it is.
+        weights: Tensors by the names of ``policy.model.state_dict()``, on any device.
+        folder: The directory to write, made if missing.
     """
     policy = module.policy_settings.load()
     policy.model.load_state_dict(weights, strict=False)
     cast(PreTrainedModel, policy.model).save_pretrained(folder)
     AutoTokenizer.from_pretrained(module.policy_settings.checkpoint).save_pretrained(folder)
+    write_contract(folder)
 
 
 def _policy_weights(path: Path) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What dynamic sampling costs, and a warning when it finds nothing: the numbers of every refilled step.
+"""Logs the numbers of every refilled step: what dynamic sampling costs, with a warning when it finds nothing.
 
 Called by RolloutCallback in runs with ``rollout.dynamic_sampling``.
 """
@@ -19,19 +19,19 @@ class RefillLog:
         """Steps in a row without a group."""
 
     def log(self, module: GRPOModule, played: RefilledGroups, num_tasks: int) -> None:
-        """Log a step, as ``rollout/NAME``. Every rank must call it.
+        """Log a batch, as ``rollout/NAME``. Every rank must call it.
 
         Args:
-            module: that logs.
-            played: by this rank.
-            num_tasks: groups that the step was to have, over all ranks.
+            module: The module that logs.
+            played: The groups that this rank played.
+            num_tasks: Groups that the step was to have, over all ranks.
         """
-        counts = (len(played.played), len(played.kept), played.num_extra_episodes, played.num_extra_tokens)
-        num_played, num_kept, num_episodes, num_tokens = module.over_ranks(counts)
+        counts = (len(played.played), len(played.kept), played.num_extra_attempts, played.num_extra_tokens)
+        num_played, num_kept, num_attempts, num_tokens = module.over_ranks(counts)
         (num_rounds,) = module.over_ranks([len(played.rounds) - 1], "max")
         numbers = {
             "refill_rounds": num_rounds,
-            "refill_episodes": num_episodes,
+            "refill_attempts": num_attempts,
             "refill_tokens": num_tokens,
             "flat_groups": num_played - num_kept,
             "kept_share": num_kept / num_played,
@@ -46,7 +46,7 @@ class RefillLog:
         if self._num_empty and self._num_empty.bit_count() == 1:
             rank_zero_warn(
                 f"dynamic sampling: none of {num_played} groups had attempts that earned differently, for "
-                f"{self._num_empty} step(s) in a row; such a step has no policy gradient. Where rollout/faithful is "
-                "near 0, take easier tasks (data.tasks.difficulties, data.curriculum) or more attempts "
-                "(rollout.group_size); where it is near 1, harder tasks"
+                f"{self._num_empty} batch(es) in a row; such a batch has no policy gradient. Where attempts never "
+                "succeed (rollout/faithful near 0), take easier tasks (data.tasks.difficulties, data.curriculum) or "
+                "more attempts (rollout.group_size); where they always do, harder tasks"
             )

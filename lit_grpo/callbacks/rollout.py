@@ -16,23 +16,24 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
-from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts
+from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts, require_trainable
 from lit_grpo.callbacks.refill_log import RefillLog
 from lit_grpo.callbacks.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.data.batches import TaskBatch, consumed_batches, last_batches
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.datamodule import TaskDataModule
+from lit_grpo.data.stream import TaskStream
 from lit_grpo.engines.engine import RolloutEngine
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
-from lit_grpo.environment.episodes.repairable import require_kinds_repairable
-from lit_grpo.environment.faults.ground_truth import GradedProblem
-from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
+from lit_grpo.environment.protocol import AnyEnvironment, Environment, Problem
+from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.rollout.attempts import AnyScoredGroup
 from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
+from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.overlap import Overlap, PlayedBatch, require_own_engine
 from lit_grpo.rollout.refill import RefilledGroups, refill
 from lit_grpo.rollout.settings import RolloutSettings
@@ -41,16 +42,17 @@ from lit_grpo.rollout.transcripts import transcripts_file, write_transcripts
 
 
 class RolloutCallback(Callback):
-    """Collects a group of episodes per task with the policy's present weights.
+    """Collects a group of attempts per task with the policy's present weights.
 
     Args:
         settings: How tasks are played and paid.
         episode: Rules and rendering.
-        engine: What samples; None: TransformersSettings.
+        engine: Makes the engine that samples; None: TransformersSettings.
         solver: Where programs are solved; None: in one worker process of this rank.
-        seed: Of the draws.
-        transcripts_every: Batches between rollouts whose episodes are appended to ``episodes.jsonl``
+        seed: The seed of the draws.
+        transcripts_every: Batches between rollouts whose attempts are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
+        environment: The environment; None: programs are repaired, under the rules of ``episode``, with ``solver``.
 
     Where the first three are None, the command line fills them in from its own ``rollout``, ``episode`` and ``engine``
     (shared_settings.py), and a script gets the defaults.
@@ -64,6 +66,7 @@ class RolloutCallback(Callback):
         solver: SolverSettings | None = None,
         seed: int = 0,
         transcripts_every: int = 10,
+        environment: Environment | None = None,
     ) -> None:
         self.settings = settings or RolloutSettings()
         self.play_settings = self.settings.played_under(episode or EpisodeSettings())
@@ -77,28 +80,33 @@ class RolloutCallback(Callback):
         self.seed, self.transcripts_every = seed, transcripts_every
         self._engine_settings = engine or TransformersSettings()
         self.engine = PolicyEngine(self._engine_settings, plays_ahead=self.settings.max_staleness > 0)
-        """RepairEvaluation borrows it."""
+        """The engine, which RepairEvaluation borrows."""
         self._overlap: Overlap | None = None
         self._staleness = Staleness(self.settings.max_staleness)
-        self._solver_settings = solver or SolverSettings()
-        self._solver = make_solver(self._solver_settings)
-        self._log, self._refill_log = RolloutLog(), RefillLog()
+        if environment is not None and solver is not None:
+            raise ValueError(
+                "RolloutCallback: expected solver to be null with an environment that is named, got one; it is the "
+                "solver of the default environment: remove it"
+            )
+        self.environment: AnyEnvironment = environment or RepairEnvironment.of(self.play_settings.episode, solver)
+        self._log, self._refill_log = RolloutLog(self.environment, self.settings.reward), RefillLog()
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Tell the data who draws the tasks."""
         data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
-        if isinstance(data, TaskDataModule):
-            data.draws_when_begun = self.settings.max_staleness > 0
+        if isinstance(data, TaskStream):
+            data.is_played_ahead = self.settings.max_staleness > 0
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say what a step consists of."""
+        """Say what a batch consists of."""
         module, data = _grpo(pl_module), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
-        if not isinstance(data, TaskDataModule):
-            raise ValueError(f"RolloutCallback: expected TaskDataModule as the data, got {type(data).__name__}")
-        require_kinds_repairable(data.tasks.drawn_kinds, self.play_settings.episode)
-        data.require_evaluated()
+        if not isinstance(data, TaskStream):
+            raise ValueError(
+                f"RolloutCallback: expected TaskDataModule or another TaskStream as the data, got {type(data).__name__}"
+            )
+        require_trainable(data, self.environment)
         if self.settings.dynamic_sampling is not None:
             require_steady(self.settings.reward)
         module.objective.require_group_size(self.settings.group_size)
@@ -115,7 +123,7 @@ class RolloutCallback(Callback):
         self._log.to(module.device)
         rank_zero_info(
             f"A batch: {data.num_tasks} tasks x {self.settings.group_size} attempts = "
-            f"{data.num_tasks * self.settings.group_size} episodes on {trainer.world_size} ranks, "
+            f"{data.num_tasks * self.settings.group_size} in all on {trainer.world_size} ranks, "
             f"{num_updates} optimizer steps of {data.num_tasks // num_updates} tasks. "
             f"Reward: {self.settings.reward.describe()}.{self._replacement()}{self._lead()}"
         )
@@ -127,7 +135,7 @@ class RolloutCallback(Callback):
         """Play, turn into experience, attach, log."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
         started, module, step = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
-        data: TaskDataModule = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        data: TaskStream = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         begin_batch(trainer, module, data, step)
         self._staleness.begin(step, module.policy_version)
         played = self._played(trainer, module, batch, step)
@@ -140,8 +148,8 @@ class RolloutCallback(Callback):
         if self.settings.dynamic_sampling is not None:
             self._refill_log.log(module, rollout, data.num_tasks)
         if self.transcripts_every and step % self.transcripts_every == 0:
-            folder = Path(trainer.default_root_dir)
-            write_transcripts(folder / transcripts_file(trainer.global_rank), rollout.played, step)
+            path = Path(trainer.default_root_dir) / transcripts_file(trainer.global_rank)
+            write_transcripts(path, rollout.played, self.environment, step)
 
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -151,7 +159,7 @@ class RolloutCallback(Callback):
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take it back."""
+        """Take the engine back."""
         if self._overlap is not None:
             self._overlap.resume()
 
@@ -167,28 +175,27 @@ class RolloutCallback(Callback):
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """End the solver's workers and the engine; a later stage starts new ones."""
+        """End what the environment runs, and the engine; a later stage starts both anew."""
         self._stop_overlap()
         self.engine.close()
-        if isinstance(self._solver, WorkerSolver):
-            self._solver.close()
+        self.environment.close()
 
     def collect(
-        self, tasks: Sequence[GradedProblem], engine: RolloutEngine, conversation: ConversationFormat, step: int
-    ) -> list[EpisodeGroup]:
+        self, tasks: Sequence[Problem], engine: RolloutEngine, conversation: ConversationFormat, batch: int
+    ) -> list[AnyScoredGroup]:
         """Play the tasks with the weights that the engine has."""
-        threads = self._solver_settings.threads
-        return collect_groups(tasks, engine, self._solver, conversation, self.play_settings, self.seed, step, threads)
+        seeds = Seeds(self.seed, batch)
+        return collect_groups(tasks, self.environment, engine, conversation, self.play_settings, seeds)
 
     def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, step: int) -> PlayedBatch:
         """This batch, played now or ahead."""
-        data: TaskDataModule = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        data: TaskStream = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
 
-        def play(tasks: Sequence[GradedProblem], engine: RolloutEngine, step: int) -> RefilledGroups:
+        def play(tasks: Sequence[Problem], engine: RolloutEngine, step: int) -> RefilledGroups:
             return self._play(tasks, engine, module, data, step)
 
         if self.settings.max_staleness == 0:
-            started, tasks = perf_counter(), batch.tasks if data.curriculum is None else data.tasks_of(step)
+            started, tasks = perf_counter(), batch.tasks if data.draws_ahead else data.tasks_of(step)
             groups = play(tasks, self.engine.current(module.served), step)
             return PlayedBatch(tasks, groups, perf_counter() - started)
         if self._overlap is None:
@@ -198,10 +205,10 @@ class RolloutCallback(Callback):
 
     def _play(
         self,
-        tasks: Sequence[GradedProblem],
+        tasks: Sequence[Problem],
         engine: RolloutEngine,
         module: GRPOModule,
-        data: TaskDataModule,
+        data: TaskStream,
         step: int,
     ) -> RefilledGroups:
         """The batch's groups; with dynamic sampling those without signal are replaced."""
@@ -218,14 +225,14 @@ class RolloutCallback(Callback):
         )
 
     def _replacement(self) -> str:
-        """What dynamic sampling does, in words."""
+        """A sentence on dynamic sampling; empty without it."""
         if self.settings.dynamic_sampling is None:
             return ""
         rounds = self.settings.dynamic_sampling.max_rounds
-        return f" Groups whose attempts earn alike are replaced by groups of new tasks, up to {rounds} times a step."
+        return f" Groups whose attempts earn alike are replaced by groups of new tasks, up to {rounds} times a batch."
 
     def _lead(self) -> str:
-        """How far ahead rollouts are played, in words."""
+        """A sentence on how far ahead rollouts are played; empty if they are not."""
         most = self.settings.max_staleness
         return f" Played up to {most} batch(es) ahead of the training." if most else ""
 

@@ -4,89 +4,94 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import torch
 
-from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.protocol import AnyEnvironment
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
 from lit_grpo.modules.grpo import GRPOModule
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rewards.base import Reward
+from lit_grpo.rollout.attempts import AnyScoredGroup
 
 METRICS = (
     "reward",
     "trained_reward",
-    "outcome",
-    "diagnosis",
-    "efficiency",
-    "faithful",
-    "recovered",
     "turns",
     "truncated",
     "verified",
-    "solver_failed",
-    "inconclusive",
     "groups_with_signal",
     "std_within_groups",
     "staleness",
     "rollout_s",
     "wait_s",
 )
-"""Logged as ``rollout/NAME``; docs/metrics.md says what each is."""
+"""Logged as ``rollout/NAME`` beside the reward's components and the environment's measures (docs/metrics.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutTimes:
-    """Of one batch, in seconds."""
+    """The times of one batch, in seconds."""
 
     rollout_s: float
-    """Playing it took."""
+    """The time that playing it took."""
     wait_s: float
-    """The training waited for it: the same unless it was played ahead."""
+    """The time that the training waited for it: the same unless it was played ahead."""
 
 
 class RolloutLog:
-    """Logs each rollout, means over all ranks."""
+    """Logs each rollout, means over all ranks.
 
-    def __init__(self) -> None:
-        self._metrics = PolicyMetrics(METRICS)
+    Args:
+        environment: The environment whose measures are logged.
+        reward: The reward whose components are logged.
+
+    Raises:
+        ValueError: Two of the numbers have the same name.
+    """
+
+    def __init__(self, environment: AnyEnvironment, reward: Reward[Any]) -> None:
+        self._measures, self._components = tuple(environment.measures), reward.component_names
+        names = (*METRICS, *self._components, *(measure.name for measure in self._measures))
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(
+                f"rollout/{twice}: expected one number of this name, got two; rename the environment's measure or the "
+                "reward's component"
+            )
+        self._metrics = PolicyMetrics(names)
 
     def to(self, device: torch.device) -> None:
-        """Sum on a device."""
+        """Keep the sums on a device."""
         self._metrics.to(device)
 
     def log(
-        self, module: GRPOModule, groups: Sequence[EpisodeGroup], times: RolloutTimes, staleness: tuple[float, int]
+        self, module: GRPOModule, groups: Sequence[AnyScoredGroup], times: RolloutTimes, staleness: tuple[float, int]
     ) -> None:
-        """Log a step, as ``rollout/NAME``. Every rank must call it.
+        """Log a batch, as ``rollout/NAME``. Every rank must call it.
 
         Args:
-            module: that logs.
-            groups: that this rank played.
-            times: what it took.
-            staleness: mean age in batches of the tokens that are trained on, and their number.
+            module: The module that logs.
+            groups: The groups that this rank played.
+            times: The times that the batch took.
+            staleness: Mean age in batches of the tokens that are trained on, and their number.
         """
-        episodes = [episode for group in groups for episode in group.episodes]
-        unshaped = torch.tensor([[episode.reward.unshaped for episode in group.episodes] for group in groups])
-        rewards = torch.tensor([[episode.reward.total for episode in group.episodes] for group in groups])
-        verified = torch.tensor([[episode.score.verified for episode in group.episodes] for group in groups])
+        attempts = [attempt for group in groups for attempt in group.attempts]
+        unshaped = torch.tensor([[reward.unshaped for reward in group.rewards] for group in groups])
+        rewards = torch.tensor([[reward.total for reward in group.rewards] for group in groups])
+        verified = torch.tensor([[score.verified for score in group.scores] for group in groups])
         statistics = reward_statistics(rewards, verified)
-        num_episodes = len(episodes)
-        means = {
-            "outcome": sum(episode.reward.outcome for episode in episodes) / num_episodes,
-            "diagnosis": sum(episode.reward.diagnosis for episode in episodes) / num_episodes,
-            "efficiency": sum(episode.reward.efficiency for episode in episodes) / num_episodes,
-            "faithful": sum(episode.score.faithful for episode in episodes) / num_episodes,
-            "recovered": sum(episode.score.recovered for episode in episodes) / num_episodes,
-            "turns": sum(len(episode.turns) for episode in episodes) / num_episodes,
-            "truncated": sum(episode.truncated for episode in episodes) / num_episodes,
+        num_attempts = len(attempts)
+        components = zip(*(astuple(reward.components) for group in groups for reward in group.rewards), strict=True)
+        sums = dict(zip(self._components, map(sum, components), strict=True))
+        means = {name: value / num_attempts for name, value in sums.items()} | {
+            "turns": sum(len(attempt.turns) for attempt in attempts) / num_attempts,
+            "truncated": sum(attempt.truncated for attempt in attempts) / num_attempts,
             "verified": verified.double().mean().item(),
-            "solver_failed": sum(e.stop_reason is StopReason.SOLVER_FAILED for e in episodes) / num_episodes,
         }
-        self._metrics.update(means, num_episodes)
-        num_turns = sum(len(episode.turns) for episode in episodes)
-        num_inconclusive = sum(episode.score.inconclusive_turns for episode in episodes)
-        self._metrics.update({"inconclusive": num_inconclusive / max(num_turns, 1)}, num_turns)
+        self._metrics.update(means, num_attempts)
+        self._measure(groups)
         means = {"reward": unshaped[verified].double().mean().item(), "trained_reward": statistics.mean}
         self._metrics.update(means, int(verified.sum()))
         self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
@@ -96,3 +101,11 @@ class RolloutLog:
         self._metrics.update({"rollout_s": times.rollout_s, "wait_s": times.wait_s}, 1)
         module.log_dict({f"rollout/{name}": value for name, value in self._metrics.compute().items()})
         self._metrics.reset()
+
+    def _measure(self, groups: Sequence[AnyScoredGroup]) -> None:
+        """Add the environment's own numbers."""
+        judged = [pair for g in groups for pair in zip(g.attempts, g.scores, strict=True)]
+        for measure in self._measures:
+            weight = sum(measure.weight(attempt.record, score) for attempt, score in judged)
+            total = sum(measure.value(attempt.record, score) for attempt, score in judged)
+            self._metrics.update({measure.name: total / max(weight, 1)}, weight)

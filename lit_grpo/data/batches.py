@@ -16,14 +16,14 @@ import torch
 from lightning.pytorch.loops.progress import _ProcessedTracker
 from torch.utils.data import DataLoader, Dataset
 
-from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.protocol import ProblemT
 from lit_grpo.packing import PromptGroup
 
 Item = TypeVar("Item")
 Batch = TypeVar("Batch")
 
 
-class TaskBatch:
+class TaskBatch(Generic[ProblemT]):
     """The tasks of one batch on this rank, and what callbacks attach to it.
 
     A plain class: Lightning takes dataclasses apart to move their tensors, and refuses frozen ones.
@@ -31,7 +31,7 @@ class TaskBatch:
 
     __slots__ = ("demonstrations", "experience", "tasks")
 
-    def __init__(self, tasks: Sequence[GradedProblem], demonstrations: Sequence[PromptGroup] = ()) -> None:
+    def __init__(self, tasks: Sequence[ProblemT], demonstrations: Sequence[PromptGroup] = ()) -> None:
         self.tasks = tuple(tasks)
         """Empty until the batch begins where a curriculum draws them."""
         self.demonstrations = tuple(demonstrations)
@@ -117,9 +117,9 @@ def last_batches(trainer: pl.Trainer, batch: int, updates_per_batch: int) -> Ite
     A limit in updates counts those that are skipped as taken: while some are skipped, the number grows.
 
     Args:
-        trainer: its limits are in epochs or in updates.
-        batch: that begins now.
-        updates_per_batch: optimizer steps that a batch takes.
+        trainer: Its limits are in epochs or in updates.
+        batch: That begins now.
+        updates_per_batch: Optimizer steps that a batch takes.
     """
     epochs, updates = trainer.max_epochs, trainer.max_steps
     if epochs is not None and epochs >= 0:

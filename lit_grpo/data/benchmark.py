@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lit_grpo.data.certificate_records import certificate_from_record, certificate_to_record
-from lit_grpo.data.json_values import element_of, list_of, number_of, text_of, value_of
+from lit_grpo.data.json_values import element_of, list_of, number_of, strict_object, text_of, value_of, whole_number_of
 from lit_grpo.data.task import GENERATOR_VERSION, Task, make_task
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.episodes.actions import Move, parse, render
@@ -25,6 +25,28 @@ from lit_grpo.environment.programs.specification import Sentence, Specification
 
 Record = Mapping[str, object]
 """A task as JSON: the keys of `task_to_record`, all required."""
+
+
+KEYS = frozenset(
+    {
+        "id",
+        "domain",
+        "kind",
+        "difficulty",
+        "split",
+        "specification",
+        "original_mps",
+        "original_declarations",
+        "faulty_mps",
+        "faulty_declarations",
+        "inverse_actions",
+        "faulty_elements",
+        "original_objective",
+        "certificate",
+        "generator_version",
+    }
+)
+"""Of a record."""
 
 
 class BenchmarkError(ValueError):
@@ -72,7 +94,15 @@ def task_to_record(task: Task) -> dict[str, object]:
 
 
 def task_from_record(record: Record) -> Task:
-    """The task of a record; ValueError or ProgramError if a value is not what it should be."""
+    """The task of a record; ValueError or ProgramError if a key is unknown or a value is not what it should be."""
+    unknown = sorted(record.keys() - KEYS)
+    if unknown:
+        raise ValueError(f"expected the keys of a task, got {', '.join(unknown)} beside them")
+    if whole_number_of(record, "generator_version") != GENERATOR_VERSION:
+        raise ValueError(
+            f"expected generator_version {GENERATOR_VERSION}, got {record['generator_version']}; make the tasks again "
+            "(lit-grpo suite make), or use the release that made them"
+        )
     kind = FaultKind(text_of(record, "kind"))
     fault = FaultyProgram(
         kind=kind,
@@ -117,12 +147,7 @@ def _read_program(record: Record, which: str) -> LinearProgram:
 def _read_lines(path: Path, lines: Iterable[str]) -> Iterator[Task]:
     for number, line in enumerate(lines, start=1):
         try:
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError(f"expected a JSON object, got {type(record).__name__}")
-            yield task_from_record(record)
-        except json.JSONDecodeError as error:
-            raise BenchmarkError(f"{path}, line {number}: expected one JSON object, got {error.msg}") from error
+            yield task_from_record(strict_object(line, "a line"))
         except (ProgramError, ValueError) as error:
             raise BenchmarkError(f"{path}, line {number}: {error}") from error
 

@@ -19,14 +19,14 @@ class ConversationFormat:
     """How a tokenizer writes a conversation between the environment (user) and the policy (assistant).
 
     Attributes:
-        stop_ids: tokens that end a turn: the template's own, and the tokenizer's end of sequence.
+        stop_ids: Tokens that end a turn: the template's own, and the tokenizer's end of sequence.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Read the template of ``tokenizer``.
 
         Raises:
-            ValueError: no chat template, no end-of-turn token after an assistant message, or a template that does not
+            ValueError: No chat template, no end-of-turn token after an assistant message, or a template that does not
                 write messages as they are.
         """
         if tokenizer.chat_template is None:
@@ -53,8 +53,8 @@ class ConversationFormat:
         """The context of the first turn, ending where the policy has to speak.
 
         Args:
-            instructions: the system message; none is written if empty (a template may have a default one).
-            observation: the first user message.
+            instructions: The system message; none is written if empty (a template may have a default one).
+            observation: The first user message.
         """
         messages = [{"role": "system", "content": self._plain(instructions)}] if instructions else []
         messages.append({"role": "user", "content": self._plain(observation)})
@@ -64,8 +64,8 @@ class ConversationFormat:
         """What is appended after a sampled turn: its end, the next user message, and the opening of the next turn.
 
         Args:
-            observation: the user message.
-            closed: whether the turn's last sampled token is a stop token, which is then not written twice.
+            observation: The user message.
+            closed: Whether the turn's last sampled token is a stop token, which is then not written twice.
         """
         ids = self._encode(self._before_observation + self._plain(observation) + self._after_observation)
         return ids[1:] if closed else ids

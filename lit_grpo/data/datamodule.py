@@ -28,13 +28,14 @@ from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
 from lit_grpo.data.replay import Replay, ReplaySettings, TrainingSteps
+from lit_grpo.data.stream import TaskStream
 from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.data.training_tasks import Shares, TrainingTasks
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
 
 
-class TaskDataModule(HeldOutDataModule):
+class TaskDataModule(HeldOutDataModule, TaskStream):
     """Fresh training tasks in every batch, each seen once.
 
     Args:
@@ -50,8 +51,6 @@ class TaskDataModule(HeldOutDataModule):
 
     is_evaluated = False
     """Whether RepairEvaluation is among the callbacks; it says so itself."""
-    draws_when_begun = False
-    """Whether the loader leaves a batch's tasks out, because RolloutCallback plays them ahead; it says so itself."""
 
     def __init__(
         self,
@@ -70,6 +69,12 @@ class TaskDataModule(HeldOutDataModule):
         self._begun: dict[int, BegunBatch] = {}
         """What the curriculum has decided about batches that are not trained on yet, by position."""
         self._training: TrainingTasks | None = None
+
+    @property
+    @override
+    def draws_ahead(self) -> bool:
+        """Not where a curriculum decides about a batch when it begins."""
+        return super().draws_ahead and self.curriculum is None
 
     @override
     def setup(self, stage: str) -> None:
@@ -92,6 +97,7 @@ class TaskDataModule(HeldOutDataModule):
                 "add it, or set promotion.num_batches instead"
             )
 
+    @override
     def begin(self, position: int) -> BegunBatch | None:
         """Let the curriculum decide about a batch, once; None without a curriculum.
 
@@ -104,14 +110,17 @@ class TaskDataModule(HeldOutDataModule):
             self._begun[position] = BegunBatch(self.curriculum.begin_batch(), self.curriculum.numbers())
         return self._begun[position]
 
+    @override
     def stops_before(self, position: int) -> bool:
         """Whether the curriculum ends the run with a batch that has begun, and this one is behind it."""
         return any(at < position and batch.plan.stops for at, batch in self._begun.items())
 
+    @override
     def tasks_of(self, position: int) -> list[Task]:
         """This rank's tasks of a batch that has begun."""
         return self.training_tasks.of_batch(position, self._shares(position))
 
+    @override
     def refill_tasks(self, position: int, number: int, slots: Sequence[int]) -> list[Task]:
         """Tasks that take the places ``slots`` of this rank's share of a batch that has begun, in round ``number``."""
         return self.training_tasks.refill(position, number, slots, self._shares(position))
@@ -152,7 +161,7 @@ class TaskDataModule(HeldOutDataModule):
 
         With a curriculum, or with rollouts played ahead, it holds none until it begins.
         """
-        training = None if self.curriculum is not None or self.draws_when_begun else self.training_tasks
+        training = self.training_tasks if self.draws_ahead else None
         return BatchStream(
             dataset=TrainingSteps(training, Replay(self.replay, self.tasks, *self.ranks()) if self.replay else None),
             indices=lambda batch: [batch],

@@ -1,13 +1,27 @@
 """Typed reads of JSON objects: the value of a key, or a ValueError that says what was expected and what was got.
 
-Called by benchmark.py and certificate_records.py.
+Called by benchmark.py, certificate_records.py and manifest.py.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
+from typing import NoReturn
 
 from lit_grpo.environment.programs.program import Element
+
+
+def strict_object(text: str, what: str) -> dict[str, object]:
+    """The object of a JSON text; ValueError for a key that occurs twice and for NaN or an infinity as well."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"expected one JSON object, got {error.msg}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"expected {what} to be a JSON object, got {type(value).__name__}")
+    return value
 
 
 def value_of(fields: Mapping[str, object], key: str) -> object:
@@ -30,7 +44,17 @@ def number_of(fields: Mapping[str, object], key: str) -> float:
     value = value_of(fields, key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"expected {key} to be a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"expected {key} to be a finite number, got {value!r}")
     return float(value)
+
+
+def whole_number_of(fields: Mapping[str, object], key: str) -> int:
+    """A whole number, written without a point."""
+    value = value_of(fields, key)
+    if type(value) is not int:
+        raise ValueError(f"expected {key} to be a whole number, got {value!r}")
+    return value
 
 
 def list_of(fields: Mapping[str, object], key: str) -> list[object]:
@@ -53,3 +77,16 @@ def element_of(value: object) -> Element:
     if not isinstance(value, str) or not value.startswith(("row:", "var:")):
         raise ValueError(f"expected an element such as row:NAME or var:NAME, got {value!r}")
     return Element(value)
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"expected each key once, got {repeated!r} {keys.count(repeated)} times")
+    return fields
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"expected finite numbers, got {text}")

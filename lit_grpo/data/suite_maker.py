@@ -1,6 +1,6 @@
 """Making a benchmark suite: test tasks per kind and difficulty, a function of the seed and the tasks per cell.
 
-Called by scripts/make_benchmark.py. Cells are drawn by several processes and settled one after the other in a fixed
+Called by `lit-grpo suite make`. Cells are drawn by several processes and settled one after the other in a fixed
 order, so the number of processes leaves no trace. No two tasks of a suite share an id or an original program; of two
 that do, the one of the earlier cell stays. So a cell does not depend on those after it.
 """
@@ -18,8 +18,8 @@ from itertools import count
 from pathlib import Path
 
 from lit_grpo.data.benchmark import read_benchmark, task_to_record
-from lit_grpo.data.suite import Cell, Manifest, SuiteSettings
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, program_digest
+from lit_grpo.data.manifest import Manifest, SuiteSettings
+from lit_grpo.data.task import Cell, Split, Task, TaskSettings, generate_task, program_digest
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.solver.highs import HighsSolver
 

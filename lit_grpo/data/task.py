@@ -55,6 +55,11 @@ class Cell(NamedTuple):
     kind: FaultKind
     difficulty: Difficulty
 
+    @property
+    def file_name(self) -> str:
+        """``A_easy.jsonl``: the cell's file in a suite."""
+        return f"{self.kind.value}_{self.difficulty.value}.jsonl"
+
 
 class Split(StrEnum):
     """Which part of the task space a task belongs to, decided by the hash of its original program."""

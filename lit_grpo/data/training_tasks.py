@@ -48,10 +48,10 @@ class TrainingTasks:
         needed nor on how many ranks there are.
 
         Args:
-            batch: position of the batch.
-            number: of the round, 1 for the first.
-            slots: places in this rank's share of the batch, 0-based.
-            shares: of the cells.
+            batch: Position of the batch.
+            number: Of the round, 1 for the first.
+            slots: Places in this rank's share of the batch, 0-based.
+            shares: Of the cells.
         """
         first = self._rank * (self._num_tasks // self._world_size)
         return [self._task(RefillIndex(batch, number, first + slot), shares) for slot in slots]

@@ -76,7 +76,7 @@ class SamplingSettings:
         """The temperature at which a trainer computes the very log-probs that come back.
 
         Raises:
-            ValueError: it cannot: it sums over the whole vocabulary.
+            ValueError: It cannot: it sums over the whole vocabulary.
         """
         if self.logprobs is LogprobsOf.RAW:
             return 1.0

@@ -1,4 +1,4 @@
-"""Whether weights are still the same, bit by bit, without a copy of them to compare with.
+"""Tells whether weights are still the same, bit by bit, without a copy of them to compare with.
 
 An optimizer step is not the only thing that changes weights: a checkpoint is loaded, a callback swaps in averaged ones,
 somebody writes into ``.data``. None of these can be counted, so policy_engine.py looks at the weights themselves each
@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 CHUNK = 1 << 16
-"""Elements multiplied at a time: what is needed beside the weights is half a megabyte, which a cache holds."""
+"""So many elements are multiplied at a time: that takes half a megabyte beside the weights, which a cache holds."""
 GPU_CHUNK = 1 << 22
-"""The same on a GPU, where more at a time means fewer kernels."""
+"""On a GPU more are multiplied at a time, which takes fewer kernels."""
 
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -31,7 +31,7 @@ def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
     """Hash names, shapes, dtypes and all bits.
 
     Args:
-        tensors: by name, in any dtype, on any device; of sharded ones the parts that lie here.
+        tensors: By name, in any dtype, on any device; of sharded ones the parts that lie here.
 
     Returns:
         32 hexadecimal digits. Another order of the tensors is another fingerprint.

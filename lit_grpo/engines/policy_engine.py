@@ -19,7 +19,7 @@ from lit_grpo.engines.settings import BuiltEngine, EngineSettings
 
 
 class _State(NamedTuple):
-    """What tells published weights apart."""
+    """Published weights are told apart by it."""
 
     version: int
     fingerprint: str
@@ -43,7 +43,7 @@ class PolicyEngine:
         self._built: BuiltEngine | None = None
         self._conversation: ConversationFormat | None = None
         self._published: dict[_State, Published] = {}
-        """What may still be adopted, the one asked for last at the end."""
+        """These may still be adopted; the one that was asked for last is at the end."""
         self._held: Published | None = None
         """The weights that the engine has."""
         self._occasion = 0

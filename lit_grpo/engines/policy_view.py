@@ -82,5 +82,8 @@ class PolicyView(Protocol):
         ...
 
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
-        """At temperature 1, of each token but the first of each sequence. Collective, with the same sequences."""
+        """The log-prob at temperature 1 of each token but the first of each sequence.
+
+        Collective, and all ranks pass the same sequences.
+        """
         ...

@@ -41,9 +41,9 @@ def publish_in_process(engine: InProcessEngine, policy: PolicyView, plays_ahead:
     """Every rank must call it.
 
     Args:
-        engine: that is to adopt them.
-        policy: whose weights it gets.
-        plays_ahead: whether the engine may be sampling with other weights meanwhile. Then they are copied and wait
+        engine: That is to adopt them.
+        policy: Whose weights it gets.
+        plays_ahead: Whether the engine may be sampling with other weights meanwhile. Then they are copied and wait
             beside it; otherwise they go into the engine's own tensors as they are gathered, so that no second copy
             exists, and nothing is left for ``adopt`` to do.
     """

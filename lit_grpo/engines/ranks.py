@@ -35,7 +35,7 @@ class Ranks:
         Every process must enter it. Where the body fails, its own error is raised.
 
         Raises:
-            EngineFailure: the body failed on another process; says which, and with what.
+            EngineFailure: The body failed on another process; says which, and with what.
         """
         try:
             yield

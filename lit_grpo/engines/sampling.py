@@ -27,7 +27,7 @@ def counter_uniforms(seeds: np.ndarray, num_positions: int) -> Tensor:
 
     Args:
         seeds: [rows] uint64.
-        num_positions: of the completion, counted from its first token.
+        num_positions: Of the completion, counted from its first token.
 
     Returns:
         [rows, num_positions] float32, multiples of 2^-24, so that each is exact and below 1.
@@ -116,11 +116,11 @@ def draw(logits: Tensor, sampling: RowSampling, uniforms: Tensor) -> tuple[Tenso
 
     Args:
         logits: [rows, vocabulary] of any float type.
-        sampling: of the same rows.
+        sampling: Of the same rows.
         uniforms: [rows] in [0, 1).
 
     Returns:
-        token ids [rows] int64, and their float32 log-probs [rows] under the distribution drawn from (at temperature 1
+        Token ids [rows] int64, and their float32 log-probs [rows] under the distribution drawn from (at temperature 1
         where greedy), or under the model's own where the row is ``raw``.
     """
     scaled = logits.float() / sampling.temperature[:, None]

@@ -17,8 +17,8 @@ class ScriptedEngine:
     """Answers each request with a text, encoded and closed with a stop token.
 
     Attributes:
-        requests: every request submitted, in order.
-        policy_version: of the last weights; 0 before.
+        requests: Every request submitted, in order.
+        policy_version: Of the last weights; 0 before.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class ScriptedEngine:
         """Make the engine.
 
         Args:
-            policy: the text of a turn, given its request.
-            encode: token ids of a text, without special tokens.
-            stop_id: closes a turn that is not longer than ``max_completion_tokens``.
-            logprob: of every token.
-            max_context_tokens: context and completion together.
-            shuffle_seed: if given, completions come back one at a time and in random order; else all, in order.
+            policy: The text of a turn, given its request.
+            encode: Token ids of a text, without special tokens.
+            stop_id: Closes a turn that is not longer than ``max_completion_tokens``.
+            logprob: Of every token.
+            max_context_tokens: Context and completion together.
+            shuffle_seed: If given, completions come back one at a time and in random order; else all, in order.
         """
         self.requests: list[GenerationRequest] = []
         self.policy_version = 0

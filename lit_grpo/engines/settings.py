@@ -53,7 +53,7 @@ class BuiltEngine:
 
 
 class EngineSettings(ABC):
-    """What makes an engine."""
+    """Makes an engine."""
 
     shared_by_ranks: ClassVar[bool] = False
     """Whether all ranks sample with the same engine, which has one version of the weights at a time."""
@@ -63,9 +63,9 @@ class EngineSettings(ABC):
         """Make the engine; it samples nothing before weights were published and adopted. Every rank must call it.
 
         Args:
-            policy: that it samples for.
-            conversation: the chat format, which says what ends a turn.
-            plays_ahead: whether it may still sample with older weights while new ones are published.
+            policy: That it samples for.
+            conversation: The chat format, which says what ends a turn.
+            plays_ahead: Whether it may still sample with older weights while new ones are published.
         """
 
 
@@ -93,7 +93,7 @@ class VllmSettings(EngineSettings):
         weights_folder: Where new weights are handed over: a folder in memory.
 
     Raises:
-        ValueError: vLLM is not installed.
+        ValueError: VLLM is not installed.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class VllmSettings(EngineSettings):
 
 
 class VllmServerSettings(EngineSettings):
-    """vLLM servers that run already (scripts/serve_vllm.py), shared by all ranks.
+    """vLLM servers that run already (`lit-grpo serve`), shared by all ranks.
 
     Args:
         addresses: ``host:port`` of each; turns are shared out among them (data parallel).
@@ -174,7 +174,7 @@ def _require_dtype(engine: VllmEngine, dtype: Dtype) -> None:
 
 
 def _devices(policy: PolicyView, tensor_parallel_size: int) -> str | None:
-    """What this rank's servers see."""
+    """The GPUs that this rank's servers see; None: those that its process sees."""
     if policy.device.type != "cuda":
         return None
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -187,23 +187,23 @@ def devices_of_rank(index: int, visible: str | None, num_ranks: int, tensor_para
     The rank's own one; a rank that is alone on its machine has all that it sees. (docs/scaling.md says why.)
 
     Args:
-        index: of the rank's GPU among those that its process sees.
+        index: Of the rank's GPU among those that its process sees.
         visible: CUDA_VISIBLE_DEVICES of its process, numbers or names; None: it is not set.
-        num_ranks: of the training, on this machine.
-        tensor_parallel_size: of each server.
+        num_ranks: Of the training, on this machine.
+        tensor_parallel_size: Of each server.
 
     Returns:
         None: those that the process sees.
 
     Raises:
-        ValueError: servers of several ranks would share GPUs.
+        ValueError: Servers of several ranks would share GPUs.
     """
     if tensor_parallel_size > 1:
         if num_ranks > 1:
             raise ValueError(
                 f"engine.capacity.tensor_parallel_size: expected 1 with {num_ranks} ranks on a machine, got "
                 f"{tensor_parallel_size}; each rank's servers run on its own GPU: start servers on GPUs of their own "
-                "(scripts/serve_vllm.py) and use VllmServerSettings"
+                "(`lit-grpo serve`) and use VllmServerSettings"
             )
         return None
     return str(index) if visible is None else visible.split(",")[index].strip()

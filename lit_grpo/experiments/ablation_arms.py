@@ -34,12 +34,12 @@ def reinforced(
     """An arm of reinforcement learning on the CPU.
 
     Args:
-        name: of the arm.
-        changes: configs over configs/ablation/baseline.yaml.
-        last: configs over configs/ablation/cpu.yaml.
-        replay: whether demonstrations are replayed.
-        start: the supervised arm.
-        cpu_s: expected of it.
+        name: Of the arm.
+        changes: Configs over configs/ablation/baseline.yaml.
+        last: Configs over configs/ablation/cpu.yaml.
+        replay: Whether demonstrations are replayed.
+        start: The supervised arm.
+        cpu_s: Expected of it.
     """
     replayed = ("ablation/replay",) if replay else ()
     data = TrainingData.FRESH_TASKS_AND_REPLAY if replay else TrainingData.FRESH_TASKS

@@ -1,19 +1,12 @@
 """The ablations: every arm on every seed, the curriculum on the best of them, and the report.
 
-    python scripts/run_ablations.py                          # in the background: hours
-    python scripts/run_ablations.py --smoke                  # the same path in minutes; the figures mean nothing
-    python scripts/run_ablations.py --docs docs/ablations.md # of a finished study: report, and fill in the page
-
-Called by scripts/run_ablations.py. Arms that are done are not run again, so a call goes on where one was stopped.
+Called by `lit-grpo study ablations`. Arms that are done are not run again, so a call goes on where one was stopped.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +16,9 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from lit_grpo.data.suite import STUDY_KINDS, Cell, SuiteSettings, read_suite
+from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings, read_suite
 from lit_grpo.data.suite_maker import make_suite
+from lit_grpo.data.task import Cell
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.experiments.ablation_arms import (
     BASES,
@@ -36,17 +30,17 @@ from lit_grpo.experiments.ablation_arms import (
     SINGLE_PAIRS,
     curriculum_on,
 )
-from lit_grpo.experiments.arms import POLICY_FOLDER, ArmFailed, ArmRun
+from lit_grpo.experiments.arm_run import POLICY_FOLDER, ArmRun
+from lit_grpo.experiments.baselines import write_baselines
 from lit_grpo.experiments.best_arm import Choice, choose_best
 from lit_grpo.experiments.player import Player, episode_settings_of
 from lit_grpo.experiments.policy_shift import measure_shift
 from lit_grpo.experiments.provenance import device_name, versions
-from lit_grpo.experiments.quickstart import score_trivial_policies
+from lit_grpo.experiments.quickstart import EPISODE
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.policy_shift import SHIFT_FILE, write_shift
-from lit_grpo.presets import CONFIGS, TINY_BASE
-from lit_grpo.reports.ablation_page import write_into_docs
+from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.ablations import REPORT_FILE, AblationPlan, write_ablations
 from lit_grpo.reports.comparison import Pair
 from lit_grpo.reports.runs import COMPUTE_FILE, SeedRun
@@ -70,6 +64,12 @@ class Study:
     """One per seed; the first has the arms of one seed as well."""
     is_smoke: bool
     accelerator: str
+    """``cpu`` or ``gpu``."""
+
+    @property
+    def threads(self) -> int:
+        """Of each arm, and of what is measured afterwards."""
+        return self.runs[0].threads
 
     def jobs(self) -> list[Job]:
         """Everything but the curriculum."""
@@ -77,33 +77,24 @@ class Study:
         return several + [Job(self.runs[0], arm) for arm in SINGLE]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what has not been run, then report.
+def run_and_report(study: Study, num_jobs: int, console: Console) -> None:
+    """Run what has not been run, then write the report.
 
-    Returns:
-        Exit status: 0, or 1 after an arm that failed, named on stderr.
+    Raises:
+        ArmFailed: A command of an arm ended with an error.
     """
-    options = _parser().parse_args(arguments)
-    started, console = time.monotonic(), Console()
-    torch.set_num_threads(options.threads)
-    study = _study(options)
-    try:
-        choice = run_study(study, options.jobs, console)
-    except ArmFailed as error:
-        print(error, file=sys.stderr)
-        return 1
-    report(study, choice, options.threads, INTERVALS, console)
-    if options.docs is not None:
-        write_into_docs(study.root, options.docs)
+    started = time.monotonic()
+    torch.set_num_threads(study.threads)
+    choice = run_study(study, num_jobs, console)
+    report(study, choice, INTERVALS, console)
     console.print(f"{study.root / REPORT_FILE} after {(time.monotonic() - started) / 60:.1f} min")
-    return 0
 
 
 def run_study(study: Study, num_jobs: int, console: Console) -> Choice:
     """All arms, then the curriculum on the arm that validation chose, then what is measured of every policy.
 
     Raises:
-        ArmFailed: of the first arm that fails.
+        ArmFailed: Of the first arm that fails.
     """
     run_all(study.jobs(), num_jobs, console)
     choice = choose_best(study.runs, REAL)
@@ -114,7 +105,7 @@ def run_study(study: Study, num_jobs: int, console: Console) -> Choice:
     for job in [*study.jobs(), *(Job(run, curriculum) for run in study.runs)]:
         measure(job, device)
     first, *others = (run.root / TRIVIAL_FOLDER for run in study.runs)
-    score_trivial_policies(first, study.runs[0].benchmark)
+    write_baselines(first, study.runs[0].benchmark, EPISODE)
     for other in others:
         # The same tasks, and the policies have no training seed.
         shutil.copytree(first, other, dirs_exist_ok=True)
@@ -132,7 +123,7 @@ def measure(job: Job, device: torch.device) -> None:
     write_shift(folder, measure_shift(policy, start, tasks, episode_settings_of(folder), MAX_COMPLETION_TOKENS))
 
 
-def report(study: Study, choice: Choice, threads: int, intervals: BootstrapSettings, console: Console) -> None:
+def report(study: Study, choice: Choice, intervals: BootstrapSettings, console: Console) -> None:
     """Tables, figures, `ablations.json` and `report.md` of a study whose arms are all done."""
     plan = AblationPlan(
         several=(*(arm.name for arm in SEVERAL), CURRICULUM),
@@ -148,7 +139,7 @@ def report(study: Study, choice: Choice, threads: int, intervals: BootstrapSetti
         "best_arm": choice.best,
         "validation_scores": dict(choice.scores),
         "is_smoke": study.is_smoke,
-        "device": device_name(study.accelerator, threads),
+        "device": device_name(study.accelerator, study.threads),
         "versions": versions(),
         "cpu_hours": sum(_cpu_seconds(folder) for run in seeds for folder in run.arms.values()) / 3600,
         "configs": {arm.name: [*arm.configs, *arm.arguments] for arm in (*SEVERAL, *SINGLE)},
@@ -156,23 +147,42 @@ def report(study: Study, choice: Choice, threads: int, intervals: BootstrapSetti
     write_ablations(study.root, seeds, plan, about, intervals, console)
 
 
-def _study(options: argparse.Namespace) -> Study:
-    root: Path = options.output
-    suite = make_test_suite(root / "test", SMOKE_TASKS_PER_CELL if options.smoke else TASKS_PER_CELL, options.jobs)
+def make_study(
+    root: Path,
+    base: Path,
+    *,
+    seeds: Sequence[int],
+    num_workers: int,
+    threads: int,
+    accelerator: str,
+    is_smoke: bool,
+) -> Study:
+    """The study of a folder, with its test tasks, which are made where they are missing.
+
+    Args:
+        root: Folder of the study.
+        base: Folder of the pre-trained base.
+        seeds: The first has the arms of one seed as well.
+        num_workers: Processes that make the test tasks.
+        threads: Of each arm.
+        accelerator: ``cpu``, or ``gpu``, which all arms share.
+        is_smoke: Whether all is small enough to take minutes, and the figures mean nothing.
+    """
+    suite = make_test_suite(root / "test", SMOKE_TASKS_PER_CELL if is_smoke else TASKS_PER_CELL, num_workers)
     gpu = ("--trainer.accelerator=gpu", "--trainer.devices=1")
     runs = tuple(
         ArmRun(
             root=root / f"seed_{seed}",
-            base=options.base,
+            base=base,
             benchmark=suite,
             seed=seed,
-            threads=options.threads,
-            extra_config=CONFIGS / "ablation" / "smoke.yaml" if options.smoke else None,
-            arguments=gpu if options.accelerator == "gpu" else (),
+            threads=threads,
+            extra_config=CONFIGS / "ablation" / "smoke.yaml" if is_smoke else None,
+            arguments=gpu if accelerator == "gpu" else (),
         )
-        for seed in options.seeds or ([0] if options.smoke else [0, 1, 2])
+        for seed in seeds
     )
-    return Study(root, runs, options.smoke, options.accelerator)
+    return Study(root, runs, is_smoke, accelerator)
 
 
 def make_test_suite(folder: Path, num_tasks: int, num_workers: int) -> Path:
@@ -201,16 +211,3 @@ def _cpu_seconds(folder: Path) -> float:
 
 def _in_words(scores: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {100 * score:.1f}" for name, score in scores.items())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="default: %(default)s")
-    parser.add_argument("--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)")
-    parser.add_argument("--seeds", type=int, nargs="+", help="the first has all arms (default: 0 1 2; with --smoke: 0)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
-    parser.add_argument("--threads", type=int, default=1, help="of each arm; the figures depend on it (default: 1)")
-    parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="gpu: all arms share one device")
-    parser.add_argument("--smoke", action="store_true", help="two steps of every arm; the figures mean nothing")
-    parser.add_argument("--docs", type=Path, help="page to fill in with the results, e.g. docs/ablations.md")
-    return parser

@@ -1,13 +1,11 @@
 """The small base model of the quickstart: a tokenizer from task text, random weights, and pre-training by proofreading.
 
-    python -m lit_grpo.experiments.base_model --output runs/tiny-base
-
-made checkpoints/tiny-base. ``make_base_model`` alone serves tests that want a model in milliseconds.
+Called by `lit-grpo base tiny`, which made checkpoints/tiny-base. ``make_base_model`` alone serves tests that want a
+model in milliseconds.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -118,31 +116,31 @@ def tiny_texts(num_programs: int, seed: int) -> list[str]:
     return texts
 
 
-def main() -> int:
-    """Make the base: tokenizer, random weights, proofreading; exit status of the last fit."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("runs/tiny-base"), help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    policy: Path = options.output / "untrained"
-    make_base_model(policy, [*tiny_texts(1500, options.seed), *FOLLOW_UPS * 50], NAMES, options.seed)
+def make_tiny_base(output: Path, seed: int) -> int:
+    """Make the base: tokenizer, random weights, proofreading.
+
+    Args:
+        output: Folder of the base, and of the runs that made it.
+        seed: Of the texts and the weights.
+
+    Returns:
+        The exit status of the last fit: 0 if the base is made.
+    """
+    policy = output / "untrained"
+    make_base_model(policy, [*tiny_texts(1500, seed), *FOLLOW_UPS * 50], NAMES, seed)
     for cycle, num_batches in enumerate(CYCLES):
-        run = options.output / f"cycle_{cycle}"
-        status = run_command(_fit(policy, run, options.seed, cycle, num_batches))
+        run = output / f"cycle_{cycle}"
+        status = run_command(_fit(policy, run, seed, cycle, num_batches))
         if status != 0:
             return status
         policy = run / "policy"
-    shutil.copytree(policy, options.output, dirs_exist_ok=True)
+    shutil.copytree(policy, output, dirs_exist_ok=True)
     return 0
 
 
 def _fit(start: Path, run: Path, seed: int, cycle: int, num_batches: int) -> list[str]:
     """Each cycle has exercises of its own and a learning rate that falls anew."""
     configs = [f"--config={CONFIGS / 'quickstart' / name}" for name in ("base.yaml", "pretrain.yaml")]
-    places = [f"--model.policy.checkpoint={start}", f"--data.tokenizer={start}", f"--trainer.default_root_dir={run}"]
+    places = [f"--model.policy.checkpoint={start}", f"--trainer.default_root_dir={run}"]
     exercises = [f"--data.seed={cycle}", f"--data.batches_per_epoch={num_batches}"]
     return ["fit", *configs, *places, *exercises, f"--seed_everything={seed}"]
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

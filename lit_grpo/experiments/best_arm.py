@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lit_grpo.experiments.arms import ArmRun
+from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.reports.runs import METRICS_FILE, read_series
 
 CRITERION = "val/guarded_FR@5"
@@ -28,7 +28,7 @@ def choose_best(runs: Sequence[ArmRun], names: Sequence[str]) -> Choice:
     """The arm whose chosen checkpoints score highest on validation, in the mean over seeds; of equals the first.
 
     Raises:
-        ValueError: an arm has not been validated.
+        ValueError: An arm has not been validated.
     """
     scores = {name: sum(_score(run, name) for run in runs) / len(runs) for name in names}
     return Choice(max(names, key=lambda name: scores[name]), scores)

@@ -1,7 +1,4 @@
-"""The canary: ten steps of a real fit at learning rate 0, in which nothing may move. Called by scripts/canary.py.
-
-    python scripts/canary.py --config configs/base.yaml --config configs/grpo.yaml --config configs/model/tiny.yaml \
-        --config configs/engine/vllm.yaml
+"""The canary: ten steps of a real fit at learning rate 0, in which nothing may move. Called by `lit-grpo canary`.
 
 Takes the configs and options of `lit-grpo fit`, and runs them twice: with their engine, and with the transformers
 engine. Shows the mismatch of every step and both engines' rewards, and ends with 1 if the weights changed, the mismatch
@@ -11,10 +8,7 @@ explains.
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -49,10 +43,7 @@ class CanaryCLI(RepairCLI):
 
     def __init__(self, args: Sequence[str], canary: Canary, is_reference: bool) -> None:
         self._canary, self._is_reference = canary, is_reference
-        with warnings.catch_warnings():
-            # That a script has a command line of its own is meant so.
-            warnings.filterwarnings("ignore", "LightningCLI's args parameter")
-            super().__init__(["fit", *args])
+        super().__init__(["fit", *args])
 
     @override
     def before_instantiate_classes(self) -> None:
@@ -106,25 +97,27 @@ _ONLY_TRAINING: dict[str, Any] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 if nothing moves, 1 if something does, 2 after an error of the user's."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", action="append", required=True, help="of a GRPO fit; any other of its options, too")
-    parser.add_argument("--folder", type=Path, default=Path("runs/canary"), help="for the configs as they were run")
-    known, others = parser.parse_known_args(arguments)
-    fit = [word for config in known.config for word in ("--config", config)] + others
+def run_canary(fit: Sequence[str], folder: Path) -> int:
+    """Run both fits and compare them.
+
+    Args:
+        fit: Words of `lit-grpo fit`.
+        folder: For the configs as they were run.
+
+    Returns:
+        Exit status: 0 if nothing moves, 1 if something does, 2 after an error of the user's.
+    """
     runs: list[CanaryRun] = []
 
     def run_both() -> None:
         for name in ("engine", "transformers"):
             canary = Canary()
-            CanaryCLI([*fit, f"--trainer.default_root_dir={known.folder / name}"], canary, name == "transformers")
+            CanaryCLI([*fit, f"--trainer.default_root_dir={folder / name}"], canary, name == "transformers")
             assert canary.run is not None, "interrupted"
             runs.append(canary.run)
 
     try:
-        status = status_of(run_both, fit, "canary")
+        status = status_of(run_both, fit, "lit-grpo canary")
     except (SamplerDiffers, WeightsDiffer) as error:
         print(f"DRIFT: {error}")
         return 1

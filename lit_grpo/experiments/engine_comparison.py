@@ -1,10 +1,6 @@
 """Whether GRPO ends at the same recovery with vLLM as with the transformers engine.
 
-    python scripts/compare_engines.py --seeds 0 1 2 --jobs 2   # the supervised start, then both arms, of each seed
-    python scripts/compare_engines.py --study runs/ablations   # takes the start and the first arm from that study
-    python scripts/compare_engines.py --smoke                  # the same path in minutes; the figures mean nothing
-
-Called by scripts/compare_engines.py. The arms are `no_kl` of the ablations, and the same with configs/engine/vllm.yaml:
+Called by `lit-grpo study engines`. The arms are `no_kl` of the ablations, and the same with configs/engine/vllm.yaml:
 same start, tasks, seeds and settings. Both draw with the same random numbers, so the runs are the same until rounding
 moves a draw; from then on they are two samples of training. What can be asked in any case is whether the paired
 difference of FR@5 on the same test tasks is 0 within its interval over tasks and seeds. Arms that are done are not run
@@ -13,10 +9,7 @@ again.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +18,11 @@ from rich.console import Console
 
 from lit_grpo.experiments.ablation_arms import SEVERAL, SFT
 from lit_grpo.experiments.ablations import INTERVALS, SMOKE_TASKS_PER_CELL, TASKS_PER_CELL, make_test_suite
-from lit_grpo.experiments.arms import ArmFailed, ArmRun
+from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import Estimate
 from lit_grpo.metrics.functional import Quantity
-from lit_grpo.presets import CONFIGS, TINY_BASE
+from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.comparison import COMPARISON_FILE, Pair, compare, write_comparison
 from lit_grpo.reports.runs import COMPUTE_FILE, METRICS_FILE, SeedRun, read_series
 from lit_grpo.reports.show import show_tables
@@ -83,23 +76,14 @@ class Verdict:
         return self.difference.low, self.difference.high
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def compare_engines(root: Path, runs: Sequence[ArmRun], num_jobs: int, console: Console) -> Verdict:
     """Run what has not been run, then compare.
 
-    Returns:
-        Exit status: 0; 1 if FR@5 differs, or after an arm that failed; 2 if the study lacks an arm.
+    Raises:
+        ArmFailed: A command of an arm ended with an error.
     """
-    options = _parser().parse_args(arguments)
-    console = Console()
-    try:
-        runs = _runs(options)
-        run_all([Job(run, arm) for run in runs for arm in ARMS], options.jobs, console)
-    except (ArmFailed, ValueError) as error:
-        print(f"compare_engines: {error}", file=sys.stderr)
-        return 1 if isinstance(error, ArmFailed) else 2
-    verdict = report(options.output, runs, console)
-    console.print(verdict.text, soft_wrap=True)
-    return 0 if verdict.is_equal else 1
+    run_all([Job(run, arm) for run in runs for arm in ARMS], num_jobs, console)
+    return report(root, runs, console)
 
 
 def report(root: Path, runs: Sequence[ArmRun], console: Console) -> Verdict:
@@ -126,7 +110,7 @@ def link_arms(run: ArmRun, study: Path, names: Iterable[str]) -> None:
     """Take finished arms of the same seed from another study.
 
     Raises:
-        ValueError: one is not there, or not finished.
+        ValueError: One is not there, or not finished.
     """
     source = replace(run, root=study / run.root.name)
     for name in names:
@@ -146,38 +130,47 @@ def _progress(run: ArmRun) -> str:
     return f"rewards equal in the first {equal} of {num} rollouts; fit: {', '.join(seconds)}"
 
 
-def _runs(options: argparse.Namespace) -> list[ArmRun]:
-    study: Path | None = options.study
+def make_runs(
+    root: Path,
+    base: Path,
+    *,
+    seeds: Sequence[int],
+    num_workers: int,
+    threads: int,
+    study: Path | None,
+    is_smoke: bool,
+) -> list[ArmRun]:
+    """The runs of a comparison, one per seed, with their test tasks, which are made where they are missing.
+
+    Args:
+        root: Folder of the comparison.
+        base: Folder of the pre-trained base.
+        seeds: Of training.
+        num_workers: Processes that make the test tasks.
+        threads: Of each arm.
+        study: A study of the ablations, whose start, first arm and test tasks are taken; None: everything is made.
+        is_smoke: Whether all is small enough to take minutes, and the figures mean nothing.
+
+    Raises:
+        ValueError: The study lacks an arm.
+    """
     if study is None:
-        num_tasks = SMOKE_TASKS_PER_CELL if options.smoke else TASKS_PER_CELL
-        suite = make_test_suite(options.output / TEST_FOLDER, num_tasks, options.jobs)
+        num_tasks = SMOKE_TASKS_PER_CELL if is_smoke else TASKS_PER_CELL
+        suite = make_test_suite(root / TEST_FOLDER, num_tasks, num_workers)
     else:
         suite = study / TEST_FOLDER
     runs = [
         ArmRun(
-            root=options.output / f"seed_{seed}",
-            base=options.base,
+            root=root / f"seed_{seed}",
+            base=base,
             benchmark=suite,
             seed=seed,
-            threads=options.threads,
-            extra_config=CONFIGS / "ablation" / "smoke.yaml" if options.smoke else None,
+            threads=threads,
+            extra_config=CONFIGS / "ablation" / "smoke.yaml" if is_smoke else None,
         )
-        for seed in options.seeds or ([0] if options.smoke else [0, 1, 2])
+        for seed in seeds
     ]
-    for run in runs if study is not None else ():
-        assert study is not None
-        link_arms(run, study, (SFT, TRANSFORMERS))
+    if study is not None:
+        for run in runs:
+            link_arms(run, study, (SFT, TRANSFORMERS))
     return runs
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("runs/engines"), help="default: %(default)s")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--study", type=Path, help="a study of the ablations with the arms sft and no_kl of each seed")
-    which.add_argument("--smoke", action="store_true", help="two steps of every arm; the figures mean nothing")
-    parser.add_argument("--base", type=Path, default=TINY_BASE, help="pre-trained (default: checkpoints/tiny-base)")
-    parser.add_argument("--seeds", type=int, nargs="+", help="default: 0 1 2; with --smoke: 0")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
-    parser.add_argument("--threads", type=int, default=1, help="of each arm (default: 1)")
-    return parser

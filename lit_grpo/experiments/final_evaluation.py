@@ -1,6 +1,6 @@
-"""Any list of trained policies on any suite: one greedy episode per task, one run folder per policy.
+"""Any list of trained policies on any suite: one greedy attempt per task, one run folder per policy.
 
-Called by scripts/evaluate_checkpoints.py. Works on a file or a folder of tasks of whatever kinds and sizes, without a
+Called by `lit-grpo suite evaluate`. Works on a file or a folder of tasks of whatever kinds and sizes, without a
 Trainer; a policy that has been evaluated is not evaluated again.
 """
 
@@ -16,12 +16,15 @@ from rich.console import Console
 from lit_grpo.data.suite import read_suite
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
-from lit_grpo.environment.episodes.repairable import require_repairable
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.player import Player
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
-from lit_grpo.rollout.settings import PlaySettings
+from lit_grpo.rewards.composite import CompositeReward
+from lit_grpo.rollout.collect import pay, score
+from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.transcripts import write_transcripts
 
 
@@ -43,31 +46,32 @@ def evaluate_checkpoints(
     """Play every task of the suite with each policy that has no results yet.
 
     Args:
-        suite: a benchmark file, or a folder of them.
-        checkpoints: name to folder with weights and tokenizer.
-        output: holds a run folder per name afterwards, with `results.json`, `scores.jsonl` and `episodes.jsonl`.
-        settings: the same for all.
-        console: where it is said what begins.
+        suite: A benchmark file, or a folder of them.
+        checkpoints: Name to folder with weights and tokenizer.
+        output: Holds a run folder per name afterwards, with `results.json`, `scores.jsonl` and `episodes.jsonl`.
+        settings: The same for all.
+        console: Where it is said what begins.
 
     Returns:
         Name to run folder.
 
     Raises:
-        ValueError: the rules leave a task no room for its repair, or a checkpoint is none.
-        BenchmarkError: the suite is none.
+        ValueError: The rules leave a task no room for its repair, or a checkpoint is none.
+        BenchmarkError: The suite is none.
     """
-    tasks = read_suite(suite)
+    tasks, environment = read_suite(suite), RepairEnvironment(settings.rules, HighsSolver())
     for task in tasks:
-        require_repairable(task.fault, settings.rules)
+        environment.require_playable(task)
     sampling = SamplingSettings(temperature=0.0, max_completion_tokens=settings.max_completion_tokens)
-    rollout = PlaySettings(1, sampling, settings.rules, leave_out_long_prompts=True)
     runs = {name: output / name for name in checkpoints}
     for name, checkpoint in checkpoints.items():
         if (runs[name] / RESULTS_FILE).is_file():
             continue
         console.print(f"{name}: {len(tasks)} tasks")
-        groups = Player.read(checkpoint, torch.device(settings.device), settings.dtype).play(tasks, rollout)
-        scored = [ScoredTask.of(g.task, e.stop_reason, e.score) for g in groups for e in g.episodes]
-        write_transcripts(runs[name] / "episodes.jsonl", groups, step=0)
+        player = Player.read(checkpoint, torch.device(settings.device), settings.dtype)
+        played = player.play(tasks, environment, sampling, leave_out_long_prompts=True)
+        groups = pay(played, score(played, environment), CompositeReward(), environment.max_turns, Seeds(0, 0))
+        scored = [ScoredTask.of(g.task, g.attempts[0].record.stop_reason, g.scores[0]) for g in groups]
+        write_transcripts(runs[name] / "episodes.jsonl", groups, environment, batch=0)
         write_run(runs[name], scored, results_of(scored), BootstrapSettings())
     return runs

@@ -1,6 +1,6 @@
 """A trained policy, read from its folder and ready to play held-out tasks: without a Trainer, on any device.
 
-Called by policy_shift.py and final_evaluation.py. The episodes are those of RepairEvaluation: the same function plays.
+Called by policy_shift.py and final_evaluation.py. The attempts are those of RepairEvaluation: the same loop plays.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from jsonargparse import ArgumentParser
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.transformers.engine import TransformersEngine
-from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.faults.ground_truth import GradedProblem
-from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.modules.policy import CausalPolicy, load_policy
-from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.settings import PlaySettings
+from lit_grpo.rollout.attempts import Group
+from lit_grpo.rollout.open_attempt import Seeds
+from lit_grpo.rollout.play import Players, play
 
 CONFIG_FILE = "config.yaml"
 """The resolved config that every run leaves in its folder."""
@@ -42,14 +43,20 @@ class Player:
         policy = load_policy(checkpoint, dtype).requires_grad_(False).eval().to(device)
         return cls(policy, ConversationFormat(AutoTokenizer.from_pretrained(checkpoint)))
 
-    def play(self, tasks: Sequence[GradedProblem], settings: PlaySettings, seed: int = 0) -> list[EpisodeGroup]:
-        """Every task, ``settings.group_size`` times; the number played at once has no effect on the episodes."""
+    def play(
+        self,
+        tasks: Sequence[GradedProblem],
+        environment: RepairEnvironment,
+        sampling: SamplingSettings,
+        leave_out_long_prompts: bool = False,
+    ) -> list[Group[GradedProblem, EpisodeRecord]]:
+        """Every task once; the number played at once has no effect on the attempts."""
         engine = TransformersEngine(self.policy.model, self.conversation.stop_ids)
-        solver, groups = HighsSolver(), list[EpisodeGroup]()
-        for start in range(0, len(tasks), TASKS_AT_ONCE):
-            part = tasks[start : start + TASKS_AT_ONCE]
-            groups += collect_groups(part, engine, solver, self.conversation, settings, seed, step=0)
-        return groups
+        players: Players[GradedProblem, EpisodeRecord] = Players(
+            environment, engine, self.conversation, [sampling], Seeds(0, 0), leave_out_long_prompts
+        )
+        parts = [tasks[start : start + TASKS_AT_ONCE] for start in range(0, len(tasks), TASKS_AT_ONCE)]
+        return [group for part in parts for group in play(part, players)]
 
 
 def episode_settings_of(run: Path) -> EpisodeSettings:

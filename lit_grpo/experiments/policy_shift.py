@@ -14,12 +14,13 @@ from torch import Tensor
 
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.player import Player
 from lit_grpo.losses.reference_kl import k1, k3
 from lit_grpo.metrics.policy_shift import PolicyShift
-from lit_grpo.rollout.experience import pack_episodes
-from lit_grpo.rollout.settings import PlaySettings
+from lit_grpo.rollout.experience import pack_attempts
 
 MICROBATCH_TOKENS = 4096
 
@@ -30,20 +31,20 @@ def measure_shift(
     """Play the tasks once each, and look at what both policies say of every token sampled.
 
     Args:
-        policy: after training.
-        start: before it; on the same device.
-        tasks: held out.
-        rules: those that the policy was trained under, rendering included.
-        max_completion_tokens: of a turn.
+        policy: After training.
+        start: Before it; on the same device.
+        tasks: Held out.
+        rules: Those that the policy was trained under, rendering included.
+        max_completion_tokens: Of a turn.
     """
     sampling = SamplingSettings(temperature=1.0, max_completion_tokens=max_completion_tokens)
-    groups = policy.play(tasks, PlaySettings(group_size=1, sampling=sampling, episode=rules))
+    groups = policy.play(tasks, RepairEnvironment(rules, HighsSolver()), sampling)
     device = next(policy.policy.parameters()).device
     own: list[Tensor] = []
     entropies: list[Tensor] = []
     reference: list[Tensor] = []
     with torch.no_grad():
-        for packed in pack_episodes(groups, MICROBATCH_TOKENS):
+        for packed in pack_attempts(groups, MICROBATCH_TOKENS):
             batch = packed.to(device)
             logprobs, entropy = policy.policy.logprobs_and_entropies(batch)
             own.append(logprobs)

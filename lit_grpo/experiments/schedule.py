@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from lit_grpo.experiments.arms import Arm, ArmRun
-from lit_grpo.experiments.commands import Commands, ending_with_this_process
+from lit_grpo.experiments.arm_run import ArmRun
+from lit_grpo.experiments.arms import Arm
+from lit_grpo.experiments.processes import Processes, ending_with_this_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +71,20 @@ def run_all(jobs: Iterable[Job], num_jobs: int, console: Console) -> None:
     Told to end (Ctrl-C, SIGTERM), it ends the arms that run: they begin again in the next call.
 
     Raises:
-        ArmFailed: of the first arm that fails; those that are running then are finished, no other begins.
+        ArmFailed: Of the first arm that fails; those that are running then are finished, no other begins.
         ValueError: An arm starts from one that is neither done nor among the jobs.
     """
     missing = [job for job in jobs if not job.is_done]
     _require_starts(missing)
     running: dict[Future[None], _Running] = {}
-    pace, commands = _Pace(), Commands()
-    with ThreadPoolExecutor(num_jobs) as pool, ending_with_this_process(commands):
+    pace, processes = _Pace(), Processes()
+    with ThreadPoolExecutor(num_jobs) as pool, ending_with_this_process(processes):
         while missing or running:
             for job in [job for job in missing if job.is_ready][: num_jobs - len(running)]:
                 left = time_left(missing, [(r.job, r.seconds) for r in running.values()], pace.ratio, num_jobs)
                 folder = job.run.folder(job.arm.name)
                 console.print(f"{job.name} begins, about {left / 60:.0f} min left, log in {folder}", soft_wrap=True)
-                running[pool.submit(job.run.run, job.arm, commands)] = _Running(job)
+                running[pool.submit(job.run.run, job.arm, processes)] = _Running(job)
                 missing.remove(job)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 ended = running.pop(future)

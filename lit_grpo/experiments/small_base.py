@@ -21,11 +21,11 @@ from lit_grpo.data.tokenizer import NumberTokens
 from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.programs.specification import RepairProblem
-from lit_grpo.experiments.arms import CONFIGS
 from lit_grpo.experiments.base_model import FOLLOW_UPS, NAMES, TinyModelSettings, make_base_model
 from lit_grpo.experiments.proofreading_stages import POLICY_FOLDER, UNTRAINED_FOLDER, Goal, Leg, Stage, run_stages
 from lit_grpo.experiments.reading import ReadingScores, held_out_exercises, measure_reading
 from lit_grpo.modules.policy import load_policy
+from lit_grpo.presets import CONFIGS
 
 SHAPE = TinyModelSettings(
     hidden_size=192,
@@ -151,7 +151,6 @@ def fit_leg(leg: Leg, seed: int) -> None:
             f"--trainer.default_root_dir={leg.folder}",
             f"--model.policy.checkpoint={leg.start}",
             f"--model.optimizer.final_fraction={0.05 if stage.decays else 1.0}",
-            f"--data.tokenizer={leg.start}",
             f"--data.tasks={json.dumps(tasks)}",
             f"--data.proofreading={json.dumps(asdict(stage.proofreading))}",
             f"--data.batch_size={stage.batch_size}",

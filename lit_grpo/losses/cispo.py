@@ -23,7 +23,7 @@ class CISPOLoss(PolicyLoss):
         """Set the range of the weight.
 
         Raises:
-            ValueError: a range that does not hold the ratio 1, or reaches below 0.
+            ValueError: A range that does not hold the ratio 1, or reaches below 0.
         """
         super().__init__()
         require_clip_range(clip_low, clip_high)

@@ -26,7 +26,7 @@ class ClippedLoss(PolicyLoss):
         """Set the range of the ratio within which a token has a gradient whatever the sign of its advantage.
 
         Raises:
-            ValueError: a range that does not hold the ratio 1 or reaches below 0, or a dual clip that acts at ratio 1.
+            ValueError: A range that does not hold the ratio 1 or reaches below 0, or a dual clip that acts at ratio 1.
         """
         super().__init__()
         require_clip_range(clip_low, clip_high)

@@ -39,6 +39,8 @@ def _sentences(objective: Objective) -> Iterator[str]:
         yield f"Weight against the sampler's mismatch: {objective.mismatch.describe()}."
     if objective.mismatch_mask is not None:
         yield f"What the sampler's mismatch takes out of the loss: {objective.mismatch_mask.describe()}."
+    if objective.mismatch is None and objective.mismatch_mask is None:
+        yield "The sampler's mismatch is measured and changes no loss."
     if objective.masks_by_entropy:
         yield f"The surrogate keeps the {objective.entropy_top_share:.0%} of tokens with the highest entropy."
     if objective.entropy_bonus > 0:

@@ -19,7 +19,7 @@ class DPPOLoss(PolicyLoss):
         """Set how far a token's probability may move.
 
         Raises:
-            ValueError: a bound outside (0, 1].
+            ValueError: A bound outside (0, 1].
         """
         super().__init__()
         if not 0 < delta <= 1:

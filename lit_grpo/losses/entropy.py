@@ -20,7 +20,7 @@ def entropy_bonus(entropies: Tensor, coefficient: float, totals: UpdateTotals) -
     Args:
         entropies: [num_tokens] in nats, with gradient.
         coefficient: 0.01 is much.
-        totals: of the whole step.
+        totals: Of the whole step.
     """
     return -coefficient * entropies.sum() / totals.num_tokens
 
@@ -33,7 +33,7 @@ def top_entropy_threshold(entropies: Tensor, top_share: float) -> float:
 
     Args:
         entropies: [num_tokens] of the whole step, all ranks; -inf marks padding.
-        top_share: in (0, 1].
+        top_share: In (0, 1].
 
     Returns:
         The threshold; -inf without tokens.

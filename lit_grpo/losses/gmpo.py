@@ -26,7 +26,7 @@ class GMPOLoss(PolicyLoss):
         """Set the largest log-ratio of a token with a gradient; 0.4 is the paper's.
 
         Raises:
-            ValueError: a bound that is not positive.
+            ValueError: A bound that is not positive.
         """
         super().__init__()
         if log_clip <= 0:

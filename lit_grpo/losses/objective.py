@@ -104,7 +104,7 @@ class Objective:
         """Refuse an advantage that would be 0 throughout.
 
         Raises:
-            ValueError: the estimator compares an episode with others of its group, and there is none.
+            ValueError: The estimator compares an episode with others of its group, and there is none.
         """
         if group_size < 2 and self.advantage.compares_attempts:
             raise ValueError(
@@ -116,7 +116,7 @@ class Objective:
         """Refuse to train on stale rollouts as if they were the policy's own.
 
         Raises:
-            ValueError: nothing weighs what the sampler drew by what the policy would have drawn.
+            ValueError: Nothing weighs what the sampler drew by what the policy would have drawn.
         """
         if max_staleness > 0 and self.mismatch is None:
             raise ValueError(

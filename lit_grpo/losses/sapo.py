@@ -20,7 +20,7 @@ class SAPOLoss(PolicyLoss):
         """Set how fast the gradient fades away from r = 1.
 
         Raises:
-            ValueError: a temperature that is not positive.
+            ValueError: A temperature that is not positive.
         """
         super().__init__()
         if min(tau_pos, tau_neg) <= 0:

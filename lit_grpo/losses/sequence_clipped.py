@@ -24,7 +24,7 @@ class SequenceClippedLoss(PolicyLoss):
         """Set the range of s; ``dual_clip`` as in ClippedLoss.
 
         Raises:
-            ValueError: a range that does not hold 1 or reaches below 0, or a dual clip that acts at 1.
+            ValueError: A range that does not hold 1 or reaches below 0, or a dual clip that acts at 1.
         """
         super().__init__()
         require_clip_range(clip_low, clip_high)

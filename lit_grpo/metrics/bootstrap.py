@@ -14,6 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+FEW_TASKS = 10
+"""Intervals over fewer tasks than this are marked. Resampling so few says too little: of two tasks with outcomes 0 or 1
+a 95 % interval was seen to cover the truth in 85 of 100 cases, and of one task it has no width at all."""
+
 
 class Estimate(NamedTuple):
     """A value and its percentile interval; all None where the quantity is not defined."""
@@ -21,6 +25,8 @@ class Estimate(NamedTuple):
     value: float | None
     low: float | None
     high: float | None
+    has_few_tasks: bool = False
+    """Whether there are fewer than `FEW_TASKS` tasks, so that the interval is no measure of what is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +68,21 @@ def resample_seeds(num_seeds: int, settings: BootstrapSettings) -> Tensor:
     return _draw(num_seeds, settings.num_replicates, generator)
 
 
-def estimates(values: Tensor, replicates: Tensor, settings: BootstrapSettings) -> list[Estimate]:
+def estimates(values: Tensor, replicates: Tensor, settings: BootstrapSettings, num_tasks: int) -> list[Estimate]:
     """Values with the percentile interval of their replicates.
 
     Args:
         values: [num_quantities].
         replicates: [num_replicates, num_quantities]; NaN replicates (a quantity undefined in that draw) are left out.
         settings: The confidence.
+        num_tasks: Over which the values are taken, each task once.
     """
+    has_few = num_tasks < FEW_TASKS
     tail = (1.0 - settings.confidence) / 2.0
     quantiles = torch.tensor([tail, 1.0 - tail], dtype=replicates.dtype)
     low, high = torch.nanquantile(replicates, quantiles, dim=0)
     return [
-        Estimate(None, None, None) if math.isnan(value) else Estimate(value, lower, upper)
+        Estimate(None, None, None, has_few) if math.isnan(value) else Estimate(value, lower, upper, has_few)
         for value, lower, upper in zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
     ]
 

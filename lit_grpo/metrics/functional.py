@@ -32,7 +32,7 @@ class Quantity(StrEnum):
     UNFAITHFUL = "unfaithful"
     """Share of episodes that recovered, but not the original."""
     DIAGNOSIS_F1 = "DA"
-    """F1 of the stated diagnosis, mean over the kinds' means (macro)."""
+    """F1 of the stated diagnosis, mean over the kinds' means (macro), of a difficulty as well."""
     DIAGNOSIS_PRECISION = "DA_precision"
     DIAGNOSIS_RECALL = "DA_recall"
     DIAGNOSIS_EXACT = "DA_exact"
@@ -123,7 +123,7 @@ def _shares_of_episodes(table: ScoreTable) -> Terms:
 
 
 def _diagnosis(table: ScoreTable) -> Terms:
-    """Macro over kinds: with weight 1 / (tasks of its kind), every kind's tasks sum to 1."""
+    """Macro over the table's kinds: with weight 1 / (tasks of its kind), every kind's tasks sum to 1."""
     kinds = table.column(Column.KIND).long()
     share = 1.0 / torch.bincount(kinds, minlength=len(KINDS))[kinds].double()
     columns = {

@@ -39,10 +39,13 @@ class PooledValues:
     """[len(QUANTITIES)] float64, over all seeds; NaN where not defined."""
     replicates: Tensor
     """[num_replicates, len(QUANTITIES)] float64."""
+    num_tasks: int
+    """Each counted once, in however many seeds it was played."""
 
     def minus(self, other: PooledValues) -> PooledValues:
         """The paired difference; both must come from the same draws."""
-        return PooledValues(self.values - other.values, self.replicates - other.replicates)
+        values, replicates = self.values - other.values, self.replicates - other.replicates
+        return PooledValues(values, replicates, self.num_tasks)
 
 
 def draw_pool(tables: Sequence[ScoreTable], settings: BootstrapSettings) -> PooledDraws:
@@ -64,16 +67,18 @@ def pooled_values(tables: Sequence[ScoreTable], draws: PooledDraws, kind: FaultK
         kind: Only tasks of this kind; None for all.
     """
     replicate_sums: list[tuple[Tensor, Tensor]] = []
+    played: list[Tensor] = []
     sums: list[tuple[Tensor, Tensor]] = []
     for seed, table in enumerate(tables):
         terms = ratio_terms(table)
         chosen = torch.ones(len(table), dtype=torch.bool) if kind is None else table.is_kind(kind)
         numerators, denominators = terms.numerators[chosen], terms.denominators[chosen]
         positions = torch.searchsorted(draws.keys, table.keys[chosen])
+        played.append(positions)
         weights = draws.task_counts[:, positions] * draws.seed_counts[:, seed : seed + 1]
         sums.append((numerators.sum(0), denominators.sum(0)))
         replicate_sums.append((weights @ numerators, weights @ denominators))
-    return PooledValues(_ratio(sums), _ratio(replicate_sums))
+    return PooledValues(_ratio(sums), _ratio(replicate_sums), torch.unique(torch.cat(played)).numel())
 
 
 def require_same_tasks(arms: Mapping[str, ScoreTable]) -> None:

@@ -7,7 +7,7 @@ trivial policies call it. The same scores give the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lit_grpo.data.contract import CURRENT, Contract, ContractError
 from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates, resample_tasks
-from lit_grpo.metrics.functional import QUANTITIES, Quantity, RatioTerms, ratio_terms, weighted_values
+from lit_grpo.metrics.functional import QUANTITIES, Quantity, ratio_terms, weighted_values
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, write_scores
 from lit_grpo.metrics.table import DIFFICULTIES, KINDS, ScoreTable, score_table
@@ -60,15 +61,15 @@ def summarise(table: ScoreTable, settings: BootstrapSettings) -> RepairResults:
     if len(table) == 0:
         raise ValueError("expected at least one scored task, got none; evaluate before asking for results")
     table = ScoreTable(table.rows.cpu()).canonical()
-    terms, weights = ratio_terms(table), resample_tasks(table.strata, settings)
+    weights = resample_tasks(table.strata, settings)
 
     def summary(chosen: Tensor) -> RepairSummary:
-        part = RatioTerms(terms.numerators[chosen], terms.denominators[chosen])
-        values = weighted_values(part, torch.ones(int(chosen.sum())))
+        # The terms of the part alone: in a difficulty, too, the diagnosis is a mean over the kinds' means.
+        part, num_tasks = ratio_terms(ScoreTable(table.rows[chosen])), int(chosen.sum())
+        values = weighted_values(part, torch.ones(num_tasks))
         replicates = weighted_values(part, weights[:, chosen])
-        return RepairSummary(
-            int(chosen.sum()), dict(zip(QUANTITIES, estimates(values, replicates, settings), strict=True))
-        )
+        found = estimates(values, replicates, settings, num_tasks)
+        return RepairSummary(num_tasks, dict(zip(QUANTITIES, found, strict=True)))
 
     kinds = [kind for kind in KINDS if bool(table.is_kind(kind).any())]
     return RepairResults(
@@ -94,6 +95,7 @@ def write_results(path: Path, results: RepairResults, settings: BootstrapSetting
     """Write `results.json`: keys in a fixed order, numbers with `DIGITS` decimals, nothing that a rerun changes."""
     document = {
         "tasks": results.overall.num_tasks,
+        "versions": CURRENT.to_json(),
         "notes": list(notes),
         "bootstrap": {
             "replicates": settings.num_replicates,
@@ -110,6 +112,24 @@ def write_results(path: Path, results: RepairResults, settings: BootstrapSetting
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def require_comparable(runs: Iterable[Path]) -> None:
+    """Refuse run folders whose results were played and judged under different versions; one without results is skipped.
+
+    Raises:
+        ContractError: Two differ, or one has no versions: names the folder, what was expected, and what was got.
+    """
+    first: Contract | None = None
+    for run in runs:
+        path = run / RESULTS_FILE
+        if not path.is_file():
+            continue
+        contract = Contract.read(json.loads(path.read_text(encoding="utf-8")).get("versions"), str(path))
+        first = contract if first is None else first
+        wrong = first.differs(contract)
+        if wrong is not None:
+            raise ContractError(f"{path}: {wrong}; evaluate all that is to be compared with one release")
 
 
 def results_of(scored_tasks: Sequence[ScoredTask], settings: BootstrapSettings | None = None) -> RepairResults:
@@ -133,9 +153,11 @@ def write_run(
     write_results(folder / RESULTS_FILE, results, settings, notes_of(scored_tasks))
 
 
-def estimate_json(estimate: Estimate) -> dict[str, float | None]:
-    """``{"value": .., "low": .., "high": ..}`` with `DIGITS` decimals."""
-    return {name: rounded(number) for name, number in estimate._asdict().items()}
+def estimate_json(estimate: Estimate) -> dict[str, float | bool | None]:
+    """``{"value": .., "low": .., "high": ..}`` with `DIGITS` decimals; of few tasks with ``"has_few_tasks": true``."""
+    numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    document: dict[str, float | bool | None] = {name: rounded(number) for name, number in numbers.items()}
+    return document | {"has_few_tasks": True} if estimate.has_few_tasks else document
 
 
 def rounded(number: float | None) -> float | None:

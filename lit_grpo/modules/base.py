@@ -19,7 +19,6 @@ from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
@@ -28,6 +27,7 @@ from lit_grpo.engines.ranks import Ranks
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule, clip_gradients
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
+from lit_grpo.modules.sharding import load_sharded_policy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 from lit_grpo.presets import find_checkpoint, nearest_checkpoint
 
@@ -40,7 +40,7 @@ class PolicySettings:
     """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it. Where the working folder
     has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from anywhere."""
     dtype: Dtype = "float32"
-    """Of the weights; log-probs, advantages and losses are float32 in any case."""
+    """The weights have this dtype; log-probs, advantages and losses are float32 in any case."""
     lora: LoraSettings | None = None
     """Train adapters only; None trains every weight."""
     gradient_checkpointing: bool = False
@@ -49,8 +49,11 @@ class PolicySettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "checkpoint", find_checkpoint(self.checkpoint))
 
-    def load(self) -> CausalPolicy:
-        """Read the network. Nothing is ever fetched by name.
+    def load(self, mesh: DeviceMesh | None = None) -> CausalPolicy:
+        """Read the network from its folder: nothing is ever fetched by name.
+
+        Args:
+            mesh: Of a strategy that shards: each rank then reads its own part. None: the whole network.
 
         Raises:
             FileNotFoundError: There is no such folder.
@@ -61,12 +64,15 @@ class PolicySettings:
                 f"model.policy.checkpoint: expected a folder with a model and its tokenizer, got {self.checkpoint}, "
                 f"which is none; make or fetch it first{nearest_checkpoint(self.checkpoint)}"
             )
-        return load_policy(self.checkpoint, torch_dtype(self.dtype), self.lora, self.gradient_checkpointing)
+        dtype = torch_dtype(self.dtype)
+        if mesh is not None:
+            return load_sharded_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing, mesh)
+        return load_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenScores:
-    """What the policy says of the targets of a micro-batch, with gradient."""
+    """The policy's log-probs of the targets of a micro-batch, with gradient."""
 
     logprobs: Tensor
     """[num_tokens]."""
@@ -80,7 +86,7 @@ class MicroBatch:
 
     batch: PackedBatch
     loss: Callable[[TokenScores], Tensor]
-    """From the targets' scores to this micro-batch's share of the step's loss, a scalar."""
+    """Turns the targets' scores into this micro-batch's share of the step's loss, a scalar."""
     temperature: float = 1.0
     with_entropies: bool = False
     """They cost a second pass over the logits."""
@@ -108,7 +114,7 @@ class PolicyModule(pl.LightningModule):
 
     @property
     def compute_dtype(self) -> Dtype:
-        """Of the matrix products of trainer and sampler: its rounding is why two right ones differ."""
+        """Trainer and sampler multiply matrices in this dtype; its rounding is why two right ones differ."""
         is_exact = self.policy_settings.dtype == "float32" and self.trainer.precision in ("32-true", "64-true")
         return "float32" if is_exact else "bfloat16"
 
@@ -127,12 +133,10 @@ class PolicyModule(pl.LightningModule):
 
     @override
     def configure_model(self) -> None:
-        """Read the network, and shard it where the strategy does (FSDP2). A second call changes nothing."""
+        """Read the network, sharded where the strategy does that (FSDP2). A second call changes nothing."""
         if self._is_configured:
             return
-        self.policy = self.policy_settings.load().train()
-        if self.device_mesh is not None:
-            shard_policy(self.policy, self.device_mesh)
+        self.policy = self.policy_settings.load(self.device_mesh).train()
         self.strict_loading = self.policy_settings.lora is None
         self._is_configured = True
 
@@ -260,24 +264,6 @@ def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyMo
     if not isinstance(module, PolicyModule):
         raise ValueError(f"{callback}: expected SFTModule or GRPOModule as the model, got {type(module).__name__}")
     return module
-
-
-def shard_policy(policy: CausalPolicy, mesh: DeviceMesh) -> None:
-    """FSDP2: each decoder layer and the rest are sharded over the ranks, in place.
-
-    Raises:
-        ValueError: Tensor parallelism was asked for.
-    """
-    if mesh["tensor_parallel"].size() != 1:
-        raise ValueError(
-            f"expected tensor_parallel_size 1, got {mesh['tensor_parallel'].size()}; set data_parallel_size to the "
-            "number of devices x nodes"
-        )
-    ranks = mesh["data_parallel"]
-    for layer in policy.causal_lm.base_model.get_submodule("layers").children():
-        fully_shard(layer, mesh=ranks)
-    fully_shard(policy, mesh=ranks)
-    register_fsdp_forward_method(policy, "logprobs_and_entropies")
 
 
 def idle_batch() -> PackedBatch:

@@ -24,8 +24,7 @@ from lit_grpo.modules.mismatch_monitor import MAXIMA, MEANS, MismatchMonitor, Mi
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.reference import ReferencedModule
 from lit_grpo.packing import PromptGroup, pack
-from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.estimation import num_sampled_tokens
+from lit_grpo.rollout.attempts import AnyGroup, AnyScoredGroup
 from lit_grpo.rollout.experience import Experience, ExperienceBatch, ExperienceSettings, Rollout, build_updates
 from lit_grpo.rollout.settings import RolloutSettings
 
@@ -97,8 +96,8 @@ class GRPOModule(ReferencedModule):
         super().on_fit_start()
         rank_zero_info(f"{describe(self.objective)} {self.mismatch_monitor.describe(self.compute_dtype)}")
 
-    def rollout_of(self, groups: Sequence[EpisodeGroup], settings: RolloutSettings) -> Rollout:
-        """Groups of episodes, which ``settings`` were played under, as what a training step learns from."""
+    def rollout_of(self, groups: Sequence[AnyScoredGroup], settings: RolloutSettings) -> Rollout:
+        """Groups of attempts, which ``settings`` were played under, as what a training step learns from."""
         objective, temperature = self.objective, settings.sampling.trained_temperature()
         experience = ExperienceSettings(
             estimator=objective.advantage,
@@ -222,10 +221,10 @@ class GRPOModule(ReferencedModule):
         proximal = None if number == 0 else self.frozen_passes(self.policy, packed, rollout.temperature)
         return _BeforeUpdates(proximal, None, self.policy_version)
 
-    def _reward_kl(self, groups: Sequence[EpisodeGroup], temperature: float) -> Tensor:
-        """[num_episodes] float64: what the KL takes off each reward."""
-        divergences = self.episode_divergences(groups, temperature)
-        num_tokens = sum(num_sampled_tokens(episode) for group in groups for episode in group.episodes)
+    def _reward_kl(self, groups: Sequence[AnyGroup], temperature: float) -> Tensor:
+        """[num_attempts] float64: what the KL takes off each reward."""
+        divergences = self.attempt_divergences(groups, temperature)
+        num_tokens = sum(attempt.num_sampled_tokens for group in groups for attempt in group.attempts)
         self.metrics.update({"reference_kl": divergences.sum() / max(num_tokens, 1)}, num_tokens)
         return self.objective.kl_beta * divergences
 

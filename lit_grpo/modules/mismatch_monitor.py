@@ -148,7 +148,7 @@ class MismatchMonitor:
                 self._last_warning = batch
                 rank_zero_only(_log.warning)(
                     f"Sampler and trainer differ in batch {batch} ({dtype}): {'; '.join(beyond)}. Likely: the engine "
-                    "computes in another dtype than the policy, or has other weights; scripts/canary.py shows it "
+                    "computes in another dtype than the policy, or has other weights; `lit-grpo canary` shows it "
                     "without training. If it is understood, raise model.mismatch_monitor.warn. (Said once in "
                     f"{WARN_EVERY_BATCHES} batches.)"
                 )

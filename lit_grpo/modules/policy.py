@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from lit_grpo.data.contract import require_readable_policy
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
@@ -44,7 +45,7 @@ class CausalPolicy(nn.Module):
         """Wrap ``causal_lm``; with ``lora`` it gets adapters in place and everything else is frozen.
 
         Raises:
-            ValueError: a model whose log-probs this module would not compute exactly.
+            ValueError: A model whose log-probs this module would not compute exactly.
         """
         super().__init__()
         _require_plain_head(causal_lm)
@@ -65,8 +66,8 @@ class CausalPolicy(nn.Module):
         """Log-probs of the batch's targets.
 
         Args:
-            batch: packed rows on this module's device.
-            temperature: of the sampling distribution, above 0.
+            batch: Packed rows on this module's device.
+            temperature: Of the sampling distribution, above 0.
 
         Returns:
             [num_tokens], at least float32.
@@ -118,10 +119,10 @@ def reference_logprobs(
     """Log-probs under the frozen reference of a KL: the base below the policy's adapters, else a model of its own.
 
     Args:
-        policy: the policy in training.
-        reference: from ``load_reference``; None for a policy with adapters.
-        batch: packed rows.
-        temperature: that of the policy's own log-probs.
+        policy: The policy in training.
+        reference: A frozen policy; None for a policy with adapters.
+        batch: Packed rows.
+        temperature: That of the policy's own log-probs.
 
     Returns:
         [num_tokens], no gradient.
@@ -141,15 +142,15 @@ def load_policy(
     """Read a policy from a folder written by ``save_pretrained``. Nothing is ever fetched by its name on a hub.
 
     Args:
-        checkpoint: folder with ``config.json`` and safetensors weights.
-        dtype: of the weights; adapters are float32 in any case.
-        lora: adapters to put on it, freshly initialised.
-        gradient_checkpointing: recompute each layer in the backward pass, for memory.
+        checkpoint: Folder with ``config.json`` and safetensors weights.
+        dtype: Of the weights; adapters are float32 in any case.
+        lora: Adapters to put on it, freshly initialised.
+        gradient_checkpointing: Recompute each layer in the backward pass, for memory.
 
     Raises:
-        ValueError: no such checkpoint, in one line.
+        ValueError: No such checkpoint, or one that has learned another rendering or grammar, in one line.
     """
-    config = _load_config(checkpoint)
+    config = load_config(checkpoint)
     try:
         causal_lm = AutoModelForCausalLM.from_pretrained(checkpoint, config=config, dtype=dtype, local_files_only=True)
     except OSError as error:
@@ -157,17 +158,14 @@ def load_policy(
     return CausalPolicy(causal_lm, lora, gradient_checkpointing)
 
 
-def load_reference(checkpoint: Path, dtype: torch.dtype = torch.float32) -> CausalPolicy:
-    """A frozen copy for the KL of a policy without adapters: read again from where the policy started."""
-    return load_policy(checkpoint, dtype).requires_grad_(False).eval()
-
-
-def _load_config(checkpoint: Path) -> PreTrainedConfig:
+def load_config(checkpoint: Path) -> PreTrainedConfig:
+    """``config.json`` of a checkpoint; ValueError if there is none, or if it learned another rendering or grammar."""
     if not (checkpoint / "config.json").is_file():
         raise ValueError(
             f"checkpoint: expected a folder with config.json and safetensors weights, got {checkpoint}; models are "
             "read from folders and never fetched by name: download it first"
         )
+    require_readable_policy(checkpoint)
     return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
 
 

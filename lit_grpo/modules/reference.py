@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lit_grpo.dtypes import torch_dtype
 from lit_grpo.losses.entropy import top_entropy_threshold
 from lit_grpo.losses.reference_kl import k1
-from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch, shard_policy
+from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.modules.policy import CausalPolicy, load_reference
+from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import PackedBatch
-from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.experience import pack_episodes
+from lit_grpo.rollout.attempts import AnyGroup
+from lit_grpo.rollout.experience import pack_attempts
 
 Scores = TypeVar("Scores")
 
@@ -50,10 +49,8 @@ class ReferencedModule(PolicyModule):
         """Read the network, and the reference of a KL where the policy has no adapters to switch off."""
         super().configure_model()
         if self._needs_reference and self.policy_settings.lora is None and not self._reference:
-            reference = load_reference(self.policy_settings.checkpoint, torch_dtype(self.policy_settings.dtype))
-            if self.device_mesh is not None:
-                shard_policy(reference, self.device_mesh)
-            self._reference.append(reference)
+            reference = self.policy_settings.load(self.device_mesh)
+            self._reference.append(reference.requires_grad_(False).eval())
 
     @override
     def on_fit_start(self) -> None:
@@ -62,7 +59,7 @@ class ReferencedModule(PolicyModule):
             reference.to(self.device)
 
     def reference_logprobs(self, packed: Sequence[PackedBatch], temperature: float) -> list[Tensor]:
-        """Of the targets of each micro-batch under the reference."""
+        """The reference's log-probs of the targets of each micro-batch."""
         network = self._reference[0] if self._reference else self.policy.without_adapters
         return self.frozen_passes(network, packed, temperature)
 
@@ -70,25 +67,25 @@ class ReferencedModule(PolicyModule):
     def frozen_passes(
         self, network: Callable[[PackedBatch, float], Scores], packed: Sequence[PackedBatch], temperature: float
     ) -> list[Scores]:
-        """What ``network`` says of each micro-batch. As many passes on every rank, which sharded weights demand."""
+        """Run ``network`` on each micro-batch, in as many passes on every rank, which sharded weights demand."""
         passes = self.over_ranks([len(packed)], "max")[0]
         batches = [*packed, *[idle_batch()] * (passes - len(packed))]
         return [network(batch.to(self.device), temperature) for batch in batches][: len(packed)]
 
-    def episode_divergences(self, groups: Sequence[EpisodeGroup], temperature: float) -> Tensor:
-        """[num_episodes] float64, group by group: sum of k1 over an episode's tokens, at the present policy."""
-        packed = pack_episodes(groups, self.microbatch_tokens)
+    def attempt_divergences(self, groups: Sequence[AnyGroup], temperature: float) -> Tensor:
+        """[num_attempts] float64, group by group: sum of k1 over an attempt's tokens, at the present policy."""
+        packed = pack_attempts(groups, self.microbatch_tokens)
         # Called outside the training step, which sets the precision.
         with self.trainer.precision_plugin.forward_context():
             policy = self.frozen_passes(self.policy, packed, temperature)
             reference = self.reference_logprobs(packed, temperature)
-        sums = torch.zeros(len(groups), max((len(group.episodes) for group in groups), default=0), dtype=torch.float64)
+        sums = torch.zeros(len(groups), max((len(group.attempts) for group in groups), default=0), dtype=torch.float64)
         for batch, own, frozen in zip(packed, policy, reference, strict=True):
             per_sequence = torch.zeros(batch.num_sequences, dtype=torch.float64)
             per_sequence.index_add_(0, batch.sequence_index, k1(own, frozen).cpu().double())
             group, sample = torch.tensor(batch.sequences).T
             sums[group, sample] = per_sequence
-        kept = [row[: len(group.episodes)] for row, group in zip(sums, groups, strict=True)]
+        kept = [row[: len(group.attempts)] for row, group in zip(sums, groups, strict=True)]
         return torch.cat([sums.new_zeros(0), *kept])
 
     def top_entropy_masks(self, entropies: Sequence[Tensor], top_share: float) -> list[Tensor]:

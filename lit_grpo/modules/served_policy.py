@@ -36,16 +36,16 @@ class ServedPolicy:
     version: int
     """Optimizer steps taken."""
     dtype: Dtype = "float32"
-    """Of the trainer's matrix products."""
+    """The trainer's matrix products have this dtype."""
     is_mixed: bool = False
-    """Whether weights are cast to ``dtype`` for each product, instead of being held in it."""
+    """Weights are cast to ``dtype`` for each product, instead of being held in it."""
     ranks: Ranks = field(default_factory=Ranks)
     read_whole: Callable[[], nn.Module] = _never_sharded
-    """Of a sharded policy: its network once more, whole, on the CPU."""
+    """Reads the network of a sharded policy once more, whole, onto the CPU."""
 
     @property
     def device(self) -> torch.device:
-        """Of this rank's weights."""
+        """This rank's weights lie on it."""
         return next(self.policy.parameters()).device
 
     @property
@@ -61,18 +61,21 @@ class ServedPolicy:
         return self.policy.model
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """What is trained, whole, by its names in ``policy.model``. Every rank must run through it."""
+        """Yield the trained weights, whole, by their names in ``policy.model``. Every rank must run through it."""
         return full_weights(self.policy.model)
 
     def fingerprint(self) -> str:
-        """Of what is trained, on all ranks. Every rank must call it."""
+        """Hash the trained weights of all ranks. Every rank must call it."""
         trained = ((name, tensor) for name, tensor in self.policy.named_parameters() if tensor.requires_grad)
         own = fingerprint((name, t.to_local() if isinstance(t, DTensor) else t) for name, t in trained)
         return " ".join(self.ranks.texts_of_all(own))
 
     @torch.no_grad()
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
-        """At temperature 1, of each token but the first of each sequence. Every rank must call it if it is sharded."""
+        """The log-prob at temperature 1 of each token but the first of each sequence.
+
+        Every rank must call it if the policy is sharded.
+        """
         groups = [PromptGroup((s[0],), (Continuation(tuple(s[1:]), (True,) * (len(s) - 1)),)) for s in sequences]
         longest = max(map(len, sequences))
         (batch,) = pack(groups, microbatch_tokens=longest * len(sequences))

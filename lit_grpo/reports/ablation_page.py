@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_grpo.reports.show import markdown_table
-from lit_grpo.reports.tables import Cell, Row, TableContent
+from lit_grpo.reports.tables import Row, TableCell, TableContent
 
 ABLATIONS_FILE = "ablations.json"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -34,8 +34,8 @@ def results_section(document: Mapping[str, Any], figures: str) -> str:
     """Everything between the markers.
 
     Args:
-        document: of `ablations.json`.
-        figures: what stands before the pictures' paths, which are relative to the study's folder.
+        document: Of `ablations.json`.
+        figures: What stands before the pictures' paths, which are relative to the study's folder.
     """
     parts = [_introduction(document)]
     for name, table in document["tables"].items():
@@ -53,7 +53,7 @@ def fill_in(page: str, section: str) -> str:
     """``page`` with everything between its markers replaced.
 
     Raises:
-        ValueError: the page does not have each marker once, in this order.
+        ValueError: The page does not have each marker once, in this order.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -66,7 +66,7 @@ def write_into_docs(root: Path, page: Path) -> None:
     """Fill in a page from the study in ``root``, and put the figures beside it.
 
     Raises:
-        ValueError: the study has not been reported, or the page lacks the markers.
+        ValueError: The study has not been reported, or the page lacks the markers.
     """
     path = root / ABLATIONS_FILE
     if not path.is_file():
@@ -99,5 +99,5 @@ def _introduction(document: Mapping[str, Any]) -> str:
 
 
 def _table(table: Mapping[str, Any]) -> TableContent:
-    rows = tuple(Row(tuple(Cell(text) for text in row)) for row in table["rows"])
+    rows = tuple(Row(tuple(TableCell(text) for text in row)) for row in table["rows"])
     return TableContent(table["title"], tuple(table["columns"]), rows)

@@ -69,15 +69,15 @@ def write_ablations(
     """Compare, print the tables, and write `ablations.json`, `report.md` and the figures into ``root``.
 
     Args:
-        root: of the study.
-        seeds: their run folders, the one with the single arms first.
-        plan: what is compared.
-        about: what else the JSON says: versions, device, settings, the arm that was chosen.
-        settings: of the intervals.
-        console: where the tables go.
+        root: Of the study.
+        seeds: Their run folders, the one with the single arms first.
+        plan: What is compared.
+        about: What else the JSON says: versions, device, settings, the arm that was chosen.
+        settings: Of the intervals.
+        console: Where the tables go.
 
     Raises:
-        ValueError: an arm is missing, has no scores, or was scored on other tasks.
+        ValueError: An arm is missing, has no scores, or was scored on other tasks.
     """
     facts = _compared(seeds, plan, settings)
     cells = {name: pooled_cells([read_table(run.arms[name]) for run in seeds], settings) for name in plan.final}

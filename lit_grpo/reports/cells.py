@@ -1,6 +1,6 @@
 """A run's FR@5 and RR@5 over kind x difficulty: a table, a heat map, and ``cells.md``.
 
-Called by scripts/report_cells.py, on the `scores.jsonl` that an evaluation leaves in its run folder.
+Called by run_report.py, on the `scores.jsonl` that an evaluation leaves in its run folder.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from rich.console import Console
 
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind
-from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.bootstrap import FEW_TASKS, BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import read_scores
 from lit_grpo.metrics.results import SCORES_FILE, RepairResults, RepairSummary, results_of
 from lit_grpo.reports.heat_map import COLUMNS, HeatMap, draw_heat_maps, heading
 from lit_grpo.reports.show import markdown_table, show_tables
-from lit_grpo.reports.tables import KIND_NAMES, Cell, Emphasis, Row, TableContent, estimate_text
+from lit_grpo.reports.tables import KIND_NAMES, Emphasis, Row, TableCell, TableContent, estimate_text
 
 CELLS_FILE = "cells.md"
 HEAT_MAP_FILE = "cells.png"
@@ -43,13 +43,13 @@ def write_cells(run: Path, settings: BootstrapSettings, console: Console) -> Non
 def cells_table(results: RepairResults, quantity: Quantity, settings: BootstrapSettings) -> TableContent:
     """One quantity with intervals: a row per kind, and one of all kinds."""
     rows = [
-        Row((Cell(KIND_NAMES[kind]), *(Cell(_text(summary, quantity)) for summary in summaries)))
+        Row((TableCell(KIND_NAMES[kind]), *(TableCell(_text(summary, quantity)) for summary in summaries)))
         for kind, summaries in _rows(results)
     ]
-    overall = (Cell(""),) * len(Difficulty) + (Cell(_text(results.overall, quantity), Emphasis.BEST),)
+    overall = (TableCell(""),) * len(Difficulty) + (TableCell(_text(results.overall, quantity), Emphasis.BEST),)
     title = f"{quantity.value} of {results.overall.num_tasks} tasks: percent ({settings.confidence:.0%} interval)"
     columns = ("", *(heading(difficulty) for difficulty in COLUMNS))
-    return TableContent(title, columns, (*rows, Row((Cell("all kinds", Emphasis.BEST), *overall))))
+    return TableContent(title, columns, (*rows, Row((TableCell("all kinds", Emphasis.BEST), *overall))))
 
 
 def draw_cells(results: RepairResults, path: Path) -> None:
@@ -57,7 +57,9 @@ def draw_cells(results: RepairResults, path: Path) -> None:
     rows = _rows(results)
     panels = [
         HeatMap(
-            f"{quantity.value} (%)", [[_percent(summary, quantity) for summary in summaries] for _, summaries in rows]
+            f"{quantity.value} (%)",
+            [[_percent(summary, quantity) for summary in summaries] for _, summaries in rows],
+            [[s is not None and s.num_tasks < FEW_TASKS for s in summaries] for _, summaries in rows],
         )
         for quantity in SHOWN
     ]

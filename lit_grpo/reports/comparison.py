@@ -151,7 +151,7 @@ def _by_part(tables: Sequence[ScoreTable], draws: PooledDraws, kinds: Sequence[F
 
 def _profile(parts: Parts, settings: BootstrapSettings) -> Profile:
     named = {
-        part: dict(zip(QUANTITIES, estimates(value.values, value.replicates, settings), strict=True))
+        part: dict(zip(QUANTITIES, estimates(value.values, value.replicates, settings, value.num_tasks), strict=True))
         for part, value in parts.items()
     }
     by_kind = {part: quantities for part, quantities in named.items() if part is not None}
@@ -183,6 +183,9 @@ def _arm_json(profile: Profile) -> dict[str, Any]:
         "by_kind": {kind.value: _values_json(quantities) for kind, quantities in profile.by_kind.items()},
         "intervals": _intervals_json(profile.overall),
         "intervals_by_kind": {kind.value: _intervals_json(quantities) for kind, quantities in profile.by_kind.items()},
+        "kinds_of_few_tasks": [
+            kind.value for kind, quantities in profile.by_kind.items() if quantities[Quantity.FR_5].has_few_tasks
+        ],
     }
 
 
@@ -194,5 +197,5 @@ def _intervals_json(quantities: Mapping[Quantity, Estimate]) -> dict[str, list[f
     return {quantity.value: [rounded(value.low), rounded(value.high)] for quantity, value in quantities.items()}
 
 
-def _estimates_json(quantities: Mapping[Quantity, Estimate]) -> dict[str, dict[str, float | None]]:
+def _estimates_json(quantities: Mapping[Quantity, Estimate]) -> dict[str, dict[str, float | bool | None]]:
     return {quantity.value: estimate_json(estimate) for quantity, estimate in quantities.items()}

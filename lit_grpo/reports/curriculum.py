@@ -1,6 +1,6 @@
 """What a curriculum did: the mix of difficulties over the batches, above FR@5 of each on the held-out tasks.
 
-Called by report.py and scripts/plot_curriculum.py. Reads `metrics.csv` of a run folder and nothing else.
+Called by report.py and run_report.py. Reads `metrics.csv` of a run folder and nothing else.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.results import estimate_json, rounded
 from lit_grpo.metrics.significance import holm
 from lit_grpo.reports.comparison import Pair, Profiles
-from lit_grpo.reports.tables import Cell, Emphasis, Row, TableContent, difference_cell
+from lit_grpo.reports.tables import Emphasis, Row, TableCell, TableContent, difference_cell
 
 TESTED = Quantity.FR_5
 """The one quantity that p-values are computed for; the others have intervals alone."""
@@ -64,7 +64,7 @@ def differences_table(profiles: Profiles, title: str) -> TableContent:
         p_values = (_p_cell(difference.p_value), _p_cell(difference.holm_p_value))
         shown = [difference_cell(of_pair[quantity]) for quantity in (TESTED, *BESIDE)]
         label = f"{difference.pair.better} − {difference.pair.base}"
-        rows.append(Row((Cell(label), shown[0], *p_values, *shown[1:]), ends_group=is_last))
+        rows.append(Row((TableCell(label), shown[0], *p_values, *shown[1:]), ends_group=is_last))
     columns = ("", TESTED.value, "p", f"p, Holm over {len(family)}", *(quantity.value for quantity in BESIDE))
     return TableContent(title, columns, tuple(rows))
 
@@ -88,7 +88,7 @@ def differences_json(profiles: Profiles) -> list[dict[str, Any]]:
     ]
 
 
-def _p_cell(p_value: float) -> Cell:
+def _p_cell(p_value: float) -> TableCell:
     is_small = p_value < LEVEL
     text = "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
-    return Cell(f"{text}{' *' if is_small else ''}", Emphasis.BEST if is_small else Emphasis.NONE)
+    return TableCell(f"{text}{' *' if is_small else ''}", Emphasis.BEST if is_small else Emphasis.NONE)

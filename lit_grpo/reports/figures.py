@@ -17,7 +17,7 @@ from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.comparison import Comparison, Profile
 from lit_grpo.reports.runs import METRICS_FILE, Series, read_series
 from lit_grpo.reports.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILION, figure, label_line_end
-from lit_grpo.reports.tables import KIND_NAMES, by_faithful_recovery
+from lit_grpo.reports.tables import KIND_NAMES, by_faithful_recovery, mark_of
 
 OTHER_ARMS = (VERMILION, GREEN, PURPLE, ORANGE)
 
@@ -116,13 +116,13 @@ def _lines(comparison: Comparison) -> list[_Line]:
 
 
 def _draw_interval(axes: Axes, position: float, estimate: Estimate, line: _Line, is_filled: bool) -> None:
-    value, low, high = (100 * (number or 0.0) for number in estimate)
+    value, low, high = (100 * (number or 0.0) for number in (estimate.value, estimate.low, estimate.high))
     axes.plot((low, high), (position, position), color=line.colour, linewidth=1.8, solid_capstyle="butt", alpha=0.75)
     face = line.colour if is_filled else "white"
     axes.plot(value, position, "o", color=line.colour, markerfacecolor=face, markersize=5.5, markeredgewidth=1.4)
     side, alignment = (-4, "right") if high > 90 else (4, "left")
     axes.annotate(
-        f"{value:.0f}",
+        f"{value:.0f}{mark_of(estimate)}",
         (low if high > 90 else high, position),
         xytext=(side, 0),
         textcoords="offset points",

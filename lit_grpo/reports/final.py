@@ -1,6 +1,6 @@
 """The final evaluation: several policies on one suite, over kind x difficulty, beside the study's bands.
 
-Called by scripts/evaluate_checkpoints.py and reports/ablations.py, on the `scores.jsonl` of run folders.
+Called by `lit-grpo suite evaluate` and reports/ablations.py, on the `scores.jsonl` of run folders.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.heat_map import COLUMNS, HeatMap, draw_heat_maps, heading
 from lit_grpo.reports.pooled_cells import CellEstimates
 from lit_grpo.reports.show import markdown_table, show_tables
-from lit_grpo.reports.tables import KIND_NAMES, Cell, Emphasis, Row, TableContent, estimate_text
+from lit_grpo.reports.tables import KIND_NAMES, Emphasis, Row, TableCell, TableContent, estimate_text
 
 FINAL_FILE = "final.md"
 FINAL_FIGURE = "final.png"
@@ -80,20 +80,23 @@ def band_places(cells: CellEstimates, quantity: Quantity) -> dict[str, dict[str,
 def draw_final(policies: Mapping[str, CellEstimates], path: Path) -> None:
     """A panel of FR@5 per policy."""
     kinds = list(next(iter(policies.values())))
-    panels = [HeatMap(f"{name}: FR@5 (%)", _percent(cells, kinds, Quantity.FR_5)) for name, cells in policies.items()]
+    panels = [
+        HeatMap(f"{name}: FR@5 (%)", _percent(cells, kinds, Quantity.FR_5), _few_tasks(cells, kinds))
+        for name, cells in policies.items()
+    ]
     draw_heat_maps(panels, kinds, path)
 
 
 def _table(policies: Mapping[str, CellEstimates], quantity: Quantity, settings: BootstrapSettings) -> TableContent:
     rows: list[Row] = []
     if quantity in BANDED:
-        bands = (Cell("" if d is None else STUDY_BANDS[d].text, Emphasis.TRIVIAL) for d in COLUMNS)
-        rows.append(Row((Cell("the study's SFT", Emphasis.TRIVIAL), *bands), ends_group=True))
+        bands = (TableCell("" if d is None else STUDY_BANDS[d].text, Emphasis.TRIVIAL) for d in COLUMNS)
+        rows.append(Row((TableCell("the study's SFT", Emphasis.TRIVIAL), *bands), ends_group=True))
     for name, cells in policies.items():
         for kind in cells:
-            texts = (Cell(_text(cells, kind, difficulty, quantity)) for difficulty in COLUMNS)
+            texts = (TableCell(_text(cells, kind, difficulty, quantity)) for difficulty in COLUMNS)
             label = f"{name}, {'all kinds' if kind is None else KIND_NAMES[kind]}"
-            rows.append(Row((Cell(label), *texts), ends_group=kind is None))
+            rows.append(Row((TableCell(label), *texts), ends_group=kind is None))
     title = f"{quantity.value} per kind and difficulty: percent ({settings.confidence:.0%} interval)"
     if quantity in BANDED:
         title += "; ↓ below the study's band, = within, ↑ above"
@@ -116,6 +119,11 @@ def _text(cells: CellEstimates, kind: FaultKind | None, difficulty: Difficulty |
 def _percent(cells: CellEstimates, kinds: Sequence[FaultKind | None], quantity: Quantity) -> list[list[float]]:
     values = [[_value(cells, kind, difficulty, quantity) for difficulty in COLUMNS] for kind in kinds]
     return [[float("nan") if value is None else 100 * value for value in row] for row in values]
+
+
+def _few_tasks(cells: CellEstimates, kinds: Sequence[FaultKind | None]) -> list[list[bool]]:
+    found = [[_estimate(cells, kind, difficulty, Quantity.FR_5) for difficulty in COLUMNS] for kind in kinds]
+    return [[estimate is not None and estimate.has_few_tasks for estimate in row] for row in found]
 
 
 def _value(

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.reports.style import INK, figure
-from lit_grpo.reports.tables import KIND_NAMES
+from lit_grpo.reports.tables import FEW_TASKS_MARK, FEW_TASKS_NOTE, KIND_NAMES
 
 COLUMNS = (*Difficulty, None)
 """None: all difficulties together."""
@@ -29,6 +29,8 @@ class HeatMap:
     title: str
     percent: Sequence[Sequence[float]]
     """[kinds][columns], in the order of `COLUMNS`; NaN where there is no task: it stays white."""
+    has_few_tasks: Sequence[Sequence[bool]]
+    """Of the same shape: which cells are marked."""
 
 
 def draw_heat_maps(panels: Sequence[HeatMap], kinds: Sequence[FaultKind | None], path: Path) -> None:
@@ -39,6 +41,8 @@ def draw_heat_maps(panels: Sequence[HeatMap], kinds: Sequence[FaultKind | None],
             _draw(axes, panel)
             if None in kinds:
                 axes.axhline(list(kinds).index(None) - 0.5, color="white", linewidth=3)
+        if any(any(line) for panel in panels for line in panel.has_few_tasks):
+            drawing.supxlabel(FEW_TASKS_NOTE, fontsize=8)
         names = ["all kinds" if kind is None else KIND_NAMES[kind] for kind in kinds]
         grid[0][0].set_yticks(range(len(kinds)), names)
 
@@ -53,7 +57,8 @@ def _draw(axes: Axes, panel: HeatMap) -> None:
     for y, line in enumerate(panel.percent):
         for x, value in enumerate(line):
             if value == value:  # not NaN
-                axes.text(x, y, f"{value:.0f}", ha="center", va="center", color="white" if value > DARK else INK)
+                text = f"{value:.0f}{FEW_TASKS_MARK if panel.has_few_tasks[y][x] else ''}"
+                axes.text(x, y, text, ha="center", va="center", color="white" if value > DARK else INK)
     axes.set_title(panel.title)
     axes.set_xticks(range(len(COLUMNS)), [heading(difficulty) for difficulty in COLUMNS])
     axes.axvline(len(Difficulty) - 0.5, color="white", linewidth=3)

@@ -1,6 +1,6 @@
 """Policies beside each other on the same tasks: one table of recovery, and one of faithful recovery per kind.
 
-Called by scripts/run_baselines.py, by the quickstart, and by benchmark_test.py for a policy beside the trivial ones.
+Called by experiments/baselines.py, and by benchmark_test.py for a policy beside the trivial ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import RECOVERY_WITHIN, Quantity
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RepairResults
-from lit_grpo.reports.tables import KIND_NAMES, Cell, Row, TableContent, estimate_text
+from lit_grpo.reports.tables import KIND_NAMES, Row, TableCell, TableContent, estimate_text
 
 SHOWN = (*RECOVERY_WITHIN, Quantity.TURNS, Quantity.FR_1, Quantity.FR_5, Quantity.DIAGNOSIS_F1, Quantity.IIS_RECALL)
 
@@ -33,7 +33,7 @@ def policies_tables(results: Mapping[str, RepairResults], settings: BootstrapSet
     first = next(iter(results.values()))
     title = f"{first.overall.num_tasks} tasks: percent ({settings.confidence:.0%} interval)"
     rows = [
-        Row((Cell(name), *(Cell(estimate_text(found.overall.estimates[q], q)) for q in SHOWN)))
+        Row((TableCell(name), *(TableCell(estimate_text(found.overall.estimates[q], q)) for q in SHOWN)))
         for name, found in results.items()
     ]
     return TableContent(title, ("", *SHOWN), tuple(rows)), _per_kind(results, Quantity.FR_5)
@@ -42,7 +42,12 @@ def policies_tables(results: Mapping[str, RepairResults], settings: BootstrapSet
 def _per_kind(results: Mapping[str, RepairResults], quantity: Quantity) -> TableContent:
     kinds = list(next(iter(results.values())).by_kind)
     rows = [
-        Row((Cell(name), *(Cell(estimate_text(found.by_kind[k].estimates[quantity], quantity)) for k in kinds)))
+        Row(
+            (
+                TableCell(name),
+                *(TableCell(estimate_text(found.by_kind[k].estimates[quantity], quantity)) for k in kinds),
+            )
+        )
         for name, found in results.items()
     ]
     return TableContent(f"{quantity} per kind of fault", ("", *(KIND_NAMES[kind] for kind in kinds)), tuple(rows))

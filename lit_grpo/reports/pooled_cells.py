@@ -24,8 +24,8 @@ def pooled_cells(tables: Sequence[ScoreTable], settings: BootstrapSettings) -> C
     """All cells of one policy.
 
     Args:
-        tables: one per training seed, all of the same tasks.
-        settings: of the intervals.
+        tables: One per training seed, all of the same tasks.
+        settings: Of the intervals.
     """
     draws = draw_pool(tables, settings)
     kinds = [kind for kind in KINDS if any(bool(table.is_kind(kind).any()) for table in tables)]
@@ -37,7 +37,7 @@ def pooled_cells(tables: Sequence[ScoreTable], settings: BootstrapSettings) -> C
             if kind is not None and not any(bool(table.is_kind(kind).any()) for table in of_difficulty):
                 continue
             pooled = pooled_values(of_difficulty, draws, kind)
-            values = estimates(pooled.values, pooled.replicates, settings)
+            values = estimates(pooled.values, pooled.replicates, settings, pooled.num_tasks)
             found[kind][difficulty] = dict(zip(QUANTITIES, values, strict=True))
     return found
 

@@ -1,6 +1,6 @@
 """One call from finished run folders to everything a person looks at: tables, `comparison.json`, figures, `report.md`.
 
-Called by the quickstart and scripts/report.py.
+Called by the quickstart and `lit-grpo report`.
 """
 
 from __future__ import annotations

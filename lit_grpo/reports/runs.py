@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lit_grpo.metrics.records import read_scores
-from lit_grpo.metrics.results import SCORES_FILE
+from lit_grpo.metrics.results import SCORES_FILE, require_comparable
 from lit_grpo.metrics.table import ScoreTable, score_table
 
 METRICS_FILE = "metrics.csv"
@@ -44,14 +44,17 @@ def find_seed_runs(root: Path) -> tuple[SeedRun, ...]:
     """The seeds below a folder: the folder itself if it holds ``arms``, else its subfolders that do, sorted.
 
     Raises:
-        ValueError: There is none, or an arm has no scores.
+        ValueError: There is none, an arm has no scores, or results are of different versions.
     """
     folders = [root] if (root / "arms").is_dir() else sorted(path.parent for path in root.glob("*/arms"))
     if not folders:
         raise ValueError(
-            f"expected {root}/arms or {root}/SEED/arms, got neither; give the folder of a finished comparison"
+            f"expected {root}/arms or {root}/SEED/arms, got neither; give the folder of a finished comparison "
+            "or of a run that has ended"
         )
-    return tuple(SeedRun(folder.name, _scored(folder / "arms"), _scored(folder / "baselines")) for folder in folders)
+    runs = tuple(SeedRun(folder.name, _scored(folder / "arms"), _scored(folder / "baselines")) for folder in folders)
+    require_comparable(path for run in runs for path in (*run.arms.values(), *run.baselines.values()))
+    return runs
 
 
 def read_table(folder: Path) -> ScoreTable:

@@ -36,7 +36,8 @@ def markdown_table(table: TableContent) -> str:
     widths = [max(len(line[column]) for line in grid) for column in range(len(table.columns))]
     header, *body = [_padded(line, widths) for line in grid]
     rule = "|" + "|".join([":" + "-" * (widths[0] + 1), *("-" * (width + 1) + ":" for width in widths[1:])]) + "|"
-    return "\n".join(["", f"**{table.title}**", "", header, rule, *body, ""])
+    note = ["", table.note] if table.note else []
+    return "\n".join(["", f"**{table.title}**", "", header, rule, *body, *note, ""])
 
 
 def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
@@ -45,7 +46,15 @@ def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _rich_table(content: TableContent, has_bars: bool) -> Table:
-    table = Table(title=content.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(
+        title=content.title,
+        caption=content.note or None,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
     table.add_column(content.columns[0], no_wrap=True)
     for column in content.columns[1:]:
         table.add_column(column, justify="right")

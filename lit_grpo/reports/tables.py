@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lit_grpo.environment.faults.injection import FaultKind
-from lit_grpo.metrics.bootstrap import Estimate
+from lit_grpo.metrics.bootstrap import FEW_TASKS, Estimate
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.comparison import Comparison, Profile
 
 HEADLINE = (Quantity.FR_5, Quantity.FR_1, Quantity.RR_5, Quantity.DIAGNOSIS_F1, Quantity.TURNS)
 COUNTS = (Quantity.TURNS, Quantity.EDITS, Quantity.DRIFT)
 """Not shares: shown as they are, the others in percent."""
+FEW_TASKS_MARK = "†"
+FEW_TASKS_NOTE = (
+    f"{FEW_TASKS_MARK} fewer than {FEW_TASKS} tasks: the interval is too narrow, and of one task it has no width"
+)
 KIND_NAMES = {
     FaultKind.SENSE: "A sense",
     FaultKind.BOUND_OR_TYPE: "B bound or type",
@@ -41,8 +45,8 @@ class Emphasis(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell."""
+class TableCell:
+    """What stands in one place of a table."""
 
     text: str
     emphasis: Emphasis = Emphasis.NONE
@@ -52,7 +56,7 @@ class Cell:
 class Row:
     """One row; ``share`` in [0, 1] is drawn as a bar behind it on a terminal."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     share: float | None = None
     ends_group: bool = False
 
@@ -65,6 +69,12 @@ class TableContent:
     columns: tuple[str, ...]
     """The first is the rows' heading."""
     rows: tuple[Row, ...]
+
+    @property
+    def note(self) -> str:
+        """What has to be said below it: nothing, unless a cell is marked."""
+        is_marked = any(FEW_TASKS_MARK in cell.text for row in self.rows for cell in row.cells)
+        return FEW_TASKS_NOTE if is_marked else ""
 
 
 def comparison_tables(comparison: Comparison) -> tuple[TableContent, ...]:
@@ -83,7 +93,10 @@ def _headline(comparison: Comparison) -> TableContent:
     title = f"{pooled.num_tasks} held-out tasks{seeds}: percent ({comparison.confidence:.0%} interval)"
     rows = [
         Row(
-            cells=(Cell(name, emphasis), *(Cell(estimate_text(profile.overall[q], q), emphasis) for q in HEADLINE)),
+            cells=(
+                TableCell(name, emphasis),
+                *(TableCell(estimate_text(profile.overall[q], q), emphasis) for q in HEADLINE),
+            ),
             share=profile.overall[Quantity.FR_5].value,
             ends_group=ends_group,
         )
@@ -97,7 +110,9 @@ def _per_kind(comparison: Comparison) -> TableContent:
     rows = []
     for name, profile, emphasis, ends_group in _everyone(comparison):
         texts = (estimate_text(profile.by_kind[kind][Quantity.FR_5], Quantity.FR_5) for kind in kinds)
-        rows.append(Row((Cell(name, emphasis), *(Cell(text, emphasis) for text in texts)), ends_group=ends_group))
+        rows.append(
+            Row((TableCell(name, emphasis), *(TableCell(text, emphasis) for text in texts)), ends_group=ends_group)
+        )
     return TableContent("FR@5 per kind of fault", ("", *(KIND_NAMES[kind] for kind in kinds)), tuple(rows))
 
 
@@ -133,23 +148,30 @@ def _kinds(comparison: Comparison) -> list[FaultKind]:
 
 
 def estimate_text(estimate: Estimate, quantity: Quantity) -> str:
-    """``44.4 (41–48)``: in percent, or as it is where the quantity is a count."""
-    value, low, high = estimate
+    """``44.4 (41–48)``: in percent, or as it is where the quantity is a count; with a mark over few tasks."""
+    value, low, high = estimate.value, estimate.low, estimate.high
     if value is None or low is None or high is None:
         return "none"
+    mark = mark_of(estimate)
     if quantity in COUNTS:
-        return f"{value:.2f} ({low:.1f}–{high:.1f})"
-    return f"{100 * value:.1f} ({100 * low:.0f}–{100 * high:.0f})"
+        return f"{value:.2f} ({low:.1f}–{high:.1f}){mark}"
+    return f"{100 * value:.1f} ({100 * low:.0f}–{100 * high:.0f}){mark}"
+
+
+def mark_of(estimate: Estimate) -> str:
+    """`FEW_TASKS_MARK` where the interval is over too few tasks to be one."""
+    return FEW_TASKS_MARK if estimate.has_few_tasks else ""
 
 
 def _difference_row(label: str, estimates: list[Estimate]) -> Row:
-    return Row((Cell(label), *(difference_cell(estimate) for estimate in estimates)))
+    return Row((TableCell(label), *(difference_cell(estimate) for estimate in estimates)))
 
 
-def difference_cell(estimate: Estimate) -> Cell:
-    """Better where the whole interval is above 0, worse where it is below."""
-    value, low, high = estimate
+def difference_cell(estimate: Estimate) -> TableCell:
+    """Better where the whole interval is above 0, worse where it is below; neither over few tasks."""
+    value, low, high = estimate.value, estimate.low, estimate.high
     if value is None or low is None or high is None:
-        return Cell("none")
-    emphasis = Emphasis.BETTER if low > 0 else Emphasis.WORSE if high < 0 else Emphasis.NONE
-    return Cell(f"{100 * value:+.1f} ({100 * low:+.1f}, {100 * high:+.1f})", emphasis)
+        return TableCell("none")
+    is_told = not estimate.has_few_tasks
+    emphasis = Emphasis.BETTER if low > 0 and is_told else Emphasis.WORSE if high < 0 and is_told else Emphasis.NONE
+    return TableCell(f"{100 * value:+.1f} ({100 * low:+.1f}, {100 * high:+.1f}){mark_of(estimate)}", emphasis)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lit_grpo.metrics.policy_shift import read_shift
 from lit_grpo.reports.runs import COMPUTE_FILE, METRICS_FILE, Series, read_series
-from lit_grpo.reports.tables import Cell, Row, TableContent
+from lit_grpo.reports.tables import Row, TableCell, TableContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def mean_record(records: Sequence[TrainingRecord]) -> TrainingRecord:
 def training_table(records: Mapping[str, TrainingRecord]) -> TableContent:
     """A row per arm, in the order given."""
     rows = [
-        Row((Cell(name), *(Cell(_text(record, column)) for column in COLUMNS), Cell(remark(record))))
+        Row((TableCell(name), *(TableCell(_text(record, column)) for column in COLUMNS), TableCell(remark(record))))
         for name, record in records.items()
     ]
     title = "Training: reward unshaped, last quarter; KL and entropy in nats per token, on held-out episodes"

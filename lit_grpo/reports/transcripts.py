@@ -65,7 +65,7 @@ class BeforeAndAfter:
 
 
 def read_transcripts(path: Path) -> tuple[Transcript, ...]:
-    """Read an `episodes.jsonl`, as rollout/transcripts.py writes it: one JSON object per episode."""
+    """Read an `episodes.jsonl`, as rollout/transcripts.py writes it: one JSON object per attempt."""
     return tuple(_from_json(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
@@ -122,7 +122,7 @@ def _from_json(line: str) -> Transcript:
         problem=record["problem"],
         turns=tuple(TranscriptTurn(turn["text"], turn["observation"]) for turn in record["turns"]),
         stop_reason=StopReason(record["stop_reason"]),
-        faithful=record["faithful"],
+        faithful=record["success"],
     )
 
 

@@ -1,41 +1,69 @@
-"""The seam to whatever an episode is paid by in training: a verified score in, a breakdown out.
+"""The seam to whatever an attempt is paid by in training: a score in, a breakdown out.
 
-Implemented by composite.py and hybrid.py; called by rollout/collect.py. A config chooses one as ``rollout.reward``.
+Implemented by repair.py (and so composite.py and hybrid.py) and verdict.py; called by rollout/collect.py. A config
+chooses one as ``rollout.reward``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import final
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
-from lit_grpo.environment.episodes.scoring import RepairScore
-from lit_grpo.rewards.components import RewardBreakdown, RewardComponents, RewardWeights, components_of
+from lit_grpo.environment.protocol import Score, ScoreT
 
-UNSHAPED = RewardWeights()
-"""The weights of the value that is logged whatever trains."""
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    ComponentsT = TypeVar("ComponentsT", bound=DataclassInstance)
+else:
+    ComponentsT = TypeVar("ComponentsT")
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptKey:
-    """Which attempt an episode is. Whatever a reward draws is a function of it, never of the order of episodes."""
+    """Which attempt is paid. Whatever a reward draws is a function of it, never of the order of attempts."""
 
     run_seed: int
-    step: int
+    batch: int
     """Of the run: the same task may come again."""
     task_id: str
     sample: int
     """0-based, among the attempts at the task."""
 
 
-class Reward(ABC):
-    """What an episode earns. An implementation chooses the ``total`` alone: the unshaped part is always the same."""
+@dataclass(frozen=True, slots=True)
+class RewardBreakdown(Generic[ComponentsT]):
+    """One attempt's reward: what trains, beside what is logged whatever trains."""
+
+    components: ComponentsT
+    """A dataclass of numbers in [0, 1], each logged under the name of its field."""
+    total: float
+    """What trains, on the scale of the reward that is configured."""
+    unshaped: float
+    """In [0, 1], the same for all rewards that pay the same scores: one scale for runs with whatever reward."""
+
+    def as_dict(self) -> dict[str, float]:
+        """All numbers by name, for files."""
+        return asdict(self.components) | {"total": self.total, "unshaped": self.unshaped}
+
+
+class Reward(ABC, Generic[ScoreT]):
+    """What an attempt earns.
+
+    Attributes:
+        pays: The type of score that it pays.
+        components: The dataclass of its breakdown's components.
+    """
 
     __slots__ = ()
 
+    pays: ClassVar[type[Score]]
+    components: ClassVar[type[DataclassInstance]]
+
     @property
-    def component_weights(self) -> RewardWeights | None:
-        """The weights where the total is the weighted sum of the components, for the advantage PER_COMPONENT."""
+    def component_weights(self) -> DataclassInstance | None:
+        """The weights, by the names of the components, where the total is their weighted sum: for PER_COMPONENT."""
         return None
 
     @property
@@ -44,19 +72,30 @@ class Reward(ABC):
         return False
 
     @abstractmethod
-    def total(self, score: RepairScore, components: RewardComponents, key: AttemptKey) -> float:
-        """What trains, of an episode with a verdict."""
+    def breakdown(self, score: ScoreT, max_turns: int, key: AttemptKey) -> RewardBreakdown[Any]:
+        """What an attempt of at most ``max_turns`` turns earns."""
 
     @abstractmethod
     def describe(self) -> str:
         """The reward in words, for the start of a run."""
 
     @final
-    def of(self, score: RepairScore, max_turns: int, key: AttemptKey) -> RewardBreakdown:
-        """The breakdown of an episode of at most ``max_turns`` turns.
+    @property
+    def component_names(self) -> tuple[str, ...]:
+        """Of the breakdown's components, in their order."""
+        return tuple(field.name for field in fields(self.components))
 
-        Without a verdict of the solver the total is 0 on every scale; advantages leave such an episode out.
+    @final
+    def of(self, score: ScoreT, max_turns: int, key: AttemptKey) -> RewardBreakdown[Any]:
+        """The breakdown of an attempt of at most ``max_turns`` turns.
+
+        Raises:
+            ValueError: The score is that of another environment.
         """
-        parts = components_of(score, max_turns)
-        total = self.total(score, parts, key) if score.verified else 0.0
-        return RewardBreakdown(parts.outcome, parts.diagnosis, parts.efficiency, total, parts.weighted(UNSHAPED))
+        if not isinstance(score, self.pays):
+            raise ValueError(
+                f"rollout.reward: expected one that pays {type(score).__name__}, as the environment gives it, got "
+                f"{type(self).__name__}, which pays {self.pays.__name__}; set rollout.reward to VerdictReward or to "
+                "one of your own"
+            )
+        return self.breakdown(score, max_turns, key)

@@ -1,6 +1,6 @@
-"""The three unshaped components of an episode's reward, and the breakdown that is logged whatever trains.
+"""The three unshaped components of a repair's reward, logged whatever trains.
 
-Called by base.py for every reward. Formulas: docs/rewards.md.
+Called by repair.py for every reward. Formulas: docs/rewards.md.
 """
 
 from __future__ import annotations
@@ -44,20 +44,6 @@ class RewardComponents:
         return (
             weights.outcome * self.outcome + weights.diagnosis * self.diagnosis + weights.efficiency * self.efficiency
         )
-
-
-@dataclass(frozen=True, slots=True)
-class RewardBreakdown:
-    """One episode's reward: what trains, beside what is logged whatever trains."""
-
-    outcome: float
-    """The component of that name in `RewardComponents`, as are the next two."""
-    diagnosis: float
-    efficiency: float
-    total: float
-    """What trains, on the scale of the reward that is configured."""
-    unshaped: float
-    """The composite with its default weights, in [0, 1]: one scale for runs with whatever reward."""
 
 
 NOTHING = RewardComponents(0.0, 0.0, 0.0)

@@ -12,13 +12,14 @@ from typing import final
 from typing_extensions import override
 
 from lit_grpo.environment.episodes.scoring import RepairScore
-from lit_grpo.rewards.base import AttemptKey, Reward
+from lit_grpo.rewards.base import AttemptKey
 from lit_grpo.rewards.components import RewardComponents, RewardWeights, components_of
+from lit_grpo.rewards.repair import RepairReward
 
 
 @final
 @dataclass(frozen=True)
-class CompositeReward(Reward):
+class CompositeReward(RepairReward):
     """A weighted sum in [0, 1]; the weights are not negative and sum to 1.
 
     Example: a faithful repair in 2 turns of 5 where 1 would do, with the right diagnosis, has components 1, 1 and 0.75,

@@ -14,13 +14,14 @@ from typing import final
 from typing_extensions import override
 
 from lit_grpo.environment.episodes.scoring import RepairScore
-from lit_grpo.rewards.base import AttemptKey, Reward
+from lit_grpo.rewards.base import AttemptKey
 from lit_grpo.rewards.components import RewardComponents
+from lit_grpo.rewards.repair import RepairReward
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class HybridReward(Reward):
+class HybridReward(RepairReward):
     """(+100 if the program became optimal, by whatever means, else -50) - 1 per step + noise; if positive, x a factor.
 
     Faithful or not makes no difference here: that is what the study paid. Example: optimal in 2 turns without noise is
@@ -77,5 +78,5 @@ class HybridReward(Reward):
 
 
 def _draw(key: AttemptKey, deviation: float) -> float:
-    text = f"reward/{key.run_seed}/{key.step}/{key.task_id}/{key.sample}"
+    text = f"reward/{key.run_seed}/{key.batch}/{key.task_id}/{key.sample}"
     return random.Random(text).gauss(0.0, deviation)

@@ -1,177 +1,108 @@
-"""Plays tasks: many multi-turn episodes at once, over one engine and one solver.
+"""Turns tasks into attempts with scores and rewards: `play`, then `score`, then `pay`, or all three at once.
 
-Called by the rollout callback (training: several attempts per task) and by the evaluation (one greedy attempt each); a
-plain function, as usable from a script. There is no barrier between turns: while an engine decodes in the background,
-an episode's next turn goes out as soon as the solver has answered its last one, whatever else is being decoded or
-solved. The engine is talked to in one thread, the solver is asked in others.
+`collect_groups` is called by the rollout callback (training: several attempts per task), by the evaluation and by
+experiments/player.py (one greedy attempt each). The result is that of the three one after the other, but an attempt is
+scored as soon as it is over, while others are still being decoded. Plain functions, as usable from a script.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.engines.engine import Completion, FinishReason, RolloutEngine
-from lit_grpo.environment.episodes.episode import RepairEpisode
-from lit_grpo.environment.episodes.observation import instructions
-from lit_grpo.environment.episodes.record import TurnOutcome
-from lit_grpo.environment.episodes.repairable import require_repairable
-from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
-from lit_grpo.environment.faults.ground_truth import GradedProblem
-from lit_grpo.environment.solver.solver import Solver, SolverFailure
-from lit_grpo.rollout.attempt import Attempt, Seeds
-from lit_grpo.rollout.episodes import Episode, EpisodeGroup
-from lit_grpo.rollout.remembering_solver import RememberingSolver
+from lit_grpo.engines.engine import RolloutEngine
+from lit_grpo.environment.protocol import Environment, ProblemT, RecordT, ScoreT
+from lit_grpo.rewards.base import Reward
+from lit_grpo.rollout.attempts import Attempt, Group, ScoredGroup
+from lit_grpo.rollout.open_attempt import Seeds
+from lit_grpo.rollout.play import Play, Players
 from lit_grpo.rollout.settings import PlaySettings
-from lit_grpo.rollout.solver_threads import Patience, SolverThreads
-
-_log = logging.getLogger(__name__)
+from lit_grpo.rollout.world_threads import Patience, WorldThreads
 
 
 def collect_groups(
-    tasks: Sequence[GradedProblem],
+    tasks: Sequence[ProblemT],
+    environment: Environment[ProblemT, RecordT, ScoreT],
     engine: RolloutEngine,
-    solver: Solver,
     conversation: ConversationFormat,
     settings: PlaySettings,
-    run_seed: int,
-    step: int,
-    solver_threads: int = 1,
-) -> list[EpisodeGroup]:
-    """Play every task ``group_size`` times, to the end.
+    seeds: Seeds,
+) -> list[ScoredGroup[ProblemT, RecordT, ScoreT]]:
+    """Play every task ``group_size`` times to the end, score every attempt, and pay for it.
 
     Args:
-        tasks: what is to be repaired.
-        engine: samples the turns; its conversations are released at the end.
-        solver: judges every step.
-        conversation: the policy's chat format.
-        settings: attempts, sampling, rules, reward.
-        run_seed: of the run.
-        step: of the run; together with run_seed, task id, attempt and turn it seeds each draw.
-        solver_threads: questions that the solver is asked at a time; more than one only of a solver that any thread
-            may ask.
+        tasks: What is played.
+        environment: Answers every turn and judges the end.
+        engine: Samples the turns; its conversations are released at the end.
+        conversation: The policy's chat format.
+        settings: Attempts, sampling, reward.
+        seeds: The seeds of the draws.
 
     Returns:
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
-        Where the solver breaks, that episode ends as SOLVER_FAILED; if it breaks on a task's own program, all attempts
-        at the task do, without a turn.
 
     Raises:
-        ValueError: a prompt that does not fit into the engine's context together with a completion (unless those are
-            left out), or rules that leave a task no room for its repair.
+        ValueError: A prompt that does not fit into the engine's context together with a completion (unless those are
+            left out), a task that the environment's rules leave no room for, or a reward for another kind of score.
     """
     for task in tasks:
-        require_repairable(task.fault, settings.episode)
-    with SolverThreads(solver_threads, on_answer=engine.wake) as threads:
-        seeds = Seeds(run_seed, step)
-        return _Collection(engine, RememberingSolver(solver), conversation, settings, seeds, threads).play(tasks)
+        environment.require_playable(task)
+    samplings = [settings.sampling] * settings.group_size
+    scores: dict[int, ScoreT] = {}
+    with WorldThreads(environment.num_threads, on_answer=engine.wake) as threads:
+
+        def judge(key: int, task: ProblemT, attempt: Attempt[RecordT]) -> None:
+            threads.ask(partial(environment.score, task, attempt.record), partial(scores.__setitem__, key))
+
+        players = Players(environment, engine, conversation, samplings, seeds, settings.leave_out_long_prompts)
+        groups = Play(players, threads, on_end=judge).play(tasks)
+    size = settings.group_size
+    in_order = [tuple(scores[place * size + sample] for sample in range(size)) for place in range(len(groups))]
+    return pay(groups, in_order, settings.reward, environment.max_turns, seeds)
 
 
-@dataclass(slots=True)
-class _Collection:
-    """Tasks while they are played."""
+def score(
+    groups: Sequence[Group[ProblemT, RecordT]], environment: Environment[ProblemT, RecordT, ScoreT]
+) -> list[tuple[ScoreT, ...]]:
+    """The score of each attempt of each group, the same whenever it is asked for."""
+    scores: list[list[ScoreT]] = [[] for _ in groups]
+    with WorldThreads(environment.num_threads, on_answer=lambda: None) as threads:
+        for group, own in zip(groups, scores, strict=True):
+            for attempt in group.attempts:
+                threads.ask(partial(environment.score, group.task, attempt.record), own.append)
+        # Answers are taken up in the order of the questions.
+        threads.take_up(Patience.ALL)
+    return [tuple(own) for own in scores]
 
-    engine: RolloutEngine
-    solver: Solver
-    conversation: ConversationFormat
-    settings: PlaySettings
-    seeds: Seeds
-    threads: SolverThreads
-    attempts: dict[int, Attempt] = field(default_factory=dict)
-    num_decoded: int = 0
-    """Turns that the engine works on."""
 
-    def play(self, tasks: Sequence[GradedProblem]) -> list[EpisodeGroup]:
-        for place, task in enumerate(tasks):
-            self.threads.ask(partial(self._episodes, task), partial(self._begin, place, task))
-        while self.num_decoded or self.threads.num_asked:
-            self.threads.take_up(self._patience())
-            for completion in self.engine.wait() if self.num_decoded else ():
-                self._take(completion)
-        self.engine.release()
-        return [self._group(place, task) for place, task in enumerate(tasks)]
+def pay(
+    groups: Sequence[Group[ProblemT, RecordT]],
+    scores: Sequence[tuple[ScoreT, ...]],
+    reward: Reward[ScoreT],
+    max_turns: int,
+    seeds: Seeds,
+) -> list[ScoredGroup[ProblemT, RecordT, ScoreT]]:
+    """Attach scores and rewards to the attempts.
 
-    def _patience(self) -> Patience:
-        if not self.engine.decodes_in_background:
-            return Patience.ALL
-        return Patience.NONE if self.num_decoded else Patience.FIRST
+    Args:
+        groups: The groups that were played.
+        scores: The score of each attempt of each group.
+        reward: What an attempt earns.
+        max_turns: Most turns of an attempt.
+        seeds: The seeds that the groups were played with; a reward with noise draws by them, too.
 
-    # --- from answers of the solver to turns, and back --------------------------------------------------------------
-
-    def _begin(self, place: int, task: GradedProblem, episodes: Sequence[RepairEpisode]) -> None:
-        """Send out the first turns of a task."""
-        rules, limit = instructions(self.settings.episode.style), self._context_limit
-        prompt_ids = self.conversation.prompt_ids(rules, episodes[0].observation)
-        for sample, episode in enumerate(episodes):
-            key = place * self.settings.group_size + sample
-            self.attempts[key] = attempt = Attempt(key, task, sample, prompt_ids, episode, prompt_ids)
-            if self.settings.leave_out_long_prompts:
-                attempt.end_for_lack_of_room(limit)
-            self._continue(attempt)
-
-    def _take(self, completion: Completion) -> None:
-        """Let the environment answer a turn."""
-        self.num_decoded -= 1
-        attempt, text = self.attempts[completion.conversation], self.conversation.decode(completion.token_ids)
-        is_cut_off = completion.finish_reason is FinishReason.LENGTH
-        self.threads.ask(
-            partial(attempt.episode.step, text, truncated=is_cut_off), partial(self._answer, attempt, completion, text)
+    Raises:
+        ValueError: A reward for another kind of score.
+    """
+    return [
+        ScoredGroup(
+            group.task,
+            group.observation,
+            group.prompt_ids,
+            group.attempts,
+            own,
+            tuple(reward.of(s, max_turns, seeds.attempt(group.task.id, sample)) for sample, s in enumerate(own)),
         )
-
-    def _answer(self, attempt: Attempt, completion: Completion, text: str, outcome: TurnOutcome) -> None:
-        """Append a turn and its answer to the context, and send out the next one."""
-        attempt.append(completion, text, outcome, self.conversation)
-        attempt.end_for_lack_of_room(self._context_limit)
-        self._continue(attempt)
-
-    def _continue(self, attempt: Attempt) -> None:
-        """Ask for the next turn, or for the verdict if there is none."""
-        if attempt.is_over:
-            self.threads.ask(partial(self._score, attempt), attempt.judge)
-        else:
-            self.engine.submit(attempt.request(self.seeds), self.settings.sampling)
-            self.num_decoded += 1
-
-    @property
-    def _context_limit(self) -> int:
-        """The longest context that has room for a turn."""
-        return self.engine.max_context_tokens - self.settings.sampling.max_completion_tokens
-
-    # --- what the solver is asked, in its threads -------------------------------------------------------------------
-
-    def _episodes(self, task: GradedProblem) -> Sequence[RepairEpisode]:
-        """Of all attempts at a task."""
-        size, rules = self.settings.group_size, self.settings.episode
-        try:
-            first = RepairEpisode(task.problem, self.solver, rules)
-        except SolverFailure as failure:
-            _log.warning("task %s is left out: %s", task.id, failure)
-            return [RepairEpisode.unplayable(task.problem, self.solver, rules)] * size
-        return [first, *(first.another() for _ in range(size - 1))]
-
-    def _score(self, attempt: Attempt) -> RepairScore:
-        return score_episode(attempt.episode.record(), attempt.task.fault, self.solver)
-
-    # --- results ----------------------------------------------------------------------------------------------------
-
-    def _group(self, place: int, task: GradedProblem) -> EpisodeGroup:
-        size = self.settings.group_size
-        attempts = [self.attempts[key] for key in range(place * size, (place + 1) * size)]
-        episodes = tuple(map(self._finished, attempts))
-        return EpisodeGroup(task, attempts[0].episode.observation, attempts[0].prompt_ids, episodes)
-
-    def _finished(self, attempt: Attempt) -> Episode:
-        score, stop_reason = attempt.score, attempt.episode.stop_reason
-        assert score is not None
-        assert stop_reason is not None
-        key = self.seeds.attempt(attempt.task.id, attempt.sample)
-        return Episode(
-            turns=tuple(attempt.turns),
-            stop_reason=stop_reason,
-            score=score,
-            reward=self.settings.reward.of(score, self.settings.episode.max_turns, key),
-            truncated=attempt.truncated,
-        )
+        for group, own in zip(groups, scores, strict=True)
+    ]

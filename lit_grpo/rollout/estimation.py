@@ -1,12 +1,15 @@
-"""The advantages of a rollout's episodes, from their rewards and what an objective adds to these.
+"""The advantages of a rollout's attempts, from their rewards and what an objective adds to these.
 
 Called by experience.py. Whatever is added here trains and nothing else: every reported metric is computed from the
-episodes themselves.
+attempts themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,57 +25,59 @@ from lit_grpo.advantages import (
 )
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.rewards.base import Reward
-from lit_grpo.rewards.components import RewardWeights
-from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rollout.attempts import AnyScoredGroup, Attempt
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def estimate_advantages(
-    groups: Sequence[EpisodeGroup],
+    groups: Sequence[AnyScoredGroup],
     estimator: AdvantageEstimator,
-    reward: Reward,
+    reward: Reward[Any],
     overlong_penalty: OverlongPenalty | None = None,
     reward_kl: Tensor | None = None,
     sum_over_ranks: SumOverRanks = on_one_rank,
 ) -> GroupAdvantages:
-    """Advantages of all episodes of a rollout, of this process.
+    """The advantages of all attempts in this process's part of a rollout.
 
     Args:
-        groups: the whole rollout.
-        estimator: what a reward is compared with.
-        reward: the episodes were paid by; its weights are those of PER_COMPONENT.
-        overlong_penalty: added to the reward; for PER_COMPONENT a component of its own, of weight 1; none with SUCCESS.
-        reward_kl: [num_episodes] float64, group by group, subtracted in the same way.
-        sum_over_ranks: for BATCH and PER_COMPONENT.
+        groups: The whole rollout.
+        estimator: What a reward is compared with.
+        reward: The reward that the attempts were paid by; PER_COMPONENT has its weights.
+        overlong_penalty: Added to the reward; for PER_COMPONENT a component of its own, of weight 1; none with SUCCESS.
+        reward_kl: [num_attempts] float64, group by group, subtracted in the same way.
+        sum_over_ranks: Used by BATCH and PER_COMPONENT.
 
     Returns:
-        [num_episodes] and [num_groups], in the order of ``groups``.
+        [num_attempts] and [num_groups], in the order of ``groups``.
     """
-    episodes = [episode for group in groups for episode in group.episodes]
-    sizes = torch.tensor([len(group.episodes) for group in groups], dtype=torch.int64)
+    attempts = list(chain.from_iterable(group.attempts for group in groups))
+    scores = list(chain.from_iterable(group.scores for group in groups))
+    breakdowns = list(chain.from_iterable(group.rewards for group in groups))
+    sizes = torch.tensor([len(group.attempts) for group in groups], dtype=torch.int64)
     group_index = torch.arange(len(groups)).repeat_interleave(sizes)
-    verified = torch.tensor([episode.score.verified for episode in episodes], dtype=torch.bool)
-    added = _added(episodes, overlong_penalty, reward_kl)
+    verified = torch.tensor([score.verified for score in scores], dtype=torch.bool)
+    added = _added(attempts, overlong_penalty, reward_kl)
     if estimator is AdvantageEstimator.SUCCESS:
         assert not added, "an objective adds nothing to the rewards with SUCCESS, which looks at none"
         # The verified score itself: a reward may pay for something else.
-        successes = torch.tensor([episode.score.faithful for episode in episodes], dtype=torch.bool)
+        successes = torch.tensor([score.success for score in scores], dtype=torch.bool)
         return success_advantages(successes, group_index, verified)
     if estimator is AdvantageEstimator.PER_COMPONENT:
-        of_components = require_components(estimator, reward)
-        parts = [(e.reward.outcome, e.reward.diagnosis, e.reward.efficiency) for e in episodes]
-        of_reward = torch.tensor(parts, dtype=torch.float64).reshape(-1, 3)
+        own_weights = astuple(require_components(estimator, reward))
+        parts = [astuple(breakdown.components) for breakdown in breakdowns]
+        of_reward = torch.tensor(parts, dtype=torch.float64).reshape(-1, len(own_weights))
         components = torch.cat([of_reward, *(values[:, None] for values in added)], dim=1)
-        weights = torch.tensor(
-            [of_components.outcome, of_components.diagnosis, of_components.efficiency] + [1.0] * len(added)
-        )
+        weights = torch.tensor([*own_weights, *[1.0] * len(added)])
         return component_advantages(components, weights.double(), group_index, verified, sum_over_ranks)
-    rewards = torch.tensor([episode.reward.total for episode in episodes], dtype=torch.float64)
+    rewards = torch.tensor([breakdown.total for breakdown in breakdowns], dtype=torch.float64)
     for values in added:
         rewards = rewards + values
     return group_advantages(rewards, group_index, verified, estimator, sum_over_ranks)
 
 
-def require_steady(reward: Reward) -> None:
+def require_steady(reward: Reward[Any]) -> None:
     """ValueError if attempts that did the same are paid differently: no group would ever be without signal."""
     if reward.is_noisy:
         raise ValueError(
@@ -81,8 +86,10 @@ def require_steady(reward: Reward) -> None:
         )
 
 
-def groups_with_signal(groups: Sequence[EpisodeGroup], estimator: AdvantageEstimator, reward: Reward) -> list[bool]:
-    """Which groups the estimator could learn from by what the environment pays alone.
+def groups_with_signal(
+    groups: Sequence[AnyScoredGroup], estimator: AdvantageEstimator, reward: Reward[Any]
+) -> list[bool]:
+    """Which groups the estimator could learn from, judged by what the environment alone pays.
 
     What an objective adds to the rewards does not count: a length penalty or a KL differs in nearly every group, also
     where all attempts have solved the task.
@@ -90,11 +97,11 @@ def groups_with_signal(groups: Sequence[EpisodeGroup], estimator: AdvantageEstim
     return estimate_advantages(groups, estimator, reward).has_signal.tolist()
 
 
-def require_components(estimator: AdvantageEstimator, reward: Reward) -> RewardWeights:
+def require_components(estimator: AdvantageEstimator, reward: Reward[Any]) -> DataclassInstance:
     """The weights of the reward's components.
 
     Raises:
-        ValueError: the reward has none.
+        ValueError: The reward has no components.
     """
     weights = reward.component_weights
     if weights is None:
@@ -106,18 +113,13 @@ def require_components(estimator: AdvantageEstimator, reward: Reward) -> RewardW
 
 
 def _added(
-    episodes: Sequence[Episode], overlong_penalty: OverlongPenalty | None, reward_kl: Tensor | None
+    attempts: Sequence[Attempt[Any]], overlong_penalty: OverlongPenalty | None, reward_kl: Tensor | None
 ) -> list[Tensor]:
-    """What the objective adds to the rewards, [num_episodes] each."""
+    """The terms that the objective adds to the rewards, [num_attempts] each."""
     added: list[Tensor] = []
     if overlong_penalty is not None:
-        penalties = [overlong_penalty.of(num_sampled_tokens(episode)) for episode in episodes]
+        penalties = [overlong_penalty.of(attempt.num_sampled_tokens) for attempt in attempts]
         added.append(torch.tensor(penalties, dtype=torch.float64))
     if reward_kl is not None:
         added.append(-reward_kl)
     return added
-
-
-def num_sampled_tokens(episode: Episode) -> int:
-    """Tokens that the policy sampled, over all turns."""
-    return sum(len(turn.completion_ids) for turn in episode.turns)

@@ -1,4 +1,4 @@
-"""Turns episodes into what a policy learns from: packed tokens, the sampler's log-probs, and advantages.
+"""Turns attempts into what a policy learns from: packed tokens, the sampler's log-probs, and advantages.
 
 Called by modules/grpo.py once per rollout. Which tokens have a loss follows from provenance alone: those that the
 policy sampled, never a comparison with some padding or marker token.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,8 +20,8 @@ from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
-from lit_grpo.rollout.episodes import Episode, EpisodeGroup
-from lit_grpo.rollout.estimation import estimate_advantages, num_sampled_tokens
+from lit_grpo.rollout.attempts import AnyGroup, AnyScoredGroup, Attempt
+from lit_grpo.rollout.estimation import estimate_advantages
 
 Group = TypeVar("Group")
 
@@ -34,16 +34,16 @@ class ExperienceBatch:
     sampler_logprobs: Tensor
     """[num_tokens] float32."""
     advantages: Tensor
-    """[num_tokens] float32, each token's episode's."""
+    """[num_tokens] float32, the advantage of each token's attempt."""
     group_num_tokens: Tensor
     """[num_tokens] int64, targets of each token's group in the whole optimizer step."""
     policy_versions: Tensor
-    """[num_tokens] int64, of the weights that drew each token."""
+    """[num_tokens] int64, the version of the weights that drew each token."""
 
     def loss_inputs(
         self, policy: Tensor, entropies: Tensor | None, proximal: Tensor, reference: Tensor | None, keep: Tensor | None
     ) -> LossInputs:
-        """What a loss gets, on the device of the policy's log-probs; all [num_tokens]."""
+        """The inputs of a loss, on the device of the policy's log-probs; all [num_tokens]."""
         device = policy.device
         return LossInputs(
             policy_logprobs=policy,
@@ -61,7 +61,7 @@ class ExperienceBatch:
 
 @dataclass(frozen=True, slots=True)
 class Experience:
-    """The episodes of one optimizer step, of this process."""
+    """This process's attempts of one update."""
 
     batches: tuple[ExperienceBatch, ...]
     """All groups."""
@@ -70,72 +70,72 @@ class Experience:
     totals: UpdateTotals
     """Counts over all groups, with signal or without, of this process."""
     advantages: Tensor
-    """[num_episodes] float64, group by group: what is logged is what trains."""
+    """[num_attempts] float64, group by group: what is logged is what trains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """What RolloutCallback attaches to a batch: one rank's episodes of a step, ready to be learned from."""
+    """One rank's attempts of a batch, ready to be learned from. RolloutCallback attaches it to the batch."""
 
     updates: tuple[Experience, ...]
-    """One per optimizer step."""
+    """Each ends in an optimizer step."""
     temperature: float
-    """Of the distribution that the sampler's log-probs are those of."""
+    """The temperature of the distribution that the sampler's log-probs belong to."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExperienceSettings:
-    """What of an objective is decided before any log-prob is known."""
+    """The part of an objective that is decided before any log-prob is known."""
 
     estimator: AdvantageEstimator
-    """What a reward is compared with."""
+    """The estimator: what a reward is compared with."""
     microbatch_tokens: int
     """Positions of a micro-batch at most, padding included."""
     num_updates: int = 1
     """Optimizer steps that the groups are split into, in order."""
-    reward: Reward = field(default_factory=CompositeReward)
-    """The episodes were paid by, for the estimator PER_COMPONENT."""
+    reward: Reward[Any] = field(default_factory=CompositeReward)
+    """The reward that the attempts were paid by, for the estimator PER_COMPONENT."""
     overlong_filter: bool = False
-    """Truncated episodes have no targets; their rewards still count for their group."""
+    """Truncated attempts have no targets; their rewards still count for their group."""
     overlong_penalty: OverlongPenalty | None = None
 
 
 def build_experience(
-    groups: Sequence[EpisodeGroup], estimator: AdvantageEstimator, microbatch_tokens: int
+    groups: Sequence[AnyScoredGroup], estimator: AdvantageEstimator, microbatch_tokens: int
 ) -> Experience:
     """The experience of a rollout that is one optimizer step of one process, with nothing added to the rewards.
 
     Raises:
-        ValueError: an episode that does not fit into a micro-batch.
+        ValueError: An attempt that does not fit into a micro-batch.
     """
     (experience,) = build_updates(groups, ExperienceSettings(estimator, microbatch_tokens))
     return experience
 
 
 def build_updates(
-    groups: Sequence[EpisodeGroup],
+    groups: Sequence[AnyScoredGroup],
     settings: ExperienceSettings,
     reward_kl: Tensor | None = None,
     sum_over_ranks: SumOverRanks = on_one_rank,
 ) -> tuple[Experience, ...]:
-    """Give every episode its advantage and pack the tokens, once per optimizer step.
+    """Give every attempt its advantage and pack the tokens, once per optimizer step.
 
     Advantages are estimated for the rollout as a whole, so that one which compares with the batch does not depend on
     how many updates the batch is split into.
 
     Args:
-        groups: the whole rollout of this process, split into updates as evenly as their number allows.
-        settings: of the objective.
-        reward_kl: [num_episodes] float64, group by group, what a KL takes off each reward.
-        sum_over_ranks: for estimators that compare with the batch.
+        groups: The whole rollout of this process, split into updates as evenly as their number allows.
+        settings: The settings that the objective makes.
+        reward_kl: [num_attempts] float64, group by group, what a KL takes off each reward.
+        sum_over_ranks: Used by estimators that compare with the batch.
 
     Raises:
-        ValueError: an episode that does not fit into a micro-batch, or tokens without the sampler's log-probs.
+        ValueError: An attempt that does not fit into a micro-batch, or tokens without the sampler's log-probs.
     """
     estimated = estimate_advantages(
         groups, settings.estimator, settings.reward, settings.overlong_penalty, reward_kl, sum_over_ranks
     )
-    advantages = estimated.advantages.split([len(group.episodes) for group in groups])
+    advantages = estimated.advantages.split([len(group.attempts) for group in groups])
     scored = [
         _ScoredGroup(group, values, signal, _prompt_group(group, settings.overlong_filter))
         for group, values, signal in zip(groups, advantages, estimated.has_signal.tolist(), strict=True)
@@ -149,22 +149,22 @@ def even_parts(groups: Sequence[Group], num_parts: int) -> list[Sequence[Group]]
     return [groups[start:end] for start, end in pairwise(bounds)]
 
 
-def pack_episodes(groups: Sequence[EpisodeGroup], microbatch_tokens: int) -> list[PackedBatch]:
+def pack_attempts(groups: Sequence[AnyGroup], microbatch_tokens: int) -> list[PackedBatch]:
     """All sampled tokens of some groups, whatever trains on them."""
     return pack([_prompt_group(group, overlong_filter=False) for group in groups], microbatch_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class _ScoredGroup:
-    group: EpisodeGroup
+    group: AnyScoredGroup
     advantages: Tensor
-    """[num_episodes]."""
+    """[num_attempts]."""
     has_signal: bool
     prompt_group: PromptGroup
 
     @property
     def num_targets(self) -> list[int]:
-        """Of each episode."""
+        """The number of targets of each attempt."""
         return [sum(continuation.is_target) for continuation in self.prompt_group.continuations]
 
 
@@ -198,33 +198,33 @@ def _batch(packed: PackedBatch, scored: Sequence[_ScoredGroup]) -> ExperienceBat
     )
 
 
-def _logprobs(group: EpisodeGroup, sample: int) -> list[float]:
-    """Of an episode's sampled tokens, by the engine that drew them."""
-    episode = group.episodes[sample]
-    logprobs = [value for turn in episode.turns for value in turn.sampler_logprobs]
-    if len(logprobs) != num_sampled_tokens(episode):
+def _logprobs(group: AnyGroup, sample: int) -> list[float]:
+    """The log-probs of an attempt's sampled tokens, by the engine that drew them."""
+    attempt = group.attempts[sample]
+    logprobs = [value for turn in attempt.turns for value in turn.sampler_logprobs]
+    if len(logprobs) != attempt.num_sampled_tokens:
         raise ValueError(
-            f"expected the sampler's log-prob of each of the {num_sampled_tokens(episode)} sampled tokens, got "
+            f"expected the sampler's log-prob of each of the {attempt.num_sampled_tokens} sampled tokens, got "
             f"{len(logprobs)}; without them neither a mismatch weight nor DPPO exists: use an engine that returns them"
         )
     return logprobs
 
 
-def _policy_versions(group: EpisodeGroup, sample: int) -> list[int]:
-    """Of the weights that drew each of an episode's sampled tokens."""
-    turns = group.episodes[sample].turns
+def _policy_versions(group: AnyGroup, sample: int) -> list[int]:
+    """The version of the weights that drew each of an attempt's sampled tokens."""
+    turns = group.attempts[sample].turns
     return [turn.policy_version for turn in turns for _ in turn.completion_ids]
 
 
-def _prompt_group(group: EpisodeGroup, overlong_filter: bool) -> PromptGroup:
-    return PromptGroup(group.prompt_ids, tuple(_continuation(e, overlong_filter) for e in group.episodes))
+def _prompt_group(group: AnyGroup, overlong_filter: bool) -> PromptGroup:
+    return PromptGroup(group.prompt_ids, tuple(_continuation(attempt, overlong_filter) for attempt in group.attempts))
 
 
-def _continuation(episode: Episode, overlong_filter: bool) -> Continuation:
-    learns = not (overlong_filter and episode.truncated)
+def _continuation(attempt: Attempt[Any], overlong_filter: bool) -> Continuation:
+    learns = not (overlong_filter and attempt.truncated)
     token_ids: tuple[int, ...] = ()
     is_target: tuple[bool, ...] = ()
-    for turn in episode.turns:
+    for turn in attempt.turns:
         token_ids += turn.observation_ids + turn.completion_ids
         is_target += (False,) * len(turn.observation_ids) + (learns,) * len(turn.completion_ids)
     return Continuation(token_ids, is_target)

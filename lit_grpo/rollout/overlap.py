@@ -16,36 +16,36 @@ from time import perf_counter
 
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
-from lit_grpo.data.datamodule import TaskDataModule
+from lit_grpo.data.stream import TaskStream
 from lit_grpo.engines.engine import RolloutEngine
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.policy_view import PolicyView
 from lit_grpo.engines.publishing import Published
 from lit_grpo.engines.settings import EngineSettings
-from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.protocol import Problem
 from lit_grpo.rollout.ahead import InterruptibleEngine, PlayAhead
 from lit_grpo.rollout.refill import RefilledGroups
 
-Play = Callable[[Sequence[GradedProblem], RolloutEngine, int], RefilledGroups]
-"""Tasks, an engine with the right weights, and the batch's number, to what was played."""
+Play = Callable[[Sequence[Problem], RolloutEngine, int], RefilledGroups]
+"""Takes tasks, an engine with the right weights and the batch's number; returns what was played."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedBatch:
-    """What a batch is trained on."""
+    """A batch as it is trained on."""
 
-    tasks: Sequence[GradedProblem]
+    tasks: Sequence[Problem]
     groups: RefilledGroups
     seconds: float
-    """It took to play, new weights included."""
+    """The seconds that it took to play, new weights included."""
 
 
 class Overlap:
-    """The rollouts that are ordered and not yet trained on, of one fit.
+    """The rollouts of one fit that are ordered and not yet trained on.
 
     Args:
         max_staleness: Batches between the weights that draw a rollout and those it trains.
-        engine: That samples.
+        engine: The engine that samples.
         play: Plays a batch.
     """
 
@@ -53,21 +53,21 @@ class Overlap:
         self._max_staleness, self._engine, self._play = max_staleness, engine, play
         self._ahead: PlayAhead[PlayedBatch] = PlayAhead()
         self._weights: dict[int, Published] = {}
-        """Of each batch that is ordered and not yet trained on."""
+        """The weights of each batch that is ordered and not yet trained on."""
         self._ordered_up_to = -1
 
-    def rollout(self, policy: PolicyView, data: TaskDataModule, batch: int, limits: Iterable[int]) -> PlayedBatch:
+    def rollout(self, policy: PolicyView, data: TaskStream, batch: int, limits: Iterable[int]) -> PlayedBatch:
         """Order what is to be played from here on, and wait for this batch's rollout. Every rank must call it.
 
         Args:
-            policy: with its present weights, which play what is ordered now.
-            data: whose tasks are played.
-            batch: that is to be trained on.
-            limits: numbers of the last batch, by each limit that the fit has; nothing is ordered beyond them.
+            policy: The policy, whose present weights play what is ordered now.
+            data: The data whose tasks are played.
+            batch: The batch that is to be trained on.
+            limits: The number of the last batch under each limit of the fit; nothing is ordered beyond them.
 
         Raises:
-            Exception: playing this batch failed: the same error on the rank that it happened on, EngineFailure with its
-                text on the others.
+            Exception: Playing this batch failed: the rank that it happened on raises the error itself, the others an
+                EngineFailure with its text.
         """
         self._order(policy, data, batch, limits)
         future = self._ahead.taken(batch)
@@ -90,15 +90,15 @@ class Overlap:
         left = self._ahead.stop()
         self._weights = {}
         if left.played:
-            episodes = sum(len(group.episodes) for played in left.played for group in played.groups.played)
+            attempts = sum(len(group.attempts) for played in left.played for group in played.groups.played)
             rank_zero_info(
-                f"{len(left.played)} batch(es) were played ahead and not trained on ({episodes} episodes of a rank); a "
+                f"{len(left.played)} batch(es) were played ahead and not trained on ({attempts} attempts of a rank); a "
                 "resumed run plays them again."
             )
         for error in left.errors:
             rank_zero_warn(f"a batch that was not trained on could not be played: {type(error).__name__}: {error}")
 
-    def _order(self, policy: PolicyView, data: TaskDataModule, batch: int, limits: Iterable[int]) -> None:
+    def _order(self, policy: PolicyView, data: TaskStream, batch: int, limits: Iterable[int]) -> None:
         weights = self._engine.publish(policy)
         last = max(batch, min([batch + self._max_staleness, *limits]))
         for number in range(max(batch, self._ordered_up_to + 1), last + 1):
@@ -108,8 +108,8 @@ class Overlap:
             self._weights[number], self._ordered_up_to = weights, number
             self._ahead.order(number, partial(self._played, number, weights, data))
 
-    def _played(self, batch: int, weights: Published, data: TaskDataModule) -> PlayedBatch:
-        """In the other thread."""
+    def _played(self, batch: int, weights: Published, data: TaskStream) -> PlayedBatch:
+        """Play an ordered batch, in the other thread."""
         started = perf_counter()
         engine = InterruptibleEngine(self._engine.with_weights(weights), self._ahead.stopping)
         tasks = data.tasks_of(batch)

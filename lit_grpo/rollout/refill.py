@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lit_grpo.data.task import Task
-from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.estimation import num_sampled_tokens
+from lit_grpo.environment.protocol import Problem
+from lit_grpo.rollout.attempts import AnyScoredGroup
 
 
 @dataclass(frozen=True, slots=True)
 class DynamicSampling:
-    """How long a step looks for groups that teach something."""
+    """How long a batch looks for groups that teach something."""
 
     max_rounds: int = 4
-    """Times that the groups without signal are replaced, at most. The step then trains on what is there."""
+    """Times that the groups without signal are replaced, at most. The batch then trains on what is there."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -31,15 +30,15 @@ class DynamicSampling:
 
 @dataclass(frozen=True, slots=True)
 class RefilledGroups:
-    """What one rank played for one step."""
+    """The groups that one rank played for one batch."""
 
-    rounds: tuple[tuple[EpisodeGroup, ...], ...]
+    rounds: tuple[tuple[AnyScoredGroup, ...], ...]
     """Everything, in the order in which it was played: the batch itself, then each refill."""
-    kept: tuple[EpisodeGroup, ...]
-    """Groups with signal, by their place in the batch: what the step trains on."""
+    kept: tuple[AnyScoredGroup, ...]
+    """Groups with signal, by their place in the batch: what the batch trains on."""
 
     @property
-    def played(self) -> tuple[EpisodeGroup, ...]:
+    def played(self) -> tuple[AnyScoredGroup, ...]:
         """All groups, flat ones included."""
         return tuple(group for groups in self.rounds for group in groups)
 
@@ -49,23 +48,23 @@ class RefilledGroups:
         return len(self.played) - len(self.kept)
 
     @property
-    def num_extra_episodes(self) -> int:
-        """Episodes beyond those of the batch itself."""
-        return sum(len(group.episodes) for groups in self.rounds[1:] for group in groups)
+    def num_extra_attempts(self) -> int:
+        """Attempts beyond those of the batch itself."""
+        return sum(len(group.attempts) for groups in self.rounds[1:] for group in groups)
 
     @property
     def num_extra_tokens(self) -> int:
-        """Tokens sampled in them."""
-        episodes = (episode for groups in self.rounds[1:] for group in groups for episode in group.episodes)
-        return sum(num_sampled_tokens(episode) for episode in episodes)
+        """Tokens sampled in these extra attempts."""
+        attempts = (attempt for groups in self.rounds[1:] for group in groups for attempt in group.attempts)
+        return sum(attempt.num_sampled_tokens for attempt in attempts)
 
 
 def refill(
-    groups: Sequence[EpisodeGroup],
+    groups: Sequence[AnyScoredGroup],
     settings: DynamicSampling,
-    draw: Callable[[int, Sequence[int]], Sequence[Task]],
-    play: Callable[[Sequence[Task]], Sequence[EpisodeGroup]],
-    has_signal: Callable[[Sequence[EpisodeGroup]], Sequence[bool]],
+    draw: Callable[[int, Sequence[int]], Sequence[Problem]],
+    play: Callable[[Sequence[Problem]], Sequence[AnyScoredGroup]],
+    has_signal: Callable[[Sequence[AnyScoredGroup]], Sequence[bool]],
 ) -> RefilledGroups:
     """Replace groups without signal until every place has one with signal, or the rounds are used up.
 
@@ -73,13 +72,13 @@ def refill(
     result is the same however places are spread over ranks, and a rank that needs no refill has nothing to wait for.
 
     Args:
-        groups: of the batch, by place.
-        settings: how often.
-        draw: number of the round (from 1) and places to the tasks that come into these places.
-        play: tasks to their groups, in order.
-        has_signal: groups to whether each can teach anything.
+        groups: The groups of the batch, by place.
+        settings: How often groups are replaced.
+        draw: Takes the number of the round (from 1) and places; returns the tasks for these places.
+        play: Takes tasks; returns their groups, in order.
+        has_signal: Takes groups; returns whether each can teach anything.
     """
-    rounds, kept = [tuple(groups)], dict[int, EpisodeGroup]()
+    rounds, kept = [tuple(groups)], dict[int, AnyScoredGroup]()
     missing: Sequence[int] = range(len(groups))
     for number in range(settings.max_rounds + 1):
         if number > 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.attempts import AnyGroup
 
 
 class Staleness:
@@ -24,18 +24,18 @@ class Staleness:
         self._last_batch: dict[int, int] = {}
 
     def begin(self, batch: int, policy_version: int) -> None:
-        """A batch begins, and this is the policy's version: perhaps that of the batch before, if no step was taken."""
+        """Note the policy's version as a batch begins: perhaps that of the batch before, if no step was taken."""
         self._last_batch[policy_version] = batch
         self._last_batch = {version: last for version, last in self._last_batch.items() if last >= batch - self.most}
 
-    def of(self, groups: Sequence[EpisodeGroup], batch: int) -> tuple[float, int]:
+    def of(self, groups: Sequence[AnyGroup], batch: int) -> tuple[float, int]:
         """Mean age of the groups' tokens in batches, 0 where there are none, and how many tokens there are.
 
         Raises:
-            RuntimeError: one is older than it may be, or of a version that never was the policy's.
+            RuntimeError: A token is older than it may be, or of a version that never was the policy's.
         """
         counts: dict[int, int] = {}
-        for turn in (turn for group in groups for episode in group.episodes for turn in episode.turns):
+        for turn in (turn for group in groups for attempt in group.attempts for turn in attempt.turns):
             counts[turn.policy_version] = counts.get(turn.policy_version, 0) + len(turn.completion_ids)
         strange = sorted(set(counts) - set(self._last_batch))
         if strange:

@@ -1,4 +1,4 @@
-"""Episodes as text: one JSON object per line in ``episodes.jsonl``, and a transcript for the console.
+"""Attempts as text: one JSON object per line in ``episodes.jsonl``, and a transcript for the console.
 
 Called by the rollout and evaluation callbacks; reports/transcripts.py reads the file.
 """
@@ -13,30 +13,35 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lit_grpo.rollout.episodes import Episode, EpisodeGroup, Turn
+from lit_grpo.environment.protocol import AnyEnvironment
+from lit_grpo.rollout.attempts import AnyScoredGroup
 
-_LINE_START = b'{"step": '
+_LINE_START = b'{"batch": '
 
 
 def transcripts_file(rank: int) -> str:
-    """Name of the file that a rank's episodes go to: ``episodes.jsonl``, ``episodes.rank1.jsonl``, ..."""
+    """Name of the file that a rank's attempts go to: ``episodes.jsonl``, ``episodes.rank1.jsonl``, ..."""
     return f"episodes.rank{rank}.jsonl" if rank else "episodes.jsonl"
 
 
-def write_transcripts(path: Path, groups: Sequence[EpisodeGroup], step: int) -> None:
-    """Append the episodes of a step, in one write.
+def write_transcripts(path: Path, groups: Sequence[AnyScoredGroup], environment: AnyEnvironment, batch: int) -> None:
+    """Append the attempts of a batch, in one write.
 
-    Records of this step and later ones that are already there come from a run that was interrupted after them, or from
+    Records of this batch and later ones that are already there come from a run that was interrupted after them, or from
     an earlier evaluation: they are replaced. So is a last line that was only half written.
 
     Args:
-        path: the file; its folder is made if need be.
-        groups: the episodes.
-        step: batches consumed before this one.
+        path: The file; its folder is made if need be.
+        groups: The attempts.
+        environment: The environment that they were played in, which names problems and turns.
+        batch: Number of the batch in the run, 0-based.
+
+    Raises:
+        ValueError: The file that is there is not of this version.
     """
-    lines = [json.dumps(record) for group in groups for record in _records(group, step)]
+    lines = [json.dumps(record) for group in groups for record in _records(group, environment, batch)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = _size_before(path, step)
+    kept = _size_before(path, batch)
     with path.open("r+b" if path.exists() else "wb") as file:
         file.truncate(kept)
         file.seek(kept)
@@ -45,68 +50,60 @@ def write_transcripts(path: Path, groups: Sequence[EpisodeGroup], step: int) -> 
         os.fsync(file.fileno())
 
 
-def format_transcript(group: EpisodeGroup, sample: int = 0) -> str:
+def format_transcript(group: AnyScoredGroup, environment: AnyEnvironment, sample: int = 0) -> str:
     """One attempt at a task as plain text: the problem, each turn with the environment's answer, and the verdict."""
-    episode, fault = group.episodes[sample], group.task.fault
-    parts = [f"Task {group.task.id} ({group.task.domain}, fault {fault.kind}, {fault.difficulty})", group.observation]
-    for number, turn in enumerate(episode.turns, start=1):
+    attempt, labels = group.attempts[sample], ", ".join(environment.labels(group.task).values())
+    parts = [f"Task {group.task.id}" + (f" ({labels})" if labels else ""), group.observation]
+    for number, turn in enumerate(attempt.turns, start=1):
         parts.append(f"{number}> {turn.text}")
-        parts.append(textwrap.indent(turn.outcome.observation, "   "))
-    verdict = "faithful" if episode.score.faithful else "not faithful"
-    parts.append(f"{episode.stop_reason}, {verdict}, reward {episode.reward.unshaped:.2f}")
+        parts.append(textwrap.indent(turn.answer, "   "))
+    verdict = "solved" if group.scores[sample].success else "not solved"
+    parts.append(f"{attempt.stop_reason}, {verdict}, reward {group.rewards[sample].unshaped:.2f}")
     return "\n".join(parts)
 
 
-def _records(group: EpisodeGroup, step: int) -> Iterator[dict[str, Any]]:
-    task, fault = group.task, group.task.fault
-    for sample, episode in enumerate(group.episodes):
+def _records(group: AnyScoredGroup, environment: AnyEnvironment, batch: int) -> Iterator[dict[str, Any]]:
+    parts = zip(group.attempts, group.scores, group.rewards, strict=True)
+    for sample, (attempt, score, reward) in enumerate(parts):
+        turns = [
+            {"text": turn.text, "observation": turn.answer}
+            | dict(environment.turn_labels(attempt.record, number))
+            | {"num_tokens": len(turn.completion_ids), "policy_version": turn.policy_version}
+            for number, turn in enumerate(attempt.turns)
+        ]
         yield {
-            "step": step,
-            "task_id": task.id,
-            "domain": task.domain,
-            "kind": fault.kind,
-            "difficulty": fault.difficulty,
+            "batch": batch,
+            "task_id": group.task.id,
+            **environment.labels(group.task),
             "sample": sample,
             "refill_round": group.refill_round,
             "problem": group.observation,
-            "turns": [_turn(turn) for turn in episode.turns],
-        } | _ending(episode)
+            "turns": turns,
+            "stop_reason": attempt.stop_reason,
+            "truncated": attempt.truncated,
+            "success": score.success,
+            "score": asdict(score),
+            "reward": reward.as_dict(),
+        }
 
 
-def _turn(turn: Turn) -> dict[str, Any]:
-    return {
-        "text": turn.text,
-        "observation": turn.outcome.observation,
-        "result": turn.outcome.result,
-        "status": turn.outcome.status,
-        "num_tokens": len(turn.completion_ids),
-        "policy_version": turn.policy_version,
-    }
-
-
-def _ending(episode: Episode) -> dict[str, Any]:
-    return {
-        "stop_reason": episode.stop_reason,
-        "truncated": episode.truncated,
-        "recovered": episode.score.recovered,
-        "faithful": episode.score.faithful,
-        "score": asdict(episode.score),
-        "reward": asdict(episode.reward),
-    }
-
-
-def _size_before(path: Path, step: int) -> int:
-    """Bytes of the whole lines of earlier steps at the start of the file, which is in the order of steps."""
+def _size_before(path: Path, batch: int) -> int:
+    """Bytes of the whole lines of earlier batches at the start of the file, which is in the order of batches."""
     size = 0
     if path.exists():
         with path.open("rb") as file:
             for line in file:
-                if not line.endswith(b"\n") or _step_of(line) >= step:
+                if not line.endswith(b"\n") or _batch_of(path, line) >= batch:
                     break
                 size += len(line)
     return size
 
 
-def _step_of(line: bytes) -> int:
-    """Every line begins with its step: the rest of a long file need not be parsed."""
+def _batch_of(path: Path, line: bytes) -> int:
+    """Every line begins with its batch: the rest of a long file need not be parsed."""
+    if not line.startswith(_LINE_START):
+        raise ValueError(
+            f'{path}: expected lines that begin with "batch", got {line[:20].decode(errors="replace")!r}; the file is '
+            "of an older version (which said step): move it away"
+        )
     return int(line.removeprefix(_LINE_START).split(b",", 1)[0])

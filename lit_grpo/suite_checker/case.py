@@ -82,6 +82,22 @@ class Case:
         least = self.judge.least_violation(linear, soft) if soft else None
         return math.inf if least is None else least
 
+    @property
+    def num_others(self) -> int:
+        """True elements of the conflict."""
+        return len(set(elements_of(self.conflict)) - set(self.record.elements))
+
+    @cached_property
+    def own_conflicts(self) -> dict[str, Requirements]:
+        """By faulty element, what the deletion filter leaves of the original with that fault alone (LP relaxation)."""
+        texts = self.record.fields["inverse_actions"]
+        return {
+            edit.element: conflict(
+                self.judge, relaxed(requirements_of(self.record.after([*texts[:at], *texts[at + 1 :]])))
+            )
+            for at, edit in enumerate(self.record.edits)
+        }
+
     @cached_property
     def num_decoys(self) -> int:
         """True elements of the conflict that end it by moving no further than a faulty one; 0 for integrality."""

@@ -8,53 +8,60 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lit_grpo.suite_checker.case import LEAST_VIOLATION, Case, near
+from lit_grpo.suite_checker.difficulty import difficulty_failures
 from lit_grpo.suite_checker.evidence import evidence_failures
-from lit_grpo.suite_checker.kinds import KIND_CHECKS, kind_failures
-from lit_grpo.suite_checker.programs import RecordError
+from lit_grpo.suite_checker.kinds import kind_failures
+from lit_grpo.suite_checker.native import native_failures
 from lit_grpo.suite_checker.records import Record, content_id, split_of
+from lit_grpo.suite_checker.repair import inverse_failures, shorter_failures
 from lit_grpo.suite_checker.requirements import InconclusiveError, Judge, elements_of
+from lit_grpo.suite_checker.specification import specification_failures
+from lit_grpo.suite_checker.tiny_specification import is_tiny, tiny_failures
 from lit_grpo.suite_checker.variants import variant_of
 
-DIFFICULTIES = ("easy", "medium", "hard")
 
+def failures(record: Record, judge: Judge, size: str | None = None) -> Iterator[str]:
+    """Everything that does not hold of a record; nothing if it is as it says.
 
-def failures(record: Record, judge: Judge) -> Iterator[str]:
-    """Everything that does not hold of a record; nothing if it is as it says."""
+    Args:
+        record: As read.
+        judge: The solver.
+        size: Of all programs of its suite; None where the difficulty decides.
+    """
     case = Case(record, judge)
-    yield from _identity(record)
-    yield from _inverse(record)
-    if not record.edits or not record.repairs[-1].same_as(record.original):
+    found = [*identity_failures(record), *inverse_failures(record), *native_failures(record)]
+    found += tiny_failures(record) if is_tiny(record) else specification_failures(record)
+    yield from found
+    if found:
         return
     try:
-        yield from _objective(case)
-        if case.original_objective is None:
-            return
-        if judge.feasible(case.faulty):
-            yield "expected the faulty program to be infeasible, got a feasible one"
-            return
-        yield from _figures(case)
-        yield from kind_failures(case)
-        yield from evidence_failures(case)
+        yield from claim_failures(case)
+        yield from difficulty_failures(case, size)
     except InconclusiveError as error:
         yield f"expected the solver to settle it, got {error}"
 
 
-def _identity(record: Record) -> Iterator[str]:
+def claim_failures(case: Case) -> Iterator[str]:
+    """What the solver says otherwise than the certificate of a record whose inverse restores the original."""
+    yield from _objective(case)
+    if case.original_objective is None:
+        return
+    if case.judge.feasible(case.faulty):
+        yield "expected the faulty program to be infeasible, got a feasible one"
+        return
+    yield from _figures(case)
+    yield from kind_failures(case)
+    yield from shorter_failures(case)
+    yield from evidence_failures(case)
+
+
+def identity_failures(record: Record) -> Iterator[str]:
+    """What does not hold of the id and the split, which follow from the content."""
     fields = record.fields
-    if fields["kind"] not in KIND_CHECKS or fields["difficulty"] not in DIFFICULTIES:
-        raise RecordError(f"expected a kind of {''.join(KIND_CHECKS)} and a difficulty, got {record.cell}")
     if fields["id"] != content_id(record):
         yield f"expected the id {content_id(record)} from the content, got {fields['id']}"
     if fields["split"] != "test" or split_of(record.original) != "test":
         yield f"expected the split test, got {fields['split']}; its original program is of {split_of(record.original)}"
-
-
-def _inverse(record: Record) -> Iterator[str]:
-    if not record.edits or not record.repairs[-1].same_as(record.original):
-        yield "expected inverse_actions to turn the faulty program into the original, got another program"
-    recorded = record.fields["faulty_elements"]
-    if recorded != record.elements:
-        yield f"expected faulty_elements {record.elements}, which the inverse touches, got {recorded}"
 
 
 def _objective(case: Case) -> Iterator[str]:

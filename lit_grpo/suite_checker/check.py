@@ -1,20 +1,16 @@
-"""Check a benchmark with a plain solver: ``python -m lit_grpo.suite_checker.check PATH``, a .jsonl file or a folder.
+"""Every record of a suite, checked one by one and against the others, in several processes.
 
-Independent of what made it: it imports nothing else of lit_grpo, reads only the records, and asks HiGHS directly.
-Prints a table per cell, and a line for each thing that does not hold; exits with 1 if there is any.
+Called by `lit-grpo suite check`.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from rich.console import Console
@@ -22,9 +18,10 @@ from rich.progress import track
 from rich.table import Table
 
 from lit_grpo.suite_checker.certificates import failures
-from lit_grpo.suite_checker.programs import RecordError
+from lit_grpo.suite_checker.manifest import MANIFEST, manifest_failures, size_of
 from lit_grpo.suite_checker.records import program_digest, read_record
 from lit_grpo.suite_checker.requirements import Judge
+from lit_grpo.suite_checker.strict_json import RecordError
 
 CHUNK = 20
 """Records that a process checks at once."""
@@ -33,10 +30,14 @@ CELL_NAME = re.compile(r"([A-Z])_(\w+)\.jsonl")
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file, from 1 on."""
+    """A line of a file, from 1 on; 0 is the file as a whole."""
 
     file: Path
     number: int
+
+    def __str__(self) -> str:
+        """As it is printed."""
+        return f"{self.file}, line {self.number}" if self.number else str(self.file)
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ class Checked:
     conflict_size: int = 0
 
 
-def check_line(place: Place, line: str, judge: Judge) -> Checked:
+def check_line(place: Place, line: str, judge: Judge, size: str | None = None) -> Checked:
     """Check one record by itself."""
     try:
         record = read_record(line)
-        found = list(failures(record, judge))
+        found = list(failures(record, judge, size))
     except RecordError as error:
         return Checked(place, (str(error),))
     named = CELL_NAME.fullmatch(place.file.name)
@@ -86,18 +87,36 @@ def repeated(checked: Iterable[Checked]) -> Iterator[tuple[Place, str]]:
             first.setdefault(key, one.place)
 
 
-def check(files: Sequence[Path], num_workers: int, console: Console) -> list[Checked]:
-    """Check every line of the files, in their order."""
-    lines = [
-        (Place(file, number), line)
-        for file in files
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
-    ]
+def read_lines(file: Path) -> list[str]:
+    """The lines of a file.
+
+    Raises:
+        RecordError: The file is not UTF-8, begins with a byte order mark, or its last line does not end.
+    """
+    content = file.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise RecordError(f"expected UTF-8, got {error.reason} at byte {error.start}") from error
+    if text.startswith("\ufeff") or "\r" in text or not text.endswith("\n"):
+        raise RecordError("expected lines that end in a line feed each, got another beginning or end")
+    return text.split("\n")[:-1]
+
+
+def check(files: Sequence[Path], size: str | None, num_workers: int, console: Console) -> list[Checked]:
+    """Check every line of the files, in their order; ``size``: the one of all programs, None if there is no one."""
+    unreadable, lines = [], []
+    for file in files:
+        try:
+            lines += [(Place(file, number), line) for number, line in enumerate(read_lines(file), start=1)]
+        except RecordError as error:
+            unreadable.append(Checked(Place(file, 0), (str(error),)))
     chunks = [lines[start : start + CHUNK] for start in range(0, len(lines), CHUNK)]
     # Fresh processes: forking one that has threads is not safe everywhere.
     with ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn")) as executor:
-        results = executor.map(_check_chunk, chunks)
-        return [one for chunk in track(results, "checking", total=len(chunks), console=console) for one in chunk]
+        results = executor.map(partial(_check_chunk, size), chunks)
+        checked = [one for chunk in track(results, "checking", total=len(chunks), console=console) for one in chunk]
+    return unreadable + checked
 
 
 def show(checked: Sequence[Checked], num_failed: dict[Place, int], console: Console) -> None:
@@ -113,36 +132,42 @@ def show(checked: Sequence[Checked], num_failed: dict[Place, int], console: Cons
     console.print(table)
 
 
-def main() -> int:
-    """Check, print, and say by the exit status whether everything holds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
-    arguments = parser.parse_args()
-    path: Path = arguments.path
+def check_suite(path: Path, num_workers: int, size: str | None = None) -> bool:
+    """Check, print a table and a line for each thing that does not hold.
+
+    Args:
+        path: A .jsonl file, or a folder of them with its manifest.
+        num_workers: Processes that check at once.
+        size: Of all programs; None: as the manifest says, or as the difficulty of each record says.
+
+    Returns:
+        Whether everything holds.
+
+    Raises:
+        ValueError: There is no record.
+    """
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path] if path.is_file() else []
-    checked = check(files, arguments.workers, Console(stderr=True)) if files else []
+    size = size or size_of(path if path.is_dir() else path.parent)
+    checked = check(files, size, num_workers, Console(stderr=True)) if files else []
     if not checked:
-        parser.error(f"expected a file or a folder of files with records, got {path}")
+        raise ValueError(f"expected a file or a folder of files with records, got {path}")
     found = [(one.place, text) for one in checked for text in one.failures] + list(repeated(checked))
+    if path.is_dir():
+        found += [(Place(path / MANIFEST, 0), text) for text in manifest_failures(path)]
     num_failed: dict[Place, int] = {}
     for place, text in found:
         num_failed[place] = num_failed.get(place, 0) + 1
-        print(f"{place.file}, line {place.number}: {text}")
-    show(checked, num_failed, Console())
-    return int(bool(found))
+        print(f"{place}: {text}")
+    show([one for one in checked if one.place.number], num_failed, Console())
+    return not found
 
 
-def _check_chunk(lines: Sequence[tuple[Place, str]]) -> list[Checked]:
+def _check_chunk(size: str | None, lines: Sequence[tuple[Place, str]]) -> list[Checked]:
     """In a worker."""
-    return [check_line(place, line, _judge()) for place, line in lines]
+    return [check_line(place, line, _judge(), size) for place, line in lines]
 
 
 @cache
 def _judge() -> Judge:
     """The one of this process."""
     return Judge()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

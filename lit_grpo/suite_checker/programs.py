@@ -1,11 +1,10 @@
 """A record's programs: MPS text and declarations read into plain data, and the actions that change them.
 
-Called by records.py. The second implementation of the action grammar, for edits alone.
+Called by records.py.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from dataclasses import dataclass, replace
@@ -14,12 +13,11 @@ from typing import Any
 
 import highspy
 
+from lit_grpo.suite_checker.actions import read_action
+from lit_grpo.suite_checker.strict_json import RecordError
+
 INFINITE = 1e20
 """HiGHS's bound for no bound."""
-
-
-class RecordError(Exception):
-    """Why a record cannot even be read: what was expected, what was got."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def apply_action(program: Program, text: str) -> tuple[Program, Edit]:
     Raises:
         RecordError: The text is no edit of the grammar, or it names what the program does not have.
     """
-    fields = _read_action(text)
+    fields = read_action(text)
     name = fields.pop("action")
     if "variable" in fields and fields["variable"] not in program.variables:
         raise RecordError(f"expected the name of a variable in {text}")
@@ -97,35 +95,6 @@ def apply_action(program: Program, text: str) -> tuple[Program, Edit]:
     if fields["row"] not in program.rows:
         raise RecordError(f"expected the name of a row in {text}")
     return _edit_row(program, name, **fields)
-
-
-_KEYS = {
-    "drop": {"row": str},
-    "set_rhs": {"row": str, "value": float},
-    "set_sense": {"row": str, "sense": str},
-    "set_coefficient": {"row": str, "variable": str, "value": float},
-    "set_bounds": {"variable": str, "lower": float | None, "upper": float | None},
-    "set_type": {"variable": str, "type": str},
-}
-_CHOICES = {"sense": ("<=", ">=", "="), "type": ("continuous", "integer", "binary")}
-
-
-def _read_action(text: str) -> dict[str, Any]:
-    """The keys of an edit, each of its type; numbers as floats."""
-    try:
-        fields = json.loads(text, parse_int=float)
-    except (TypeError, json.JSONDecodeError) as error:
-        raise RecordError(f"expected an action as the text of a JSON object, got {text!r}") from error
-    keys = _KEYS.get(str(fields.get("action")), {}) if isinstance(fields, dict) else {}
-    if not keys or set(fields) != {"action", *keys}:
-        raise RecordError(f"expected one of {', '.join(_KEYS)} with its keys, got {text}")
-    for key, type_ in keys.items():
-        value = fields[key]
-        is_number = isinstance(value, float)
-        wrong_choice = key in _CHOICES and value not in _CHOICES[key]
-        if not isinstance(value, type_) or wrong_choice or (is_number and not abs(value) < 1e9):
-            raise RecordError(f"expected another {key} in {text}")
-    return fields
 
 
 def _edit_variable(program: Program, action: str, variable: str, **change: Any) -> tuple[Program, Edit]:
@@ -194,4 +163,5 @@ def _read_rows(lp: highspy.HighsLp, names: list[str]) -> dict[str, Row]:
 
 
 def _bound(value: float) -> float:
-    return math.copysign(math.inf, value) if abs(value) >= INFINITE else float(value)
+    """The bound or side; minus zero becomes zero, and so is not in the form in which it is written."""
+    return math.copysign(math.inf, value) if abs(value) >= INFINITE else float(value) + 0.0

@@ -7,38 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lit_grpo.suite_checker.programs import Edit, Program, RecordError, apply_action, read_program
+from lit_grpo.suite_checker.layout import require_record
+from lit_grpo.suite_checker.programs import Edit, Program, apply_action, read_program
+from lit_grpo.suite_checker.strict_json import RecordError, read_object
+from lit_grpo.suite_checker.writing import declarations, mps_text
 
-FIELDS: dict[str, type] = {
-    "id": str,
-    "domain": str,
-    "kind": str,
-    "difficulty": str,
-    "split": str,
-    "specification": list,
-    "original_mps": str,
-    "original_declarations": list,
-    "faulty_mps": str,
-    "faulty_declarations": list,
-    "inverse_actions": list,
-    "faulty_elements": list,
-    "original_objective": float,
-    "certificate": dict,
-    "generator_version": int,
-}
-"""Every key of a record, and what it holds."""
 
-FIGURES: dict[str, type] = {
-    "variant": str,
-    "violation": float,
-    "property_margin": float,
-    "conflict_size": int,
-    "num_decoys": int,
-}
-"""Of a certificate."""
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the specification."""
+
+    text: str
+    about: str | None
+    """The element that it determines."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +53,36 @@ class Record:
         return list(dict.fromkeys(edit.element for edit in self.edits))
 
     @property
+    def sentences(self) -> tuple[Sentence, ...]:
+        """The specification, at least one."""
+        return tuple(Sentence(fields["text"], fields["about"]) for fields in self.fields["specification"])
+
+    def after(self, actions: Iterable[str]) -> Program:
+        """The faulty program after some actions."""
+        program = self.faulty
+        for text in actions:
+            program, _ = apply_action(program, text)
+        return program
+
+    @property
     def cell(self) -> tuple[str, str]:
         """Kind and difficulty."""
         return self.fields["kind"], self.fields["difficulty"]
 
 
 def read_record(line: str) -> Record:
-    """The record of a line; RecordError if it is none."""
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RecordError(f"expected one JSON object, got {error.msg}") from error
-    _require(fields, FIELDS, "record")
-    _require(fields["certificate"], FIGURES, "certificate")
-    original = read_program(fields["original_mps"], fields["original_declarations"])
-    program = read_program(fields["faulty_mps"], fields["faulty_declarations"])
+    """The record of a line.
+
+    Raises:
+        RecordError: It is not as layout.py says, not written as a record is, or holds a program or an action that
+            cannot be read or has another text.
+    """
+    fields = read_object(line, "record")
+    require_record(fields)
+    if line != json.dumps(fields, ensure_ascii=False):
+        raise RecordError("expected the record as Python's json.dumps writes it, got other white space or escapes")
+    original = _program(fields, "original")
+    program = _program(fields, "faulty")
     programs, edits = [program], []
     for text in fields["inverse_actions"]:
         program, edit = apply_action(program, text)
@@ -91,16 +91,14 @@ def read_record(line: str) -> Record:
     return Record(fields, original, tuple(programs), tuple(edits))
 
 
-def _require(value: object, keys: dict[str, type], what: str) -> None:
-    """Raise unless the keys are there, each of its type."""
-    if not isinstance(value, dict):
-        raise RecordError(f"expected the {what} to be a JSON object, got {value!r}")
-    for key, type_ in keys.items():
-        if key not in value:
-            raise RecordError(f"expected the key {key} in the {what}")
-        is_whole = type(value[key]) is int
-        if not (isinstance(value[key], type_) or (type_ is float and is_whole)):
-            raise RecordError(f"expected {key} to be of type {type_.__name__}, got {value[key]!r}")
+def _program(fields: dict[str, Any], which: str) -> Program:
+    """The original or the faulty program, if its texts are the ones that it has."""
+    mps, declared = fields[f"{which}_mps"], fields[f"{which}_declarations"]
+    program = read_program(mps, declared)
+    for key, got, expected in (("mps", mps, mps_text(program)), ("declarations", declared, declarations(program))):
+        if got != expected:
+            raise RecordError(f"expected {which}_{key} in the form in which the program is written, got another")
+    return program
 
 
 # --- identity -----------------------------------------------------------------------------------------------------

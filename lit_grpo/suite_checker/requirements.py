@@ -106,18 +106,16 @@ class Judge:
 
     def least_violation(self, requirements: Requirements, soft: Collection[Requirement]) -> float | None:
         """The smallest sum by which the soft ones must give way (L1); None if the others cannot be met at all."""
-        given, costs = [], {}
-        for i, requirement in enumerate(requirements):
-            if requirement not in soft:
-                given.append(requirement)
-                continue
-            slacks = [("+", 1.0)] * math.isfinite(requirement.lower) + [("-", -1.0)] * math.isfinite(requirement.upper)
-            names = {f"slack {sign}{i}": value for sign, value in slacks}  # a name that no variable has
-            terms = (*requirement.terms, *names.items())
-            given.append(Requirement(f"row:{i}", "row", terms, requirement.lower, requirement.upper))
-            given += [Requirement(f"var:{name}", "lower", ((name, 1.0),), lower=0.0) for name in names]
-            costs |= dict.fromkeys(names, 1.0)
-        return self._optimum(tuple(given), costs)
+        given, slacks = _softened(requirements, soft)
+        return self._optimum(given, dict.fromkeys(slacks, 1.0))
+
+    def furthest(self, requirements: Requirements, soft: Collection[Requirement], least: float, element: str) -> float:
+        """How far one element can give way where the soft ones give way by no more than ``least`` in sum."""
+        given, slacks = _softened(requirements, soft)
+        sum_ = Requirement("row:sum", "row", tuple((name, 1.0) for name in slacks), upper=least)
+        of_element = {name: 1.0 for name, of in slacks.items() if of == element}
+        found = self._optimum((*given, sum_), of_element, maximize=True)
+        return 0.0 if found is None else found
 
     def _optimum(self, requirements: Requirements, costs: dict[str, float], maximize: bool = False) -> float | None:
         """The best value, an infinity if there is no best one, None if the requirements cannot be met."""
@@ -138,6 +136,22 @@ class Judge:
                 case _:
                     statuses.append(highs.modelStatusToString(status))
         raise InconclusiveError(" and ".join(statuses))
+
+
+def _softened(requirements: Requirements, soft: Collection[Requirement]) -> tuple[Requirements, dict[str, str]]:
+    """With slacks in the soft ones; and whose each slack is, by its name, which no variable has."""
+    given, slacks = [], {}
+    for i, requirement in enumerate(requirements):
+        if requirement not in soft:
+            given.append(requirement)
+            continue
+        signs = [("+", 1.0)] * math.isfinite(requirement.lower) + [("-", -1.0)] * math.isfinite(requirement.upper)
+        names = {f"slack {sign}{i}": value for sign, value in signs}
+        terms = (*requirement.terms, *names.items())
+        given.append(Requirement(f"row:{i}", "row", terms, requirement.lower, requirement.upper))
+        given += [Requirement(f"var:{name}", "lower", ((name, 1.0),), lower=0.0) for name in names]
+        slacks |= dict.fromkeys(names, requirement.element)
+    return tuple(given), slacks
 
 
 def conflict(judge: Judge, requirements: Requirements) -> Requirements:

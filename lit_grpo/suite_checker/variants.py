@@ -6,7 +6,8 @@ Called by certificates.py.
 from __future__ import annotations
 
 from lit_grpo.suite_checker.case import Case
-from lit_grpo.suite_checker.programs import Edit, RecordError
+from lit_grpo.suite_checker.programs import Edit
+from lit_grpo.suite_checker.strict_json import RecordError
 
 BY_ACTION = {"set_sense": "reversed_sense", "set_rhs": "wrong_rhs", "set_type": "wrong_type", "drop": "added_row"}
 """Of the inverse."""
@@ -24,6 +25,8 @@ def _variant(case: Case, edit: Edit) -> str:
     match edit.action:
         case "set_bounds":
             wrong, true = case.record.faulty.variables[name], case.record.original.variables[name]
+            if wrong.lower != true.lower and wrong.upper != true.upper:
+                raise RecordError(f"expected one wrong bound of {name}, got {wrong} for {true}")
             if wrong.lower > wrong.upper:
                 return "crossed_bounds"
             return "wrong_upper_bound" if wrong.lower == true.lower else "wrong_lower_bound"

@@ -115,7 +115,7 @@ def _row(cells: Sequence[str]) -> str:
 OPENING = """# What attacks on the reward earn
 
 Written by the command below, not by hand. What each attack does is in `attacks.py`, `attacks_by_guessing.py`,
-`attacks_on_grammar.py` and `searchers.py` of `lit_grpo/environment/`; what the reward is, in
+`attacks_on_grammar.py` and `searchers.py` of `scripts/audits/audit_policies/`; what the reward is, in
 [environment.md](environment.md).
 
 ```bash

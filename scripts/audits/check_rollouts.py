@@ -4,7 +4,7 @@ N times: a random update of every trained weight, the sync, then both sides' log
 that vLLM sampled. Prints how far they differ, and the time of the sync beside that of copying the same bytes once.
 Ends with status 1 at the first difference beyond the threshold, and names the tensors.
 
-``--engine vllm_server`` starts a server as ``scripts/serve_vllm.py`` does and reaches it by its address. ``--lora``
+``--engine vllm_server`` starts a server as `lit-grpo serve` does and reaches it by its address. ``--lora``
 trains and sends adapters only. ``--untied`` gives a copy of the checkpoint a head of its own. ``--dtype bfloat16`` has
 a threshold of its own, and shows less.
 """

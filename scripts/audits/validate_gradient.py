@@ -37,7 +37,7 @@ from lit_grpo.environment.policies.baselines import (
     run_baseline,
 )
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.rollout.remembering_solver import RememberingSolver
+from lit_grpo.environment.solver.remembering import RememberingSolver
 
 NUM_READINGS = 4
 """Readings of each specification: what a reader errs in is luck, of which the mean of a task should hold less."""
@@ -120,7 +120,7 @@ def measured(folder: Path, num_readings: int, num_workers: int, console: Console
     """All cells of a folder, by kind, then difficulty."""
     files = [path for cell in SuiteSettings().cells if (path := folder / cell.file_name).is_file()]
     if not files:
-        raise BenchmarkError(f"{folder}: expected KIND_DIFFICULTY.jsonl files, got none; see scripts/make_benchmark.py")
+        raise BenchmarkError(f"{folder}: expected KIND_DIFFICULTY.jsonl files, got none; see `lit-grpo suite make`")
     with ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn")) as executor:
         cells = executor.map(partial(measure, num_readings=num_readings), files)
         return list(track(cells, "cells", total=len(files), console=console, transient=True))

@@ -40,6 +40,6 @@ def test_the_plain_example_is_a_function_of_the_seed() -> None:
 
 
 def test_the_example_with_trl(tmp_path: Path) -> None:
-    pytest.importorskip("trl", reason="the optional extra trl is not installed: pip install -e '.[trl]'")
+    pytest.importorskip("trl", reason="not installed: pip install -c constraints.txt -e '.[trl]'")
     printed = output_of("examples/grpo_with_trl.py", "--steps", "1", "--output", str(tmp_path))
     assert "'verified': '1'" in printed

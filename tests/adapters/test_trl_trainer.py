@@ -23,8 +23,8 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Solver
 
-trl = pytest.importorskip("trl", reason="the optional extra trl is not installed: pip install -e '.[trl]'")
-datasets = pytest.importorskip("datasets", reason="the optional extra trl is not installed: pip install -e '.[trl]'")
+trl = pytest.importorskip("trl", reason="not installed: pip install -c constraints.txt -e '.[trl]'")
+datasets = pytest.importorskip("datasets", reason="not installed: pip install -c constraints.txt -e '.[trl]'")
 
 TOOLS = EpisodeSettings(max_turns=5, style=ObservationStyle.COMPACT)
 
@@ -138,7 +138,7 @@ def tool_call(move: str) -> str:
 @pytest.fixture
 def with_tools(tiny_checkpoint: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The tiny model with a chat template that knows tools."""
-    from trl.chat_template_utils import qwen3_instruct_2507_chat_template
+    from trl.chat_template_utils import qwen3_instruct_2507_chat_template  # pyright: ignore[reportMissingImports]
 
     model, tokenizer = loaded(tiny_checkpoint)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"], "eos_token": "<|im_end|>"})

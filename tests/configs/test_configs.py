@@ -6,21 +6,22 @@
 """
 
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
-from transformers import Qwen3Config
+from transformers import AutoModelForCausalLM, Qwen3Config
 
 from lit_grpo.cli import main
-from lit_grpo.modules.base import PolicySettings
-from lit_grpo.modules.policy import LoraSettings
+from lit_grpo.commands import serve
+from lit_grpo.dtypes import torch_dtype
+from lit_grpo.modules.policy import CausalPolicy, LoraSettings
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(ROOT.rglob("*.yaml"))
 SERVERS = [path for path in CONFIGS if path.parent.name == "serve"]
-"""Of scripts/serve_vllm.py; all others are the command line's."""
+"""Of `lit-grpo serve`; all others are those of a Trainer."""
 
 
 def relative(path: Path) -> str:
@@ -48,12 +49,7 @@ def composition(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", SERVERS, ids=relative)
 def test_a_server_parses(path: Path) -> None:
-    spec = spec_from_file_location("serve_vllm", ROOT.parent / "scripts" / "serve_vllm.py")
-    assert spec is not None
-    assert spec.loader is not None
-    script = module_from_spec(spec)
-    spec.loader.exec_module(script)
-    settings = script.settings_of(["--config", str(path), "--capacity.max_sequences", "8"])
+    settings = serve.parse(["--config", str(path), "--capacity.max_sequences", "8"])
     assert settings.capacity.max_sequences == 8
     assert settings.model.checkpoint == Path("checkpoints/tiny-base")
 
@@ -70,8 +66,8 @@ def test_parses_in_its_composition(path: Path, capsys: pytest.CaptureFixture[str
     assert resolved["data"]["class_path"]
 
 
-def test_qwen3_8b_lora_builds_on_meta_tensors(tmp_path: Path) -> None:
-    Qwen3Config(
+def test_qwen3_8b_lora_builds_on_meta_tensors() -> None:
+    shape = Qwen3Config(
         hidden_size=4096,
         num_hidden_layers=36,
         num_attention_heads=32,
@@ -81,12 +77,13 @@ def test_qwen3_8b_lora_builds_on_meta_tensors(tmp_path: Path) -> None:
         vocab_size=151936,
         max_position_embeddings=40960,
         tie_word_embeddings=False,
-        architectures=["Qwen3ForCausalLM"],
-    ).save_pretrained(tmp_path)
+    )
     settings = yaml.safe_load((ROOT / "model/qwen3_8b_lora.yaml").read_text(encoding="utf-8"))
     policy = settings["model"]["init_args"]["policy"]
     lora = LoraSettings(**policy["lora"])
-    network = PolicySettings(tmp_path, policy["dtype"], lora, policy["gradient_checkpointing"]).load("meta")
+    with torch.device("meta"):
+        causal_lm = AutoModelForCausalLM.from_config(shape, dtype=torch_dtype(policy["dtype"]))
+        network = CausalPolicy(causal_lm, lora, policy["gradient_checkpointing"])
     assert all(parameter.is_meta for parameter in network.parameters())
     trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     # Rank 16 on q, o: 16 (4096 + 4096) each; k, v: 16 (4096 + 1024) each; gate, up, down: 16 (4096 + 12288) each.

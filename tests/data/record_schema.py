@@ -10,6 +10,8 @@ CHECKS = {
     "pattern": lambda value, pattern: not isinstance(value, str) or re.search(pattern, value),
     "minLength": lambda value, least: not isinstance(value, str) or len(value) >= least,
     "minimum": lambda value, least: isinstance(value, bool) or not isinstance(value, int | float) or value >= least,
+    "maximum": lambda value, most: isinstance(value, bool) or not isinstance(value, int | float) or value <= most,
+    "maxItems": lambda value, most: not isinstance(value, list) or len(value) <= most,
     "minItems": lambda value, least: not isinstance(value, list) or len(value) >= least,
     "uniqueItems": lambda value, _: not isinstance(value, list) or all(value.count(item) == 1 for item in value),
     "required": lambda value, keys: not isinstance(value, dict) or set(keys) <= set(value),
@@ -24,6 +26,17 @@ def violations(value: object, schema: dict, root: dict | None = None, where: str
             case "$ref":
                 assert argument.startswith("#/$defs/")
                 yield from violations(value, root["$defs"][argument.removeprefix("#/$defs/")], root, where)
+            case "allOf":
+                for inner in argument:
+                    yield from violations(value, inner, root, where)
+            case "if":
+                if not list(violations(value, argument, root, where)):
+                    yield from violations(value, schema["then"], root, where)
+            case "not":
+                if not list(violations(value, argument, root, where)):
+                    yield f"{where}: not"
+            case "then":
+                pass
             case "type":
                 names = [argument] if isinstance(argument, str) else argument
                 is_bool = isinstance(value, bool)

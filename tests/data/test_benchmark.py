@@ -47,8 +47,8 @@ def test_1b_a_file_stays_when_its_replacement_fails(tasks: list[Task], tmp_path:
     ("line", "message"),
     [
         ("{", "line 2: expected one JSON object"),
-        ("[]", "line 2: expected a JSON object, got list"),
-        ("{}", "line 2: expected the key kind, got none"),
+        ("[]", "line 2: expected a line to be a JSON object, got list"),
+        ("{}", "line 2: expected the key generator_version, got none"),
     ],
 )
 def test_2_a_bad_line_is_named(tasks: list[Task], tmp_path: Path, line: str, message: str) -> None:

@@ -38,7 +38,7 @@ def test_1_every_repair_is_shown_and_learned(kind: FaultKind, difficulty: Diffic
     learned = tokenizer.decode([token for token, is_target in pairs if is_target], skip_special_tokens=True)
     assert learned == "".join(render(Move(edit, task.fault.faulty_elements)) for edit in task.fault.inverse)
     assert learned.count(json.dumps(list(task.fault.faulty_elements), separators=(",", ":"))) == num_faults
-    shown = tokenizer.decode(continuation.token_ids, skip_special_tokens=True)
+    shown = tokenizer.decode(list(continuation.token_ids), skip_special_tokens=True)
     assert shown.count("The solver reports: infeasible") == num_faults - 1
 
 
@@ -64,7 +64,7 @@ def test_3_where_edits_persist_a_wrong_try_is_taken_back_by_restore(kind: FaultK
     for token, is_target in zip(continuation.token_ids, continuation.is_target, strict=True):
         ids.append(token)
         if token in conversation.stop_ids:
-            turns.append((tokenizer.decode(ids, skip_special_tokens=True).rpartition("\n")[2], is_target))
+            turns.append((str(tokenizer.decode(ids, skip_special_tokens=True)).rpartition("\n")[2], is_target))
             ids = []
     num_tries = (5 - len(task.fault.inverse)) // 2
     moves = [(text[text.index("{") :], is_target) for text, is_target in turns if "{" in text]

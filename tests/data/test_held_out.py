@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 import pytest
+from small_suites import write_small_suite
 
 from lit_grpo.cli import main
 from lit_grpo.data.benchmark import write_benchmark
@@ -20,22 +21,20 @@ from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.environment.solver.highs import HighsSolver
 
-CELLS = {(FaultKind.SENSE, Difficulty.EASY): 3, (FaultKind.RIGHT_HAND_SIDE, Difficulty.HARD): 2}
+CELLS = {(FaultKind.SENSE, Difficulty.EASY): 2, (FaultKind.RIGHT_HAND_SIDE, Difficulty.EASY): 2}
 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    solver, folder = HighsSolver(), tmp_path / "suite"
-    folder.mkdir()
+    solver, tasks = HighsSolver(), []
     for (kind, difficulty), num_tasks in CELLS.items():
         settings = TaskSettings(ProgramSize.TINY, {kind: 1.0}, {difficulty: 1.0})
-        tasks = [generate_task(settings, Split.TEST, 0, index, solver) for index in range(num_tasks)]
-        write_benchmark(folder / f"{kind.value}_{difficulty.value}.jsonl", tasks)
-    return folder
+        tasks += [generate_task(settings, Split.TEST, 0, index, solver) for index in range(num_tasks)]
+    return write_small_suite(tmp_path / "suite", tasks)
 
 
 def config(run: Path, checkpoint: Path) -> dict:
-    callbacks = [{"class_path": "RepairEvaluation", "init_args": {"max_completion_tokens": 4}}]
+    callbacks = [{"class_path": "RepairEvaluation"}]
     return {
         "trainer": {
             "accelerator": "cpu",
@@ -45,10 +44,14 @@ def config(run: Path, checkpoint: Path) -> dict:
             "enable_model_summary": False,
             "callbacks": callbacks,
         },
+        "rollout": {"sampling": {"max_completion_tokens": 4}},
         "episode": {"max_turns": 1, "style": "COMPACT"},
         "model": {
             "class_path": "GRPOModule",
-            "init_args": {"policy": {"checkpoint": str(checkpoint)}, "loss": {"class_path": "ClippedLoss"}},
+            "init_args": {
+                "policy": {"checkpoint": str(checkpoint)},
+                "objective": {"loss": {"class_path": "ClippedLoss"}},
+            },
         },
         "data": {"class_path": "TaskDataModule", "init_args": {"tasks": {"size": "TINY"}, "held_out": {}}},
     }
@@ -71,14 +74,15 @@ def test_1_all_cells_of_a_folder_are_played_in_one_run(suite: Path, tmp_path: Pa
 
 
 def test_2_rules_that_forbid_the_repair_are_refused_before_anything_is_played(
-    suite: Path, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cascade = TaskSettings(kinds={FaultKind.CASCADE: 1.0}, difficulties={Difficulty.EASY: 1.0})
-    write_benchmark(suite / "G_easy.jsonl", [generate_task(cascade, Split.TEST, 0, 0, HighsSolver())])
+    file = tmp_path / "G_easy.jsonl"
+    write_benchmark(file, [generate_task(cascade, Split.TEST, 0, 0, HighsSolver())])
     path, run = tmp_path / "config.yaml", tmp_path / "run"
     path.write_text(json.dumps(config(run, tiny_checkpoint)), encoding="utf-8")
     undo = ["--episode.undo_if_still_infeasible", "true", "--episode.max_turns", "5"]
-    assert main(["test", "--config", str(path), "--data.held_out.benchmark", str(suite), *undo]) == 2
+    assert main(["test", "--config", str(path), "--data.held_out.benchmark", str(file), *undo]) == 2
     generated = ["--data.tasks.size", "SMALL", "--data.tasks.kinds", '{"A": 1, "E": 1}']
     assert main(["validate", "--config", str(path), *generated, *undo]) == 2
     errors = capsys.readouterr().err

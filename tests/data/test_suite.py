@@ -11,7 +11,6 @@
 """
 
 import json
-import tomllib
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
@@ -21,10 +20,11 @@ from record_schema import violations
 
 from lit_grpo.data import suite_maker
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark, task_to_record, write_benchmark
-from lit_grpo.data.suite import MANIFEST_FILE, STUDY_KINDS, Cell, SuiteSettings, read_suite
+from lit_grpo.data.suite import MANIFEST_FILE, STUDY_KINDS, SuiteSettings, read_suite
 from lit_grpo.data.suite_maker import make_suite
-from lit_grpo.data.task import Split, TaskSettings, UnfilledCellError, generate_task, program_digest
+from lit_grpo.data.task import Cell, Split, Task, TaskSettings, UnfilledCellError, generate_task, program_digest
 from lit_grpo.environment.domains.base import Domain, ProgramSize
+from lit_grpo.environment.episodes.faithful import VERDICT_VERSION
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind, kinds_of
 from lit_grpo.environment.solver.highs import HighsSolver
@@ -145,14 +145,58 @@ def test_5_an_unfilled_cell_says_why() -> None:
 def test_6_a_folder_is_one_benchmark(made: Path, copy: Path) -> None:
     tasks = read_suite(made)
     assert tasks == (*read_benchmark(made / "A_easy.jsonl"), *read_suite(made / "D_easy.jsonl"))
-    write_benchmark(copy / "Z.jsonl", tasks[:1])
-    with pytest.raises(BenchmarkError, match=r"Z\.jsonl: expected each task once, .* which .*A_easy\.jsonl has"):
+    write_benchmark(copy / "Z.jsonl", read_benchmark(made / "A_easy.jsonl")[:1])
+    assert read_suite(copy / "Z.jsonl") == tasks[:1]
+    with pytest.raises(
+        BenchmarkError, match=r"expected the 2 cells of the suite, got none missing and Z\.jsonl beside"
+    ):
         read_suite(copy)
 
 
-def test_6b_a_folder_without_tasks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match=r"expected \.jsonl files of tasks, got none"):
-        read_suite(tmp_path)
+def test_6b_a_folder_without_a_manifest_is_refused(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (copy / MANIFEST_FILE).unlink()
+    for folder in (copy, tmp_path_factory.mktemp("nothing")):
+        with pytest.raises(BenchmarkError, match=r"expected suite\.json beside the cells of a suite, got none; name"):
+            read_suite(folder)
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    content = path.read_text(encoding="utf-8")
+    assert old in content
+    path.write_text(content.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("D_easy.jsonl", '"D"', '"C"', r"D_easy\.jsonl: expected the file that suite\.json has the hash of"),
+        ("suite.json", '"seed": 5', '"seed": 6', r"expected the manifest as it was written, got a changed one"),
+        ("suite.json", '"tasks_per_cell": 22', '"tasks_per_cell": 21', "got a changed one"),
+        ("suite.json", '"A",', "", "got a changed one"),
+        ("suite.json", "{", '{"note": 1,', "got a changed one"),
+        ("suite.json", '"seed": 5', '"seed": 5, "seed": 5', "expected each key once, got 'seed' 2 times"),
+        ("suite.json", f'"verdict": {VERDICT_VERSION}', '"verdict": 77', "got verdict 77"),
+        ("suite.json", '"generator": 4', '"generator": 3', "got generator 3; make the suite again"),
+    ],
+)
+def test_6c_what_was_changed_is_refused_before_anything_is_played(
+    copy: Path, file: str, old: str, new: str, message: str
+) -> None:
+    edited(copy / file, old, new)
+    for path in (copy, copy / "D_easy.jsonl"):
+        with pytest.raises(BenchmarkError, match=message) as error:
+            read_suite(path)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [None, "A_hard.jsonl", "a_easy.jsonl"])
+def test_6d_a_cell_that_is_gone_or_renamed_is_refused(copy: Path, name: str | None) -> None:
+    if name is None:
+        (copy / "A_easy.jsonl").unlink()
+    else:
+        (copy / "A_easy.jsonl").rename(copy / name)
+    with pytest.raises(BenchmarkError, match=r"expected the 2 cells of the suite, got A_easy\.jsonl missing and"):
+        read_suite(copy)
 
 
 def schema() -> dict:
@@ -171,6 +215,13 @@ def test_7a_the_schema_knows_every_kind_difficulty_and_split() -> None:
     assert set(schema()["properties"]["kind"]["enum"]) >= set(FaultKind)
     assert schema()["properties"]["difficulty"]["enum"] == list(Difficulty)
     assert schema()["properties"]["split"]["enum"] == list(Split)
+    assert schema()["properties"]["domain"]["enum"] == list(Domain)
+
+
+def test_7d_the_schema_ties_the_evidence_to_the_kind(made: Path) -> None:
+    record = json.loads((made / "A_easy.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    spoilt = record | {"certificate": record["certificate"] | {"evidence": {"conflicts": []}}}
+    assert list(violations(spoilt, schema())) == ["certificate: not"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +235,15 @@ def test_7a_the_schema_knows_every_kind_difficulty_and_split() -> None:
         ({"inverse_actions": ['{"action":"submit"}']}, "inverse_actions[0]"),
         ({"original_objective": "12"}, "original_objective"),
         ({"certificate": {"variant": "wrong_rhs"}}, "certificate"),
-        ({"certificate": {"evidence": {"conflicts": [{"members": []}]}}}, "certificate.evidence.conflicts[0].members"),
+        ({"domain": "published"}, "domain"),
+        ({"kind": "E"}, "certificate"),
+        (
+            {"kind": "H", "certificate": {"evidence": {"conflicts": [{"members": []}]}}},
+            "certificate.evidence.conflicts[0].members",
+        ),
+        ({"kind": "E", "certificate": {"evidence": {"repairs": []}}}, "certificate.evidence"),
+        ({"inverse_actions": ['{"action":"drop","row":"a","note":1}']}, "inverse_actions[0]"),
+        ({"original_objective": 1e300}, "original_objective"),
         ({"hint": "row:a"}, "record"),
     ],
 )
@@ -194,8 +253,8 @@ def test_7b_the_schema_refuses(made: Path, change: dict, where: str) -> None:
 
 
 def test_7c_the_package_ships_the_schema() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
-    assert "benchmark.schema.json" in project["tool"]["setuptools"]["package-data"]["lit_grpo.data"]
+    setup = (Path(__file__).parents[2] / "setup.py").read_text(encoding="utf-8")
+    assert '"lit_grpo.data": ["benchmark.schema.json"]' in setup
 
 
 def test_8_tiny_programs_have_twelve_cells_of_their_own(tmp_path: Path) -> None:
@@ -206,7 +265,7 @@ def test_8_tiny_programs_have_twelve_cells_of_their_own(tmp_path: Path) -> None:
         ((kind, difficulty) for kind in STUDY_KINDS for difficulty in Difficulty), 2
     )
     assert all(len(task.fault.original.variables) == 2 for task in tasks)
-    assert {task.split for task in tasks} == {Split.TEST}
+    assert {task.split for task in tasks if isinstance(task, Task)} == {Split.TEST}
     assert json.loads((tmp_path / MANIFEST_FILE).read_text())["size"] == "tiny"
     with pytest.raises(ValueError, match="expected a suite of"):
         make_suite(tmp_path, SuiteSettings(kinds=STUDY_KINDS, num_tasks=2, seed=3), 1, quiet)
@@ -216,4 +275,6 @@ def test_8_tiny_programs_have_twelve_cells_of_their_own(tmp_path: Path) -> None:
 
 def test_8_without_a_size_the_manifest_names_none(made: Path) -> None:
     manifest = json.loads((made / MANIFEST_FILE).read_text())
-    assert list(manifest) == ["seed", "tasks_per_cell", "generator_version", "cells"]
+    keys = ["seed", "tasks_per_cell", "kinds", "difficulties", "versions", "cells", "sha256"]
+    assert list(manifest) == keys
+    assert list(manifest["versions"]) == ["rendering", "grammar", "generator", "verdict"]

@@ -33,7 +33,7 @@ from typing_extensions import override
 from lit_grpo.data.task import Task
 from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.attempts import RepairGroup
 
 Pace = Literal["as it comes", "slow rollouts", "slow training"]
 WAIT_S = 120
@@ -79,7 +79,7 @@ class Ahead(CoinRewards):
         return self._overlap._ahead.stopping
 
     @override
-    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
+    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[RepairGroup]:
         batch, during = arguments[-1], self.during
         if self.pace == "slow rollouts":
             with self._begun:
@@ -87,7 +87,7 @@ class Ahead(CoinRewards):
                 during = self.during
         self.before(batch)
         groups = super().collect(tasks, *arguments)
-        turns = [turn for group in groups for episode in group.episodes for turn in episode.turns]
+        turns = [turn for group in groups for attempt in group.attempts for turn in attempt.turns]
         versions = frozenset(turn.policy_version for turn in turns)
         with self._ended:
             self.plays.append(Play(batch, during, versions, tuple(task.id for task in tasks)))

@@ -51,8 +51,9 @@ from lit_grpo.modules.mismatch_monitor import MismatchLimits, MismatchMonitorSet
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import LoraSettings
 from lit_grpo.modules.sft import SFTModule
-from lit_grpo.rewards.components import RewardBreakdown
-from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rewards.base import RewardBreakdown
+from lit_grpo.rewards.components import RewardComponents
+from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.refill import DynamicSampling
 from lit_grpo.rollout.settings import RolloutSettings
 
@@ -81,7 +82,7 @@ class CoinRewards(RolloutCallback):
         group_size: int = 4,
         solver: SolverSettings | None = None,
         dynamic_sampling: DynamicSampling | None = None,
-        is_flat: Callable[[Task], bool] = lambda task: False,
+        is_flat: Callable[[Any], bool] = lambda task: False,
         max_staleness: int = 0,
         engine: EngineSettings | None = None,
     ) -> None:
@@ -98,23 +99,22 @@ class CoinRewards(RolloutCallback):
         """Tasks of each call: those of a batch, then those of its refills."""
 
     @override
-    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
-        groups = super().collect(tasks, *arguments)
-        paid = [
-            replace(group, episodes=tuple(_paid(e, 0.5 if self.is_flat(group.task) else None) for e in group.episodes))
-            for group in groups
-        ]
+    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[RepairGroup]:
+        groups = super().collect(tasks, *arguments, **named)
+        paid = [_paid(group, 0.5 if self.is_flat(group.task) else None) for group in groups]
         self.played.append(tuple(task.id for task in tasks))
-        rewards = [episode.reward.total for group in paid for episode in group.episodes]
+        rewards = [reward.total for group in paid for reward in group.rewards]
         self.mean_rewards.append(sum(rewards) / len(rewards))
         return paid
 
 
-def _paid(episode: Episode, reward: float | None) -> Episode:
-    tokens = [token for turn in episode.turns for token in turn.completion_ids]
-    share = sum(token % 2 == 0 for token in tokens) / len(tokens) if reward is None else reward
-    score = replace(episode.score, faithful=share > 0.5)
-    return replace(episode, reward=RewardBreakdown(share, 0.0, 0.0, total=share, unshaped=share), score=score)
+def _paid(group: RepairGroup, reward: float | None) -> RepairGroup:
+    tokens = [[token for turn in attempt.turns for token in turn.completion_ids] for attempt in group.attempts]
+    even = [sum(token % 2 == 0 for token in own) / len(own) for own in tokens]
+    shares = even if reward is None else [reward] * len(even)
+    scores = tuple(replace(score, faithful=share > 0.5) for score, share in zip(group.scores, shares, strict=True))
+    rewards = tuple(RewardBreakdown(RewardComponents(share, 0.0, 0.0), share, share) for share in shares)
+    return replace(group, scores=scores, rewards=rewards)
 
 
 def make_module(

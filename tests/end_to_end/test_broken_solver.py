@@ -32,13 +32,14 @@ from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.engines.settings import BuiltEngine, EngineSettings
 from lit_grpo.environment.episodes.actions import Move, Submit, render
 from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.programs.edits import SetRhs, apply
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.grpo import GRPOModule, Rollout
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.attempts import RepairGroup
 
-BROKEN_WORKER = Path(__file__).parents[1] / "environment" / "broken_worker.py"
-DIES = 6660001.0
+BROKEN_WORKER = Path(__file__).parents[1] / "environment" / "solver" / "broken_worker.py"
+DIES = 66601.0
 """Of `Trouble` in broken_worker.py: a program with this right-hand side kills the worker that is to solve it."""
 
 
@@ -70,18 +71,18 @@ class KilledWorkers(RolloutCallback):
         )
         self.engine = PolicyEngine(ScriptedSettings(engine))
         self.solver = WorkerSolver(SolverSettings(), (sys.executable, str(BROKEN_WORKER)))
-        self._solver = self.solver
+        self.environment = RepairEnvironment(EPISODE, self.solver)
         self._texts: list[str] = []
         self.reasons: list[list[list[StopReason]]] = []
 
     @override
-    def collect(self, tasks: Sequence[Task], *arguments: Any) -> list[EpisodeGroup]:
+    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[RepairGroup]:
         *others, last = tasks
         killing = apply(last.fault.faulty, SetRhs(last.fault.faulty.constraints[0].name, DIES))
         last = replace(last, fault=replace(last.fault, faulty=killing))
         self._texts = [text for n, task in enumerate((*others, last)) for text in turns_of(task, kills=n == 0)]
-        groups = super().collect((*others, last), *arguments)
-        self.reasons.append([[episode.stop_reason for episode in group.episodes] for group in groups])
+        groups = super().collect((*others, last), *arguments, **named)
+        self.reasons.append([[attempt.record.stop_reason for attempt in group.attempts] for group in groups])
         return groups
 
     def _answer(self, request: GenerationRequest) -> str:

@@ -145,9 +145,8 @@ SMALL = (
 def test_5_the_shipped_stages_from_the_command_line(tiny_checkpoint: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     places = (f"trainer.default_root_dir={run}", f"model.policy.checkpoint={tiny_checkpoint}")
-    tokenizer = f"data.replay.tokenizer={tiny_checkpoint}"
     configs = [part for name in NAMES for part in ("--config", str(CONFIGS / name))]
-    assert main(["fit", *configs, *(f"--{argument}" for argument in (*SMALL, *places, tokenizer))]) == 0
+    assert main(["fit", *configs, *(f"--{argument}" for argument in (*SMALL, *places))]) == 0
     with (run / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     of_batches = [row for row in rows if row["curriculum/stage"]]

@@ -94,7 +94,7 @@ def test_2_nothing_to_learn_from_for_many_steps(
         assert step["rollout/empty"] == step["train/skipped"] == 1
         assert step["rollout/refill_rounds"] == 3
         # 3 rounds x 4 tasks x 4 attempts.
-        assert step["rollout/refill_episodes"] == 48
+        assert step["rollout/refill_attempts"] == 48
         assert step["rollout/flat_groups"] == 16
         assert step["rollout/kept_share"] == step["rollout/filled"] == 0
         assert step["rollout/refill_tokens"] >= 48
@@ -110,10 +110,10 @@ def test_3_what_was_not_trained_on_is_kept(tiny_checkpoint: Path, tmp_path: Path
     records = [json.loads(line) for line in (tmp_path / "episodes.jsonl").read_text().splitlines()]
     assert len(records) == 4 * sum(map(len, rollout.played))
     assert {record["refill_round"] for record in records} == {0, 1, 2}
-    flat = {(r["step"], r["refill_round"], r["task_id"]) for r in records if int(r["task_id"][:8], 16) % 2 == 0}
+    flat = {(r["batch"], r["refill_round"], r["task_id"]) for r in records if int(r["task_id"][:8], 16) % 2 == 0}
     assert len(flat) == sum(step["rollout/flat_groups"] for step in logged.steps) > 0
     extra = sum(record["refill_round"] > 0 for record in records)
-    assert extra == sum(step["rollout/refill_episodes"] for step in logged.steps) > 0
+    assert extra == sum(step["rollout/refill_attempts"] for step in logged.steps) > 0
 
 
 def test_4_two_ranks_of_which_one_refills(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 """
 
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from small_runs import CoinRewards, make_data, make_module, make_trainer
@@ -29,7 +30,7 @@ def test_sft_learns_its_demonstrations(tiny_checkpoint: Path, tmp_path: Path) ->
     losses: list[float] = []
 
     class Losses(pl.Callback):
-        def on_train_batch_end(self, trainer: pl.Trainer, *arguments: object) -> None:
+        def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any, **named: Any) -> None:
             losses.append(float(trainer.callback_metrics["train/loss"]))
 
     trainer = make_trainer(tmp_path, max_epochs=12, callbacks=[Losses()])

@@ -102,7 +102,7 @@ def test_1_without_staleness_it_is_the_synchronous_loop(
 ) -> None:
     reference: Any = Synchronous(CoinRewards(), is_scripted)
     expected = fit(tiny_checkpoint, tmp_path / "loop", reference)
-    reference.coin._solver.close()
+    reference.coin.environment.close()
     threads: list[str] = []
     engine = Scripted() if is_scripted else None
     rollout = Ahead(0, before=lambda batch: threads.extend(threads_ahead()), engine=engine)
@@ -277,7 +277,7 @@ def test_6_a_validation_in_between(
             self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
         ) -> None:
             super().on_validation_batch_start(trainer, pl_module, batch, batch_idx, dataloader_idx)
-            versions = {t.policy_version for group in self._groups for e in group.episodes for t in e.turns}
+            versions = {t.policy_version for group in self._groups for a in group.attempts for t in a.turns}
             assert versions == {pl_module.policy_version}
             seen.append((consumed_batches(trainer), pl_module.policy_version))
 

@@ -65,7 +65,7 @@ def test_nothing_is_left(engine: str, number: signal.Signals, tmp_path: Path) ->
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     with log.open("w") as file:
         run = subprocess.Popen(
-            [sys.executable, "-m", "lit_grpo.cli", "fit", *arguments], stdout=file, stderr=file, env=environment
+            [sys.executable, "-m", "lit_grpo", "fit", *arguments], stdout=file, stderr=file, env=environment
         )
     try:
         if engine == "VllmSettings":

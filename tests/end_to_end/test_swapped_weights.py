@@ -23,17 +23,17 @@ from typing_extensions import override
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.modules.base import PolicyModule
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.attempts import RepairGroup
 
 HELD_OUT = {"held_out": HeldOutSettings(num_validation_tasks=2, num_test_tasks=0, batch_size=2)}
 
 
-def distance(module: PolicyModule, groups: Iterable[EpisodeGroup]) -> float:
+def distance(module: PolicyModule, groups: Iterable[RepairGroup]) -> float:
     """Of the log-probs of the first turns from those that the module's weights give."""
     found = 0.0
     for group in groups:
-        for episode in group.episodes:
-            turn = episode.turns[0]
+        for attempt in group.attempts:
+            turn = attempt.turns[0]
             sequence = (*group.prompt_ids, *turn.completion_ids)
             (own,) = module.served.logprobs([sequence])
             pairs = zip(own[len(group.prompt_ids) - 1 :], turn.sampler_logprobs, strict=True)
@@ -45,7 +45,7 @@ class Validated(RepairEvaluation):
     """Compares what was played with the weights that are in the module."""
 
     def __init__(self, rollout: CoinRewards) -> None:
-        super().__init__(max_completion_tokens=4, episode=rollout.settings.episode)
+        super().__init__(max_completion_tokens=4, episode=rollout.play_settings.episode)
         self.distances: list[float] = []
         self.weights: list[dict[str, torch.Tensor]] = []
 
@@ -63,13 +63,13 @@ class Played(Ahead):
 
     def __init__(self, max_staleness: int) -> None:
         super().__init__(max_staleness)
-        self.groups: list[Sequence[EpisodeGroup]] = []
+        self.groups: list[Sequence[RepairGroup]] = []
         self.distances: list[float] = []
         self.weights: list[dict[str, torch.Tensor]] = []
 
     @override
-    def collect(self, *arguments: Any) -> list[EpisodeGroup]:
-        groups = super().collect(*arguments)
+    def collect(self, *arguments: Any, **named: Any) -> list[RepairGroup]:
+        groups = super().collect(*arguments, **named)
         self.groups.append(groups)
         return groups
 

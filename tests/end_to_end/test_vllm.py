@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 from vllm_fits import BASE, CONFIGS, NUM_EPISODES, ROOT, SMALL, STILL, VLLM, Rows, fit, require_alike, serving
 
-from lit_grpo.experiments import canary
+from lit_grpo.commands.main import main as lit_grpo
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,8 @@ def test_1_two_children(reference: Rows, tmp_path: Path, caplog: pytest.LogCaptu
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The setting that reaches a server which scripts/serve_vllm.py started."""
-    program = str(ROOT / "scripts" / "serve_vllm.py")
-    command = [program, f"--model.checkpoint={BASE}", "--port=0", "--capacity.kv_cache_gib=0.25"]
+    """The setting that reaches a server which `lit-grpo serve` started."""
+    command = ["-m", "lit_grpo", "serve", f"--model.checkpoint={BASE}", "--port=0", "--capacity.kv_cache_gib=0.25"]
     with serving(tmp_path_factory.mktemp("server"), command) as setting:
         yield setting
 
@@ -58,7 +57,7 @@ def test_2_a_server_by_its_address(reference: Rows, engine: str, tmp_path: Path)
 def test_3_the_canary(engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configs = [argument for name in CONFIGS for argument in ("--config", str(ROOT / "configs" / name))]
     small = [argument for argument in SMALL if not argument.startswith("--data.num_tasks")]
-    assert canary.main([*configs, *small, "--data.num_tasks=2", engine, f"--folder={tmp_path}"]) == 0
+    assert lit_grpo(["canary", *configs, *small, "--data.num_tasks=2", engine, f"--folder={tmp_path}"]) == 0
     assert "no drift in 10 steps at learning rate 0" in capsys.readouterr().out
 
 

@@ -190,7 +190,8 @@ def test_6_new_weights_replace_the_old_ones(build: Callable[[int], PreTrainedMod
 
 
 def test_7_bfloat16() -> None:
-    model, rng = qwen3().to(torch.bfloat16), Random(9)
+    model, rng = qwen3(), Random(9)
+    torch.nn.Module.to(model, torch.bfloat16)
     engine = TransformersEngine(model, {STOP})
     contexts = grouped_contexts(rng)
     differences = []
@@ -246,7 +247,8 @@ def test_9_steps_of_fixed_shapes_give_the_same(build: Callable[[], PreTrainedMod
 def test_10_a_copy_in_another_dtype() -> None:
     model, rng = qwen3(), Random(10)
     engine = TransformersEngine(model, {STOP}, dtype=torch.bfloat16)
-    reference = qwen3().to(torch.bfloat16)
+    reference = qwen3()
+    torch.nn.Module.to(reference, torch.bfloat16)
     for name, buffer in model.named_buffers():
         reference.get_submodule(name.rpartition(".")[0]).register_buffer(name.rpartition(".")[2], buffer.clone())
     contexts = grouped_contexts(rng)

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.distributed import destroy_process_group, init_process_group
 from torch.distributed.fsdp import fully_shard
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from lit_grpo.engines.engine import EngineFailure
@@ -47,7 +47,8 @@ def network() -> nn.Sequential:
 def sharded() -> nn.Module:
     model = network()
     fully_shard(model[0])
-    return fully_shard(model)
+    fully_shard(model)
+    return model
 
 
 def sharded_matrices() -> tuple[nn.Module, dict[str, Tensor]]:
@@ -57,7 +58,8 @@ def sharded_matrices() -> tuple[nn.Module, dict[str, Tensor]]:
     whole = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
     for layer in model:
         fully_shard(layer)
-    return fully_shard(model), whole
+    fully_shard(model)
+    return model, whole
 
 
 class Gathered:
@@ -151,4 +153,4 @@ def writers(rank: int, folder: Path) -> None:
 
 def test_two_processes(tmp_path: Path) -> None:
     assert weights_folder.PART_BYTES == 256 * 2**20
-    mp.spawn(on_one_rank, (tmp_path,), nprocs=2)
+    spawn(on_one_rank, (tmp_path,), nprocs=2)

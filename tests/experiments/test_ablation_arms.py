@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ REINFORCED = [name for name, arm in BY_NAME.items() if "grpo" in arm.configs]
 
 def resolved(arm: Arm, *last: str) -> dict[str, Any]:
     settings = [*(f"--config={CONFIGS / name}.yaml" for name in arm.configs), *arm.arguments, *last]
-    data = arm.data.arguments(seed=3, tokenizer=Path("base"))
+    data = arm.data.arguments(seed=3)
     output = io.StringIO()
     with contextlib.redirect_stdout(output), pytest.raises(SystemExit) as ended:
         main(["fit", *settings, *data, "--print_config"])
@@ -77,10 +76,8 @@ def test_4_the_curriculum_is_the_arm_with_stages(name: str) -> None:
 
 
 def test_5_seeds() -> None:
-    tokenizer = Path("base")
-    replayed = TrainingData.FRESH_TASKS_AND_REPLAY.arguments(3, tokenizer)
-    assert replayed == ["--data.seed=7", "--data.replay.seed=6", "--data.replay.tokenizer=base"]
-    assert TrainingData.DEMONSTRATIONS.arguments(3, tokenizer)[0] == "--data.seed=6"
-    assert TrainingData.FRESH_DEMONSTRATIONS.arguments(3, tokenizer)[0] == "--data.seed=7"
-    assert TrainingData.FRESH_TASKS.arguments(3, tokenizer) == ["--data.seed=7"]
+    assert TrainingData.FRESH_TASKS_AND_REPLAY.arguments(3) == ["--data.seed=7", "--data.replay.seed=6"]
+    assert TrainingData.DEMONSTRATIONS.arguments(3) == ["--data.seed=6"]
+    assert TrainingData.FRESH_DEMONSTRATIONS.arguments(3) == ["--data.seed=7"]
+    assert TrainingData.FRESH_TASKS.arguments(3) == ["--data.seed=7"]
     assert len(REINFORCED) == 13

@@ -18,16 +18,18 @@ import pytest
 from rich.console import Console
 from typing_extensions import override
 
+from lit_grpo.commands.main import main
 from lit_grpo.data.suite import read_suite
-from lit_grpo.data.task import Split
+from lit_grpo.data.task import Split, Task
 from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.experiments import ablations
 from lit_grpo.experiments.ablation_arms import REAL, SEVERAL, SINGLE
 from lit_grpo.experiments.ablations import Study, make_test_suite, report, run_study
-from lit_grpo.experiments.arms import POLICY_FOLDER, Arm, ArmFailed, ArmRun
+from lit_grpo.experiments.arm_run import POLICY_FOLDER, ArmRun
+from lit_grpo.experiments.arms import Arm, ArmFailed
 from lit_grpo.experiments.best_arm import CRITERION
-from lit_grpo.experiments.commands import Commands
+from lit_grpo.experiments.processes import Processes
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.policy_shift import SHIFT_FILE
 from lit_grpo.metrics.records import ScoredTask
@@ -45,7 +47,7 @@ class UntrainedRun(ArmRun):
     ran: list[str] = field(default_factory=list)
 
     @override
-    def run(self, arm: Arm, commands: Commands) -> None:
+    def run(self, arm: Arm, processes: Processes) -> None:
         self.ran.append(arm.name)
         folder = self.folder(arm.name)
         folder.mkdir(parents=True)
@@ -101,7 +103,7 @@ def test_1_and_2_the_whole_study_and_again(study: Study, monkeypatch: pytest.Mon
     monkeypatch.setattr(ablations, "SHIFT_EVERY", 12)
     console = Console(file=io.StringIO())
     choice = run_study(study, num_jobs=2, console=console)
-    report(study, choice, 1, CHEAP, console)
+    report(study, choice, CHEAP, console)
     several, single = [arm.name for arm in SEVERAL], [arm.name for arm in SINGLE]
     assert sorted(ran(study, 0)) == sorted([*several, *single, "curriculum"])
     assert sorted(ran(study, 1)) == sorted([*several, "curriculum"])
@@ -125,15 +127,15 @@ def test_1_and_2_the_whole_study_and_again(study: Study, monkeypatch: pytest.Mon
 def test_3_a_failure_is_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(run: ArmRun, arm: Arm, commands: Commands) -> None:
+    def fail(run: ArmRun, arm: Arm, processes: Processes) -> None:
         raise ArmFailed(f"{arm.name}: ended with 1")
 
     monkeypatch.setattr(ArmRun, "run", fail)
-    assert ablations.main(["--smoke", "--output", str(tmp_path), "--jobs", "1"]) == 1
-    assert capsys.readouterr().err == "sft: ended with 1\n"
+    assert main(["study", "ablations", "--smoke", "--output", str(tmp_path), "--jobs", "1"]) == 1
+    assert capsys.readouterr().err == "lit-grpo study ablations: sft: ended with 1\n"
 
 
 def test_4_twelve_cells(study: Study) -> None:
     tasks = read_suite(study.runs[0].benchmark)
-    assert {task.split for task in tasks} == {Split.TEST}
+    assert {task.split for task in tasks if isinstance(task, Task)} == {Split.TEST}
     assert list(Counter((task.fault.kind, task.fault.difficulty) for task in tasks).values()) == [1] * 12

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_grpo.experiments.arms import ArmRun
+from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.best_arm import CRITERION, choose_best
 
 

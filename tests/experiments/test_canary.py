@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from lit_grpo.callbacks.canary import CanaryRun, CanaryStep
-from lit_grpo.experiments.canary import drifts, main
+from lit_grpo.commands.main import main
+from lit_grpo.experiments.canary import drifts
 from lit_grpo.modules.mismatch_monitor import MismatchMonitorSettings
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ SMALL = (
 
 def canary(folder: Path, *arguments: str, configs: Sequence[str] = ("base", "grpo", "model/tiny")) -> int:
     named = [word for name in configs for word in ("--config", str(ROOT / "configs" / f"{name}.yaml"))]
-    return main([*named, *SMALL, f"--folder={folder}", *arguments])
+    return main(["canary", *named, *SMALL, f"--folder={folder}", *arguments])
 
 
 def test_1_nothing_moves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,5 +110,5 @@ def test_4_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     named = [word for name in configs for word in ("--config", str(ROOT / "configs" / f"{name}.yaml"))]
-    assert main([*named, f"--folder={tmp_path}", *arguments]) == 2
+    assert main(["canary", *named, f"--folder={tmp_path}", *arguments]) == 2
     assert message in capsys.readouterr().err

@@ -16,19 +16,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lit_grpo.commands.main import main
 from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.experiments import engine_comparison
 from lit_grpo.experiments.ablation_arms import SFT
-from lit_grpo.experiments.arms import ArmRun
+from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.engine_comparison import (
     ARMS,
     TRANSFORMERS,
     VLLM,
     Verdict,
     link_arms,
-    main,
     num_equal_rollouts,
     report,
 )
@@ -110,7 +110,7 @@ def test_3_a_difference_is_found(
 ) -> None:
     seed_run(tmp_path, of_vllm=4)
     monkeypatch.setattr(engine_comparison, "make_test_suite", lambda folder, num_tasks, num_workers: folder)
-    assert main(["--seeds", "0", f"--output={tmp_path}"]) == 1
+    assert main(["study", "engines", "--seeds", "0", f"--output={tmp_path}"]) == 1
     said = capsys.readouterr().out
     # 1/8 of the tasks fail with one engine, 1/4 with the other.
     assert "FR@5 of vLLM minus transformers: -12.5 [" in said

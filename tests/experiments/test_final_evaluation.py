@@ -9,14 +9,14 @@
 from __future__ import annotations
 
 import io
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from small_suites import write_small_suite
 
-from lit_grpo.data.benchmark import BenchmarkError, write_benchmark
+from lit_grpo.commands.main import main
+from lit_grpo.data.benchmark import BenchmarkError
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
@@ -28,7 +28,6 @@ from lit_grpo.experiments.final_evaluation import EvaluationSettings, evaluate_c
 from lit_grpo.metrics.records import read_scores
 from lit_grpo.reports.final import STUDY_BANDS
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate_checkpoints.py"
 RULES = EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 SETTINGS = EvaluationSettings(RULES, max_completion_tokens=6)
 
@@ -39,12 +38,11 @@ def quiet() -> Console:
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("suite")
+    every = []
     for kind in (FaultKind.SENSE, FaultKind.RIGHT_HAND_SIDE):
         settings = TaskSettings(ProgramSize.TINY, {kind: 1.0}, {Difficulty.EASY: 1.0})
-        tasks = [generate_task(settings, Split.TEST, 0, index, HighsSolver()) for index in range(2)]
-        write_benchmark(folder / f"{kind.value}_easy.jsonl", tasks)
-    return folder
+        every += [generate_task(settings, Split.TEST, 0, index, HighsSolver()) for index in range(2)]
+    return write_small_suite(tmp_path_factory.mktemp("suite"), every)
 
 
 def test_1_and_2_a_run_folder_for_each(tiny_checkpoint: Path, suite: Path, tmp_path: Path) -> None:
@@ -64,7 +62,7 @@ def test_1_and_2_a_run_folder_for_each(tiny_checkpoint: Path, suite: Path, tmp_p
 def test_3_refused(tiny_checkpoint: Path, suite: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a folder with config\.json"):
         evaluate_checkpoints(suite, {"none": tmp_path / "nowhere"}, tmp_path / "a", SETTINGS, quiet())
-    with pytest.raises(BenchmarkError, match=r"expected \.jsonl files of tasks, got none"):
+    with pytest.raises(BenchmarkError, match=r"expected suite\.json beside the cells of a suite, got none"):
         evaluate_checkpoints(tmp_path, {"one": tiny_checkpoint}, tmp_path / "b", SETTINGS, quiet())
 
 
@@ -72,20 +70,16 @@ def test_4_the_command(
     tiny_checkpoint: Path,
     suite: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rest = ["--output", str(tmp_path), "--undo-if-still-infeasible", "--max-completion-tokens", "6"]
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(suite), f"sft={tiny_checkpoint}", *rest])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert main(["suite", "evaluate", str(suite), f"sft={tiny_checkpoint}", *rest]) == 0
     printed = capsys.readouterr().out
     assert "sft, D right-hand side" in printed
     assert "90–100" in printed
-    assert "0.0 (0–0) ↓" in printed
+    assert "0.0 (0–0)† ↓" in printed
     assert "final.png" in (tmp_path / "final.md").read_text()
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(suite), "sft", *rest])
-    with pytest.raises(SystemExit):
-        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert main(["suite", "evaluate", str(suite), "sft", *rest]) == 2
     assert "expected policies as NAME=FOLDER, got sft" in capsys.readouterr().err
 
 

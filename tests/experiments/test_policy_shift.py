@@ -19,11 +19,11 @@ from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.player import Player
 from lit_grpo.experiments.policy_shift import measure_shift
 from lit_grpo.metrics.policy_shift import PolicyShift, read_shift, write_shift
-from lit_grpo.rollout.settings import PlaySettings
 
 RULES = EpisodeSettings(max_turns=2, undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 CPU = torch.device("cpu")
@@ -61,13 +61,13 @@ def test_2_formulas_from_plain_logits(tiny_checkpoint: Path, moved: Path, tasks:
     shift = measure_shift(policy, start, tasks, RULES, max_completion_tokens=6)
 
     sampling = SamplingSettings(temperature=1.0, max_completion_tokens=6)
-    groups = policy.play(tasks, PlaySettings(group_size=1, sampling=sampling, episode=RULES))
+    groups = policy.play(tasks, RepairEnvironment(RULES, HighsSolver()), sampling)
     own, other = (AutoModelForCausalLM.from_pretrained(folder).double().eval() for folder in (moved, tiny_checkpoint))
     log_ratios: list[float] = []
     entropies: list[float] = []
     for group in groups:
         context = list(group.prompt_ids)
-        for turn in group.episodes[0].turns:
+        for turn in group.attempts[0].turns:
             context += turn.observation_ids
             for token in turn.completion_ids:
                 with torch.no_grad():

@@ -5,7 +5,8 @@
 3. After an arm that fails no other begins, and the failure is raised; what had ended stays.
 4. The time left is the work left at the pace seen so far, worked by hand.
 5. A fit that was interrupted leaves its folder aside and begins again; a command that fails says where to look.
-6. A study that is told to end, by SIGTERM or by Ctrl-C, ends the commands that run, and starts no other.
+6. A study that is told to end, by SIGTERM or by Ctrl-C, ends the commands that run, and starts no other; in the
+   background of a shell, which lets it ignore SIGINT, by SIGTERM alone.
 7. A command's CPU time and status are its own.
 """
 
@@ -18,15 +19,18 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typing_extensions import override
 
-from lit_grpo.experiments.arms import Arm, ArmFailed, ArmRun, TrainingData
-from lit_grpo.experiments.commands import TERMINATED, Commands
+from lit_grpo.experiments.arm_run import ArmRun
+from lit_grpo.experiments.arms import Arm, ArmFailed, TrainingData
+from lit_grpo.experiments.processes import TERMINATED, Processes
 from lit_grpo.experiments.schedule import Job, run_all, time_left
 from lit_grpo.metrics.results import RESULTS_FILE
 
@@ -42,13 +46,16 @@ class ScriptedRun(ArmRun):
 
     events: list[str] = field(default_factory=list)
     failing: frozenset[str] = frozenset()
+    meeting: Mapping[str, threading.Barrier] = field(default_factory=dict)
+    """Arms that end only once both have begun."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @override
-    def run(self, arm: Arm, commands: Commands) -> None:
+    def run(self, arm: Arm, processes: Processes) -> None:
         with self.lock:
             self.events.append(f"+{arm.name}")
-        time.sleep(0.02)
+        if arm.name in self.meeting:
+            self.meeting[arm.name].wait(60)
         if arm.name in self.failing:
             raise ArmFailed(f"{arm.name} failed")
         self.folder(arm.name).mkdir(parents=True, exist_ok=True)
@@ -79,6 +86,8 @@ def most_at_once(events: list[str]) -> int:
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_1_starts_first_and_not_too_many(tmp_path: Path, at_once: int) -> None:
     run = scripted(tmp_path)
+    if at_once == 2:
+        run = replace(run, meeting=dict.fromkeys(("three", "one"), threading.Barrier(2)))
     run_all(jobs(run, THREE, ONE, SFT, TWO), at_once, quiet())
     assert run.events[:2] == ["+sft", "-sft"]
     assert sorted(run.events[2:]) == ["+one", "+three", "+two", "-one", "-three", "-two"]
@@ -128,50 +137,83 @@ def test_5_a_command_that_fails_says_where_to_look(tmp_path: Path) -> None:
     run.folder("broken").mkdir(parents=True)
     (run.folder("broken") / "half.txt").write_text("of an earlier call")
     with pytest.raises(ArmFailed, match=r"broken: `lit-grpo fit` ended with 2; see .*log.txt\n.*no-such-key"):
-        run.run(broken, Commands())
+        run.run(broken, Processes())
     (aside,) = tmp_path.glob("arms/broken.interrupted-*")
     assert (aside / "half.txt").is_file()
     assert not run.is_done("broken")
 
 
-SLEEPING = """
-import os, signal, sys
-from pathlib import Path
-import lit_grpo.experiments.arms as arms
-from lit_grpo.experiments.quickstart import main
+STUDY = """
+import signal, sys
 
-arms.sys.executable = sys.argv[1]  # of every command
-main(["--smoke", "--arms", "sft", "--output", sys.argv[2]])
+signal.signal(signal.SIGINT, {sigint})
+import lit_grpo.experiments.arm_run as arm_run
+from lit_grpo.commands.main import main
+
+arm_run.sys.executable = sys.argv[1]  # of every command
+main(["quickstart", "--smoke", "--arms", "sft", "--output", sys.argv[2]])
 """
+
+
+@contextmanager
+def study_whose_arm_sleeps(folder: Path, sigint: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A study in a process of its own, and the number of the process of its arm.
+
+    ``sigint`` is what the study does about that signal when it begins. By default that is inherited: it is ignored
+    where these tests run in the background of a shell.
+    """
+    asleep = folder / "asleep"
+    asleep.write_text(
+        f"#!/bin/sh\necho $$ > {folder / 'pid.part'}\nmv {folder / 'pid.part'} {folder / 'pid'}\nexec sleep 600\n"
+    )
+    asleep.chmod(0o755)
+    command = [sys.executable, "-c", STUDY.format(sigint=sigint), asleep, folder / "study"]
+    study = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        while not (folder / "pid").is_file():
+            assert study.poll() is None
+            time.sleep(0.05)
+        yield study, int((folder / "pid").read_text())
+    finally:
+        study.kill()
+        study.wait()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, TERMINATED), (signal.SIGINT, -signal.SIGINT)])
 def test_6_nothing_outlives_a_study(tmp_path: Path, number: signal.Signals, status: int) -> None:
-    asleep = tmp_path / "asleep"
-    asleep.write_text(
-        f"#!/bin/sh\necho $$ > {tmp_path / 'pid.part'}\nmv {tmp_path / 'pid.part'} {tmp_path / 'pid'}\nexec sleep 600\n"
-    )
-    asleep.chmod(0o755)
-    study = subprocess.Popen([sys.executable, "-c", SLEEPING, asleep, tmp_path / "study"], stderr=subprocess.DEVNULL)
-    while not (tmp_path / "pid").is_file():
-        assert study.poll() is None
-        time.sleep(0.05)
-    study.send_signal(number)
-    assert study.wait(60) == status
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+    with study_whose_arm_sleeps(tmp_path, "signal.default_int_handler") as (study, arm):
+        study.send_signal(number)
+        assert study.wait(60) == status
+        assert not is_running(arm)
+
+
+def test_6_in_the_background_an_interrupt_is_for_others_and_sigterm_ends_all(tmp_path: Path) -> None:
+    """A shell ignores SIGINT on behalf of what it starts in the background: Ctrl-C is meant for the foreground."""
+    with study_whose_arm_sleeps(tmp_path, "signal.SIG_IGN") as (study, arm):
+        study.send_signal(signal.SIGINT)
+        study.send_signal(signal.SIGTERM)
+        assert study.wait(60) == TERMINATED
+        assert not is_running(arm)
 
 
 def test_6_none_begins_after_the_end(tmp_path: Path) -> None:
-    commands = Commands()
-    commands.end_all()
+    processes = Processes()
+    processes.end_all()
     with pytest.raises(InterruptedError):
-        commands.run(["true"], tmp_path / "log", {})
+        processes.run(["true"], tmp_path / "log", {})
 
 
 def test_7_what_a_command_took(tmp_path: Path) -> None:
     burn = "import os; [sum(range(1000)) for _ in range(20000)]; print(os.times().user, flush=True); os._exit(3)"
-    ended = Commands().run([sys.executable, "-c", burn], tmp_path / "log", os.environ)
+    ended = Processes().run([sys.executable, "-c", burn], tmp_path / "log", os.environ)
     said = float((tmp_path / "log").read_text())
     assert ended.status == 3
     assert said <= ended.cpu_s < said + 1.0

@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSettings
@@ -27,6 +27,12 @@ from lit_grpo.modules.policy import CausalPolicy, LoraSettings
 STOP, VOCABULARY = 7, 400
 GREEDY = SamplingSettings(temperature=0.0, max_completion_tokens=24)
 WARM = SamplingSettings(temperature=1.3, max_completion_tokens=24)
+
+
+def on_device(model: PreTrainedModel) -> PreTrainedModel:
+    """The model on the GPU; its own ``cuda`` is wrapped by transformers, and has lost its type."""
+    nn.Module.cuda(model)
+    return model
 
 
 def network() -> PreTrainedModel:
@@ -78,7 +84,7 @@ def distributions(model: PreTrainedModel, context: Sequence[int], completion: Se
 def test_1_greedy_turns_equal_the_cpu() -> None:
     model, rng = network(), Random(1)
     contexts = grouped_contexts(rng)
-    on_cpu, on_gpu = TransformersEngine(model, {STOP}), TransformersEngine(network().cuda(), {STOP})
+    on_cpu, on_gpu = TransformersEngine(model, {STOP}), TransformersEngine(on_device(network()), {STOP})
     num_equal = num_all = 0
     for turn in range(3):
         expected, found = play(on_cpu, contexts, GREEDY, turn), play(on_gpu, contexts, GREEDY, turn)
@@ -94,7 +100,7 @@ def test_1_greedy_turns_equal_the_cpu() -> None:
 
 
 def test_2_logprobs_are_those_of_the_plain_pass() -> None:
-    model, rng = network().cuda(), Random(2)
+    model, rng = on_device(network()), Random(2)
     engine, contexts = TransformersEngine(model, {STOP}), grouped_contexts(rng)
     for turn in range(3):
         completions = play(engine, contexts, WARM, turn)
@@ -113,14 +119,14 @@ def test_3_what_has_no_probability_is_not_drawn() -> None:
     logits[impossible] = -torch.inf
     uniforms = torch.rand(rows, device="cuda", generator=generator)
     uniforms[:2] = torch.tensor([0.0, 1 - 2**-24])
-    tokens, logprobs = draw(logits, RowSampling.of([1.0] * rows, torch.device("cuda")), uniforms)
+    tokens, logprobs = draw(logits, RowSampling.of([WARM] * rows, torch.device("cuda")), uniforms)
     assert tokens.max() < vocabulary
     assert not impossible.gather(1, tokens[:, None]).any()
     assert logprobs.isfinite().all()
 
 
 def test_4_a_bfloat16_copy_of_a_float32_network() -> None:
-    model, rng = network().cuda(), Random(3)
+    model, rng = on_device(network()), Random(3)
     engine = TransformersEngine(model, {STOP}, dtype=torch.bfloat16)
     engine.update_weights(((name, parameter / 4) for name, parameter in model.named_parameters()), policy_version=1)
     with torch.no_grad():

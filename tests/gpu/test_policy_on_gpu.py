@@ -9,10 +9,11 @@
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from random import Random
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs_and_entropies
@@ -20,7 +21,7 @@ from lit_grpo.modules.policy import CausalPolicy, LoraSettings
 from lit_grpo.packing import Continuation, PromptGroup, pack
 
 VOCABULARY, MICROBATCH_TOKENS = 515, 600
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 128,
     "intermediate_size": 256,
@@ -39,6 +40,12 @@ def qwen3() -> PreTrainedModel:
 def llama() -> PreTrainedModel:
     torch.manual_seed(2)
     return LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=False))
+
+
+def on_device(model: PreTrainedModel) -> PreTrainedModel:
+    """The model on the GPU; its own ``cuda`` is wrapped by transformers, and has lost its type."""
+    nn.Module.cuda(model)
+    return model
 
 
 def groups(continuations: int) -> list[PromptGroup]:
@@ -101,7 +108,7 @@ def test_1_adapters_get_the_gradients_they_get_on_the_cpu() -> None:
 @pytest.mark.parametrize("build", [qwen3, llama])
 @pytest.mark.parametrize("continuations", [1, 4])
 def test_2_the_packed_pass_equals_the_plain_one(build: Callable[[], PreTrainedModel], continuations: int) -> None:
-    network, given = build().cuda(), groups(continuations)
+    network, given = on_device(build()), groups(continuations)
     policy = CausalPolicy(deepcopy(network))
     for batch in pack(given, MICROBATCH_TOKENS):
         packed = policy(batch.to("cuda"))
@@ -116,8 +123,10 @@ def test_2_the_packed_pass_equals_the_plain_one(build: Callable[[], PreTrainedMo
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_3_bfloat16_stays_near_float32(autocast: bool) -> None:
-    network = qwen3().cuda()
-    exact, rounded = CausalPolicy(deepcopy(network)), CausalPolicy(network if autocast else network.bfloat16())
+    network = on_device(qwen3())
+    exact, rounded = CausalPolicy(deepcopy(network)), CausalPolicy(network)
+    if not autocast:
+        rounded.bfloat16()
     differences: list[Tensor] = []
     for batch in pack(groups(4), MICROBATCH_TOKENS):
         on_gpu = batch.to("cuda")

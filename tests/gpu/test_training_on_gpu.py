@@ -10,6 +10,7 @@
 """
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ SETTINGS: dict[Kind, dict[str, Any]] = {
 }
 
 
-def moved(weights: dict[str, Tensor], start: dict[str, Tensor]) -> Tensor:
+def moved(weights: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> Tensor:
     """All differences in one vector."""
     return torch.cat([(weights[name] - start[name]).flatten() for name in start])
 
@@ -164,7 +165,7 @@ def test_6_mixed_precision(tiny_checkpoint: Path, tmp_path: Path) -> None:
     mismatches: list[float] = []
 
     class Mismatches(pl.Callback):
-        def on_train_batch_end(self, trainer: pl.Trainer, *arguments: object) -> None:
+        def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any, **named: Any) -> None:
             mismatches.append(float(trainer.callback_metrics["train/mismatch_mean"]))
 
     module = make_module("grpo", tiny_checkpoint, demonstration_loss_weight=0.3)

@@ -13,6 +13,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 from vllm_fits import CONFIGS, ROOT, SMALL, STILL, VLLM, fit, require_alike
 
+from lit_grpo.commands.main import main
 from lit_grpo.engines.policy_view import Adapters
 from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.vllm.engine import VllmEngine
@@ -21,7 +22,6 @@ from lit_grpo.engines.vllm.servers import Child
 from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings
 from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.experiments import canary
 from lit_grpo.modules.policy import LoraSettings, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
 
@@ -48,7 +48,7 @@ def test_1_the_rewards_of_the_transformers_engine(tmp_path: Path) -> None:
 
 def test_1_the_canary(tmp_path: Path) -> None:
     configs = [argument for name in CONFIGS for argument in ("--config", str(ROOT / "configs" / name))]
-    assert canary.main([*configs, *SMALL, *ON_GPU, *VLLM, f"--folder={tmp_path}"]) == 0
+    assert main(["canary", *configs, *SMALL, *ON_GPU, *VLLM, f"--folder={tmp_path}"]) == 0
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """What README, docs and configs promise can be done.
 
 1. Each command in a shell block is one that exists, with arguments it takes: `lit-grpo` commands are parsed whole, the
-   options of scripts and modules are those that `--help` lists, extras are in pyproject.toml. Of a command with `...`
-   in it the files are checked. A block that cannot be checked says so: ```bash illustrative
+   options of scripts are those that `--help` lists, extras are in pyproject.toml. Of a command with `...` in it the
+   files are checked. A block that cannot be checked says so: ```bash illustrative
 2. Each relative link and picture leads to a file, and to a heading where it names one; the site lists every page once.
 3. Each YAML under configs/ opens with its purpose, the hardware, and a command, which is checked in the same way.
 """
@@ -22,7 +22,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lit_grpo.cli import main
+from lit_grpo.commands import canary, lightning
+from lit_grpo.commands.command import UsageError
+from lit_grpo.commands.main import find_command, main
 
 ROOT = Path(__file__).parents[2]
 SITE = sorted((ROOT / "docs").glob("*.md"))
@@ -64,13 +66,13 @@ def check(command: str) -> None:
     if "..." in words:
         check_files(words)
         return
-    program, arguments = words[0].removeprefix(".venv/bin/"), words[1:]
+    program, arguments = Path(words[0]).name, words[1:]
     match program:
         case "lit-grpo":
-            check_cli(arguments)
+            check_program(arguments)
         case "bash":
             check_shell_script(arguments)
-        case "python":
+        case "python" | "python3":
             check_python(arguments)
         case "pip":
             check_pip(arguments)
@@ -85,23 +87,31 @@ def check_files(words: list[str]) -> None:
     assert not [word for word in words if word.startswith(("configs/", "scripts/")) and not (ROOT / word).exists()]
 
 
-def check_cli(arguments: list[str]) -> None:
+def check_program(arguments: list[str]) -> None:
+    """Of a command that is not Lightning's own, only the words are read; of the canary those of its fit as well."""
+    command, rest = find_command(arguments)
+    if command in lightning.COMMANDS:
+        check_lightning(arguments)
+    elif command is canary.COMMAND:
+        check_lightning(["fit", *canary.parse(rest).fit])
+    else:
+        command.parse(rest)
+
+
+def check_lightning(arguments: list[str]) -> None:
     asked = {"--help", "--print_config"} & set(arguments)
-    command_line = ["lit-grpo", *arguments, *([] if asked else ["--print_config"])]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", command_line)
-        with pytest.raises(SystemExit) as ended:
-            sys.exit(main())
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main([*arguments, *([] if asked else ["--print_config"])]))
     assert ended.value.code in (0, None)
 
 
 def check_shell_script(arguments: list[str]) -> None:
     script = ROOT / arguments[0]
     assert script.is_file()
-    module = re.search(r"python -m ([\w.]+) \"\$@\"", script.read_text())
+    command = re.search(r"python -m lit_grpo ([\w ]+) \"\$@\"", script.read_text())
     options = [argument for argument in arguments[1:] if argument.startswith("-")]
-    if module:
-        check_options(("-m", module.group(1)), options)
+    if command:
+        check_program([*command.group(1).split(), *arguments[1:]])
         return
     cases = set(re.findall(r"(--[\w-]+)\)", script.read_text()))
     assert set(options) <= cases, f"{arguments[0]} takes {sorted(cases) or 'no options'}"
@@ -146,6 +156,8 @@ def check_pip(arguments: list[str]) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = [part for argument in arguments for part in re.findall(r"\[([\w,-]+)\]", argument)]
     assert set(",".join(named).split(",")) - {""} <= extras.keys()
+    is_open = arguments[0] == "install" and "--no-deps" not in arguments
+    assert not is_open or {"-c", "--constraint"} & set(arguments), "-c constraints.txt, or another torch comes"
 
 
 @pytest.mark.parametrize("command", documented_commands())
@@ -161,15 +173,20 @@ def test_documented_commands_exist(command: str, monkeypatch: pytest.MonkeyPatch
         "bash scripts/setup.sh --fast",
         ".venv/bin/python scripts/no_such_script.py",
         ".venv/bin/python -m json.tool --no-such-option 1",
-        ".venv/bin/pip install -e '.[no-such-extra]'",
+        ".venv/bin/pip install -c constraints.txt -e '.[no-such-extra]'",
+        ".venv/bin/pip install -e '.[trl]'",
         "lit-grpo fit --config configs/no_such_config.yaml",
+        "lit-grpo no-such-command",
+        "lit-grpo suite make --output runs/suite --no-such-option",
+        "lit-grpo canary --config configs/no_such_config.yaml",
+        "bash scripts/quickstart.sh --no-such-option",
         "some-other-program",
         "lit-grpo fit ... --config configs/no_such_config.yaml",
     ],
 )
 def test_the_check_itself_refuses(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    with pytest.raises((AssertionError, pytest.fail.Exception)):
+    with pytest.raises((AssertionError, pytest.fail.Exception, UsageError)):
         check(command)
 
 

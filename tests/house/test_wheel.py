@@ -108,7 +108,6 @@ def test_3_presets_by_name_from_any_folder(fresh: Path, tmp_path: Path) -> None:
 
 
 def test_3_the_quickstart_runs(fresh: Path, tmp_path: Path) -> None:
-    quickstart = (fresh / "bin" / "python", "-m", "lit_grpo.experiments.quickstart", "--smoke", "--output", "out")
-    run(*quickstart, cwd=tmp_path)
+    run(fresh / "bin" / "lit-grpo", "quickstart", "--smoke", "--output", "out", cwd=tmp_path)
     assert (tmp_path / "out" / "report.md").is_file()
     assert {arm.name for arm in (tmp_path / "out" / "arms").iterdir()} == {"sft", "sft_compute_matched", "sft_grpo"}

@@ -149,8 +149,9 @@ def test_4_overlong_penalty() -> None:
     ],
 )
 def test_5_choices_that_make_no_sense(axes: dict[str, Any], message: str) -> None:
+    chosen: dict[str, Any] = {"loss": ClippedLoss(), **axes}
     with pytest.raises(ValueError, match=message) as refused:
-        Objective(**({"loss": ClippedLoss()} | axes))
+        Objective(**chosen)
     assert "\n" not in str(refused.value)
 
 

@@ -27,7 +27,7 @@ def test_3_the_interval_of_a_share_has_its_binomial_width() -> None:
     outcomes = (torch.arange(400) < 240).double()
     settings = BootstrapSettings(4000)
     replicates = resample_tasks(torch.zeros(400, dtype=torch.long), settings) @ outcomes / 400
-    (estimate,) = estimates(outcomes.mean()[None], replicates[:, None], settings)
+    (estimate,) = estimates(outcomes.mean()[None], replicates[:, None], settings, outcomes.numel())
     assert estimate.value == pytest.approx(0.6)
     assert estimate.low == pytest.approx(0.552, abs=0.004)
     assert estimate.high == pytest.approx(0.648, abs=0.004)
@@ -38,8 +38,8 @@ def test_4_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     settings = BootstrapSettings(400, confidence=0.9)
     samples = (torch.rand(400, 80, generator=generator) < 0.3).double()
     weights = resample_tasks(torch.zeros(80, dtype=torch.long), settings)
-    intervals = estimates(samples.mean(1), weights @ samples.T / 80, settings)
-    covered = sum(low <= 0.3 <= high for _, low, high in intervals if low is not None and high is not None)
+    intervals = estimates(samples.mean(1), weights @ samples.T / 80, settings, 80)
+    covered = sum(low <= 0.3 <= high for _, low, high, _few in intervals if low is not None and high is not None)
     # 90 % asked; 400 experiments have a standard error of 1.5 points, and a percentile interval is a little narrow.
     assert 0.85 <= covered / 400 <= 0.94
 
@@ -47,7 +47,7 @@ def test_4_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_5_an_undefined_value_has_no_interval_and_undefined_replicates_are_left_out() -> None:
     nan = float("nan")
     replicates = torch.tensor([[nan, nan], [1.0, nan], [1.0, nan]])
-    assert estimates(torch.tensor([1.0, nan]), replicates, BootstrapSettings()) == [
+    assert estimates(torch.tensor([1.0, nan]), replicates, BootstrapSettings(), 10) == [
         Estimate(1.0, 1.0, 1.0),
         Estimate(None, None, None),
     ]

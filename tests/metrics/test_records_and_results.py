@@ -10,7 +10,7 @@ from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask, merge_scored_tasks, read_scores, write_scores
-from lit_grpo.metrics.results import results_of, summarise, write_run
+from lit_grpo.metrics.results import require_comparable, results_of, summarise, write_run
 from lit_grpo.metrics.table import score_table
 
 
@@ -60,6 +60,7 @@ def test_6_results_hold_every_quantity_overall_and_in_parts(tmp_path: Path, four
         "value": None,
         "low": None,
         "high": None,
+        "has_few_tasks": True,
     }
 
 
@@ -77,6 +78,43 @@ def test_7_a_difficultys_tasks_of_all_kinds(four_tasks: list[ScoredTask]) -> Non
         assert summary.num_tasks == len(scores) > 0
         assert summary.value(Quantity.FR_5) == sum(score.faithful for score in scores) / len(scores)
     assert sum(summary.num_tasks for summary in results.by_difficulty.values()) == 4
+
+
+def test_7b_a_difficultys_diagnosis_is_a_mean_over_kinds(scored_task: Callable[..., ScoredTask]) -> None:
+    """Easy: three of kind A, all right, and one of D, wrong: (1 + 0) / 2, though D has a hard task as well."""
+    wrong = (0.0, 0.0, 0.0, False)
+    tasks = [scored_task(f"a{i}") for i in range(3)]
+    tasks += [scored_task("d0", FaultKind.RIGHT_HAND_SIDE, diagnosis=wrong)]
+    tasks += [scored_task("d1", FaultKind.RIGHT_HAND_SIDE, Difficulty.HARD)]
+    results = summarise(score_table(tasks), BootstrapSettings(50))
+    assert results.by_difficulty[Difficulty.EASY].value(Quantity.DIAGNOSIS_F1) == pytest.approx(0.5, abs=1e-12)
+
+
+@pytest.mark.parametrize(("num_tasks", "has_few"), [(9, True), (10, False)])
+def test_7c_fewer_than_ten_tasks_are_marked(
+    scored_task: Callable[..., ScoredTask], tmp_path: Path, num_tasks: int, has_few: bool
+) -> None:
+    tasks = [scored_task(f"a{i}") for i in range(num_tasks)]
+    results = results_of(tasks, BootstrapSettings(50))
+    assert results.overall.estimates[Quantity.FR_5].has_few_tasks is has_few
+    write_run(tmp_path, tasks, results, BootstrapSettings(50))
+    document = json.loads((tmp_path / "results.json").read_text())
+    assert ("has_few_tasks" in document["metrics"]["FR@5"]) is has_few
+
+
+def test_7d_results_of_other_versions_are_not_compared(four_tasks: list[ScoredTask], tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("one", "other")]
+    for run in runs:
+        write_run(run, four_tasks, results_of(four_tasks))
+    require_comparable([*runs, tmp_path / "none"])
+    path = runs[1] / "results.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"versions": document["versions"] | {"verdict": 77}}))
+    with pytest.raises(ValueError, match=r"other/results\.json: expected verdict \d+, got verdict 77; evaluate all"):
+        require_comparable(runs)
+    path.write_text(json.dumps({key: value for key, value in document.items() if key != "versions"}))
+    with pytest.raises(ValueError, match=r"other/results\.json: expected versions rendering, grammar"):
+        require_comparable(runs)
 
 
 def test_8_no_scores_have_no_results() -> None:

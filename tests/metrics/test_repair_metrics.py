@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import start_processes
 
 from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
@@ -88,7 +88,7 @@ def run_rank(rank: int, folder: str, scored_tasks: list[ScoredTask]) -> None:
 
 
 def test_5_two_ranks_with_uneven_shards_give_what_one_gives(tmp_path: Path, seven_tasks: list[ScoredTask]) -> None:
-    mp.start_processes(run_rank, args=(str(tmp_path), seven_tasks), nprocs=2, start_method="spawn")
+    start_processes(run_rank, args=(str(tmp_path), seven_tasks), nprocs=2, start_method="spawn")
     expected = evaluate(seven_tasks).compute()
     for rank in range(2):
         found = json.loads((tmp_path / f"{rank}.json").read_text(encoding="utf-8"))

@@ -32,7 +32,7 @@ from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import LoraSettings
-from lit_grpo.rollout.experience import pack_episodes
+from lit_grpo.rollout.experience import pack_attempts
 
 PLAIN = OptimizerSettings(learning_rate=1e-3)
 
@@ -43,12 +43,12 @@ class Logged(Callback):
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: object) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any, **named: Any) -> None:
         self.rows.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
 class Alike(CoinRewards):
-    """Every episode of a group is paid the same."""
+    """Every attempt of a group is paid the same."""
 
     def collect(self, *arguments: Any) -> Any:
         return super(CoinRewards, self).collect(*arguments)
@@ -200,13 +200,17 @@ def test_a_kl_in_the_reward(tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert skipped.rows[0]["train/skipped"] == 1.0
 
 
-def test_the_kl_of_an_episode_is_summed_over_its_tokens(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_the_kl_of_an_attempt_is_summed_over_its_tokens(tiny_checkpoint: Path, tmp_path: Path) -> None:
     class Recorder(CoinRewards):
+        def __init__(self) -> None:
+            super().__init__()
+            self.compared: list[tuple[torch.Tensor, torch.Tensor]] = []
+
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
             super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
             groups = self.groups
-            found = pl_module.episode_divergences(groups, 1.0)
-            packed = pack_episodes(groups, 100_000)
+            found = pl_module.attempt_divergences(groups, 1.0)
+            packed = pack_attempts(groups, 100_000)
             with torch.no_grad():
                 policy, reference = (
                     torch.cat([network(b, 1.0) for b in packed])
@@ -220,15 +224,14 @@ def test_the_kl_of_an_episode_is_summed_over_its_tokens(tiny_checkpoint: Path, t
                 expected[group, sample] = value
             self.compared.append((found, expected.flatten()))
 
-        def collect(self, *arguments: Any) -> Any:
-            self.groups = super().collect(*arguments)
+        def collect(self, *arguments: Any, **named: Any) -> Any:
+            self.groups = super().collect(*arguments, **named)
             return self.groups
 
     recorder = Recorder()
-    recorder.compared = []  # pyright: ignore[reportAttributeAccessIssue]
     settings = {"kl_beta": 0.1, "kl_estimator": KLEstimator.K1, "kl_place": KLPlace.REWARD}
     fit(tiny_checkpoint, tmp_path, recorder, batches=2, **settings)
-    found, expected = recorder.compared[1]  # pyright: ignore[reportAttributeAccessIssue]
+    found, expected = recorder.compared[1]
     assert expected.abs().max() > 1e-4
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 

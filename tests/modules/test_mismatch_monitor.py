@@ -137,7 +137,7 @@ class Logged(Callback):
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: object) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any, **named: Any) -> None:
         self.rows.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 

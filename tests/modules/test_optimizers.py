@@ -7,6 +7,7 @@
 """
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -87,7 +88,8 @@ def test_clipping() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    for settings in ({"learning_rate": -1.0}, {"final_fraction": 2.0}, {"gradient_clip": 0.0}):
+    refused: list[dict[str, Any]] = [{"learning_rate": -1.0}, {"final_fraction": 2.0}, {"gradient_clip": 0.0}]
+    for settings in refused:
         with pytest.raises(ValueError, match="expected"):
             OptimizerSettings(**settings)
     with pytest.raises(ValueError, match="trainable"):

@@ -7,8 +7,6 @@
 
 import io
 import random
-import runpy
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from matplotlib import image
 from rich.console import Console
 
+from lit_grpo.commands.main import main
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
@@ -26,7 +25,6 @@ from lit_grpo.metrics.results import results_of, write_run
 from lit_grpo.reports.cells import cells_table, write_cells
 
 CHEAP = BootstrapSettings(num_replicates=50)
-SCRIPT = Path(__file__).parents[2] / "scripts" / "report_cells.py"
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ def test_1_and_2_a_row_per_kind_and_an_empty_cell_where_there_is_no_task(scores:
     assert texts[0][0] == "A sense"
     assert texts[0][1].startswith("75.0 (")  # 3 of 4
     assert texts[0][2:4] == ["", ""]
-    assert texts[1] == ["D right-hand side", "", "", "0.0 (0–0)", "0.0 (0–0)"]
+    assert texts[1] == ["D right-hand side", "", "", "0.0 (0–0)†", "0.0 (0–0)†"]
     assert texts[2][4].startswith("50.0 (")  # 3 of 6
     assert "6 tasks" in table.title
 
@@ -67,16 +65,11 @@ def test_2_the_picture_is_dark_where_the_share_is_high_and_white_where_there_is_
     assert (pixels.min(axis=2) == 1.0).mean() > 0.3
 
 
-def test_3_the_command(
-    scores: list[ScoredTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_3_the_command(scores: list[ScoredTask], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path, scores, results_of(scores, CHEAP), CHEAP)
-    monkeypatch.setattr(sys, "argv", ["report_cells.py", str(tmp_path)])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert main(["report", str(tmp_path)]) == 0
     assert "A sense" in capsys.readouterr().out
     assert "cells.png" in (tmp_path / "cells.md").read_text()
-    monkeypatch.setattr(sys, "argv", ["report_cells.py", str(tmp_path / "nowhere")])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert ended.value.code == 2
-    assert "got no such file" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "got neither; give the folder of a finished comparison or of a run that has ended" in line

@@ -6,8 +6,6 @@
 """
 
 import io
-import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from matplotlib import image
 from rich.console import Console
 
+from lit_grpo.commands.main import main
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.reports.curriculum import draw_curriculum, read_curriculum, stage_starts
@@ -23,12 +22,6 @@ from lit_grpo.reports.runs import Series
 
 HEADER = "batch,curriculum/easy,curriculum/medium,curriculum/hard,curriculum/stage,val/FR@5/easy,val/FR@5/hard\n"
 CSV = HEADER + "0,1.0,0.0,0.0,1.0,0.5,0.1\n10,0.6,0.4,0.0,2.0,,\n20,0.6,0.4,0.0,2.0,0.9,0.2\n30,0.1,0.1,0.8,4.0,,\n"
-SCRIPT = Path(__file__).parents[2] / "scripts" / "plot_curriculum.py"
-
-
-def run_script(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
 
 
 def assert_has_ink(path: Path) -> None:
@@ -38,13 +31,12 @@ def assert_has_ink(path: Path) -> None:
     assert pixels.std() > 0.05
 
 
-def test_1_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_1_it_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert read_curriculum(tmp_path) is None
     (tmp_path / "metrics.csv").write_text("batch,val/FR@5/easy\n0,0.5\n")
     assert read_curriculum(tmp_path) is None
-    with pytest.raises(SystemExit):
-        run_script(monkeypatch, str(tmp_path))
-    assert "expected a run with a curriculum" in capsys.readouterr().err
+    assert main(["report", str(tmp_path)]) == 2
+    assert "expected a run that was tested (scores.jsonl) or trained with a curriculum" in capsys.readouterr().err
     (tmp_path / "metrics.csv").write_text(CSV)
     curve = read_curriculum(tmp_path)
     assert curve is not None
@@ -60,7 +52,7 @@ def test_2_where_a_stage_begins() -> None:
     assert stage_starts(Series((), ())) == []
 
 
-def test_3_it_is_drawn(tmp_path: Path, comparison_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_3_it_is_drawn(tmp_path: Path, comparison_folder: Callable[..., Path]) -> None:
     root = comparison_folder(num_tasks=60)
     (root / "arms/sft_grpo/metrics.csv").write_text(CSV)
     write_report(root, "sft_grpo", "sft", BootstrapSettings(num_replicates=50), Console(file=io.StringIO()))
@@ -68,10 +60,10 @@ def test_3_it_is_drawn(tmp_path: Path, comparison_folder: Callable[..., Path], m
     assert_has_ink(root / "figures/curriculum_sft_grpo.png")
     assert not (root / "figures/curriculum_sft.png").exists()
     (tmp_path / "metrics.csv").write_text("\n".join(line.rsplit(",", 2)[0] for line in CSV.splitlines()))
-    run_script(monkeypatch, str(tmp_path), "--output", str(tmp_path / "alone.png"))
-    assert_has_ink(tmp_path / "alone.png")
+    assert main(["report", str(tmp_path)]) == 0
+    assert_has_ink(tmp_path / "curriculum.png")
     curve = read_curriculum(tmp_path)
     assert curve is not None
     assert curve.faithful == {}
     draw_curriculum(curve, tmp_path / "again.png")
-    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "curriculum.png").read_bytes()

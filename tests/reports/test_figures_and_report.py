@@ -56,6 +56,7 @@ def test_2_the_learning_curve_is_read_and_drawn(tmp_path: Path) -> None:
     curve = read_learning_curve(tmp_path)
     expected = {"FR@5": Series((0, 2), (0.5, 0.7)), "FR@1": Series((0, 2), (0.3, 0.5))}
     assert curve == LearningCurve(expected, Series((1, 2), (0.4, 0.6)))
+    assert curve is not None
     draw_learning_curve(curve, tmp_path / "curve.png")
     assert_has_ink(tmp_path / "curve.png")
 

@@ -91,7 +91,7 @@ def _move(action: Action, *stated: Element) -> Move:
 )
 def test_1_formula(score: RepairScore, expected: tuple[float, ...]) -> None:
     got = CompositeReward().of(score, 5, AttemptKey(0, 0, "task", 0))
-    assert astuple(got) == pytest.approx((*expected, expected[-1]), abs=1e-12)
+    assert (*astuple(got.components), got.total, got.unshaped) == pytest.approx((*expected, expected[-1]), abs=1e-12)
     assert composite_reward(score, RewardWeights(), 5) == got.total == got.unshaped
 
 

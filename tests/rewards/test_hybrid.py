@@ -20,7 +20,7 @@ from lit_grpo.rewards.base import AttemptKey
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 
-KEY = AttemptKey(run_seed=3, step=7, task_id="task", sample=1)
+KEY = AttemptKey(run_seed=3, batch=7, task_id="task", sample=1)
 NAMED = DiagnosisScore(1.0, 1.0, 1.0, True)
 FAITHFUL = RepairScore(True, True, 2, 1, NAMED, 0, 0, 0, None, 0, 0, True)
 DELETED = replace(FAITHFUL, faithful=False)
@@ -70,7 +70,7 @@ def test_3_noise_depends_on_the_attempt_alone() -> None:
     assert len(set(draws)) == len(keys)
 
 
-@pytest.mark.parametrize("changed", [{"run_seed": 4}, {"step": 8}, {"task_id": "other"}, {"sample": 2}])
+@pytest.mark.parametrize("changed", [{"run_seed": 4}, {"batch": 8}, {"task_id": "other"}, {"sample": 2}])
 def test_3_and_on_each_part_of_it(changed: Mapping[str, int | str]) -> None:
     assert NOISY.of(FAITHFUL, 5, replace(KEY, **changed)).total != NOISY.of(FAITHFUL, 5, KEY).total
 

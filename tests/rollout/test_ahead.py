@@ -14,6 +14,7 @@ from dataclasses import replace
 from threading import Event
 
 import pytest
+from repair_rollouts import collect
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
@@ -21,8 +22,7 @@ from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
 from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.rollout.ahead import InterruptibleEngine, PlayAhead, Stopped
-from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.episodes import EpisodeGroup
+from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.staleness import Staleness
 
@@ -108,15 +108,15 @@ def test_2_a_pause() -> None:
 
 def collection(
     tasks: list[Task], engine: InterruptibleEngine | ScriptedEngine, solver: HighsSolver, chat: ConversationFormat
-) -> list[EpisodeGroup]:
+) -> list[RepairGroup]:
     settings = PlaySettings(group_size=2, sampling=SamplingSettings(max_completion_tokens=40))
-    return collect_groups(tasks, engine, solver, chat, settings, run_seed=0, step=0)
+    return collect(tasks, engine, solver, chat, settings)
 
 
 def test_3_stopping_breaks_off_between_turns(
     tasks: list[Task], scripted: MakeEngine, solver: HighsSolver, conversation: ConversationFormat
 ) -> None:
-    ahead: PlayAhead[list[EpisodeGroup]] = PlayAhead()
+    ahead: PlayAhead[list[RepairGroup]] = PlayAhead()
     second_turn, go_on = Event(), Event()
 
     def answer(request: GenerationRequest) -> str:
@@ -139,7 +139,7 @@ def test_3_stopping_breaks_off_between_turns(
     stopper.join(WAIT_S)
     (left,) = found
     assert (left.played, left.num_begun, left.errors) == (([],), 2, ())
-    assert len(engine.requests) == 16, "two turns of the eight episodes, and no third"
+    assert len(engine.requests) == 16, "two turns of the eight attempts, and no third"
     assert engine.wait() == [], "nothing is owed to whoever uses the engine next"
     assert threads_ahead() == []
     assert ahead.stop().num_begun == 0
@@ -162,21 +162,21 @@ def test_3_an_engine_that_is_not_wanted(scripted: MakeEngine) -> None:
 @pytest.fixture
 def group(
     tasks: list[Task], scripted: MakeEngine, solver: HighsSolver, conversation: ConversationFormat
-) -> EpisodeGroup:
+) -> RepairGroup:
     return collection(tasks[:1], scripted(lambda request: "nonsense"), solver, conversation)[0]
 
 
-def with_tokens(group: EpisodeGroup, counts: dict[int, int]) -> EpisodeGroup:
-    """One episode, of a turn for each version with so many tokens."""
-    episode = group.episodes[0]
+def with_tokens(group: RepairGroup, counts: dict[int, int]) -> RepairGroup:
+    """One attempt, of a turn for each version with so many tokens."""
+    attempt = group.attempts[0]
     turns = [
-        replace(episode.turns[0], completion_ids=(5,) * count, policy_version=version)
+        replace(attempt.turns[0], completion_ids=(5,) * count, policy_version=version)
         for version, count in counts.items()
     ]
-    return replace(group, episodes=(replace(episode, turns=tuple(turns)),))
+    return replace(group, attempts=(replace(attempt, turns=tuple(turns)),))
 
 
-def test_4_ages_worked_by_hand(group: EpisodeGroup) -> None:
+def test_4_ages_worked_by_hand(group: RepairGroup) -> None:
     staleness = Staleness(most=2)
     # Two optimizer steps in batches 0 and 2, none in batch 1: version 2 is that of batches 1 and 2.
     for batch, version in enumerate((0, 2, 2, 4)):

@@ -1,12 +1,12 @@
 """build_experience.
 
-1. Targets are exactly the sampled tokens, with their log-probs and their episode's advantage, in any packing.
+1. Targets are exactly the sampled tokens, with their log-probs and their attempt's advantage, in any packing.
 2. Advantages are those of the rewards: worked by hand.
 3. Groups without spread are left out of ``batches_with_signal`` and of nothing else; totals count everything.
-4. An unverified episode has advantage 0 and takes no part in its group's mean.
+4. An unverified attempt has advantage 0 and takes no part in its group's mean.
 5. The sampler's log-probs equal the trainer's pass over the packed tokens.
 6. Every token knows how many its group has in the step.
-7. With the overlong filter truncated episodes have no targets, and still count for their group.
+7. With the overlong filter truncated attempts have no targets, and still count for their group.
 8. Penalty and KL change the advantages and no reward.
 9. Components are normalised one by one, by hand.
 10. What compares with the batch does not depend on how many updates it is split into, which may outnumber its groups.
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from repair_rollouts import collect, paid
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.conversation import ConversationFormat
@@ -33,11 +34,9 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.losses.base import UpdateTotals
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.modules.policy import load_policy
-from lit_grpo.rewards.components import RewardBreakdown, RewardWeights
+from lit_grpo.rewards.components import RewardWeights
 from lit_grpo.rewards.hybrid import HybridReward
-from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.episodes import EpisodeGroup
-from lit_grpo.rollout.estimation import num_sampled_tokens
+from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.experience import ExperienceBatch, ExperienceSettings, build_experience, build_updates
 from lit_grpo.rollout.settings import PlaySettings
 
@@ -47,26 +46,21 @@ TEMPERATURE = 1.2
 @pytest.fixture(scope="module")
 def groups(
     tiny_checkpoint: Path, tasks: list[Task], solver: HighsSolver, conversation: ConversationFormat
-) -> list[EpisodeGroup]:
+) -> list[RepairGroup]:
     """Four tasks, four attempts of three turns each by an untrained model."""
     episode = EpisodeSettings(max_turns=3, style=ObservationStyle.COMPACT)
     settings = PlaySettings(4, SamplingSettings(TEMPERATURE, max_completion_tokens=10), episode)
     engine = TransformersEngine(load_policy(tiny_checkpoint).model, conversation.stop_ids)
-    return collect_groups(tasks, engine, solver, conversation, settings, run_seed=9, step=0)
+    return collect(tasks, engine, solver, conversation, settings, run_seed=9, batch=0)
 
 
-def rewarded(group: EpisodeGroup, rewards: Sequence[float], verified: Sequence[bool] | None = None) -> EpisodeGroup:
+def rewarded(group: RepairGroup, rewards: Sequence[float], verified: Sequence[bool] | None = None) -> RepairGroup:
     flags = verified or [True] * len(rewards)
-    episodes = tuple(
-        replace(
-            episode, reward=RewardBreakdown(0.0, 0.0, 0.0, total, total), score=replace(episode.score, verified=flag)
-        )
-        for episode, total, flag in zip(group.episodes, rewards, flags, strict=True)
-    )
-    return replace(group, episodes=episodes)
+    scores = tuple(replace(score, verified=flag) for score, flag in zip(group.scores, flags, strict=True))
+    return replace(group, rewards=tuple(map(paid, rewards)), scores=scores)
 
 
-def by_episode(batches: Sequence[ExperienceBatch]) -> dict[tuple[int, int], list[tuple[int, float, float]]]:
+def by_attempt(batches: Sequence[ExperienceBatch]) -> dict[tuple[int, int], list[tuple[int, float, float]]]:
     """(group, attempt) -> (token, log-prob, advantage) of each target."""
     found: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
     for batch in batches:
@@ -78,14 +72,14 @@ def by_episode(batches: Sequence[ExperienceBatch]) -> dict[tuple[int, int], list
 
 
 @pytest.mark.parametrize("microbatch_tokens", [400, 700, 100_000])
-def test_1_2_targets_are_the_sampled_tokens(groups: list[EpisodeGroup], microbatch_tokens: int) -> None:
+def test_1_2_targets_are_the_sampled_tokens(groups: list[RepairGroup], microbatch_tokens: int) -> None:
     # Mean 1/4, sample standard deviation 1/2: advantages 3/4 and -1/4 over 0.500001.
     scored = [rewarded(group, [1.0, 0.0, 0.0, 0.0]) for group in groups]
     experience = build_experience(scored, AdvantageEstimator.GROUP, microbatch_tokens)
-    found = by_episode(experience.batches)
+    found = by_attempt(experience.batches)
     assert sorted(found) == [(group, sample) for group in range(4) for sample in range(4)]
     for (group, sample), targets in found.items():
-        turns = scored[group].episodes[sample].turns
+        turns = scored[group].attempts[sample].turns
         assert [token for token, _, _ in targets] == [token for turn in turns for token in turn.completion_ids]
         expected = torch.tensor([value for turn in turns for value in turn.sampler_logprobs])
         assert torch.equal(torch.tensor([value for _, value, _ in targets]), expected)
@@ -94,35 +88,35 @@ def test_1_2_targets_are_the_sampled_tokens(groups: list[EpisodeGroup], microbat
     assert experience.advantages.tolist() == pytest.approx([0.75 / 0.500001, *[-0.25 / 0.500001] * 3] * 4)
 
 
-def test_3_groups_without_spread(groups: list[EpisodeGroup]) -> None:
+def test_3_groups_without_spread(groups: list[RepairGroup]) -> None:
     rewards = [[0.3] * 4, [1.0, 0.0, 0.0, 1.0], [0.0] * 4, [0.1, 0.1, 0.1, 0.2]]
     scored = [rewarded(group, values) for group, values in zip(groups, rewards, strict=True)]
     experience = build_experience(scored, AdvantageEstimator.CENTRED, 2000)
-    num_tokens = sum(len(turn.completion_ids) for group in groups for e in group.episodes for turn in e.turns)
+    num_tokens = sum(len(turn.completion_ids) for group in groups for a in group.attempts for turn in a.turns)
     assert experience.totals == UpdateTotals(num_tokens, num_sequences=16, num_groups=4)
-    assert len(by_episode(experience.batches)) == 16
-    everything = by_episode(experience.batches)
-    with_signal = by_episode(experience.batches_with_signal)
+    assert len(by_attempt(experience.batches)) == 16
+    everything = by_attempt(experience.batches)
+    with_signal = by_attempt(experience.batches_with_signal)
     # Packed alone, groups 1 and 3 are numbered 0 and 1.
     expected = {(place, sample): everything[group, sample] for place, group in enumerate((1, 3)) for sample in range(4)}
     assert with_signal == expected
     assert all(value == 0.0 for sample in range(4) for _, _, value in everything[0, sample] + everything[2, sample])
 
 
-def test_3_no_signal_at_all(groups: list[EpisodeGroup]) -> None:
+def test_3_no_signal_at_all(groups: list[RepairGroup]) -> None:
     experience = build_experience([rewarded(group, [0.5] * 4) for group in groups], AdvantageEstimator.GROUP, 2000)
     assert experience.batches_with_signal == ()
     assert experience.totals.num_groups == 4
 
 
-def test_4_unverified_episodes(groups: list[EpisodeGroup]) -> None:
+def test_4_unverified_attempts(groups: list[RepairGroup]) -> None:
     scored = [rewarded(groups[0], [1.0, 0.0, 0.0, 0.5], verified=[True, True, False, True])]
     experience = build_experience(scored, AdvantageEstimator.CENTRED, 2000)
     # Mean of 1, 0 and 0.5 is 0.5.
     assert experience.advantages.tolist() == pytest.approx([0.5, -0.5, 0.0, 0.0])
 
 
-def test_5_the_trainer_agrees_with_the_sampler(groups: list[EpisodeGroup], tiny_checkpoint: Path) -> None:
+def test_5_the_trainer_agrees_with_the_sampler(groups: list[RepairGroup], tiny_checkpoint: Path) -> None:
     scored = [rewarded(group, [1.0, 0.0, 0.0, 0.0]) for group in groups]
     policy = load_policy(tiny_checkpoint)
     for batch in build_experience(scored, AdvantageEstimator.GROUP, 700).batches:
@@ -131,40 +125,34 @@ def test_5_the_trainer_agrees_with_the_sampler(groups: list[EpisodeGroup], tiny_
         torch.testing.assert_close(logprobs, batch.sampler_logprobs, atol=1e-4, rtol=0)
 
 
-def with_components(group: EpisodeGroup, rewards: Sequence[tuple[float, float, float]]) -> EpisodeGroup:
+def with_components(group: RepairGroup, rewards: Sequence[tuple[float, float, float]]) -> RepairGroup:
     weights = RewardWeights()
     totals = [weights.outcome * o + weights.diagnosis * d + weights.efficiency * e for o, d, e in rewards]
-    episodes = tuple(
-        replace(episode, reward=RewardBreakdown(*parts, total, total))
-        for episode, parts, total in zip(group.episodes, rewards, totals, strict=True)
-    )
-    return replace(group, episodes=episodes)
+    return replace(group, rewards=tuple(paid(total, *parts) for parts, total in zip(rewards, totals, strict=True)))
 
 
-def truncated(group: EpisodeGroup, flags: Sequence[bool]) -> EpisodeGroup:
-    return replace(
-        group,
-        episodes=tuple(replace(e, truncated=flag) for e, flag in zip(group.episodes, flags, strict=True)),
-    )
+def truncated(group: RepairGroup, flags: Sequence[bool]) -> RepairGroup:
+    attempts = tuple(replace(a, truncated=flag) for a, flag in zip(group.attempts, flags, strict=True))
+    return replace(group, attempts=attempts)
 
 
-def lengths_of(group: EpisodeGroup) -> list[int]:
-    return [num_sampled_tokens(episode) for episode in group.episodes]
+def lengths_of(group: RepairGroup) -> list[int]:
+    return [attempt.num_sampled_tokens for attempt in group.attempts]
 
 
-def test_6_every_token_knows_its_group_in_the_step(groups: list[EpisodeGroup]) -> None:
+def test_6_every_token_knows_its_group_in_the_step(groups: list[RepairGroup]) -> None:
     # Small micro-batches cut a group over several.
     for batch in build_experience(groups, AdvantageEstimator.CENTRED, 400).batches:
         expected = [sum(lengths_of(groups[group])) for group, _ in batch.packed.sequences]
         assert torch.equal(batch.group_num_tokens, torch.tensor(expected)[batch.packed.sequence_index])
 
 
-def test_7_truncated_episodes_leave_the_loss_and_stay_in_their_group(groups: list[EpisodeGroup]) -> None:
+def test_7_truncated_attempts_leave_the_loss_and_stay_in_their_group(groups: list[RepairGroup]) -> None:
     scored = [truncated(rewarded(groups[0], [1.0, 0.0, 0.0, 0.0]), [True, False, False, False])]
     scored.append(truncated(rewarded(groups[1], [1.0, 0.0, 0.0, 0.0]), [True] * 4))
     settings = ExperienceSettings(AdvantageEstimator.CENTRED, 2000, overlong_filter=True)
     (experience,) = build_updates(scored, settings)
-    assert sorted(by_episode(experience.batches)) == [(0, 1), (0, 2), (0, 3)]
+    assert sorted(by_attempt(experience.batches)) == [(0, 1), (0, 2), (0, 3)]
     assert experience.totals == UpdateTotals(sum(lengths_of(groups[0])[1:]), num_sequences=3, num_groups=1)
     # The mean, 1/4, is over all four.
     assert experience.advantages.tolist() == pytest.approx([0.75, -0.25, -0.25, -0.25] * 2)
@@ -173,7 +161,7 @@ def test_7_truncated_episodes_leave_the_loss_and_stay_in_their_group(groups: lis
     assert unfiltered.totals.num_sequences == 8
 
 
-def test_8_what_an_objective_adds_to_the_rewards(groups: list[EpisodeGroup]) -> None:
+def test_8_what_an_objective_adds_to_the_rewards(groups: list[RepairGroup]) -> None:
     scored = [rewarded(groups[0], [1.0, 0.0, 0.0, 0.0])]
     lengths = lengths_of(groups[0])
     longest = max(lengths)
@@ -185,10 +173,10 @@ def test_8_what_an_objective_adds_to_the_rewards(groups: list[EpisodeGroup]) -> 
     rewards = [reward - fine - kl for reward, fine, kl in zip([1, 0, 0, 0], fines, (0.1, 0.2, 0.3, 0.4), strict=True)]
     expected = [reward - sum(rewards) / 4 for reward in rewards]
     assert experience.advantages.tolist() == pytest.approx(expected, rel=1e-6)
-    assert [episode.reward.total for episode in scored[0].episodes] == [1.0, 0.0, 0.0, 0.0], "never in a metric"
+    assert [reward.total for reward in scored[0].rewards] == [1.0, 0.0, 0.0, 0.0], "never in a metric"
 
 
-def test_9_per_component(groups: list[EpisodeGroup]) -> None:
+def test_9_per_component(groups: list[RepairGroup]) -> None:
     # Totals .5, .5, 0, 0 do not tell the first two apart: one got the outcome, one diagnosis and efficiency.
     parts = [(1.0, 0.0, 0.0), (0.0, 1.0, 1.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)]
     scored = [with_components(groups[0], parts), with_components(groups[1], [(0.0, 0.5, 0.0)] * 4)]
@@ -198,7 +186,7 @@ def test_9_per_component(groups: list[EpisodeGroup]) -> None:
     found = experience.advantages
     std = (4 * 0.25 / 7) ** 0.5
     assert found.tolist() == pytest.approx([0.5 / std, 0.5 / std, -0.5 / std, -0.5 / std, 0, 0, 0, 0], rel=1e-4)
-    assert {group for group, _ in by_episode(experience.batches_with_signal)} == {0}
+    assert {group for group, _ in by_attempt(experience.batches_with_signal)} == {0}
     # A penalty is a component of its own, of weight 1, so group 1 has signal where lengths differ.
     longest = max(lengths_of(groups[1]))
     penalty = OverlongPenalty(longest, longest)
@@ -206,15 +194,15 @@ def test_9_per_component(groups: list[EpisodeGroup]) -> None:
     assert (len(set(lengths_of(groups[1]))) > 1) == bool(fined.advantages[4:].abs().max() > 0)
 
 
-def judged(group: EpisodeGroup, faithful: Sequence[bool]) -> EpisodeGroup:
-    episodes = [
-        replace(episode, score=replace(episode.score, faithful=flag, recovered=True, verified=True))
-        for episode, flag in zip(group.episodes, faithful, strict=True)
+def judged(group: RepairGroup, faithful: Sequence[bool]) -> RepairGroup:
+    scores = [
+        replace(score, faithful=flag, recovered=True, verified=True)
+        for score, flag in zip(group.scores, faithful, strict=True)
     ]
-    return replace(group, episodes=tuple(episodes))
+    return replace(group, scores=tuple(scores))
 
 
-def test_9b_success_is_the_verified_score_and_no_reward(groups: list[EpisodeGroup]) -> None:
+def test_9b_success_is_the_verified_score_and_no_reward(groups: list[RepairGroup]) -> None:
     # The reward pays all that became optimal alike, and the wrong ones more: neither matters.
     scored = [judged(rewarded(groups[0], [1.0, 1.0, 9.0, -5.0]), [False, True, False, False])]
     scored += [
@@ -224,7 +212,7 @@ def test_9b_success_is_the_verified_score_and_no_reward(groups: list[EpisodeGrou
     settings = ExperienceSettings(AdvantageEstimator.SUCCESS, 2000)
     (experience,) = build_updates(scored, settings)
     assert experience.advantages.tolist() == [0, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]
-    assert len(by_episode(experience.batches_with_signal)) == 8, (
+    assert len(by_attempt(experience.batches_with_signal)) == 8, (
         "a group of successes alone teaches, one without does not"
     )
     assert experience.totals.num_groups == 3, "what is left out still counts"
@@ -232,13 +220,13 @@ def test_9b_success_is_the_verified_score_and_no_reward(groups: list[EpisodeGrou
     assert torch.equal(study.advantages, experience.advantages)
 
 
-def test_9c_rewards_without_components(groups: list[EpisodeGroup]) -> None:
+def test_9c_rewards_without_components(groups: list[RepairGroup]) -> None:
     settings = ExperienceSettings(AdvantageEstimator.PER_COMPONENT, 2000, reward=HybridReward())
     with pytest.raises(ValueError, match="expected a reward with components for PER_COMPONENT, got HybridReward"):
         build_updates(groups, settings)
 
 
-def test_10_the_batch_is_the_whole_rollout_however_it_is_split(groups: list[EpisodeGroup]) -> None:
+def test_10_the_batch_is_the_whole_rollout_however_it_is_split(groups: list[RepairGroup]) -> None:
     scored = [rewarded(group, [1.0, 0.0, 0.2 * n, 0.0]) for n, group in enumerate(groups)]
     settings = ExperienceSettings(AdvantageEstimator.BATCH, 2000)
     (whole,) = build_updates(scored, settings)
@@ -249,7 +237,7 @@ def test_10_the_batch_is_the_whole_rollout_however_it_is_split(groups: list[Epis
 
 
 @pytest.mark.parametrize("estimator", AdvantageEstimator)
-def test_10_fewer_groups_than_updates(groups: list[EpisodeGroup], estimator: AdvantageEstimator) -> None:
+def test_10_fewer_groups_than_updates(groups: list[RepairGroup], estimator: AdvantageEstimator) -> None:
     settings = ExperienceSettings(estimator, 2000, num_updates=3)
     scored = [rewarded(group, [1.0, 0.0, 0.0, 0.0]) for group in groups]
     assert [update.totals.num_groups for update in build_updates(scored[:2], settings)] == [0, 1, 1]
@@ -260,9 +248,9 @@ def test_10_fewer_groups_than_updates(groups: list[EpisodeGroup], estimator: Adv
         assert update.advantages.shape == (0,)
 
 
-def test_11_missing_log_probs_are_refused(groups: list[EpisodeGroup]) -> None:
-    first, *others = groups[0].episodes
+def test_11_missing_log_probs_are_refused(groups: list[RepairGroup]) -> None:
+    first, *others = groups[0].attempts
     turns = (replace(first.turns[0], sampler_logprobs=()), *first.turns[1:])
-    broken = replace(groups[0], episodes=(replace(first, turns=turns), *others))
+    broken = replace(groups[0], attempts=(replace(first, turns=turns), *others))
     with pytest.raises(ValueError, match="expected the sampler's log-prob of each"):
         build_experience([broken], AdvantageEstimator.GROUP, 2000)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from repair_rollouts import collect
 
 from lit_grpo.cli import main
 from lit_grpo.data.conversation import ConversationFormat
@@ -28,8 +29,6 @@ from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.programs.specification import Specification
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, Solution, Solver, Violation
-from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.episodes import EpisodeGroup
 from lit_grpo.rollout.settings import PlaySettings
 
 RULES = [EpisodeSettings(undo_if_still_infeasible=True, style=style) for style in ObservationStyle]
@@ -91,9 +90,11 @@ def test_2_rollouts(
 
     def contexts(tasks: list[Task], rules: EpisodeSettings, solver: Solver) -> list[tuple[object, ...]]:
         settings = PlaySettings(group_size, SamplingSettings(1.0, 80), rules)
-        groups: list[EpisodeGroup] = collect_groups(tasks, scripted(ask), solver, conversation, settings, 0, 0)
-        turns = [turn for group in groups for episode in group.episodes for turn in episode.turns]
-        return [(group.prompt_ids,) for group in groups] + [(turn.observation_ids, turn.text) for turn in turns]
+        groups = collect(tasks, scripted(ask), solver, conversation, settings)
+        turns = [turn for group in groups for attempt in group.attempts for turn in attempt.turns]
+        found: list[tuple[object, ...]] = [(group.prompt_ids,) for group in groups]
+        found += [(turn.observation_ids, turn.text) for turn in turns]
+        return found
 
     without_text, without_conflict = replace(rules, show_specification=False), replace(rules, show_conflict=False)
     others = [retold(task) for task in tasks]

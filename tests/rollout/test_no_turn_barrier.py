@@ -1,4 +1,4 @@
-"""collect_groups with an engine that decodes in the background, and a solver that takes its time.
+"""Rollouts with an engine that decodes in the background, and a solver that takes its time.
 
 1. While a program is being solved, or a turn decoded, every other episode is played to its end.
 2. A task's first turns go out as soon as its own program is solved.
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+from repair_rollouts import collect
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
@@ -27,7 +28,6 @@ from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict, Solution, Violation
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
-from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.settings import PlaySettings
 
 PATIENCE_S = 60.0
@@ -123,19 +123,19 @@ def test_1_one_slow_program_holds_nobody_up(
         return others_are_done if any(v.upper == TROUBLE for v in program.variables) else None
 
     engine = BackgroundEngine(scripted(policy))
-    groups = collect_groups(tasks, engine, GatedSolver(gate), conversation, SETTINGS, 0, 0, solver_threads=2)
+    groups = collect(tasks, engine, GatedSolver(gate), conversation, SETTINGS, 0, 0, num_threads=2)
     others_are_done.set()
-    assert groups == collect_groups(tasks, scripted(policy), solver, conversation, SETTINGS, 0, 0)
+    assert groups == collect(tasks, scripted(policy), solver, conversation, SETTINGS, 0, 0)
 
 
 def test_1_one_slow_turn_holds_nobody_up(
     tasks: list[Task], solver: HighsSolver, conversation: ConversationFormat, scripted: Scripted
 ) -> None:
     engine = BackgroundEngine(scripted(lambda request: QUICK), held=3, others=7 * SETTINGS.episode.max_turns)
-    groups = collect_groups(tasks, engine, solver, conversation, SETTINGS, 0, 0)
+    groups = collect(tasks, engine, solver, conversation, SETTINGS, 0, 0)
     assert engine.num_wakes > 0
     assert [request.conversation for request in engine.requests[-2:]] == [3, 3]
-    assert groups == collect_groups(tasks, scripted(lambda request: QUICK), solver, conversation, SETTINGS, 0, 0)
+    assert groups == collect(tasks, scripted(lambda request: QUICK), solver, conversation, SETTINGS, 0, 0)
 
 
 def test_2_a_task_begins_when_its_own_program_is_solved(
@@ -144,9 +144,9 @@ def test_2_a_task_begins_when_its_own_program_is_solved(
     engine = BackgroundEngine(scripted(lambda request: QUICK))
     first, last = tasks[0].fault.faulty, engine.asked_for[2 * (len(tasks) - 1)]
     gated = GatedSolver(lambda program: last if program == first else None)
-    groups = collect_groups(tasks, engine, gated, conversation, SETTINGS, 0, 0, solver_threads=2)
+    groups = collect(tasks, engine, gated, conversation, SETTINGS, 0, 0, num_threads=2)
     assert engine.requests[-1].conversation < 2
-    assert groups == collect_groups(tasks, scripted(lambda request: QUICK), solver, conversation, SETTINGS, 0, 0)
+    assert groups == collect(tasks, scripted(lambda request: QUICK), solver, conversation, SETTINGS, 0, 0)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -157,17 +157,17 @@ def test_3_threads_change_nothing(
         return render(Move(SetBounds("x", 0.0, float(request.seed % 1000))))
 
     settings = replace(SETTINGS, group_size=4)
-    plain = collect_groups(tasks, scripted(policy), solver, conversation, settings, 1, 2)
+    plain = collect(tasks, scripted(policy), solver, conversation, settings, 1, 2)
     workers = WorkerSolver(SolverSettings(workers=threads))
     try:
         for engine in (scripted(policy), BackgroundEngine(scripted(policy))):
-            assert collect_groups(tasks, engine, workers, conversation, settings, 1, 2, threads) == plain
+            assert collect(tasks, engine, workers, conversation, settings, 1, 2, threads) == plain
     finally:
         workers.close()
     in_order = scripted(policy)
-    collect_groups(tasks, in_order, GatedSolver(lambda program: None), conversation, settings, 1, 2, threads)
+    collect(tasks, in_order, GatedSolver(lambda program: None), conversation, settings, 1, 2, threads)
     again = scripted(policy)
-    collect_groups(tasks, again, solver, conversation, settings, 1, 2)
+    collect(tasks, again, solver, conversation, settings, 1, 2)
     assert in_order.requests == again.requests, "an engine that decodes all together is asked in one order"
 
 
@@ -177,5 +177,5 @@ def test_4_an_error_reaches_the_caller(
     task = tasks[1]
     repaired = replace(task, fault=replace(task.fault, faulty=task.fault.original))
     with pytest.raises(ValueError, match="expected an infeasible program, got an optimal one"):
-        collect_groups([tasks[0], repaired], scripted(lambda _: QUICK), solver, conversation, SETTINGS, 0, 0)
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("solver")]
+        collect([tasks[0], repaired], scripted(lambda _: QUICK), solver, conversation, SETTINGS, 0, 0)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("world")]

@@ -2,7 +2,7 @@
 
 1. By hand: places without signal get new tasks until each has signal or the rounds are over; kept in their order.
 2. Signal is decided on verified rewards by the advantage's own tolerance: 1e-9 apart is none, 1e-7 is.
-3. Nothing is lost: what was played is what was kept and what was flat; extra episodes and tokens are those of refills.
+3. Nothing is lost: what was played is what was kept and what was flat; extra attempts and tokens are those of refills.
 4. However tasks are played, together, one by one or in shares of the places, the result is the same.
 5. The step that is built counts the groups that are there, and no other.
 6. A refill's task is a function of batch, round and place, for any number of ranks, and of no ordinary position.
@@ -17,6 +17,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from repair_rollouts import collect, paid
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.conversation import ConversationFormat
@@ -31,15 +32,12 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.losses.base import UpdateTotals
 from lit_grpo.losses.overlong import OverlongPenalty
-from lit_grpo.rewards.components import RewardBreakdown
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
-from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.episodes import Episode, EpisodeGroup
+from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.estimation import (
     estimate_advantages,
     groups_with_signal,
-    num_sampled_tokens,
     require_steady,
 )
 from lit_grpo.rollout.experience import build_experience
@@ -53,7 +51,7 @@ SETTINGS = PlaySettings(
 )
 MOVES = [render(Move(GetConflict())), render(Move(Restore()))]
 MakeEngine = Callable[..., ScriptedEngine]
-Play = Callable[[Sequence[Task]], list[EpisodeGroup]]
+Play = Callable[[Sequence[Task]], list[RepairGroup]]
 
 
 def varied(request: GenerationRequest) -> str:
@@ -61,26 +59,21 @@ def varied(request: GenerationRequest) -> str:
     return Random(request.seed).choice(MOVES)
 
 
-def paid(episode: Episode, total: float, verified: bool = True) -> Episode:
-    reward = RewardBreakdown(0.0, 0.0, 0.0, total, total)
-    return replace(episode, reward=reward, score=replace(episode.score, verified=verified))
-
-
-def rewarded(group: EpisodeGroup, totals: Sequence[float], verified: Sequence[bool] = (True, True)) -> EpisodeGroup:
-    episodes = tuple(paid(e, total, v) for e, total, v in zip(group.episodes, totals, verified, strict=True))
-    return replace(group, episodes=episodes)
+def rewarded(group: RepairGroup, totals: Sequence[float], verified: Sequence[bool] = (True, True)) -> RepairGroup:
+    scores = tuple(replace(score, verified=flag) for score, flag in zip(group.scores, verified, strict=True))
+    return replace(group, rewards=tuple(map(paid, totals)), scores=scores)
 
 
 @pytest.fixture
 def play(solver: HighsSolver, conversation: ConversationFormat, scripted: MakeEngine) -> Play:
     """Attempts that earn by their first turn: one task in two has two attempts that earn alike."""
 
-    def collect(tasks: Sequence[Task]) -> list[EpisodeGroup]:
-        groups = collect_groups(tasks, scripted(varied), solver, conversation, SETTINGS, run_seed=1, step=5)
-        firsts = [[float(episode.turns[0].text == MOVES[0]) for episode in group.episodes] for group in groups]
+    def run(tasks: Sequence[Task]) -> list[RepairGroup]:
+        groups = collect(tasks, scripted(varied), solver, conversation, SETTINGS, run_seed=1, batch=5)
+        firsts = [[float(attempt.turns[0].text == MOVES[0]) for attempt in group.attempts] for group in groups]
         return [rewarded(group, totals) for group, totals in zip(groups, firsts, strict=True)]
 
-    return collect
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +81,7 @@ def stream() -> TrainingTasks:
     return TrainingTasks(TaskSettings(size=ProgramSize.TINY), seed=0, num_tasks=6, rank=0, world_size=1)
 
 
-def signal(groups: Sequence[EpisodeGroup]) -> list[bool]:
+def signal(groups: Sequence[RepairGroup]) -> list[bool]:
     return groups_with_signal(groups, AdvantageEstimator.GROUP, CompositeReward())
 
 
@@ -141,9 +134,9 @@ def test_3_nothing_is_lost(play: Play, stream: TrainingTasks) -> None:
     assert 6 < len(result.played) < 24
     assert sum(signal(result.played)) == len(result.kept)
     assert result.num_flat == len(result.played) - len(result.kept)
-    extra = [episode for group in result.played[6:] for episode in group.episodes]
-    assert result.num_extra_episodes == len(extra)
-    assert result.num_extra_tokens == sum(map(num_sampled_tokens, extra))
+    extra = [attempt for group in result.played[6:] for attempt in group.attempts]
+    assert result.num_extra_attempts == len(extra)
+    assert result.num_extra_tokens == sum(attempt.num_sampled_tokens for attempt in extra)
     assert [group.refill_round for groups in result.rounds for group in groups] == [
         number for number, groups in enumerate(result.rounds) for _ in groups
     ]
@@ -162,8 +155,8 @@ def test_4_however_it_is_played(play: Play, stream: TrainingTasks) -> None:
 def test_5_totals_count_what_is_there(play: Play, stream: TrainingTasks) -> None:
     result = refilled(play, stream, max_rounds=1)
     assert 0 < len(result.kept) < 6
-    episodes = [episode for group in result.kept for episode in group.episodes]
-    num_tokens = sum(map(num_sampled_tokens, episodes))
+    attempts = [attempt for group in result.kept for attempt in group.attempts]
+    num_tokens = sum(attempt.num_sampled_tokens for attempt in attempts)
     experience = build_experience(result.kept, AdvantageEstimator.GROUP, 4096)
     assert experience.totals == UpdateTotals(num_tokens, 2 * len(result.kept), len(result.kept))
     assert experience.batches == experience.batches_with_signal
@@ -186,16 +179,15 @@ def test_6_a_task_by_its_place(stream: TrainingTasks, solver: HighsSolver) -> No
 
 def test_7_of_what_the_environment_pays(play: Play, tasks: list[Task]) -> None:
     (group,) = play(tasks[:1])
-    first, second = group.episodes
+    first, second = group.attempts
     # 0.5 x 0.6 = 0.3 x 1: the same total from different components.
-    parts = [RewardBreakdown(0.6, 0.0, 0.0, 0.3, 0.3), RewardBreakdown(0.0, 1.0, 0.0, 0.3, 0.3)]
-    alike = replace(group, episodes=(replace(first, reward=parts[0]), replace(second, reward=parts[1])))
+    alike = replace(group, rewards=(paid(0.3, outcome=0.6), paid(0.3, diagnosis=1.0)))
     assert groups_with_signal([alike], AdvantageEstimator.GROUP, CompositeReward()) == [False]
     assert groups_with_signal([alike], AdvantageEstimator.PER_COMPONENT, CompositeReward()) == [True]
     # A penalty that differs gives an advantage, and yet no reason to keep the group.
     longer = replace(second, turns=second.turns + second.turns)
-    solved = replace(group, episodes=(paid(first, 1.0), paid(longer, 1.0)))
-    penalty = OverlongPenalty(num_sampled_tokens(longer), num_sampled_tokens(longer) - num_sampled_tokens(first))
+    solved = replace(group, attempts=(first, longer), rewards=(paid(1.0), paid(1.0)))
+    penalty = OverlongPenalty(longer.num_sampled_tokens, longer.num_sampled_tokens - first.num_sampled_tokens)
     estimated = estimate_advantages([solved], AdvantageEstimator.GROUP, CompositeReward(), penalty)
     assert estimated.has_signal.tolist() == [True]
     assert signal([solved]) == [False]

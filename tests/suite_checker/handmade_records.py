@@ -13,6 +13,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from lit_grpo.suite_checker.layout import GENERATOR_VERSION
 from lit_grpo.suite_checker.programs import Program, Row, Variable, apply_action
 from lit_grpo.suite_checker.records import content_id, read_record, split_of
 
@@ -54,10 +55,10 @@ def chain() -> Program:
 def mps(program: Program) -> str:
     """Free MPS; every variable continuous, with two bounds."""
     letters = {"<=": "L", ">=": "G", "=": "E"}
-    lines = ["NAME handmade", "OBJSENSE", "    MAX" if program.maximize else "    MIN", "ROWS", " N cost"]
+    lines = ["NAME lit_grpo", "OBJSENSE", "    MAX" if program.maximize else "    MIN", "ROWS", " N OBJECTIVE"]
     lines += [f" {letters[row.sense]} {name}" for name, row in program.rows.items()] + ["COLUMNS"]
     for name in program.variables:
-        lines.append(f"    {name} cost {program.costs[name]}")
+        lines.append(f"    {name} OBJECTIVE {program.costs[name]}")
         lines += [f"    {name} {r} {row.terms[name]}" for r, row in program.rows.items() if name in row.terms]
     lines += ["RHS", *(f"    RHS {name} {row.rhs}" for name, row in program.rows.items() if row.rhs), "BOUNDS"]
     for name, v in program.variables.items():
@@ -67,7 +68,7 @@ def mps(program: Program) -> str:
 
 def action(name: str, **keys: object) -> str:
     """The text of an action."""
-    return json.dumps({"action": name, **keys})
+    return json.dumps({"action": name, **keys}, separators=(",", ":"))
 
 
 def optimum(program: Program) -> float:
@@ -95,8 +96,8 @@ def record(
     certificate = dict(zip(keys, figures, strict=True)) | ({} if evidence is None else {"evidence": evidence})
     return sealed(
         {
-            "id": "",
-            "domain": "handmade",
+            "id": "0" * 64,
+            "domain": "production",
             "kind": kind,
             "difficulty": difficulty,
             "split": "test",
@@ -109,7 +110,7 @@ def record(
             "faulty_elements": [element_of(text) for text in inverse],
             "original_objective": optimum(original),
             "certificate": certificate,
-            "generator_version": 1,
+            "generator_version": GENERATOR_VERSION,
         }
     )
 
@@ -164,14 +165,17 @@ def handmade() -> dict[str, dict[str, Any]]:
         "C": record("C", p, [coefficient(1000)], [coefficient(1)], ("unit_slip_1000", 1 - 8 / 999, 1 - 8 / 999, 3, 2)),
         # 40 needed, 12 allowed: 28. Conflict total, need; each would move by 10.
         "D": record("D", p, [rhs("need", 40)], [rhs("need", 4)], ("wrong_rhs", 28.0, 28.0, 2, 1)),
-        # need >= 4 against cap <= 0: 4; z >= 7 against z <= 5: 2. Without cap 2 are left. Conflict zcap, zneed.
+        # need >= 4 against cap <= 0: 4; z >= 7 against z <= 5: 2. Conflict zcap, zneed. Of each fault alone: cap <= 0
+        # against x >= 1 and y >= 0, by 1 (need is tried first, and spared), and z >= 7 against z <= 5, by 2.
         "E": record(
             "E",
             p,
             [rhs("cap", 0), rhs("zneed", 7)],
             [rhs("cap", 12), rhs("zneed", 2)],
-            ("wrong_rhs+wrong_rhs", 6.0, 2.0, 2, 1),
-            evidence={"conflicts": [conflict_of("row cap", "row need"), conflict_of("row zcap", "row zneed")]},
+            ("wrong_rhs+wrong_rhs", 6.0, 1.0, 2, 1),
+            evidence={
+                "conflicts": [conflict_of("row cap", "lower x", "lower y"), conflict_of("row zcap", "row zneed")]
+            },
         ),
         # 10 w >= 1000 with w <= t <= 20: a link gives way by 80, the demand by 800. Conflict: 4 rows and t. Without a
         # link w = 100, and so is what stands before that link: 100 (k + 0), (k + 1), (k + 2).

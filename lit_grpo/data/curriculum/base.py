@@ -71,7 +71,7 @@ class Curriculum(ABC):
         """Take note of the conditions, before anything else.
 
         Raises:
-            ValueError: the settings make no sense under them.
+            ValueError: The settings make no sense under them.
         """
 
     @abstractmethod
@@ -99,7 +99,7 @@ class Curriculum(ABC):
         """Put a state back.
 
         Raises:
-            ValueError: it is one of other settings.
+            ValueError: It is one of other settings.
         """
 
 

@@ -33,7 +33,7 @@ class BegunBatch:
         """The batch that ``state`` described, given the cells that are drawn.
 
         Raises:
-            ValueError: it names others.
+            ValueError: It names others.
         """
         by_name = {name_of(cell): cell for cell in cells}
         strange = sorted(set(state["shares"]) - set(by_name))

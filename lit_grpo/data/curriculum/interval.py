@@ -16,9 +16,9 @@ def lower_end(rate: float, num_tasks: int, confidence: float) -> float:
     (1 + 3.84/20) = 0.699.
 
     Args:
-        rate: share of successes, in [0, 1].
-        num_tasks: that it is over, at least 1.
-        confidence: of the interval, e.g. 0.95.
+        rate: Share of successes, in [0, 1].
+        num_tasks: That it is over, at least 1.
+        confidence: Of the interval, e.g. 0.95.
     """
     z = _z(confidence)
     spread = z * math.sqrt(rate * (1 - rate) / num_tasks + z * z / (4 * num_tasks * num_tasks))

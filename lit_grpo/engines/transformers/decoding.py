@@ -74,12 +74,12 @@ def prefill(model: nn.Module, prompts: Sequence[tuple[int, ...]], prompt_of: Ten
     """Run each prompt once.
 
     Args:
-        model: a causal language model with shared-prefix attention.
-        prompts: token ids, at least one each.
+        model: A causal language model with shared-prefix attention.
+        prompts: Token ids, at least one each.
         prompt_of: [R] int64, which prompt each new conversation has.
 
     Returns:
-        the new conversations and the logits [R, vocabulary] of their next token.
+        The new conversations and the logits [R, vocabulary] of their next token.
     """
     attention = Prefill([len(prompt) for prompt in prompts], prompt_of.device)
     stream = torch.tensor([token for prompt in prompts for token in prompt], device=prompt_of.device)
@@ -92,7 +92,7 @@ def extend(model: nn.Module, conversations: Conversations, tokens: Tensor, count
     """Run new tokens, ``counts`` [R] of each row, row by row in ``tokens`` [N].
 
     Returns:
-        logits [rows with tokens, vocabulary] after the last of each.
+        Logits [rows with tokens, vocabulary] after the last of each.
     """
     attention = Extension(conversations, counts)
     logits = run(model, tokens, attention, attention.last_tokens)
@@ -114,11 +114,11 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, st
     """Sample every row to its end, and leave all tokens but the last in the cache.
 
     Args:
-        model: a causal language model with shared-prefix attention.
+        model: A causal language model with shared-prefix attention.
         batch: R rows; written back to their store at the end.
         logits: [R, vocabulary] of the first token.
-        limits: of the rows.
-        stepping: how the model runs on one token of some rows.
+        limits: Of the rows.
+        stepping: How the model runs on one token of some rows.
     """
     shape = limits.uniforms.shape
     tokens = torch.zeros(shape, dtype=torch.int64, device=logits.device)

@@ -63,15 +63,15 @@ class TransformersEngine:
         """Copy the model.
 
         Args:
-            model: a ``PreTrainedModel`` for causal language modelling with plain causal attention, or a peft model
+            model: A ``PreTrainedModel`` for causal language modelling with plain causal attention, or a peft model
                 around one.
-            stop_ids: tokens that end a turn.
-            max_context_tokens: context and completion together; None: the model's ``max_position_embeddings``.
-            dtype: of the copy's weights, and so of its keys and values; None: as they are.
-            stepping: how a token of each row is run; None: as CUDA graphs on a GPU, plainly elsewhere.
+            stop_ids: Tokens that end a turn.
+            max_context_tokens: Context and completion together; None: the model's ``max_position_embeddings``.
+            dtype: Of the copy's weights, and so of its keys and values; None: as they are.
+            stepping: How a token of each row is run; None: as CUDA graphs on a GPU, plainly elsewhere.
 
         Raises:
-            ValueError: no stop token.
+            ValueError: No stop token.
         """
         if not stop_ids:
             raise ValueError("expected at least one stop token, got none; pass ConversationFormat.stop_ids")

@@ -56,7 +56,7 @@ class Prefill:
     """Causal attention of prompts to themselves; keeps their keys and values.
 
     Attributes:
-        layers: one entry per layer after the pass, [P, K, columns, D].
+        layers: One entry per layer after the pass, [P, K, columns, D].
         lengths: [P] int64.
     """
 
@@ -91,7 +91,7 @@ class Extension:
 
     Attributes:
         position_ids: [N] int64.
-        last_tokens: int64, place in the stream of the last token of each row that has any.
+        last_tokens: Int64, place in the stream of the last token of each row that has any.
     """
 
     def __init__(self, conversations: Conversations, counts: Tensor) -> None:

@@ -18,9 +18,9 @@ def problems(completed: Completed, asked: Generate, vocabulary: int) -> Iterator
     """What is wrong with it; nothing for one that may be believed.
 
     Args:
-        completed: from a server.
-        asked: the request.
-        vocabulary: token ids are below it.
+        completed: From a server.
+        asked: The request.
+        vocabulary: Token ids are below it.
     """
     tokens, most = completed.token_ids, asked.sampling.max_completion_tokens
     stops = {*asked.stop_ids, *asked.sampling.stop}

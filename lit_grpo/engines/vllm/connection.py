@@ -39,7 +39,7 @@ class Connection:
         """Connect, and prove to know the token.
 
         Raises:
-            ServerBroken: it cannot be reached, or hangs up.
+            ServerBroken: It cannot be reached, or hangs up.
         """
         self.port = port
         self._received = bytearray()
@@ -83,8 +83,8 @@ class Connection:
         """Wait for an answer; whatever else but a sign of life comes instead is nonsense.
 
         Raises:
-            ServerBroken: none in time, or another one.
-            EngineFailure: the server refuses; it would refuse again.
+            ServerBroken: None in time, or another one.
+            EngineFailure: The server refuses; it would refuse again.
         """
         deadline = time.monotonic() + deadline_s
         while True:

@@ -48,13 +48,13 @@ class VllmEngine:
         """Open every server; it samples nothing before the first `load`.
 
         Args:
-            places: where the servers are.
-            stop_ids: tokens that end a turn.
-            weights: where new weights are written for them.
+            places: Where the servers are.
+            stop_ids: Tokens that end a turn.
+            weights: Where new weights are written for them.
             deadlines: None: the defaults.
 
         Raises:
-            EngineFailure: one does not come up.
+            EngineFailure: One does not come up.
         """
         self._stop_ids = tuple(sorted(stop_ids))
         self._weights, self._deadlines = weights, deadlines or Deadlines()
@@ -65,7 +65,7 @@ class VllmEngine:
 
     @property
     def usage(self) -> Usage:
-        """Since the last new weights."""
+        """Counts since the last new weights."""
         return self._pool.usage
 
     @property

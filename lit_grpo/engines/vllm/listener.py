@@ -64,10 +64,10 @@ class Listener:
         """What came in.
 
         Args:
-            wait_s: for the first event at most; 0: do not wait; None: for ever.
+            wait_s: For the first event at most; 0: do not wait; None: for ever.
 
         Returns:
-            messages of clients that know the token; clients that are gone; whether a watched descriptor is readable.
+            Messages of clients that know the token; clients that are gone; whether a watched descriptor is readable.
         """
         messages: list[tuple[Client, Message]] = []
         gone: list[Client] = []

@@ -168,7 +168,7 @@ def decode(line: bytes) -> Message:
     """The message of a line.
 
     Raises:
-        ValueError: it is none.
+        ValueError: It is none.
     """
     fields = object_of(json.loads(line), "a message")
     kind = text_of(fields, "is")

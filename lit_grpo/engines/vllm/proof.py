@@ -52,11 +52,11 @@ def judged_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence
     much: the largest twentieth counts for a hundredth.
 
     Args:
-        ours: of one row of tokens after the other.
-        theirs: of the same tokens; ValueError if they are not of the same.
+        ours: Of one row of tokens after the other.
+        theirs: Of the same tokens; ValueError if they are not of the same.
 
     Returns:
-        infinity if anything is not a number.
+        Infinity if anything is not a number.
     """
     pairs = zip(ours, theirs, strict=True)
     found = [abs(one - other) for row, other_row in pairs for one, other in zip(row, other_row, strict=True)]
@@ -78,11 +78,11 @@ def weights_differ(
     """The error that stops the run.
 
     Args:
-        server: its name.
-        difference: of the probes' log-probs, as judged.
-        dtype: of the weights.
-        policy_version: of both.
-        names: of the tensors that differ, from ``differing_tensors``.
+        server: Its name.
+        difference: Of the probes' log-probs, as judged.
+        dtype: Of the weights.
+        policy_version: Of both.
+        names: Of the tensors that differ, from ``differing_tensors``.
     """
     found = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
     return WeightsDiffer(
@@ -96,9 +96,9 @@ def differing_tensors(exported: Path, weights: Iterable[tuple[str, Tensor]]) -> 
     """Names of the policy's tensors that a server's kernels use other values of, or none.
 
     Args:
-        exported: folder of a server's weights, one file each (of each of its processes, where they are split), with a
+        exported: Folder of a server's weights, one file each (of each of its processes, where they are split), with a
             head of its own even where it is tied.
-        weights: of the policy; a tied one may come once, under the embeddings' name.
+        weights: Of the policy; a tied one may come once, under the embeddings' name.
     """
     theirs = _exported_files(exported)
     names: list[str] = []

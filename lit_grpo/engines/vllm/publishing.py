@@ -31,7 +31,7 @@ from lit_grpo.engines.vllm.weights_folder import CHECKPOINT_FILES, written_weigh
 
 
 class ProvenPublisher:
-    """What `BuiltEngine.publish` is for servers."""
+    """Publishes to the servers of one engine: its method is that engine's `BuiltEngine.publish`."""
 
     def __init__(self, engine: VllmEngine) -> None:
         self._engine = engine
@@ -65,18 +65,18 @@ class ProvenPublisher:
 
 @dataclass(frozen=True, slots=True)
 class PreparedProof:
-    """The policy's half: what it says of the probes, and where its weights can be looked up."""
+    """The policy's half of a proof: its log-probs of the probes, and where its weights can be looked up."""
 
     version: int
     dtype: Dtype
     """The dtype of the servers' weights, which says how much rounding explains."""
     sequences: Sequence[Sequence[int]]
     logprobs: Sequence[Sequence[float]]
-    """The policy's own, of each token but the first."""
+    """The policy's own log-prob of each token but the first."""
     folder: Path
-    """What was written for the servers: all weights, or the adapters."""
+    """All weights, or the adapters, were written here for the servers."""
     base: Path | None
-    """Checkpoint with the weights below the adapters; None where there are none."""
+    """The checkpoint with the weights below the adapters; None where there are no adapters."""
 
     def require(self, engine: VllmEngine) -> float:
         """Compare with what the servers say.
@@ -85,8 +85,8 @@ class PreparedProof:
             The difference of log-probs as judged, the largest of all servers.
 
         Raises:
-            WeightsDiffer: it is beyond the threshold; names the server and the tensors.
-            EngineFailure: a server did not score.
+            WeightsDiffer: It is beyond the threshold; names the server and the tensors.
+            EngineFailure: A server did not score.
         """
         differences = [judged_difference(self.logprobs, theirs) for theirs in engine.score(self.sequences)]
         worst = max(range(len(differences)), key=differences.__getitem__)
@@ -112,12 +112,12 @@ def prepared_proof(engine: VllmEngine, policy: PolicyView, folder: Path) -> Prep
     """Score the probes of this version. Every rank must call it.
 
     Args:
-        engine: whose servers hold weights of ``policy.dtype``.
-        policy: whose present weights were written.
-        folder: where they were written.
+        engine: Whose servers hold weights of ``policy.dtype``.
+        policy: Whose present weights were written.
+        folder: Where they were written.
 
     Raises:
-        EngineFailure: on all ranks, if the policy's log-probs are not finite.
+        EngineFailure: On all ranks, if the policy's log-probs are not finite.
     """
     version = policy.version
     sequences = probes(engine.vocabulary, version, engine.max_context_tokens)
@@ -130,7 +130,7 @@ def prepared_proof(engine: VllmEngine, policy: PolicyView, folder: Path) -> Prep
 
 
 def _as_served(policy: PolicyView) -> Iterator[tuple[str, Tensor]]:
-    """What is trained, in the dtype that it is served in: half the bytes where the policy's own is wider."""
+    """The trained weights in the dtype that they are served in: half the bytes where the policy's own is wider."""
     dtype = torch_dtype(policy.dtype)
     for name, tensor in policy.weights():
         yield name, tensor.to(dtype)

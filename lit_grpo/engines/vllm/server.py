@@ -1,6 +1,6 @@
 """One vLLM server: ``python -m lit_grpo.engines.vllm.server --settings FILE [--parent]``.
 
-Started by servers.py for a training on the same machine, or by scripts/serve_vllm.py by hand. One thread: between
+Started by servers.py for a training on the same machine, or by `lit-grpo serve` by hand. One thread: between
 two steps of the engine it reads what clients say, and tells them what ended. Requests are JSON, weights are safetensors
 files below one folder: nothing that comes in is ever run.
 """
@@ -143,7 +143,7 @@ def run(settings: ServerSettings, has_parent: bool = False) -> None:
     """Serve; with a parent, until it closes standard input.
 
     Raises:
-        ValueError: vLLM is missing, or others than this machine's processes could connect without a token.
+        ValueError: VLLM is missing, or others than this machine's processes could connect without a token.
     """
     require_vllm()
     token = os.environ.get(TOKEN_VARIABLE, "")

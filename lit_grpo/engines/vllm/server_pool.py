@@ -44,7 +44,7 @@ class ServerPool:
                 self._servers.append(OpenServer(place, place.open(deadlines.start_s)))
             except ServerBroken as error:
                 self.close()
-                hint = "" if place.is_started_here else "; start it (scripts/serve_vllm.py) or mend engine.addresses"
+                hint = "" if place.is_started_here else "; start it (`lit-grpo serve`) or mend engine.addresses"
                 raise EngineFailure(f"vLLM server {place.name}: {error}{hint}") from None
 
     @property

@@ -114,10 +114,10 @@ class Child:
         """Start nothing yet.
 
         Args:
-            settings: of the server.
-            number: which of several, for people.
+            settings: Of the server.
+            number: Which of several, for people.
             devices: GPUs that it may see, as CUDA_VISIBLE_DEVICES has them; None: those of this process.
-            command: of the server's program, without its arguments.
+            command: Of the server's program, without its arguments.
         """
         self._settings, self._number, self._devices = settings, number, devices
         self._command = command

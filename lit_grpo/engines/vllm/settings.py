@@ -63,7 +63,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """What one server holds."""
+    """The model that one server holds."""
 
     checkpoint: Path
     """Folder with config and safetensors weights; training sends its own weights before anything is sampled."""

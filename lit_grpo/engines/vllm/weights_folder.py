@@ -57,8 +57,8 @@ class WeightsFolder:
         """Write a new version in place of those not held. Gathers sharded weights, so every process must call it.
 
         Raises:
-            ValueError: no room.
-            EngineFailure: another process could not write.
+            ValueError: No room.
+            EngineFailure: Another process could not write.
         """
         self._num_written += 1
         folder = self._root / f"version_{self._num_written:06d}"

@@ -8,7 +8,7 @@ the last one counts, and no earlier one is fallen back to. A brace opens an obje
 follows, so braces in prose are prose.
 
 Who judges numbers: what JSON or a float cannot hold (``NaN``, ``Infinity``, ``1e999``) is Malformed here. A number
-that is well-formed but not below `NUMBER_LIMIT` is a Move, which the episode refuses.
+that is well-formed but beyond the program's scale (scale.py) is a Move, which the episode refuses.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from typing import TypeVar, assert_never
 
 from lit_grpo.environment.episodes.json_objects import NotAnObjectError, last_object, shown
 from lit_grpo.environment.programs.edits import AgentEdit, DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
-from lit_grpo.environment.programs.program import Element, Sense, VariableType
+from lit_grpo.environment.programs.program import MAX_NAME_CHARACTERS, Element, Sense, VariableType
 
 GRAMMAR_VERSION = 2
 """Raised whenever a text is read as another move than before, or is malformed where it was none: results that were
 played under another grammar are not comparable."""
-MAX_NAME_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True)

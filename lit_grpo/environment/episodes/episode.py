@@ -1,6 +1,7 @@
 """One episode: an agent works on an infeasible program for a few turns and sees the real result of each.
 
-Called by rollout/collect.py and baselines.py. Single use: `step(text)` until `stop_reason` is set.
+Made by repair_environment.py for rollout/play.py, and by policies/baselines.py and adapters/. Single use: `step(text)`
+until `stop_reason` is set.
 """
 
 from __future__ import annotations
@@ -27,21 +28,17 @@ from lit_grpo.environment.episodes.observation import (
     edit_observation,
     initial_observation,
     inspection_observation,
+    instructions,
     refusal_observation,
 )
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason, TurnOutcome, TurnResult
 from lit_grpo.environment.episodes.turn_solver import TurnSolver
-from lit_grpo.environment.programs.edits import (
-    NUMBER_LIMIT,
-    AgentEdit,
-    SetBounds,
-    SetCoefficient,
-    SetRhs,
-    apply,
-    edited_element,
-)
+from lit_grpo.environment.programs.edits import AgentEdit, SetBounds, SetCoefficient, SetRhs, apply, edited_element
 from lit_grpo.environment.programs.program import Element, LinearProgram, ProgramError, Sense
+from lit_grpo.environment.programs.rationals import exact
+from lit_grpo.environment.programs.scale import writable_numbers
 from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.environment.protocol import Cutoff
 from lit_grpo.environment.solver.solver import Conflict, Solver, SolverFailure, SolverStatus
 
 
@@ -83,6 +80,7 @@ class RepairEpisode:
         self._touched: dict[Element, None] = {}
         self._turns: list[TurnOutcome] = []
         self._num_malformed = 0
+        self._writable = writable_numbers(problem.program)
         self._first_names = conflict_names(first_conflict, settings.style) if settings.show_conflict else ""
         self._go_back()
 
@@ -93,6 +91,15 @@ class RepairEpisode:
         self._conflict_is_current = True
 
     # --- what a caller does ---------------------------------------------------------------------------------------
+
+    @property
+    def instructions(self) -> str:
+        """The system message: the task and the grammar; empty in the compact style."""
+        return instructions(self._settings.style)
+
+    def answer(self, text: str, truncated: bool) -> str:
+        """Take one turn as `step` does, and say what is shown after it."""
+        return self.step(text, truncated).observation
 
     def step(self, text: str, truncated: bool = False) -> TurnOutcome:
         """Take one turn. ``truncated``: the text was cut off at a token limit, so it is malformed whatever it holds."""
@@ -119,10 +126,10 @@ class RepairEpisode:
             self._conflict, self._conflict_is_current = self._solver.conflict(self.program), True
         return self._conflict
 
-    def end(self, reason: StopReason) -> None:
-        """End the episode from outside, for a token limit."""
+    def end(self, reason: StopReason | Cutoff) -> None:
+        """End the episode from outside: for a token limit, or because the agent has submitted in another way."""
         assert self.stop_reason is None, f"the episode is over: {self.stop_reason}"
-        self.stop_reason = reason
+        self.stop_reason = StopReason(reason.value)
 
     def record(self) -> EpisodeRecord:
         """What happened, once the episode is over."""
@@ -145,9 +152,9 @@ class RepairEpisode:
             return self._unchanged(move, TurnResult.MALFORMED, self._refusal("malformed", move.reason))
         if move.diagnosis is not None:
             self._diagnosis = move.diagnosis
-        if (value := _refused_number(move.action)) is not None:
-            reason = f"expected numbers below {NUMBER_LIMIT:g} in magnitude, got {value:g}"
-            return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", reason))
+        for value in _numbers(move.action):
+            if not self._writable.admit(value):
+                return self._refused_number(move, value)
         return self._act(move)
 
     def _act(self, move: Move) -> TurnOutcome:
@@ -176,8 +183,12 @@ class RepairEpisode:
         if amount < 0 and row.sense is not Sense.EQUAL:
             reason = f"expected a non-negative amount for an inequality, got {amount:g}"
             return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", reason))
-        value = row.rhs - amount if row.sense is Sense.GREATER_EQUAL else row.rhs + amount
-        return self._edit(move, SetRhs(name, value))
+        # In decimals, as they are written: 0.4 less 0.1 is 0.3, and no hair more.
+        change = -exact(amount) if row.sense is Sense.GREATER_EQUAL else exact(amount)
+        value = float(exact(row.rhs) + change)
+        return (
+            self._edit(move, SetRhs(name, value)) if self._writable.admit(value) else self._refused_number(move, value)
+        )
 
     def _edit(self, move: Move, edit: AgentEdit) -> TurnOutcome:
         try:
@@ -206,6 +217,14 @@ class RepairEpisode:
 
     def _unchanged(self, move: Move | Malformed, result: TurnResult, observation: str) -> TurnOutcome:
         return TurnOutcome(move, result, self._status, self._objective, observation)
+
+    def _refused_number(self, move: Move, value: float) -> TurnOutcome:
+        smallest, largest = self._writable.smallest, self._writable.largest
+        reason = (
+            f"expected 0 or a number from {smallest:g} to {largest:g} in magnitude, which is this program's scale, "
+            f"got {value:g}"
+        )
+        return self._unchanged(move, TurnResult.REFUSED, self._refusal("refused number", reason))
 
     def _unknown_name(self, move: Move, reason: str) -> TurnOutcome:
         return self._unchanged(move, TurnResult.REFUSED, self._refusal("unknown name", reason))
@@ -259,13 +278,12 @@ def _require_infeasible(program: LinearProgram, solver: Solver) -> Conflict | No
     return conflict
 
 
-def _refused_number(action: Action) -> float | None:
-    """The first number of an action that is not below the limit; None if all are."""
+def _numbers(action: Action) -> tuple[float, ...]:
+    """The numbers that an action writes."""
     match action:
         case SetRhs(value=value) | SetCoefficient(value=value) | Relax(amount=value):
-            numbers = (value,)
+            return (value,)
         case SetBounds(lower=lower, upper=upper):
-            numbers = tuple(bound for bound in (lower, upper) if not math.isinf(bound))
+            return tuple(bound for bound in (lower, upper) if not math.isinf(bound))
         case _:
-            numbers = ()
-    return next((value for value in numbers if abs(value) >= NUMBER_LIMIT), None)
+            return ()

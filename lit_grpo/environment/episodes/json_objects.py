@@ -40,14 +40,23 @@ _TOKEN = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"|[{}\[\]"]')
 
 
 def _find_last(text: str) -> tuple[int, int, int] | None:
-    """(start, end, deepest nesting) of the last complete top-level object; each character is looked at a few times."""
+    """(start, end, deepest nesting) of the last complete top-level object; each character is looked at a few times.
+
+    An object that breaks off within a string may have been given up for the next one, or hold that one in the string,
+    where it was to be quoted and no action. A brace that closes after the inner one tells: then it was inside.
+    """
     found, position = None, 0
+    is_one_broken_off = may_be_inside = False
     while (opening := _OBJECT_START.search(text, position)) is not None:
+        if may_be_inside and "}" in text[position : opening.start()]:
+            found, is_one_broken_off, may_be_inside = None, False, False
         end, nesting, is_complete = _scan_object(text, opening.start())
         if is_complete:
-            found = (opening.start(), end, nesting)
+            found, may_be_inside = (opening.start(), end, nesting), is_one_broken_off
+        else:
+            is_one_broken_off = True
         position = end
-    return found
+    return None if may_be_inside and "}" in text[position:] else found
 
 
 def _scan_object(text: str, start: int) -> tuple[int, int, bool]:

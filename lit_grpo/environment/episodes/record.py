@@ -11,6 +11,7 @@ from enum import StrEnum
 from lit_grpo.environment.episodes.actions import Malformed, Move
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.programs.program import Element, LinearProgram
+from lit_grpo.environment.protocol import Cutoff
 from lit_grpo.environment.solver.solver import Conflict, SolverStatus
 
 
@@ -20,10 +21,10 @@ class StopReason(StrEnum):
     RECOVERED = "recovered"
     SUBMITTED = "submitted"
     TURN_LIMIT = "turn_limit"
-    TOKEN_LIMIT = "token_limit"
+    TOKEN_LIMIT = Cutoff.TOKENS.value
     MALFORMED_LIMIT = "malformed_limit"
     SOLVER_FAILED = "solver_failed"
-    PROMPT_LIMIT = "prompt_limit"
+    PROMPT_LIMIT = Cutoff.PROMPT.value
     """The first prompt does not fit the policy's context together with a turn: none was played."""
 
 

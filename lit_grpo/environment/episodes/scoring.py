@@ -1,6 +1,6 @@
 """Judging a finished episode against the original program: recovered? faithful? diagnosed? how far away?
 
-Called by rollout/collect.py and baselines.py; metrics/ averages what is scored here.
+Called by repair_environment.py, baselines.py and adapters/; metrics/ averages what is scored here.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ class RepairScore:
     inconclusive_turns: int
     verified: bool
     """False only when the solver's infrastructure failed: such an episode is excluded from advantages."""
+
+    @property
+    def success(self) -> bool:
+        """What was asked for: a faithful repair."""
+        return self.faithful
 
 
 def score_episode(record: EpisodeRecord, fault: GroundTruth, solver: Solver) -> RepairScore:

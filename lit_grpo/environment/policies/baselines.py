@@ -1,6 +1,6 @@
 """Trivial policies that every table must show beside a model, played through the same episode code.
 
-Called by scripts/run_baselines.py and the quickstart's comparison. A policy that a model does not beat is the result.
+Called by `lit-grpo suite baselines` and the quickstart's comparison. A policy that a model does not beat is the result.
 
 Three of them are told the truth: the two informed ones and the oracle read the fault. The others see what a model sees.
 """

@@ -22,9 +22,6 @@ from lit_grpo.environment.programs.program import (
     variable_element,
 )
 
-NUMBER_LIMIT = 1e9
-"""Numbers that an edit may write are finite and below this in magnitude."""
-
 
 @dataclass(frozen=True, slots=True)
 class DropRow:

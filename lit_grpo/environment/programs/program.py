@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+MAX_NAME_CHARACTERS = 2000
+"""Of a row or a variable: an action and its diagnosis hold four such names within the length of one object."""
+
 Element = NewType("Element", str)
 """A part of a program that can be held responsible: ``row:NAME``, or ``var:NAME`` for its bounds and its type."""
 
@@ -165,6 +168,11 @@ def _require_names(names: list[str], what: str) -> None:
     for name in names:
         if not name or any(ch.isspace() or not ch.isprintable() for ch in name):
             raise ProgramError(f"expected a {what} name without white space or control characters, got {name!r}")
+        if len(name) > MAX_NAME_CHARACTERS:
+            raise ProgramError(
+                f"expected a {what} name of at most {MAX_NAME_CHARACTERS} characters, got one of {len(name)}, "
+                f"{name[:40]!r}...; shorten it"
+            )
         if name in seen:
             raise ProgramError(f"expected every {what} name once, got {name!r} twice")
         seen.add(name)

@@ -15,9 +15,20 @@ from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Ver
 from lit_grpo.environment.solver.requirements import Numbering
 from lit_grpo.environment.solver.search_tree import is_integral
 from lit_grpo.environment.solver.solver import Conflict, Solution, SolverStatus, Violation
+from lit_grpo.environment.solver.verified_points import (
+    is_noise,
+    objective_at,
+    rounded,
+    same_objective,
+    tightened,
+    with_integers_at,
+)
 
 ELASTIC_NODE_LIMIT = 1000
 """Nodes for a minimum relaxation of an integer program, which an agent can ask for in every turn."""
+
+STRICT_TOLERANCE = 1e-10
+"""The least that HiGHS takes, for a program where its usual tolerances let a point pass that is none."""
 
 _STATUS = {
     Verdict.OPTIMAL: SolverStatus.OPTIMAL,
@@ -52,6 +63,11 @@ class HighsSolver:
             "mip_max_nodes": node_limit,
         }
         self._mip = HighsModel(mip_options | {"presolve": "on"})
+        strict: dict[str, str | bool | int | float] = {
+            "mip_feasibility_tolerance": STRICT_TOLERANCE,
+            "primal_feasibility_tolerance": STRICT_TOLERANCE,
+        }
+        self._strict_mip = HighsModel(mip_options | {"presolve": "on"} | strict)
         self._conflict_mip = HighsModel(mip_options | {"presolve": "on"})
         self._node_limit = node_limit
         # Presolve makes elastic programs 8 times slower; the limit keeps a question about one within a second.
@@ -62,7 +78,8 @@ class HighsSolver:
     @property
     def run_time_s(self) -> float:
         """Seconds spent in HiGHS itself since this object was made: what a benchmark takes as its share."""
-        return sum(model.run_time_s for model in (self._lp, self._mip, self._conflict_mip, self._elastic_mip))
+        models = (self._lp, self._mip, self._strict_mip, self._conflict_mip, self._elastic_mip)
+        return sum(model.run_time_s for model in models)
 
     def solve(self, program: LinearProgram) -> Solution:
         """The verdict on the program, with the optimum if there is one.
@@ -86,7 +103,8 @@ class HighsSolver:
             return None
         if requirements is None:
             status = self._solve(arrays).status
-            if status is SolverStatus.INFEASIBLE:  # on the edge of the tolerance: no subset is surely infeasible
+            # On the edge of the tolerance no subset is surely infeasible, even where the program is.
+            if status in (SolverStatus.INFEASIBLE, SolverStatus.INCONCLUSIVE):
                 return None
             raise ValueError(f"conflict: expected an infeasible program, got an {status} one; ask for solve() first")
         number = Numbering(len(program.constraints), len(program.variables))
@@ -110,12 +128,43 @@ class HighsSolver:
     def _solve(self, arrays: ModelArrays) -> Solution:
         if not arrays.is_integer:
             return self._judge(self._lp, arrays)
+        arrays = arrays.with_whole_bounds()
         relaxation = self._judge(self._lp, arrays.relaxed())
         if relaxation.status in (SolverStatus.INFEASIBLE, SolverStatus.INCONCLUSIVE):
             return relaxation
         if relaxation.values is not None and is_integral(relaxation.values, arrays.integral_columns):
-            return relaxation
-        return self._judge(self._mip, arrays)
+            verified = self._verified(arrays, relaxation)
+            if verified is not None:
+                return verified
+        offered = self._judge(self._mip, arrays)
+        return offered if offered.values is None else self._verified(arrays, offered) or self._solve_strictly(arrays)
+
+    def _solve_strictly(self, arrays: ModelArrays) -> Solution:
+        """Without HiGHS's usual tolerances, which let a point pass that is none; INCONCLUSIVE if these do as well."""
+        exact_limits = tightened(arrays)
+        if exact_limits is None:
+            return Solution(SolverStatus.INFEASIBLE)
+        offered = self._judge(self._strict_mip, exact_limits)
+        if offered.values is None:
+            return offered
+        return self._verified(arrays, offered) or Solution(SolverStatus.INCONCLUSIVE)
+
+    def _verified(self, arrays: ModelArrays, offered: Solution) -> Solution | None:
+        """The optimum that was offered, with integers that are integers; None if there is no such point."""
+        assert offered.values is not None, "an optimum has values"
+        assert offered.objective is not None, "an optimum has an objective"
+        point = rounded(arrays, offered.values)
+        if point is None:
+            return None
+        if is_noise(point, offered.values):
+            return offered
+        if all(arrays.integral):
+            found = Solution(SolverStatus.OPTIMAL, objective_at(arrays, point), tuple(point))
+        else:
+            found = self._judge(self._lp, with_integers_at(arrays, point))
+        if found.objective is None or not same_objective(found.objective, offered.objective):
+            return None
+        return found
 
     def _judge(self, model: HighsModel, arrays: ModelArrays) -> Solution:
         verdict = model.solve(arrays)
@@ -123,7 +172,8 @@ class HighsSolver:
             return Solution(SolverStatus.OPTIMAL, model.objective, tuple(model.values))
         if verdict is Verdict.UNBOUNDED_OR_INFEASIBLE or (verdict is Verdict.UNBOUNDED and arrays.is_integer):
             # HiGHS calls an integer program unbounded when its relaxation is: only a feasible one really is.
-            feasibility = model.solve(arrays.without_costs())
-            verdict = Verdict.UNBOUNDED if feasibility is Verdict.OPTIMAL else feasibility
-            verdict = Verdict.INFEASIBLE if verdict is Verdict.UNBOUNDED_OR_INFEASIBLE else verdict
+            if not any(arrays.costs):
+                return Solution(SolverStatus.INFEASIBLE)
+            feasibility = self._solve(arrays.without_costs())
+            return Solution(SolverStatus.UNBOUNDED) if feasibility.status is SolverStatus.OPTIMAL else feasibility
         return Solution(_STATUS[verdict])

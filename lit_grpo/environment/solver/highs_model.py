@@ -86,6 +86,18 @@ class ModelArrays:
         """The feasibility problem: the same region, nothing to optimise."""
         return replace(self, costs=[0.0] * len(self.costs), offset=0.0)
 
+    def with_whole_bounds(self) -> ModelArrays:
+        """The same points, with bounds of integral variables that are integers: HiGHS errs between others.
+
+        Told that x is integral within [1.25, 4.25], it may find nothing where there is a point, or take x = 1.25.
+        """
+        columns = list(zip(self.integral, self.column_lower, self.column_upper, strict=True))
+        return replace(
+            self,
+            column_lower=[math.ceil(low) if i and math.isfinite(low) else low for i, low, _ in columns],
+            column_upper=[math.floor(high) if i and math.isfinite(high) else high for i, _, high in columns],
+        )
+
     def relaxed(self) -> ModelArrays:
         """The LP relaxation: the same program with every variable continuous."""
         return replace(self, integral=[0] * len(self.integral))

@@ -75,4 +75,4 @@ class Numbering:
             column_lower=[arrays.column_lower[j] if self.lower(j) in active else -math.inf for j in columns],
             column_upper=[arrays.column_upper[j] if self.upper(j) in active else math.inf for j in columns],
             integral=[int(self.integrality(j) in active) for j in columns],
-        )
+        ).with_whole_bounds()

@@ -17,10 +17,9 @@ from lit_grpo.environment.policies.baselines import BaselineView
 from lit_grpo.environment.programs.difference import elements_of
 from lit_grpo.environment.programs.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetType
 from lit_grpo.environment.programs.program import Element, LinearProgram, Sense, VariableType
+from lit_grpo.environment.programs.scale import writable_numbers
 from lit_grpo.environment.solver.solver import ConflictPart, Violation
 
-ALMOST_LIMIT = 999_999_999.0
-"""The largest whole number that an edit may write."""
 DENORMAL = 5e-324
 BELOW_TOLERANCE = 9e-8
 """HiGHS calls a point feasible that violates by up to 1e-7."""
@@ -51,6 +50,11 @@ def _row(view: BaselineView) -> str:
     return view.program.constraints[view.turn % len(view.program.constraints)].name
 
 
+def _most(view: BaselineView) -> float:
+    """Nearly the largest number that an edit may write."""
+    return 0.99 * writable_numbers(view.fault.faulty).largest
+
+
 def _delete_all(view: BaselineView, rng: random.Random) -> Move:
     if not view.program.constraints:
         return Move(Submit())
@@ -62,10 +66,10 @@ def _widen_all_bounds(view: BaselineView, rng: random.Random) -> Move:
     return Move(SetBounds(name, -inf, inf), tuple(e for e in elements_of(view.program) if e.startswith("var:")))
 
 
-def _relax_by_1e8(view: BaselineView, rng: random.Random) -> Move:
+def _relax_by_the_most(view: BaselineView, rng: random.Random) -> Move:
     suspects = [element for element in _suspects(view) if element.startswith("row:")]
     row = rng.choice(suspects).removeprefix("row:") if suspects else _row(view)
-    return Move(Relax(row, 1e8), _suspects(view))
+    return Move(Relax(row, _most(view)), _suspects(view))
 
 
 def _restore_loop(view: BaselineView, rng: random.Random) -> Move:
@@ -129,7 +133,7 @@ def _name_the_conflict(view: BaselineView, rng: random.Random) -> Move:
 
 def _huge_numbers(view: BaselineView, rng: random.Random) -> Move:
     row = view.program.constraint(_row(view))
-    value = -ALMOST_LIMIT if row.sense is Sense.GREATER_EQUAL else ALMOST_LIMIT
+    value = -_most(view) if row.sense is Sense.GREATER_EQUAL else _most(view)
     return Move(SetRhs(row.name, value), _suspects(view))
 
 
@@ -177,7 +181,7 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("name the conflict", _name_the_conflict),
     Attack("delete all rows", _delete_all),
     Attack("free all bounds", _widen_all_bounds),
-    Attack("relax by 1e8", _relax_by_1e8),
+    Attack("relax by the most", _relax_by_the_most),
     Attack("exploit the tolerance", _exploit_tolerance),
     Attack("feasible, with no room", _tighter),
     Attack("feasible, looser by 1", _looser),

@@ -11,7 +11,7 @@ import random
 from audit_policies.attacks import Attack
 from lit_grpo.environment.episodes.actions import Inspect, Move, Restore, Submit
 from lit_grpo.environment.policies.baselines import BaselineView
-from lit_grpo.environment.programs.edits import NUMBER_LIMIT, DropRow, SetCoefficient, SetRhs, SetSense, SetType
+from lit_grpo.environment.programs.edits import DropRow, SetCoefficient, SetRhs, SetSense, SetType
 from lit_grpo.environment.programs.program import Constraint, Element, Sense, VariableType, row_element
 
 VANISHING = 1e-10
@@ -61,7 +61,7 @@ def _turn_a_sign_round(view: BaselineView, rng: random.Random) -> Move:
 
 def _move_a_nought(view: BaselineView, rng: random.Random) -> Move:
     """A nought more where more is allowed then, a nought fewer where less is asked for."""
-    rows = [row for row in _rows(view) if row.rhs and abs(row.rhs) * 10 < NUMBER_LIMIT]
+    rows = [row for row in _rows(view) if row.rhs]
     if not rows:
         return Move(Submit())
     row = rng.choice(rows)

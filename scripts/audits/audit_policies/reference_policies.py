@@ -14,7 +14,7 @@ from math import inf
 
 from audit_policies.noisy_reader import NoisyReader
 from lit_grpo.environment.episodes.actions import Move, Submit
-from lit_grpo.environment.episodes.faithful import is_faithful
+from lit_grpo.environment.episodes.faithful import asks_no_more, is_faithful
 from lit_grpo.environment.faults.ground_truth import GroundTruth
 from lit_grpo.environment.policies.baselines import BaselineView
 from lit_grpo.environment.programs.comparison import differing_elements
@@ -110,8 +110,9 @@ def reference_policies(reading: int) -> tuple[ReferencePolicy, ...]:
 def repairs(policy: ReferencePolicy, fault: GroundTruth, solver: Solver, rng: random.Random) -> bool:
     """Whether the policy repairs faithfully within five steps: the FR@5 of one episode, without its texts.
 
-    An element that is corrected wrongly is never touched again, so then the answer is known; what the episode would go
-    on to solve (programs with several errors, whose conflicts can take long) is left out.
+    An element that is corrected wrongly is never touched again, so if it asks for more than is true the answer is
+    known; what the episode would go on to solve (programs with several errors, whose conflicts can take long) is left
+    out.
     """
     program, conflict = fault.faulty, solver.conflict(fault.faulty)
     for turn in range(MOST_STEPS):
@@ -119,11 +120,13 @@ def repairs(policy: ReferencePolicy, fault: GroundTruth, solver: Solver, rng: ra
         if not isinstance(edit, AgentEdit):
             return False
         program = apply(program, edit)
-        if edited_element(edit) in differing_elements(program, fault.original):
-            return False
         status = solver.solve(program).status
         if status is SolverStatus.OPTIMAL:
             return is_faithful(program, fault.original, solver)
+        element = edited_element(edit)
+        is_wrong = element in differing_elements(program, fault.original)
+        if is_wrong and not asks_no_more(element, program, fault.original, solver):
+            return False
         conflict = solver.conflict(program) if status is SolverStatus.INFEASIBLE else None
     return False
 

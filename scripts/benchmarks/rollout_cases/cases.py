@@ -21,9 +21,11 @@ from lit_grpo.engines.vllm.engine import VllmEngine
 from lit_grpo.engines.vllm.servers import Child
 from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings
 from lit_grpo.engines.weights import full_weights
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.workers import WorkerSolver
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.rollout.collect import collect_groups
+from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.settings import PlaySettings
 from rollout_cases.watched import Sampled, TimedSolver, WatchedEngine, cpu_seconds
 
@@ -102,7 +104,8 @@ class Rollout:
         self._send_weights(next(_versions))
         engine, solver = WatchedEngine(self.engine, self.barrier, work.all_end), TimedSolver(work.solver)
         before, started = self._cpu_seconds(), time.perf_counter()
-        collect_groups(work.tasks, engine, solver, work.conversation, work.settings, run_seed=0, step=0)
+        environment = RepairEnvironment(work.settings.episode, solver)
+        collect_groups(work.tasks, environment, engine, work.conversation, work.settings, Seeds(0, 0))
         seconds = time.perf_counter() - started
         own, of_solver, of_server = (then - now for then, now in zip(self._cpu_seconds(), before, strict=True))
         self.turns = engine.turns

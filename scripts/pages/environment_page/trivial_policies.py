@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from lit_grpo.data.benchmark import read_benchmark
-from lit_grpo.data.suite import Cell, SuiteSettings
+from lit_grpo.data.suite import SuiteSettings
+from lit_grpo.data.task import Cell
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.policies.baselines import BASELINES
 from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.remembering import RememberingSolver
 from lit_grpo.metrics.functional import Quantity, repair_values
 from lit_grpo.metrics.table import score_table
 from lit_grpo.reports.policies import scores_of
-from lit_grpo.rollout.remembering_solver import RememberingSolver
 
 SHOWN = (Quantity.FR_1, Quantity.FR_5, Quantity.RR_5)
 

@@ -187,7 +187,7 @@ def test_3_every_update_is_proven(engine: VllmEngine, policy: CausalPolicy) -> N
 
 def test_3_an_untied_head(tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(BASE, tie_word_embeddings=False, dtype=torch.float32)
-    torch.nn.init.normal_(model.get_output_embeddings().weight, std=0.05)
+    torch.nn.init.normal_(model.get_parameter("lm_head.weight"), std=0.05)
     model.save_pretrained(tmp_path / "untied")
     policy = load_policy(tmp_path / "untied")
     (tmp_path / "shared").mkdir()

@@ -1,4 +1,4 @@
-"""VllmEngine over a real vLLM server that scripts/serve_vllm.py started, reached by its address.
+"""VllmEngine over a real vLLM server that `lit-grpo serve` started, reached by its address.
 
 1. The connection is lost in the middle of a sync: the weights are sent again, and proven.
 2. The server is killed in the middle of its turns and started anew on the same port, with the checkpoint's weights: it
@@ -29,8 +29,6 @@ from lit_grpo.engines.vllm.settings import Deadlines
 from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.modules.policy import CausalPolicy, load_policy
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "serve_vllm.py"
-
 
 class Standalone:
     """A server by hand, always on the same port."""
@@ -47,7 +45,10 @@ class Standalone:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), *options, *capacity], stdout=log, stderr=log, env=environment
+                [sys.executable, "-m", "lit_grpo", "serve", *options, *capacity],
+                stdout=log,
+                stderr=log,
+                env=environment,
             )
 
     def kill(self) -> None:

@@ -210,14 +210,17 @@ def test_16b_a_number_that_becomes_too_large_only_with_the_programs_own_is_refus
 
 
 def test_16c_numbers_that_break_the_simplex_method_earn_nothing_and_are_no_failure() -> None:
-    """The solver gives up on these with an error code; a failure would spare the attempt its negative advantage."""
+    """The solver gives up on these with an error code; a failure would spare the attempt its negative advantage.
+
+    The objective's 1e5 lets such a bound be written.
+    """
     integers = (Variable("x", 0.0, 53.0, VariableType.INTEGER), Variable("y", 0.0, 14.0, VariableType.INTEGER))
     rows = (
         Constraint("ra", (("x", 2.0), ("y", 1.0)), Sense.LESS_EQUAL, 54.0),
         Constraint("rb", (("y", 6.0),), Sense.GREATER_EQUAL, 93.0),
         Constraint("rd", (("x", 8.0), ("y", 6.0)), Sense.LESS_EQUAL, 182.0),
     )
-    program = LinearProgram(Direction.MINIMIZE, (("x", 3.0), ("y", 1.0)), integers, rows)
+    program = LinearProgram(Direction.MINIMIZE, (("x", 3.0), ("y", 1e5)), integers, rows)
     episode = RepairEpisode(RepairProblem(program), HighsSolver(), EpisodeSettings(style=COMPACT))
     assert episode.step(turn(SetBounds("x", -math.inf, 999999998.9999999))).status is SolverStatus.INCONCLUSIVE
     assert episode.stop_reason is None

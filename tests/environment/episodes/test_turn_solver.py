@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 from desk_problem import turn
-from intractable_program import FAULT, FAULTY, INTRACTABLE, REPAIRING_EDIT, SPOILING_EDIT, SWITCH
+from intractable_program import FAULT, FAULTY, INTRACTABLE, ORIGINAL, REPAIRING_EDIT, SPOILING_EDIT, SWITCH
 
 from lit_grpo.environment.episodes.actions import GetConflict, Inspect, Restore, Submit
 from lit_grpo.environment.episodes.episode import RepairEpisode
@@ -22,7 +22,7 @@ from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings,
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
 from lit_grpo.environment.episodes.turn_solver import TurnSolver
 from lit_grpo.environment.programs.edits import AddRow, SetRhs, apply
-from lit_grpo.environment.programs.program import Constraint, LinearProgram, Sense
+from lit_grpo.environment.programs.program import Constraint, LinearProgram
 from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import (
@@ -132,8 +132,9 @@ def test_4_an_unplayable_episode_has_no_turn() -> None:
 
 
 def test_5_not_proven_faithful() -> None:
-    # A row that the original lacks is left over; whether it is redundant needs the original's rows, here with rhs 1.
-    extra = Constraint("extra", (("free", 1.0),), Sense.LESS_EQUAL, 7.0)
+    # A row that the original lacks is left over: most0 with 1 more. Whether it is redundant needs the original's rows.
+    most = ORIGINAL.constraint("most0")
+    extra = Constraint("extra", most.terms, most.sense, most.rhs + 1.0)
     with_extra = apply(FAULTY, AddRow(extra, 0))
     solver = HighsSolver()
     episode = RepairEpisode(RepairProblem(with_extra), solver, EpisodeSettings())

@@ -1,7 +1,7 @@
 """When two numbers are the same number.
 
 1. What may have been rounded agrees to 1e-6; a zero to 1e-9.
-2. Whole numbers agree exactly, also on the scale of either row; 0.1 + 0.2 is 0.3.
+2. Whole numbers agree exactly, also on the scale of the row where they are written; 0.1 + 0.2 is 0.3.
 3. Where exactness is asked for, a rounded number is another one.
 4. No bound agrees with no bound alone.
 """
@@ -18,8 +18,8 @@ from lit_grpo.environment.programs.agreement import agree, is_whole
     [
         (6.3333333, 19.0, 1 / 3, True),  # 3 x <= 19 written as x <= 6.3333333
         (6.3333, 19.0, 1 / 3, False),  # 18.9999, 5e-6 of 19 away
-        (90.00004, 90.0, 1.0, True),
-        (90.0001, 90.0, 1.0, False),
+        (90.30004, 90.3, 1.0, True),
+        (90.3001, 90.3, 1.0, False),
         (5e-10, 0.0, 1.0, True),
         (5e-9, 0.0, 1.0, False),
     ],
@@ -32,7 +32,13 @@ def test_1_rounded(value: float, true: float, scale: float, expected: bool) -> N
     ("value", "true", "scale", "expected"),
     [
         (1_000_001.0, 1_000_000.0, 1.0, False),
-        (1_000_000.5, 1_000_000.0, 1.0, True),
+        (1_000_000.9, 1_000_000.0, 1.0, False),
+        (1_000_000.5, 1_000_000.0, 1.0, False),
+        (100_000.09, 100_000.0, 1.0, False),
+        (90.00004, 90.0, 1.0, False),
+        (3.000000001, 3.0, 1.0, False),
+        (-3.000000001, -3.0, 1.0, False),
+        (2_000_000.9, 1_000_000.0, 2.0, False),
         (2_000_001.0, 1_000_000.0, 2.0, False),  # 1,000,000.5 on the true scale, a whole number on its own
         (2_000_000.0, 1_000_000.0, 2.0, True),
         (1_000_001.0, 3_000_000.0, 0.1 / 0.3, False),  # 0.1 x <= 1,000,001 for 0.3 x <= 3,000,000

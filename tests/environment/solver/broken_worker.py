@@ -21,7 +21,7 @@ from lit_grpo.environment.solver.worker import serve
 class Trouble(float, Enum):
     """Right-hand sides that no generated program has."""
 
-    DIES = 6660001.0
+    DIES = 66601.0
     STOPS = 6660002.0
     """As SIGSTOP does: the process is there, and nothing comes."""
     HANGS = 6660003.0

@@ -88,8 +88,9 @@ def test_03b_bounds_crossed_within_the_tolerance_are_no_conflict(solver: HighsSo
     # z is 1 up to 1e-8, which HiGHS accepts: x + 1 >= 3 against x <= 1 is what is wrong.
     faulty = program([Variable("z", 1.0, 1.0 - 1e-8), Variable("x", 0.0, 1.0)], [("r", {"x": 1.0, "z": 1.0}, GE, 3.0)])
     found = solver.conflict(faulty)
-    assert found == Conflict((member("row r"), member("upper z"), member("upper x")))
-    assert is_irreducible(faulty, found, solver)
+    expected = Conflict((member("row r"), member("upper z"), member("upper x")))
+    assert found == expected
+    assert is_irreducible(faulty, expected, solver)
 
 
 @pytest.mark.parametrize("type_", [VariableType.CONTINUOUS, INTEGER])
@@ -155,6 +156,7 @@ def test_09_a_conflict_worked_by_hand(solver: HighsSolver) -> None:
     )
     found = solver.conflict(faulty)
     assert found == Conflict((member("row ra"), member("row rb"), member("lower x")))
+    assert found is not None
     assert found.elements == ("row:ra", "row:rb", "var:x")
 
 
@@ -226,7 +228,7 @@ def test_15_the_smallest_relaxation_worked_by_hand(solver: HighsSolver) -> None:
         [Variable("x", 0.0, 40.0)],
         [("need", {"x": 1.0}, GE, 7.0), ("cap1", {"x": 1.0}, LE, 4.0), ("cap2", {"x": 1.0}, LE, 4.0)],
     )
-    (violation,) = solver.minimum_relaxation(faulty) or ()
+    (violation,) = list(solver.minimum_relaxation(faulty) or ())
     assert (violation.element, violation.part) == ("row:need", ConflictPart.ROW)
     assert violation.amount == pytest.approx(3.0, abs=1e-9)
 
@@ -234,7 +236,7 @@ def test_15_the_smallest_relaxation_worked_by_hand(solver: HighsSolver) -> None:
 def test_16_bounds_and_equalities_give_way_too(solver: HighsSolver) -> None:
     # 10 x = 60 with x <= 5: the bound by 1 is cheaper than the row by 10. Crossed bounds 3 > 1 cost 2 in all.
     tight = program([Variable("x", 0.0, 5.0)], [("r", {"x": 10.0}, EQ, 60.0)])
-    (violation,) = solver.minimum_relaxation(tight) or ()
+    (violation,) = list(solver.minimum_relaxation(tight) or ())
     assert (violation.element, violation.part) == ("var:x", ConflictPart.UPPER)
     assert violation.amount == pytest.approx(1.0, abs=1e-9)
     crossed = solver.minimum_relaxation(program([Variable("x", 3.0, 1.0)], []))
@@ -245,7 +247,7 @@ def test_16_bounds_and_equalities_give_way_too(solver: HighsSolver) -> None:
 def test_17_a_relaxation_keeps_integers_and_a_feasible_program_needs_none(solver: HighsSolver) -> None:
     # 2 x = 3 with x integral is off by 1 at best (x = 1 or 2); its LP relaxation needs nothing.
     odd = program([Variable("x", 0.0, 5.0, INTEGER)], [("r", {"x": 2.0}, EQ, 3.0)])
-    (violation,) = solver.minimum_relaxation(odd) or ()
+    (violation,) = list(solver.minimum_relaxation(odd) or ())
     assert violation.amount == pytest.approx(1.0, abs=1e-6)
     assert solver.minimum_relaxation(WINDOW) == ()
 
@@ -255,7 +257,7 @@ def test_18_what_a_relaxation_says_makes_the_program_feasible(solver: HighsSolve
     for faulty in infeasible_programs(integer_share, 15):
         violations = solver.minimum_relaxation(faulty)
         assert violations
-        give = {(v.part, v.element): v.amount for v in violations}
+        give: dict[tuple[ConflictPart, str], float] = {(v.part, v.element): v.amount for v in violations}
         rows = [
             Constraint(c.name + side, c.terms, sense, c.rhs + sign * give.get((ConflictPart.ROW, f"row:{c.name}"), 0.0))
             for c in faulty.constraints

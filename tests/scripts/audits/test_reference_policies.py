@@ -30,6 +30,7 @@ from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Move, Submit
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.faults.ground_truth import GroundTruth
 from lit_grpo.environment.faults.injection import FaultyProgram
 from lit_grpo.environment.policies.baselines import BaselineView, run_baseline
 from lit_grpo.environment.programs.comparison import differing_elements
@@ -48,7 +49,7 @@ class Understanding(NoisyReader):
     as_read: LinearProgram = ORIGINAL
 
     @override
-    def read(self, fault: FaultyProgram) -> LinearProgram:
+    def read(self, fault: GroundTruth) -> LinearProgram:
         return self.as_read
 
 

@@ -1,0 +1,116 @@
+"""The contract: which versions of texts, actions, tasks and verdicts a policy, a suite or a result was made under.
+
+Written beside the weights of an exported policy (`CONTRACT_FILE`), into a suite's manifest and into `results.json`; a
+mismatch is refused in one line when a policy is loaded, a suite read, or results compared.
+
+A policy has learned texts and actions, so that of its contract `rendering` and `grammar` must agree; which generator
+and verdict it was trained under says where it comes from. Tasks and results have to agree in everything. Weights
+without the file are a base model from elsewhere, of which nothing is known: they are accepted everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from lit_grpo.data.task import GENERATOR_VERSION
+from lit_grpo.environment.episodes.actions import GRAMMAR_VERSION
+from lit_grpo.environment.episodes.faithful import VERDICT_VERSION
+from lit_grpo.environment.episodes.observation import RENDERING_VERSION
+
+CONTRACT_FILE = "lit_grpo.json"
+"""In an exported policy's folder."""
+LEARNED = ("rendering", "grammar")
+"""What a policy depends on."""
+
+
+class ContractError(ValueError):
+    """Made under another contract: says what was expected, what was got, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Versions, each a whole number from 1 on."""
+
+    rendering: int
+    """Of the texts that an agent reads (observation.py)."""
+    grammar: int
+    """Of the actions that it writes (actions.py)."""
+    generator: int
+    """Of the tasks that a seed yields (data/task.py)."""
+    verdict: int
+    """Of what counts as a faithful repair (faithful.py)."""
+
+    @classmethod
+    def read(cls, value: object, where: str) -> Contract:
+        """The contract of a JSON object.
+
+        Raises:
+            ContractError: It is none.
+        """
+        names = [field.name for field in fields(cls)]
+        whole = isinstance(value, dict) and all(type(value.get(name)) is int and value[name] >= 1 for name in names)
+        if not isinstance(value, dict) or not whole or set(value) != set(names):
+            raise ContractError(
+                f"{where}: expected versions {', '.join(names)} as whole numbers, got {value!r:.120}; make it "
+                "again with this release"
+            )
+        return cls(**value)
+
+    def to_json(self) -> dict[str, int]:
+        """As it is written."""
+        return asdict(self)
+
+    def differs(self, other: Contract, names: tuple[str, ...] | None = None) -> str | None:
+        """``expected rendering 2, got rendering 1``: of these names (None: all) those that ``other`` has otherwise.
+
+        None if there is no difference.
+        """
+        mine, theirs = self.to_json(), other.to_json()
+        wrong = [name for name in (mine if names is None else names) if mine[name] != theirs[name]]
+        if not wrong:
+            return None
+        expected, got = (", ".join(f"{name} {versions[name]}" for name in wrong) for versions in (mine, theirs))
+        return f"expected {expected}, got {got}"
+
+
+CURRENT = Contract(RENDERING_VERSION, GRAMMAR_VERSION, GENERATOR_VERSION, VERDICT_VERSION)
+"""What this release reads, writes, makes and judges."""
+
+
+def write_contract(folder: Path) -> None:
+    """Write `CONTRACT_FILE` beside a policy's weights."""
+    (folder / CONTRACT_FILE).write_text(json.dumps(CURRENT.to_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def require_readable_policy(checkpoint: str | Path) -> None:
+    """Refuse a policy that has learned other texts or actions; weights without `CONTRACT_FILE` are a base model.
+
+    Raises:
+        ContractError: Another rendering or grammar, or a file that holds no contract.
+    """
+    path = Path(checkpoint) / CONTRACT_FILE
+    if not path.is_file():
+        return
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ContractError(
+            f"{path}: expected a JSON object with versions, got {error.msg}; export it again"
+        ) from error
+    wrong = CURRENT.differs(Contract.read(document, str(path)), LEARNED)
+    if wrong is not None:
+        raise ContractError(f"{checkpoint}: {wrong}; train the policy again, or use the release that made it")
+
+
+def require_current(versions: Mapping[str, object] | object, where: str, remedy: str) -> None:
+    """Refuse what was made under another contract than this release's.
+
+    Raises:
+        ContractError: ``WHERE: expected .., got ..; REMEDY``.
+    """
+    wrong = CURRENT.differs(Contract.read(versions, where))
+    if wrong is not None:
+        raise ContractError(f"{where}: {wrong}; {remedy}")

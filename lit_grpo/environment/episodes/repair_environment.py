@@ -1,0 +1,115 @@
+"""RepairEnvironment: the episodes of this package as an `Environment`, for rollouts, evaluation and `predict`.
+
+Made by callbacks/, repair.py and experiments/; called by rollout/play.py and rollout/collect.py, in threads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from typing_extensions import override
+
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason
+from lit_grpo.environment.episodes.repairable import require_repairable
+from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.environment.protocol import Environment, Measure
+from lit_grpo.environment.solver.remembering import RememberingSolver
+from lit_grpo.environment.solver.solver import Solver, SolverFailure
+from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
+
+_log = logging.getLogger(__name__)
+
+MEASURES: tuple[Measure[EpisodeRecord, RepairScore], ...] = (
+    Measure("faithful", lambda record, score: score.faithful),
+    Measure("recovered", lambda record, score: score.recovered),
+    Measure("solver_failed", lambda record, score: record.stop_reason is StopReason.SOLVER_FAILED),
+    Measure("inconclusive", lambda record, score: score.inconclusive_turns, lambda record, score: len(record.turns)),
+)
+"""Logged of every rollout; docs/metrics.md says what each is."""
+
+
+class PosedProblem(Protocol):
+    """A program to be repaired, whether somebody knows its original or not."""
+
+    @property
+    def id(self) -> str:
+        """Of this problem alone."""
+        ...
+
+    @property
+    def problem(self) -> RepairProblem:
+        """What the agent sees."""
+        ...
+
+
+class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
+    """Infeasible programs, with a solver that answers every turn and judges the end.
+
+    Playing needs a `PosedProblem` alone, scoring its ground truth. What the solver was asked is remembered over all
+    attempts. Where it breaks, that attempt ends as SOLVER_FAILED; where it breaks on a problem's own program, all
+    attempts at it do, without a turn.
+
+    Args:
+        rules: Rules and rendering.
+        solver: Is asked.
+        num_threads: That ask it at a time; more than one only of a solver that any thread may ask.
+    """
+
+    def __init__(self, rules: EpisodeSettings, solver: Solver, num_threads: int = 1) -> None:
+        self.rules, self.max_turns, self.num_threads = rules, rules.max_turns, num_threads
+        self._solver, self._remembering = solver, RememberingSolver(solver)
+
+    @classmethod
+    def of(cls, rules: EpisodeSettings, solver: SolverSettings | None) -> RepairEnvironment:
+        """With a solver as its settings say; None: the default ones."""
+        settings = solver or SolverSettings()
+        return cls(rules, make_solver(settings), settings.threads)
+
+    @property
+    @override
+    def measures(self) -> Sequence[Measure[EpisodeRecord, RepairScore]]:
+        """Repairs, and what the solver could not say."""
+        return MEASURES
+
+    @override
+    def begin(self, problem: PosedProblem, num_attempts: int) -> Sequence[RepairEpisode]:
+        """Find the first conflict, once for all attempts; ValueError if the program is not infeasible."""
+        try:
+            first = RepairEpisode(problem.problem, self._remembering, self.rules)
+        except SolverFailure as failure:
+            _log.warning("task %s is left out: %s", problem.id, failure)
+            return [RepairEpisode.unplayable(problem.problem, self._remembering, self.rules)] * num_attempts
+        return [first, *(first.another() for _ in range(num_attempts - 1))]
+
+    @override
+    def score(self, problem: GradedProblem, record: EpisodeRecord) -> RepairScore:
+        """By the original program; the solver is asked whether superfluous rows are redundant."""
+        return score_episode(record, problem.fault, self._remembering)
+
+    @override
+    def require_playable(self, problem: GradedProblem) -> None:
+        """ValueError if the rules leave no room for the repair."""
+        require_repairable(problem.fault, self.rules)
+
+    @override
+    def labels(self, problem: GradedProblem) -> Mapping[str, str]:
+        """Domain, kind and difficulty."""
+        fault = problem.fault
+        return {"domain": problem.domain, "kind": fault.kind.value, "difficulty": fault.difficulty.value}
+
+    @override
+    def turn_labels(self, record: EpisodeRecord, turn: int) -> Mapping[str, str]:
+        """What became of a turn, and the solver's verdict on the program after it."""
+        outcome = record.turns[turn]
+        return {"result": outcome.result.value, "status": outcome.status.value}
+
+    @override
+    def close(self) -> None:
+        """End the solver's workers, where it has some."""
+        if isinstance(self._solver, WorkerSolver):
+            self._solver.close()

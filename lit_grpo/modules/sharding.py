@@ -1,0 +1,156 @@
+"""A policy sharded over ranks (FSDP2), read so that no rank ever holds it whole.
+
+Called by modules/base.py and modules/reference.py where the strategy shards. The network is built without weights, then
+sharded, and then each rank reads its own rows of each tensor from the checkpoint's safetensors files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import init_empty_weights
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
+from transformers import AutoModelForCausalLM
+
+from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_config
+
+
+def load_sharded_policy(
+    checkpoint: Path,
+    dtype: torch.dtype,
+    lora: LoraSettings | None,
+    gradient_checkpointing: bool,
+    mesh: DeviceMesh,
+) -> CausalPolicy:
+    """What ``load_policy`` reads, each decoder layer and the rest sharded over the ranks. Every rank must call it.
+
+    Adapters are initialised whole on each rank, by the same random numbers as without sharding, and then sharded.
+
+    Args:
+        checkpoint: Folder with ``config.json`` and safetensors weights, which every rank sees.
+        dtype: Of the weights; adapters are float32 in any case.
+        lora: Adapters to put on it.
+        gradient_checkpointing: Recompute each layer in the backward pass.
+        mesh: Of the strategy, with the dimensions ``data_parallel`` and ``tensor_parallel``.
+
+    Raises:
+        ValueError: Tensor parallelism was asked for, or the files do not hold the weights that the config describes.
+    """
+    if mesh["tensor_parallel"].size() != 1:
+        raise ValueError(
+            f"expected tensor_parallel_size 1, got {mesh['tensor_parallel'].size()}; set data_parallel_size to the "
+            "number of devices x nodes"
+        )
+    files = _Files(checkpoint)
+    policy = _without_weights(checkpoint, dtype, lora, gradient_checkpointing)
+    ranks = mesh["data_parallel"]
+    for layer in policy.causal_lm.base_model.get_submodule("layers").children():
+        fully_shard(layer, mesh=ranks)
+    fully_shard(policy, mesh=ranks)
+    register_fsdp_forward_method(policy, "logprobs_and_entropies")
+    _read_rows(policy.model, files)
+    return policy
+
+
+def _without_weights(
+    checkpoint: Path, dtype: torch.dtype, lora: LoraSettings | None, gradient_checkpointing: bool
+) -> CausalPolicy:
+    """Parameters on the meta device, adapters and buffers (the rotary frequencies) for real."""
+    config = load_config(checkpoint)
+    with init_empty_weights(include_buffers=False):
+        causal_lm = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    causal_lm.tie_weights()
+    if lora is None:
+        return CausalPolicy(causal_lm, None, gradient_checkpointing)
+    # peft puts an adapter on the device of the layer that it belongs to. One number stands in for each weight.
+    _replace_parameters(causal_lm, lambda weight: torch.zeros((), dtype=weight.dtype).expand(weight.shape))
+    stand_ins = set(causal_lm.parameters())
+    policy = CausalPolicy(causal_lm, lora, gradient_checkpointing)
+    _replace_parameters(policy, lambda weight: weight.to("meta") if weight in stand_ins else weight)
+    return policy
+
+
+def _replace_parameters(model: nn.Module, replacement: Callable[[nn.Parameter], Tensor]) -> None:
+    """One replacement for each parameter; those that are tied stay tied."""
+    done: dict[nn.Parameter, nn.Parameter] = {}
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            if parameter not in done:
+                done[parameter] = nn.Parameter(replacement(parameter), parameter.requires_grad)
+            setattr(module, name, done[parameter])
+
+
+def _read_rows(model: nn.Module, files: _Files) -> None:
+    """Fill the parameters that have no weights yet with this rank's rows."""
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if parameter.is_meta:
+            names.setdefault(parameter, []).append(name)
+    state: dict[str, nn.Parameter] = {}
+    for parameter, own_names in names.items():
+        assert isinstance(parameter.data, DTensor)
+        rows = files.rows(own_names, parameter.data)
+        sharded = DTensor.from_local(
+            rows.to(parameter.data.device_mesh.device_type),
+            parameter.data.device_mesh,
+            parameter.data.placements,
+            run_check=False,
+            shape=parameter.shape,
+            stride=parameter.stride(),
+        )
+        # One object under all names of a tied weight.
+        state |= dict.fromkeys(own_names, nn.Parameter(sharded, parameter.requires_grad))
+    model.load_state_dict(state, strict=False, assign=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The safetensors files of a checkpoint."""
+
+    folder: Path
+
+    def rows(self, names: list[str], parameter: DTensor) -> Tensor:
+        """This rank's rows of a parameter that is stored under one of its names, in its dtype, on the CPU."""
+        for name in map(_stored_name, names):
+            for path in self._paths():
+                with safe_open(path, framework="pt") as file:
+                    if name not in file.keys():  # noqa: SIM118 - it is no mapping
+                        continue
+                    stored = file.get_slice(name)
+                    if tuple(stored.get_shape()) != tuple(parameter.shape):
+                        raise ValueError(
+                            f"checkpoint: expected {name} of shape {tuple(parameter.shape)}, as config.json says, got "
+                            f"{tuple(stored.get_shape())} in {path}"
+                        )
+                    first, last = _rows_of_rank(parameter)
+                    # A copy: what the slice shows is the file itself, mapped into memory.
+                    return stored[first:last].to(parameter.dtype, copy=True)
+        raise ValueError(
+            f"checkpoint: expected {_stored_name(names[0])} in the safetensors weights beside config.json in "
+            f"{self.folder}, got none"
+        )
+
+    def _paths(self) -> Iterator[Path]:
+        yield from sorted(self.folder.glob("model*.safetensors"))
+
+
+def _rows_of_rank(parameter: DTensor) -> tuple[int, int]:
+    """First row, and the one after the last: FSDP2 splits as torch.chunk does, the last ranks having fewer or none."""
+    rows, mesh = parameter.shape[0], parameter.device_mesh
+    most = -(-rows // mesh.size())
+    first = min(mesh.get_local_rank() * most, rows)
+    last = min(first + most, rows)
+    assert last - first == parameter.to_local().shape[0], "sharded by rows, in order"
+    return first, last
+
+
+def _stored_name(name: str) -> str:
+    """As without adapters."""
+    return name.removeprefix("base_model.model.").replace(".base_layer.", ".")
