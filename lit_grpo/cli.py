@@ -24,7 +24,6 @@ from yaml.representer import SafeRepresenter
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
-from lit_grpo.callbacks.metrics_csv import METRICS_FILE, MetricsCsv
 from lit_grpo.callbacks.progress import RepairProgressBar
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
@@ -37,6 +36,7 @@ from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataMo
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
+from lit_grpo.fitting.metrics_csv import METRICS_FILE, MetricsCsv
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss

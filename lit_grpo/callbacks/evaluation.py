@@ -19,8 +19,6 @@ from rich.panel import Panel
 from rich.text import Text
 from typing_extensions import override
 
-from lit_grpo.callbacks.curriculum_steps import observe_validation
-from lit_grpo.callbacks.due_validation import run_due_validation
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
@@ -31,6 +29,8 @@ from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.workers import SolverSettings, make_solver
+from lit_grpo.fitting.curriculum_steps import observe_validation
+from lit_grpo.fitting.due_validation import run_due_validation
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks

@@ -16,9 +16,6 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
-from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts, require_trainable
-from lit_grpo.callbacks.refill_log import RefillLog
-from lit_grpo.callbacks.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.data.batches import TaskBatch, consumed_batches, last_batches
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.stream import TaskStream
@@ -29,6 +26,9 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.protocol import AnyEnvironment, Environment, Problem
 from lit_grpo.environment.solver.workers import SolverSettings
+from lit_grpo.fitting.curriculum_steps import begin_batch, observe_rollouts, require_trainable
+from lit_grpo.fitting.refill_log import RefillLog
+from lit_grpo.fitting.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.attempts import AnyScoredGroup
 from lit_grpo.rollout.collect import collect_groups
