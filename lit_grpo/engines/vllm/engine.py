@@ -48,7 +48,7 @@ class VllmEngine:
         """Open every server; it samples nothing before the first `load`.
 
         Args:
-            places: Where the servers are.
+            places: The places of the servers.
             stop_ids: Tokens that end a turn.
             weights: The folder where new weights are written for them.
             deadlines: The deadlines of the servers; None: the defaults.
@@ -147,12 +147,12 @@ class VllmEngine:
         self._pool.load(folder, policy_version)
 
     def score(self, sequences: Sequence[Sequence[int]]) -> list[tuple[tuple[float, ...], ...]]:
-        """For each server in ``names``, the log-prob at temperature 1 of each sequence's tokens but the first."""
+        """The log-prob at temperature 1 of each sequence's tokens but the first, for each server in ``names``."""
         message = Score(tuple(map(tuple, sequences)))
         return [answer.logprobs for answer in self._pool.answers(lambda: message, Scored)]
 
     def export(self) -> list[Path]:
-        """For each server in ``names``, a folder with the weights its kernels use; the next weights remove it."""
+        """A folder with the weights that the kernels use, for each server in ``names``; the next weights remove it."""
         answers = self._pool.answers(lambda: Export(str(self._weights.for_export())), Exported)
         return [Path(answer.folder) for answer in answers]
 
