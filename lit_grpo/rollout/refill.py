@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lit_grpo.environment.protocol import Problem
+from lit_grpo.environment.protocol import ProblemT
 from lit_grpo.rollout.attempts import AnyScoredGroup
 
 
@@ -62,8 +62,8 @@ class RefilledGroups:
 def refill(
     groups: Sequence[AnyScoredGroup],
     settings: DynamicSampling,
-    draw: Callable[[int, Sequence[int]], Sequence[Problem]],
-    play: Callable[[Sequence[Problem]], Sequence[AnyScoredGroup]],
+    draw: Callable[[int, Sequence[int]], Sequence[ProblemT]],
+    play: Callable[[Sequence[ProblemT]], Sequence[AnyScoredGroup]],
     has_signal: Callable[[Sequence[AnyScoredGroup]], Sequence[bool]],
 ) -> RefilledGroups:
     """Replace groups without signal until every place has one with signal, or the rounds are used up.

@@ -37,6 +37,7 @@ from lit_grpo.environment.programs.edits import SetRhs, apply
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver
 from lit_grpo.modules.grpo import GRPOModule, Rollout
 from lit_grpo.rollout.attempts import RepairGroup
+from lit_grpo.rollout.settings import RolloutSettings
 
 BROKEN_WORKER = Path(__file__).parents[1] / "environment" / "solver" / "broken_worker.py"
 DIES = 66601.0
@@ -64,7 +65,7 @@ class KilledWorkers(RolloutCallback):
 
     def __init__(self, checkpoint: Path) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=120)
-        super().__init__(sampling, group_size=4, transcripts_every=0, episode=EPISODE)
+        super().__init__(RolloutSettings(4, sampling=sampling), EPISODE, transcripts_every=0)
         conversation = ConversationFormat(AutoTokenizer.from_pretrained(checkpoint))
         engine = ScriptedEngine(
             self._answer, lambda text: conversation.completion_ids(text)[:-1], conversation.completion_ids("")[-1]
