@@ -1,4 +1,4 @@
-"""``python -m lit_grpo``: the program `lit-grpo`, of the Python that is asked. Studies start their arms by it."""
+"""``python -m lit_grpo``: the program `lit-grpo`, under the Python that runs it. Studies start their arms this way."""
 
 import sys
 

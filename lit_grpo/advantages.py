@@ -23,7 +23,7 @@ SumOverRanks = Callable[[Tensor], Tensor]
 
 
 class AdvantageEstimator(StrEnum):
-    """What stands beside a reward R. Means are over the group; the batch is the whole rollout, on all ranks."""
+    """How a reward R becomes an advantage. Means are over the group; the batch is the whole rollout, on all ranks."""
 
     GROUP = "group"
     """(R - mean) / (std + 1e-6), sample standard deviation of the group (GRPO, arXiv:2402.03300)."""
@@ -40,12 +40,12 @@ class AdvantageEstimator(StrEnum):
 
     @property
     def compares_attempts(self) -> bool:
-        """Whether an episode is compared with others of its group, of which there must be some."""
+        """Whether an episode is compared with others of its group, which then has to have at least two."""
         return self is not AdvantageEstimator.SUCCESS
 
     @property
     def is_of_totals(self) -> bool:
-        """Whether the total reward alone decides: those that `group_advantages` computes."""
+        """Whether the total reward alone decides; `group_advantages` computes these estimators."""
         return self not in (AdvantageEstimator.PER_COMPONENT, AdvantageEstimator.SUCCESS)
 
 
@@ -60,7 +60,7 @@ class GroupAdvantages:
 
 
 def on_one_rank(values: Tensor) -> Tensor:
-    """The sum over ranks where there is one."""
+    """The sum over ranks where there is only one: the values themselves."""
     return values
 
 
@@ -81,8 +81,8 @@ def group_advantages(
         group_index: [num_sequences] int64, 0-based and contiguous; groups may be of different sizes, in any order.
         verified: [num_sequences] bool, false where the solver reached no verdict: those take no part in mean or
             spread, and get 0. None means that all are.
-        estimator: Of the advantage; PER_COMPONENT is `component_advantages`, SUCCESS `success_advantages`.
-        sum_over_ranks: For BATCH, whose standard deviation is over the rewards of all ranks.
+        estimator: The estimator; PER_COMPONENT is `component_advantages`, SUCCESS `success_advantages`.
+        sum_over_ranks: Used by BATCH, whose standard deviation is over the rewards of all ranks.
 
     Returns:
         Computed in float64. A group without spread, or with fewer than two verified episodes, is exactly 0; that is
@@ -117,7 +117,7 @@ def group_advantages(
 def groups_with_spread(rewards: Tensor, group_index: Tensor, verified: Tensor) -> Tensor:
     """Which groups have at least two verified episodes, and rewards that differ by more than `SPREAD_TOLERANCE`.
 
-    Example: of two groups with rewards 0.3, 0.3 and 0.3, 0.4 the second has; if its last episode has no verdict, none.
+    Example: of two groups with rewards 0.3, 0.3 and 0.3, 0.4 only the second does; without a verdict on its last, none.
 
     Args:
         rewards: [num_sequences].
@@ -141,8 +141,8 @@ def component_advantages(
 ) -> GroupAdvantages:
     """Each reward component normalised in its group, weighted, added up, whitened over the batch.
 
-    So that a component with a large spread does not drown the others, and so that two episodes with equal totals
-    from different components differ. The sums have mean 0 in every group, hence in the batch: whitening divides by
+    Thus a component with a large spread does not drown the others, and two episodes with equal totals from different
+    components differ. The sums have mean 0 in every group, hence in the batch: whitening divides by
     their standard deviation alone, and a group in which no component differs stays at exactly 0.
 
     Example: components (1, 0), (0, 1), (0, 0) with weights 0.5, 0.5 are each (1.155, -0.577, -0.577) normalised, in
@@ -153,7 +153,7 @@ def component_advantages(
         component_weights: [num_components].
         group_index: [num_sequences], as for `group_advantages`.
         verified: [num_sequences], as for `group_advantages`.
-        sum_over_ranks: The standard deviation is over the verified episodes of all ranks.
+        sum_over_ranks: Used for the standard deviation, which is over the verified episodes of all ranks.
 
     Returns:
         Computed in float64; a group has signal if any weighted component differs within it.
@@ -185,7 +185,7 @@ def success_advantages(successes: Tensor, group_index: Tensor, verified: Tensor 
         verified: [num_sequences], as for `group_advantages`: without a verdict there is no success.
 
     Returns:
-        Float64; a group has signal if any of its episodes succeeded, though all did.
+        Float64; a group has signal if any of its episodes succeeded, even if all did.
     """
     advantages = successes.double() if verified is None else successes.double() * verified.double()
     num_groups = int(group_index.max()) + 1 if len(group_index) else 0
@@ -195,7 +195,7 @@ def success_advantages(successes: Tensor, group_index: Tensor, verified: Tensor 
 def batch_deviation(values: Tensor, weights: Tensor, sum_over_ranks: SumOverRanks = on_one_rank) -> float:
     """Sample standard deviation of the values with weight 1 on all ranks; 0 with fewer than two.
 
-    In two passes: the sum of squared deviations from the mean that all ranks share loses no digits.
+    There are two passes, since the sum of squared deviations from the mean of all ranks loses no digits.
     """
     count, total = sum_over_ranks(torch.stack([weights.sum(), (values * weights).sum()])).tolist()
     mean = total / max(count, 1.0)

@@ -34,7 +34,7 @@ from typing_extensions import override
 from lit_grpo.sharded_checkpoint import WEIGHTS, load_sharded, read_sharded_weights
 
 PARTIAL_SUFFIX = ".partial"
-"""What a checkpoint is called until it is complete; nothing ever reads such a path."""
+"""The suffix of a checkpoint's name until it is complete; nothing ever reads such a path."""
 
 
 class AtomicCheckpointIO(CheckpointIO):

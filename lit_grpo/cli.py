@@ -24,7 +24,6 @@ from yaml.representer import SafeRepresenter
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
-from lit_grpo.callbacks.metrics_csv import METRICS_FILE, MetricsCsv
 from lit_grpo.callbacks.progress import RepairProgressBar
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
@@ -37,6 +36,7 @@ from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataMo
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
+from lit_grpo.fitting.metrics_csv import METRICS_FILE, MetricsCsv
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -83,7 +83,7 @@ CONFIGURABLE = (
     VllmServerSettings,
     VllmSettings,
 )
-"""What a config may name as ``class_path`` without its module: importing a class is what makes its short name known."""
+"""Classes that a config may name as ``class_path`` without their module: importing one makes its short name known."""
 
 TOP: dict[str, type | None] = {
     "seed_everything": None,
@@ -112,7 +112,7 @@ class UserError(Exception):
 
 
 EXPECTED = (UserError, ValueError, FileNotFoundError, MisconfigurationException, EngineFailure, SamplerDiffers)
-"""What a run may end with for a reason that its message explains."""
+"""The errors that a run may end with for a reason that the message explains."""
 
 
 class ConfigParser(LightningArgumentParser):
@@ -131,8 +131,8 @@ class ConfigParser(LightningArgumentParser):
 class KeepConfig(SaveConfigCallback):
     """Writes the resolved config into the run folder, beside those that are there already.
 
-    As it was before shared settings were handed to the parts, so that a config laid over the written one can still
-    change them in one place.
+    It is the config from before shared settings were handed to the parts, so that one laid over it can still change
+    them in one place.
     """
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, as_asked: Namespace, **kwargs: Any) -> None:
@@ -228,10 +228,10 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        args: Of the command line; None: those of the process.
+        args: The words of the command line; None: those of the process.
 
     Returns:
-        Exit status: 0, or 2 after an error of the user's, which is then on stderr in one line.
+        The exit status: 0, or 2 after a user's error, which is then on stderr in one line.
     """
     arguments = sys.argv[1:] if args is None else args
     folder = str(Path.cwd())
@@ -242,7 +242,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def status_of(run: Callable[[], object], arguments: Sequence[str], program: str = "lit-grpo") -> int:
-    """0, or 2 after an error of the user's, which is then on stderr in one line."""
+    """The exit status: 0, or 2 after a user's error, which is then on stderr in one line."""
     try:
         run()
     except EXPECTED as error:

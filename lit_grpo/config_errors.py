@@ -33,7 +33,7 @@ NOISE = re.compile(
 """Lines of a message that say nothing to a user."""
 
 _OPTIONS = ("--help", "--print_config")
-"""That are no settings."""
+"""Options that are no settings."""
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -65,14 +65,14 @@ class UnknownKey:
     """A key that nothing takes."""
 
     path: str
-    """Dotted, from the top."""
+    """The dotted path from the top."""
     known: Iterable[str]
-    """What is taken there."""
+    """The keys that are taken there."""
     owner: str = ""
     """Name of the class that was to take it; empty at the top."""
 
     def explain(self) -> str:
-        """What it is called now, or the nearest name."""
+        """One line with the key's present name, or with the nearest known one."""
         name = self.path.rpartition(".")[2]
         if (now := RENAMED.get(f"{self.owner}.{name}")) is not None:
             return f"{self.path}: expected {now}, which is what this setting is called now, got {name!r}"
@@ -82,7 +82,7 @@ class UnknownKey:
 def unknown_keys(
     trees: Iterable[Any], classes: Mapping[str, type], top: Mapping[str, type | None]
 ) -> Iterator[UnknownKey]:
-    """Every key that nothing takes, of configs in the order in which they override each other."""
+    """Every key that nothing takes, in configs that come in the order in which they override each other."""
     search = _Search(classes)
     for tree in trees:
         for key, node in tree.items() if isinstance(tree, dict) else ():
@@ -95,7 +95,7 @@ def unknown_keys(
 @dataclass(frozen=True, slots=True)
 class _Search:
     classes: Mapping[str, type]
-    """That a config may name without their module."""
+    """Classes that a config may name without their module."""
     chosen: dict[str, type | None] = field(default_factory=dict)
     """Path to the class that a config named there: a later config may go on without naming it again."""
 
@@ -129,7 +129,7 @@ def _settings_class(kind: Any) -> type | None:
 
 
 def _parameters(cls: type) -> dict[str, Any]:
-    """What a class takes, with the annotation of each."""
+    """The parameters of a class, with the annotation of each."""
     hints = get_type_hints(cls.__init__)
     return {name: hints.get(name) for name in signature(cls).parameters}
 
@@ -157,13 +157,13 @@ def _trees(arguments: Sequence[str]) -> list[Any]:
 
 
 def _tree(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """``model.optimizer.learning_rate`` as the config that would say it."""
+    """A key such as ``model.optimizer.learning_rate`` as the config that would set it."""
     first, *rest = [part for part in key.split(".") if part != "init_args"]
     return {first: _branch(rest, [config[first] for config in configs if first in config])}
 
 
 def _branch(parts: Sequence[str], nodes: Sequence[Any]) -> dict[str, Any] | None:
-    """What is below a key, given what the configs have there: a class's arguments where the last of them names one."""
+    """The tree below a key, given what the configs have there: a class's arguments where the last of them names one."""
     trees = [node for node in nodes if isinstance(node, dict)]
     if not parts:
         return None

@@ -25,9 +25,9 @@ def token_logprobs(
 
     Args:
         hidden: [num_tokens, hidden_size] last hidden states at the positions that predict the targets.
-        weight: [vocabulary, hidden_size] of the head, which has no bias. Its dtype is that of the matmuls.
+        weight: [vocabulary, hidden_size] weight of the head, which has no bias. Its dtype is that of the matmuls.
         targets: [num_tokens] int64.
-        temperature: Of the sampling distribution, above 0.
+        temperature: The temperature of the sampling distribution, above 0.
         chunk_elements: Logits held at a time; the chunk is ``chunk_elements // vocabulary`` tokens, at least one.
 
     Returns:
@@ -64,7 +64,7 @@ def _apply(
 
 
 class _ChunkedLogprobs(Function):
-    """With p = softmax(z) and H its entropy: d log p_y / dz = onehot(y) - p, and dH / dz = -p (log p + H)."""
+    """The gradients, for p = softmax(z) with entropy H: d log p_y / dz = onehot(y) - p, dH / dz = -p (log p + H)."""
 
     @staticmethod
     def forward(

@@ -21,7 +21,7 @@ PROMPT = -1
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """What follows a prompt: sampled tokens, and whatever the environment appended between them."""
+    """The tokens that follow a prompt: those sampled, and whatever the environment appended between them."""
 
     token_ids: tuple[int, ...]
     is_target: tuple[bool, ...]
@@ -35,7 +35,7 @@ class PromptGroup:
     prompt_ids: tuple[int, ...]
     continuations: tuple[Continuation, ...]
     prompt_targets: tuple[int, ...] = ()
-    """Positions of ``prompt_ids``, 1 or later and ascending, that have a loss too, once for all continuations."""
+    """Ascending positions of ``prompt_ids``, from 1 on, that have a loss too, once for all continuations."""
 
 
 # Not frozen: Lightning's `apply_to_collection` rebuilds a dataclass by assignment and refuses a frozen one.
@@ -52,7 +52,7 @@ class PackedBatch:
     predictor_index: Tensor
     """[num_tokens] int64 into rows * length: the position whose hidden state predicts the target."""
     target_ids: Tensor
-    """[num_tokens] int64. Sequence by sequence, in order."""
+    """[num_tokens] int64, sequence by sequence, in order."""
     sequence_index: Tensor
     """[num_tokens] int64, 0-based and contiguous: which of ``sequences`` a target belongs to."""
     group_index: Tensor

@@ -28,7 +28,7 @@ def find_preset(name: str) -> Path:
         name: A path, or a preset's path below ``configs/``, with or without ``.yaml``.
 
     Raises:
-        FileNotFoundError: It is neither, here or where the package is installed; the message names the nearest preset.
+        FileNotFoundError: There is no such file, here or among those installed; the message names the nearest preset.
     """
     found = next((path for path in _places(name, "configs", (name, f"{name}.yaml")) if path.is_file()), None)
     if found is None:
@@ -41,7 +41,7 @@ def with_preset_paths(arguments: Sequence[str]) -> list[str]:
     """The words of a command line with the name behind each ``--config`` replaced by the path of its file.
 
     Raises:
-        FileNotFoundError: A config is nowhere.
+        FileNotFoundError: A config is not found.
     """
     words: list[str] = []
     for word in arguments:
@@ -69,12 +69,12 @@ def find_checkpoint(checkpoint: Path) -> Path:
 
 
 def nearest_checkpoint(checkpoint: Path) -> str:
-    """The end of a message about a checkpoint that is nowhere: ``; did you mean ...?``, or empty if none is near."""
+    """The end of a message about a checkpoint that is not found: ``; did you mean ...?``, or empty if none is near."""
     return _nearest(checkpoint.as_posix(), {f"checkpoints/{path.name}" for path in _folders("checkpoints")})
 
 
 def _places(name: str, folder: str, spellings: Sequence[str]) -> Iterator[Path]:
-    """Where a name may lie, in the order of the search."""
+    """The paths where a name may lie, in the order of the search."""
     yield Path(name)
     for place in (Path(), INSTALLED):
         yield from (place / folder / spelling.removeprefix(f"{folder}/") for spelling in spellings)

@@ -1,6 +1,6 @@
 """Repairing a user's own program: play attempts with a policy, keep the best, and say honestly what was changed.
 
-Called by callbacks/repair_writer.py (`lit-grpo predict`). Of a program without its original nobody can know whether a
+Called by callbacks/repair_writer.py (`lit-grpo predict`). Without the original program nobody can know whether a
 repair is faithful, so the report claims one thing, "feasible again", and says what that costs.
 """
 
@@ -41,25 +41,25 @@ class Repair:
     """A program that is feasible again, and what that took."""
 
     original: LinearProgram
-    """As the user wrote it: infeasible."""
+    """The infeasible program as the user wrote it."""
     repaired: LinearProgram
     diagnosis: tuple[Element, ...]
-    """What the policy held responsible; empty if it said nothing."""
+    """The elements that the policy held responsible; empty if it named none."""
     changed: tuple[Element, ...]
-    """What differs between the two."""
+    """The elements that differ between the original and the repaired program."""
     objective: float
     """Optimum of the repaired program."""
     violations: tuple[tuple[Element, float], ...]
-    """By how much the repaired optimum breaks each requirement as the user wrote it."""
+    """The requirements, as the user wrote them, that the repaired optimum breaks, and by how much."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserProblem:
-    """A problem whose original nobody knows: it can be played, not scored."""
+    """A problem whose original is unknown: it can be played, not scored."""
 
     problem: RepairProblem
     id: str = "user"
-    """One for all: there is one problem in a run."""
+    """The same for all: a run has only one problem."""
 
 
 def read_problem(program: Path, specification: Path | None, solver: Solver) -> RepairProblem:
@@ -98,7 +98,7 @@ def repair(
     """The best of several attempts, played together: the first greedy, the others sampled at temperature 1.
 
     Returns:
-        Of the attempts that ended feasible, the one with the fewest changed elements, then the smallest violations;
+        The attempt with the fewest changed elements, then the smallest violations, among those that ended feasible;
         None if none did.
     """
     environment = RepairEnvironment(settings, solver)
@@ -111,7 +111,7 @@ def repair(
 
 
 def report(found: Repair, has_specification: bool) -> str:
-    """What was done, for a person to check."""
+    """A report of what was done, for a person to check."""
     lines = ["Feasible again." + _caveat(has_specification), ""]
     lines += ["Held responsible: " + (", ".join(found.diagnosis) or "nothing was stated"), ""]
     lines += [f"Changed ({len(found.changed)}): " + (", ".join(found.changed) or "nothing"), ""]
@@ -123,11 +123,11 @@ def report(found: Repair, has_specification: bool) -> str:
 
 
 def broken_requirements(program: LinearProgram, values: dict[str, float]) -> tuple[tuple[Element, float], ...]:
-    """By how much a point breaks each row and bound of a program.
+    """The rows and bounds of a program that a point breaks, and by how much.
 
     Args:
-        program: Whose requirements are meant.
-        values: Of its variables by name; those that are left out count as 0.
+        program: The program whose requirements are meant.
+        values: The values of its variables by name; a variable that is left out counts as 0.
 
     Returns:
         (element, amount) where the amount is above 1e-6: rows in units of their right-hand side, variables in their

@@ -27,11 +27,11 @@ INDEX = ".metadata"
 """The file that says which part holds what."""
 
 WEIGHTS = "state_dict"
-"""The name under which lie the weights of the LightningModule, under ``optimizer_N`` the optimizers'."""
+"""The name under which the LightningModule's weights lie; the states of optimizers lie under ``optimizer_N``."""
 
 
 class UnsafeCheckpointError(ValueError):
-    """A checkpoint names something that is no data."""
+    """A checkpoint names something that is not data."""
 
 
 _RECORDS = {value for value in vars(metadata).values() if isinstance(value, type)}
@@ -71,7 +71,7 @@ class DataOnlyReader(FileSystemReader):
 
 
 class DataOnlyPlanner(DefaultLoadPlanner):
-    """Takes what is no tensor (learning rates, step counts) as plain values."""
+    """Takes whatever is not a tensor (learning rates, step counts) as plain values."""
 
     @override
     def load_bytes(self, read_item: ReadItem, value: io.BytesIO) -> None:
@@ -86,10 +86,10 @@ def load_sharded(state: dict[str, Any], path: Path) -> None:
 
     Args:
         state: Nested dictionaries of tensors, DTensors and plain values; all their names must be in the checkpoint.
-        path: Of the directory.
+        path: The checkpoint's directory.
 
     Raises:
-        ValueError: Names or shapes are others than those of ``state``, or there are objects among the data.
+        ValueError: Names or shapes differ from those of ``state``, or there are objects among the data.
     """
     try:
         load(state, storage_reader=DataOnlyReader(path), planner=DataOnlyPlanner())
@@ -102,7 +102,7 @@ def read_sharded_weights(path: Path) -> dict[str, Tensor]:
     """The whole weights on the CPU, read by this process alone; no optimizer state is touched.
 
     Args:
-        path: Of the directory.
+        path: The checkpoint's directory.
 
     Returns:
         Tensors by the names of the LightningModule's ``state_dict()``.

@@ -40,8 +40,8 @@ def take_out(config: Namespace, named: Callable[[], Namespace]) -> None:
     """Leave every shared setting at its key alone, once what the parts name agrees with the keys.
 
     Args:
-        config: Of one subcommand; changed in place.
-        named: Gives the same without defaults: what was written. Asked where a part has a shared setting of its own.
+        config: The config of one subcommand; changed in place.
+        named: Gives the same config without defaults, asked for where a part has a shared setting of its own.
 
     Raises:
         ValueError: A part and the key disagree.
@@ -76,14 +76,14 @@ def _arguments(config: Namespace) -> Iterator[tuple[str, Namespace, str, str]]:
 
 
 def _shared_by(part: Namespace | None) -> Mapping[str, str]:
-    """What `SHARED` says of a part's class."""
+    """The arguments that `SHARED` lists for a part's class, with the key of each."""
     cls = None if part is None else find_class(part.class_path, {})
     rows = [row for kind, row in SHARED.items() if cls is not None and issubclass(cls, kind)]
     return {argument: key for row in rows for argument, key in row.items()}
 
 
 def _require_equal(place: str, said: Any, key: str, value: Any) -> None:
-    """ValueError if anything that is said at the place is not what the key has there."""
+    """ValueError if any value given at the place differs from the key's."""
     if isinstance(said, Namespace):
         for name, inner in vars(said).items():
             _require_equal(f"{place}.{name}", inner, f"{key}.{name}", value.get(name) if value is not None else None)
@@ -95,5 +95,5 @@ def _require_equal(place: str, said: Any, key: str, value: Any) -> None:
 
 
 def _written(value: Any) -> str:
-    """As a config has it."""
+    """The value as a config writes it."""
     return value.name if isinstance(value, Enum) else str(value)

@@ -28,17 +28,17 @@ from lit_grpo.rollout.experience import Rollout
 
 @dataclass(frozen=True, slots=True)
 class CanaryStep:
-    """One batch, over all ranks."""
+    """The measurements of one batch, over all ranks."""
 
     reward: float
     """Mean of its episodes."""
     mismatch: Mapping[str, float]
-    """``mismatch_mean`` and so on, over all sampled tokens, whether a gradient comes of them or not."""
+    """``mismatch_mean`` and so on, over all sampled tokens, whether or not they have a gradient."""
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRun:
-    """A whole fit."""
+    """The measurements of a whole fit."""
 
     steps: tuple[CanaryStep, ...]
     dtype: Dtype

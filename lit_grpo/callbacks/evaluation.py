@@ -19,8 +19,6 @@ from rich.panel import Panel
 from rich.text import Text
 from typing_extensions import override
 
-from lit_grpo.callbacks.curriculum_steps import observe_validation
-from lit_grpo.callbacks.due_validation import run_due_validation
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
@@ -31,6 +29,8 @@ from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.workers import SolverSettings, make_solver
+from lit_grpo.fitting.curriculum_steps import observe_validation
+from lit_grpo.fitting.due_validation import run_due_validation
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
@@ -57,12 +57,12 @@ LOGGED = (
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """How held-out tasks are played, where that is not as in training."""
+    """How held-out tasks are played, where that differs from training."""
 
     temperature: float = 0.0
     """0 decodes greedily."""
     seed: int = 0
-    """Of the draws, where the temperature is not 0."""
+    """The seed of the draws, where the temperature is not 0."""
     leave_out_long_prompts: bool = True
     """A task whose prompt does not fit the policy's context is not played and counts as not repaired (``too_long``);
     false: it ends the run with a ValueError."""
@@ -73,17 +73,18 @@ class RepairEvaluation(Callback):
 
     Files: ``results.json``, ``scores.jsonl`` and ``episodes.jsonl`` in the run folder after `test`, in its folder
     ``validation`` after `validate`, and in ``validation/batch_NNNNNN`` during `fit`. With several ranks each writes the
-    attempts it played; the other files are of all. A test on a benchmark adds those of reports/benchmark_test.py.
+    attempts it played; the other files cover all ranks. A test on a benchmark adds the files of
+    reports/benchmark_test.py.
 
     Args:
         settings: What differs from training.
-        max_completion_tokens: Of a turn; None: the default of SamplingSettings.
+        max_completion_tokens: Most tokens of a turn; None: the default of SamplingSettings.
         episode: Rules and rendering; None: the defaults.
-        engine: What samples where there is no RolloutCallback, whose engine is shared; None: TransformersSettings.
+        engine: Makes the engine where there is no RolloutCallback to borrow one from; None: TransformersSettings.
         solver: Where programs are solved; None: in one worker process of this rank.
 
-    What training has as well (``max_completion_tokens``, ``episode``, ``engine``) the command line fills in where it is
-    None (shared_settings.py).
+    The command line fills in the settings that training has as well (``max_completion_tokens``, ``episode``,
+    ``engine``) where they are None (shared_settings.py).
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class RepairEvaluation(Callback):
         """FR@5 per kind at the fit's first evaluation, which the guard compares with."""
         self._own_engine = PolicyEngine(engine or TransformersSettings())
         self._engine = self._own_engine
-        """Its own, or that of the rollouts, who then close it."""
+        """Its own engine, or that of the rollouts, which then close it."""
         self.validated_at: int | None = None
         """Batches that were consumed at the fit's last evaluation; None before the first."""
         solver = solver or SolverSettings()
@@ -132,7 +133,7 @@ class RepairEvaluation(Callback):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """In a resumed fit: play what was due when its checkpoint was written."""
+        """Play, in a resumed fit, what was due when its checkpoint was written."""
         run_due_validation(trainer, self.validated_at)
 
     @override
@@ -205,7 +206,7 @@ class RepairEvaluation(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        """The start, so that a resumed fit guards against the same; when the last evaluation was."""
+        """The figures at the start, which a resumed fit guards against too, and when the last evaluation was."""
         return {"start": self.start, "validated_at": self.validated_at}
 
     @override

@@ -22,12 +22,12 @@ from lit_grpo.modules.base import PolicyModule, require_policy_module
 
 
 class ExportPolicy(Callback):
-    """Writes weights (of a policy with adapters: the adapters) and tokenizer.
+    """Writes the weights (the adapters alone if the policy has any) and the tokenizer.
 
     Args:
         which: ``last``: the weights at the end of the fit; ``best``: those of the checkpoint that the run's
             ModelCheckpoint with a ``monitor`` found best.
-        folder: Within the run folder.
+        folder: The directory's name within the run folder.
     """
 
     def __init__(self, which: Literal["last", "best"] = "last", folder: str = "policy") -> None:
@@ -61,9 +61,9 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) 
     """Write a policy and its tokenizer with ``save_pretrained``, and beside them what they were trained under.
 
     Args:
-        module: Whose policy it is.
-        weights: By the names of ``policy.model.state_dict()``, on any device.
-        folder: Made if missing.
+        module: The module whose policy it is.
+        weights: Tensors by the names of ``policy.model.state_dict()``, on any device.
+        folder: The directory to write, made if missing.
     """
     policy = module.policy_settings.load()
     policy.model.load_state_dict(weights, strict=False)

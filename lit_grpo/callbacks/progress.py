@@ -19,11 +19,11 @@ SHOWN = {
     "rollout/groups_with_signal": "signal",
     "train/loss": "loss",
 }
-"""Logged name to the name on the bar; those that a run does not log are left out."""
+"""The name on the bar for each logged name; those that a run does not log are left out."""
 
 
 class RepairProgressBar(RichProgressBar):
-    """Faithful recovery, reward, share of groups with signal, loss, tokens per second."""
+    """Shows faithful recovery, reward, share of groups with signal, loss and tokens per second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class RepairProgressBar(RichProgressBar):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Answer tokens trained on, over the time since the last batch (generation and evaluation included)."""
+        """Divide the answer tokens trained on by the time since the last batch (generation and evaluation included)."""
         now = perf_counter()
         tokens = trainer.callback_metrics.get("train/tokens")
         if tokens is not None:
@@ -52,7 +52,7 @@ class RepairProgressBar(RichProgressBar):
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """What stands beside the bar."""
+        """The numbers beside the bar."""
         logged = trainer.callback_metrics
         shown: dict[str, int | str | float | dict[str, float]] = {
             short: f"{float(logged[name]):.3f}" for name, short in SHOWN.items() if name in logged

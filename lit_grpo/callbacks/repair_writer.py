@@ -28,17 +28,17 @@ class RepairSettings:
     num_attempts: int = 8
     """The first is greedy, the others are sampled; the least change that is feasible is kept."""
     seed: int = 0
-    """Of the sampled attempts."""
+    """The seed of the sampled attempts."""
 
 
 class RepairWriter(Callback):
     """Writes the repaired program and a report with the diagnosis, the difference and its cost.
 
     Args:
-        settings: How often it is tried.
-        max_completion_tokens: Of a turn; None: the default of SamplingSettings.
+        settings: How often the program is tried.
+        max_completion_tokens: Most tokens of a turn; None: the default of SamplingSettings.
         episode: Rules and rendering, those the policy was trained with; None: the defaults.
-        engine: What samples; None: TransformersSettings.
+        engine: Makes the engine that samples; None: TransformersSettings.
 
     The last three are filled in by the command line where they are None (shared_settings.py).
     """
@@ -68,7 +68,7 @@ class RepairWriter(Callback):
         """Read, repair, write, show.
 
         Raises:
-            ValueError: The program is none, is not infeasible, or no attempt made it feasible.
+            ValueError: The file is no program, the program is not infeasible, or no attempt made it feasible.
         """
         assert isinstance(batch, UserProgram), f"expected RepairDataModule's program, got {type(batch).__name__}"
         policy = require_policy_module(pl_module, "RepairWriter").served

@@ -16,9 +16,6 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
 from lit_grpo.advantages import AdvantageEstimator
-from lit_grpo.callbacks.curriculum_steps import begin_batch, observe_rollouts, require_trainable
-from lit_grpo.callbacks.refill_log import RefillLog
-from lit_grpo.callbacks.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.data.batches import TaskBatch, consumed_batches, last_batches
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.stream import TaskStream
@@ -29,6 +26,9 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.protocol import AnyEnvironment, Environment, Problem
 from lit_grpo.environment.solver.workers import SolverSettings
+from lit_grpo.fitting.curriculum_steps import begin_batch, observe_rollouts, require_trainable
+from lit_grpo.fitting.refill_log import RefillLog
+from lit_grpo.fitting.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.attempts import AnyScoredGroup
 from lit_grpo.rollout.collect import collect_groups
@@ -47,12 +47,12 @@ class RolloutCallback(Callback):
     Args:
         settings: How tasks are played and paid.
         episode: Rules and rendering.
-        engine: What samples; None: TransformersSettings.
+        engine: Makes the engine that samples; None: TransformersSettings.
         solver: Where programs are solved; None: in one worker process of this rank.
-        seed: Of the draws.
+        seed: The seed of the draws.
         transcripts_every: Batches between rollouts whose attempts are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
-        environment: What is played; None: programs are repaired, under the rules of ``episode``, with ``solver``.
+        environment: The environment; None: programs are repaired, under the rules of ``episode``, with ``solver``.
 
     Where the first three are None, the command line fills them in from its own ``rollout``, ``episode`` and ``engine``
     (shared_settings.py), and a script gets the defaults.
@@ -80,7 +80,7 @@ class RolloutCallback(Callback):
         self.seed, self.transcripts_every = seed, transcripts_every
         self._engine_settings = engine or TransformersSettings()
         self.engine = PolicyEngine(self._engine_settings, plays_ahead=self.settings.max_staleness > 0)
-        """RepairEvaluation borrows it."""
+        """The engine, which RepairEvaluation borrows."""
         self._overlap: Overlap | None = None
         self._staleness = Staleness(self.settings.max_staleness)
         if environment is not None and solver is not None:
@@ -159,7 +159,7 @@ class RolloutCallback(Callback):
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take it back."""
+        """Take the engine back."""
         if self._overlap is not None:
             self._overlap.resume()
 
@@ -225,14 +225,14 @@ class RolloutCallback(Callback):
         )
 
     def _replacement(self) -> str:
-        """What dynamic sampling does, in words."""
+        """A sentence on dynamic sampling; empty without it."""
         if self.settings.dynamic_sampling is None:
             return ""
         rounds = self.settings.dynamic_sampling.max_rounds
         return f" Groups whose attempts earn alike are replaced by groups of new tasks, up to {rounds} times a batch."
 
     def _lead(self) -> str:
-        """How far ahead rollouts are played, in words."""
+        """A sentence on how far ahead rollouts are played; empty if they are not."""
         most = self.settings.max_staleness
         return f" Played up to {most} batch(es) ahead of the training." if most else ""
 

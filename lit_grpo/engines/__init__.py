@@ -1,1 +1,1 @@
-"""What samples tokens: transformers, vLLM and a scripted engine, and how the weights reach them."""
+"""The engines that sample tokens: transformers, vLLM and a scripted one, and how the weights reach them."""

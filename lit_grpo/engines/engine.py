@@ -15,7 +15,7 @@ from typing import Protocol
 
 
 class EngineFailure(RuntimeError):
-    """The engine is of no more use to this run; says what happened, and what to change."""
+    """The engine is of no more use to this run; the message says what happened, and what to change."""
 
 
 class FinishReason(StrEnum):
@@ -28,12 +28,12 @@ class FinishReason(StrEnum):
 
 
 class LogprobsOf(StrEnum):
-    """Which distribution a sampled token's log-prob is that of."""
+    """The distribution that a sampled token's log-prob belongs to."""
 
     PROCESSED = "processed"
-    """The one it was drawn from: temperature applied, truncated and renormalised."""
+    """The distribution it was drawn from: temperature applied, truncated and renormalised."""
     RAW = "raw"
-    """The model's own: temperature 1, the whole vocabulary."""
+    """The model's own distribution: temperature 1, the whole vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class SamplingSettings:
     max_completion_tokens: int = 64
     """The most tokens that a turn may have."""
     top_p: float = 1.0
-    """Only the most probable tokens that together reach it, of those that top_k and min_p leave; 1: all."""
+    """Keeps only the most probable tokens that together reach it, of those that top_k and min_p leave; 1: all."""
     top_k: int = 0
-    """Only so many most probable tokens, of those that min_p leaves; 0: all."""
+    """Keeps only so many most probable tokens, of those that min_p leaves; 0: all."""
     min_p: float = 0.0
-    """Only tokens with at least this share of the most probable one's probability; 0: all."""
+    """Keeps only tokens with at least this share of the most probable one's probability; 0: all."""
     stop: tuple[int, ...] = ()
     """Token ids that end a turn, besides the chat format's own."""
     logprobs: LogprobsOf = LogprobsOf.PROCESSED
@@ -76,7 +76,7 @@ class SamplingSettings:
         """The temperature at which a trainer computes the very log-probs that come back.
 
         Raises:
-            ValueError: It cannot: it sums over the whole vocabulary.
+            ValueError: A trainer cannot compute them, since it sums over the whole vocabulary.
         """
         if self.logprobs is LogprobsOf.RAW:
             return 1.0
@@ -108,16 +108,16 @@ class Completion:
 
     conversation: int
     token_ids: tuple[int, ...]
-    """What was sampled, the stop token included where the model ended its turn."""
+    """The sampled tokens, the stop token included where the model ended its turn."""
     logprobs: tuple[float, ...]
     """The log-prob of each sampled token, under the distribution that ``SamplingSettings.logprobs`` names."""
     finish_reason: FinishReason
     policy_version: int
-    """The version of the weights that drew it."""
+    """The version of the weights that drew the turn."""
 
 
 class RolloutEngine(Protocol):
-    """Samples completions with the weights that it has; how it gets them: publishing.py."""
+    """Samples completions with the weights that it has; publishing.py says how it gets them."""
 
     @property
     def max_context_tokens(self) -> int:
@@ -126,7 +126,7 @@ class RolloutEngine(Protocol):
 
     @property
     def decodes_in_background(self) -> bool:
-        """Whether it decodes outside of ``wait``, too: then a request is best submitted at once, else with others."""
+        """Whether it decodes outside ``wait``, too: if so, a request is best submitted at once, else with others."""
         ...
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
@@ -134,14 +134,14 @@ class RolloutEngine(Protocol):
         ...
 
     def wait(self) -> Sequence[Completion]:
-        """Block until at least one queued request is done; those that are, in order of submission where it knows.
+        """Block until at least one queued request is done, and return those that are, in order of submission if known.
 
-        None if ``wake`` was called and none is done.
+        Nothing comes back if ``wake`` was called and no request is done.
         """
         ...
 
     def wake(self) -> None:
-        """Let the ``wait`` that blocks return, or else the next one. Any thread may call it."""
+        """Let the ``wait`` that blocks, or else the next one, return. Any thread may call it."""
         ...
 
     def release(self) -> None:

@@ -4,9 +4,9 @@ An optimizer step is not the only thing that changes weights: a checkpoint is lo
 somebody writes into ``.data``. None of these can be counted, so policy_engine.py looks at the weights themselves each
 time that they are to be published.
 
-The hash is multilinear (Carter and Wegman 1979): each element, read as an integer, times a random odd number of its
-place, summed modulo 2**64, then the sums of all chunks likewise. Two different tensors have equal sums with a
-probability of 2**-63, or 2**-32 where they differ in nothing but signs.
+The hash is multilinear (Carter and Wegman 1979): each element, read as an integer, is multiplied by a random odd
+number of its place; the products are summed modulo 2**64, then the sums of all chunks likewise. Two different tensors
+have equal sums with a probability of 2**-63, or 2**-32 where they differ in nothing but signs.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 CHUNK = 1 << 16
-"""So many elements are multiplied at a time: that takes half a megabyte beside the weights, which a cache holds."""
+"""The number of elements multiplied at a time: they take half a megabyte beside the weights, which a cache holds."""
 GPU_CHUNK = 1 << 22
-"""On a GPU more are multiplied at a time, which takes fewer kernels."""
+"""The number multiplied at a time on a GPU: more of them, which takes fewer kernels."""
 
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -31,10 +31,10 @@ def fingerprint(tensors: Iterable[tuple[str, Tensor]]) -> str:
     """Hash names, shapes, dtypes and all bits.
 
     Args:
-        tensors: By name, in any dtype, on any device; of sharded ones the parts that lie here.
+        tensors: Tensors by name, in any dtype, on any device; of sharded ones only the parts that lie here count.
 
     Returns:
-        32 hexadecimal digits. Another order of the tensors is another fingerprint.
+        32 hexadecimal digits. Another order of the tensors gives another fingerprint.
     """
     digest = blake2b(digest_size=16)
     sums: dict[torch.device, list[Tensor]] = {}

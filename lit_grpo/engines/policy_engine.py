@@ -1,4 +1,4 @@
-"""The engine of a run: made once, fed with the policy's weights whenever these are others than it has, ended once.
+"""The engine of a run: made once, fed with the policy's weights whenever they differ from its own, ended once.
 
 One callback of a run owns it: RolloutCallback where there is one, from which RepairEvaluation borrows it, else
 RepairEvaluation or RepairWriter. Whoever owns it closes it.
@@ -19,22 +19,22 @@ from lit_grpo.engines.settings import BuiltEngine, EngineSettings
 
 
 class _State(NamedTuple):
-    """Published weights are told apart by it."""
+    """The state that tells published weights apart."""
 
     version: int
     fingerprint: str
     occasion: int
-    """How often it was asked that the same weights be published again."""
+    """How often the same weights were to be published again."""
 
 
 class PolicyEngine:
     """An engine, the policy's chat format, and the weights that were published to it.
 
-    Nobody says that the weights changed: each time that they are to be published they are looked at (fingerprint.py).
+    Nobody says that the weights changed: each time that they are to be published they are compared (fingerprint.py).
     Two threads never sample at once: the callers see to that.
 
     Args:
-        settings: What makes the engine.
+        settings: The settings that make the engine.
         plays_ahead: Whether the engine may still sample with older weights while new ones are published.
     """
 
@@ -43,7 +43,7 @@ class PolicyEngine:
         self._built: BuiltEngine | None = None
         self._conversation: ConversationFormat | None = None
         self._published: dict[_State, Published] = {}
-        """These may still be adopted; the one that was asked for last is at the end."""
+        """Published weights that may still be adopted; those asked for last are at the end."""
         self._held: Published | None = None
         """The weights that the engine has."""
         self._occasion = 0
@@ -72,7 +72,7 @@ class PolicyEngine:
         return weights
 
     def with_weights(self, weights: Published) -> RolloutEngine:
-        """The engine with weights that were published. Speaks to no other rank."""
+        """The engine with weights that were published. Nothing is said to other ranks."""
         assert self._built is not None, "publish comes first"
         if self._held is not weights:
             self._held = None
@@ -81,18 +81,18 @@ class PolicyEngine:
         return self._built.engine
 
     def keep(self, needed: Collection[Published]) -> None:
-        """Drop what was published, but for what is needed and the last. All ranks must be done with the rest."""
+        """Drop all published weights but those needed and the last ones. All ranks must be done with the rest."""
         for state, weights in list(self._published.items())[:-1]:
             if weights not in needed:
                 del self._published[state]
                 weights.drop()
 
     def publish_anew(self) -> None:
-        """Have the next `publish` send the weights even if nothing changed: the canary tries the way they take."""
+        """Have the next `publish` send the weights even if nothing changed: the canary tests the way they take."""
         self._occasion += 1
 
     def close(self) -> None:
-        """End the engine; the next use makes another one, for whichever policy that is."""
+        """End the engine; the next use makes another one, for whichever policy it is given."""
         self._drop_all()
         if self._built is not None:
             self._built.close()

@@ -28,7 +28,7 @@ class Adapters:
     alpha: float
     """The adapters' output is scaled by alpha / rank."""
     target_modules: tuple[str, ...]
-    """Names of the linear layers that have one."""
+    """Names of the linear layers that have an adapter."""
 
 
 class PolicyView(Protocol):
@@ -61,7 +61,7 @@ class PolicyView(Protocol):
 
     @property
     def adapters(self) -> Adapters | None:
-        """None where whole weights are trained."""
+        """The adapters in training; None where whole weights are trained."""
         ...
 
     @property
@@ -74,16 +74,16 @@ class PolicyView(Protocol):
         ...
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and whole tensors of what is trained, as weights.py gives them. Collective."""
+        """Names and whole tensors of the trained weights, as weights.py gives them. Collective."""
         ...
 
     def fingerprint(self) -> str:
-        """Equal while no bit of what is trained changes, on any rank: fingerprint.py. Collective."""
+        """A text that stays the same while no trained bit changes on any rank (fingerprint.py). Collective."""
         ...
 
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-prob at temperature 1 of each token but the first of each sequence.
 
-        Collective, and all ranks pass the same sequences.
+        It is collective, and all ranks pass the same sequences.
         """
         ...

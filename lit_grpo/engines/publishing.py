@@ -1,7 +1,7 @@
 """The one way that weights take to an engine: they are published, and then adopted by whoever samples next.
 
 Publishing is the half that needs the policy and all ranks; adopting needs neither, and may come later, in another
-thread, while the policy moves on. Called by policy_engine.py alone. In here: how weights are published to an engine of
+thread, while the policy moves on. Called by policy_engine.py alone. This file publishes weights to an engine of
 this process; vllm/publishing.py publishes to servers.
 """
 
@@ -22,11 +22,11 @@ class Published:
     """One state of the weights, whole, apart from the policy."""
 
     version: int
-    """``PolicyView.version``."""
+    """The ``PolicyView.version`` of the weights."""
     adopt: Callable[[], None]
-    """Give them to the engine, and prove what there is to prove. Speaks to no other rank."""
+    """Gives them to the engine, and proves what there is to prove. Nothing is said to other ranks."""
     drop: Callable[[], None]
-    """Free the room they take; they will not be adopted any more."""
+    """Frees the room they take; they will not be adopted any more."""
 
 
 class InProcessEngine(RolloutEngine, Protocol):
@@ -38,11 +38,11 @@ class InProcessEngine(RolloutEngine, Protocol):
 
 
 def publish_in_process(engine: InProcessEngine, policy: PolicyView, plays_ahead: bool) -> Published:
-    """Every rank must call it.
+    """Publish a policy's present weights. Every rank must call it.
 
     Args:
-        engine: That is to adopt them.
-        policy: Whose weights it gets.
+        engine: The engine that is to adopt them.
+        policy: The policy whose weights it gets.
         plays_ahead: Whether the engine may be sampling with other weights meanwhile. Then they are copied and wait
             beside it; otherwise they go into the engine's own tensors as they are gathered, so that no second copy
             exists, and nothing is left for ``adopt`` to do.
@@ -56,4 +56,4 @@ def publish_in_process(engine: InProcessEngine, policy: PolicyView, plays_ahead:
 
 
 def _nothing() -> None:
-    """The weights are where they belong."""
+    """Do nothing: the weights are where they belong."""

@@ -1,4 +1,4 @@
-"""The processes of a training, as far as an engine has to know of them: who writes, and how they tell each other.
+"""The processes of a training, as far as an engine has to know them: who writes, and how they tell each other.
 
 Handed over with the policy (policy_view.py); a process by itself is ``Ranks()``.
 """
@@ -13,7 +13,7 @@ from lit_grpo.engines.engine import EngineFailure
 
 
 def _no_others(text: str) -> Sequence[str]:
-    """There is nobody else to be heard."""
+    """The text alone: there is nobody else to be heard."""
     return (text,)
 
 
@@ -22,20 +22,20 @@ class Ranks:
     """All processes that train one policy. They gather its weights together, and each samples with its own engine."""
 
     writes: bool = True
-    """Whether this process writes what all processes of its machine read: one of each machine does."""
+    """Whether this process writes what all processes of its machine read; one on each machine does."""
     num_on_machine: int = 1
     """Processes of the training on this machine, which share its devices."""
     texts_of_all: Callable[[str], Sequence[str]] = _no_others
-    """A text of each process, in their order, told to all. Every process must call it."""
+    """Gathers a text from each process, in their order, for all. Every process must call it."""
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What fails on one process fails on all: one that stopped alone would leave the others waiting for it.
+        """Fail on all processes if one fails: one that stopped alone would leave the others waiting for it.
 
         Every process must enter it. Where the body fails, its own error is raised.
 
         Raises:
-            EngineFailure: The body failed on another process; says which, and with what.
+            EngineFailure: The body failed on another process; the message says on which, and with what error.
         """
         try:
             yield

@@ -1,7 +1,7 @@
 """Drawing tokens, all rows at once, with random numbers that are a function of (seed, position) alone.
 
-Called by transformers/engine.py, and inside vLLM by vllm/draws.py: the same settings and the same seed draw
-alike from the same logits in both. A draw does not depend on which other rows are in the batch or on the order of
+Called by transformers/engine.py, and inside vLLM by vllm/draws.py: the same settings and seed draw the same
+tokens from the same logits in both. A draw does not depend on which other rows are in the batch or on the order of
 requests. Counter-based numbers: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (SplitMix64).
 """
 
@@ -27,7 +27,7 @@ def counter_uniforms(seeds: np.ndarray, num_positions: int) -> Tensor:
 
     Args:
         seeds: [rows] uint64.
-        num_positions: Of the completion, counted from its first token.
+        num_positions: The number of positions in the completion, counted from its first token.
 
     Returns:
         [rows, num_positions] float32, multiples of 2^-24, so that each is exact and below 1.
@@ -36,7 +36,7 @@ def counter_uniforms(seeds: np.ndarray, num_positions: int) -> Tensor:
 
 
 def uniforms_at(seeds: np.ndarray, positions: np.ndarray) -> Tensor:
-    """Uniform numbers as in ``counter_uniforms``, of any seeds (uint64) and positions (uint64) that broadcast."""
+    """Uniform numbers as in ``counter_uniforms``, for any seeds (uint64) and positions (uint64) that broadcast."""
     mixed = _mixed(_mixed(seeds) + (positions + np.uint64(1)) * _GOLDEN_GAMMA)
     return torch.from_numpy((mixed >> np.uint64(64 - _UNIFORM_BITS)).astype(np.float32) * np.float32(2**-_UNIFORM_BITS))
 
@@ -50,7 +50,7 @@ def _mixed(state: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """Which tokens of each row can be drawn; [rows] each."""
+    """The bounds on the tokens that can be drawn in each row; [rows] each."""
 
     top_p: Tensor
     """float32 in (0, 1]."""
@@ -69,9 +69,9 @@ class RowSampling:
     greedy: Tensor
     """[rows] bool."""
     raw: Tensor
-    """[rows] bool: the log-prob is the model's own."""
+    """[rows] bool, true where the log-prob is the model's own."""
     truncation: Truncation | None
-    """None: of no row."""
+    """The truncation of the rows; None if no row has one."""
     any_greedy: bool
     all_greedy: bool
     any_raw: bool
@@ -116,7 +116,7 @@ def draw(logits: Tensor, sampling: RowSampling, uniforms: Tensor) -> tuple[Tenso
 
     Args:
         logits: [rows, vocabulary] of any float type.
-        sampling: Of the same rows.
+        sampling: The distributions of the same rows.
         uniforms: [rows] in [0, 1).
 
     Returns:
@@ -141,9 +141,9 @@ def draw(logits: Tensor, sampling: RowSampling, uniforms: Tensor) -> tuple[Tenso
 
 
 def _kept(scaled: Tensor, cut: Truncation) -> Tensor:
-    """[rows, vocabulary] bool: min_p first, then top_k of those, then top_p of what these two leave.
+    """[rows, vocabulary] bool, true for tokens that are kept by min_p, then top_k, then top_p of what these leave.
 
-    Of tokens that are equally probable the one with the lower id counts as the more probable.
+    Among equally probable tokens the one with the lower id counts as the more probable.
     """
     ordered, order = scaled.sort(dim=1, descending=True, stable=True)
     ranks = torch.arange(scaled.shape[1], device=scaled.device)

@@ -1,6 +1,6 @@
 """An engine that says what it is told to: for tests of everything around an engine.
 
-It answers with texts of a policy function, in whatever order and portions it is set to, and counts what it was asked.
+It answers with texts of a policy function, in whatever order and portions it is set to, and keeps what it was asked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class ScriptedEngine:
 
     Attributes:
         requests: Every request submitted, in order.
-        policy_version: Of the last weights; 0 before.
+        policy_version: The version of the last weights; 0 before any came.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class ScriptedEngine:
         """Make the engine.
 
         Args:
-            policy: The text of a turn, given its request.
-            encode: Token ids of a text, without special tokens.
-            stop_id: Closes a turn that is not longer than ``max_completion_tokens``.
-            logprob: Of every token.
-            max_context_tokens: Context and completion together.
+            policy: Gives the text of a turn for its request.
+            encode: Gives the token ids of a text, without special tokens.
+            stop_id: The token that closes a turn that is not longer than ``max_completion_tokens``.
+            logprob: The log-prob of every token.
+            max_context_tokens: Most tokens of context and completion together.
             shuffle_seed: If given, completions come back one at a time and in random order; else all, in order.
         """
         self.requests: list[GenerationRequest] = []
@@ -57,7 +57,7 @@ class ScriptedEngine:
 
     @property
     def decodes_in_background(self) -> bool:
-        """No: in ``wait``."""
+        """False: it decodes in ``wait``."""
         return False
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
@@ -79,7 +79,7 @@ class ScriptedEngine:
         return [self._completion(request, sampling) for request, sampling in done]
 
     def wake(self) -> None:
-        """``wait`` does not block."""
+        """Do nothing: ``wait`` does not block."""
 
     def release(self) -> None:
         """Forget what is queued; nothing is kept of a conversation."""

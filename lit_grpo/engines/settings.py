@@ -1,4 +1,4 @@
-"""Which engine samples: what a config names as ``engine``. Made once per run by policy_engine.py.
+"""The choice of the engine that samples, which a config names as ``engine``. policy_engine.py makes it once per run.
 
 Nothing else of a config depends on the choice. How to choose: docs/rollouts.md.
 """
@@ -38,13 +38,13 @@ SHARED_MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True, slots=True)
 class BuiltEngine:
-    """An engine, and what keeps it."""
+    """An engine, and the functions that feed and end it."""
 
     engine: RolloutEngine
     publish: Callable[[PolicyView], Published]
-    """Put a policy's present weights where `Published.adopt` finds them. Every rank must call it."""
+    """Puts a policy's present weights where `Published.adopt` finds them. Every rank must call it."""
     close: Callable[[], None]
-    """End what it started."""
+    """Ends what it started."""
 
     @classmethod
     def in_process(cls, engine: InProcessEngine, plays_ahead: bool) -> BuiltEngine:
@@ -63,7 +63,7 @@ class EngineSettings(ABC):
         """Make the engine; it samples nothing before weights were published and adopted. Every rank must call it.
 
         Args:
-            policy: That it samples for.
+            policy: The policy that it samples for.
             conversation: The chat format, which says what ends a turn.
             plays_ahead: Whether it may still sample with older weights while new ones are published.
         """
@@ -87,13 +87,13 @@ class VllmSettings(EngineSettings):
     """vLLM beside the training, on the same devices: servers that each rank starts, feeds, and ends.
 
     Args:
-        num_servers: Of each rank; turns are shared out among them (data parallel).
-        capacity: Of each server.
-        deadlines: After which something that hangs is broken.
-        weights_folder: Where new weights are handed over: a folder in memory.
+        num_servers: Servers of each rank, among which turns are shared out (data parallel).
+        capacity: The capacity of each server.
+        deadlines: The times after which something that hangs counts as broken.
+        weights_folder: The folder where new weights are handed over; it lies in memory.
 
     Raises:
-        ValueError: VLLM is not installed.
+        ValueError: The package vLLM is not installed.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class VllmServerSettings(EngineSettings):
     """vLLM servers that run already (`lit-grpo serve`), shared by all ranks.
 
     Args:
-        addresses: ``host:port`` of each; turns are shared out among them (data parallel).
-        deadlines: After which something that hangs is broken.
-        weights_folder: Where new weights are handed over: a folder that the servers see under the same name.
+        addresses: The ``host:port`` of each server; turns are shared out among them (data parallel).
+        deadlines: The times after which something that hangs counts as broken.
+        weights_folder: The folder where new weights are handed over; the servers see it under the same name.
     """
 
     shared_by_ranks: ClassVar[bool] = True
@@ -163,7 +163,7 @@ def _served(
 
 
 def _require_dtype(engine: VllmEngine, dtype: Dtype) -> None:
-    """ValueError, after closing the engine, if a server computes otherwise than the training."""
+    """Close the engine and raise ValueError if a server computes in another dtype than the training."""
     for name, served in zip(engine.names(), engine.dtypes, strict=True):
         if served != dtype:
             engine.close()
@@ -184,16 +184,16 @@ def _devices(policy: PolicyView, tensor_parallel_size: int) -> str | None:
 def devices_of_rank(index: int, visible: str | None, num_ranks: int, tensor_parallel_size: int) -> str | None:
     """The GPUs that a rank's servers may see, as CUDA_VISIBLE_DEVICES has them.
 
-    The rank's own one; a rank that is alone on its machine has all that it sees. (docs/scaling.md says why.)
+    They see the rank's own GPU, or, if it is alone on its machine, all that it sees (docs/scaling.md says why).
 
     Args:
-        index: Of the rank's GPU among those that its process sees.
+        index: The index of the rank's GPU among those that its process sees.
         visible: CUDA_VISIBLE_DEVICES of its process, numbers or names; None: it is not set.
-        num_ranks: Of the training, on this machine.
-        tensor_parallel_size: Of each server.
+        num_ranks: The number of the training's ranks on this machine.
+        tensor_parallel_size: The GPUs that each server is split over.
 
     Returns:
-        None: those that the process sees.
+        The GPUs; None: those that the process sees.
 
     Raises:
         ValueError: Servers of several ranks would share GPUs.
@@ -217,4 +217,4 @@ def _address(text: str) -> Address:
 
 
 def _nothing() -> None:
-    """There is nothing to end."""
+    """Do nothing: there is nothing to end."""

@@ -20,11 +20,11 @@ def full_weights(module: nn.Module, trainable_only: bool = True) -> Iterator[tup
     gathered parameter exists at a time, unless the caller keeps them.
 
     Args:
-        module: Names are relative to it; a DDP wrapper leaves no trace in them.
-        trainable_only: Of a policy with adapters, the adapters; of another one, everything. A tied weight comes once.
+        module: The module that names are relative to; a DDP wrapper leaves no trace in them.
+        trainable_only: Whether only trained weights come: a policy's adapters if it has any. A tied weight comes once.
 
     Yields:
-        Detached tensors on the module's device; of an unsharded one they share its memory, so copy what is kept.
+        Detached tensors on the module's device; they share the memory of an unsharded one, so copy what is kept.
     """
     if isinstance(module, DistributedDataParallel):
         module = module.module

@@ -87,7 +87,11 @@ STAGES = (
 
 
 def make_small_base(
-    output: Path, seed: int, stages: Sequence[Stage] = STAGES, shape: TinyModelSettings = SHAPE
+    output: Path,
+    seed: int,
+    stages: Sequence[Stage] = STAGES,
+    shape: TinyModelSettings = SHAPE,
+    num_tokenizer_texts: int = NUM_TOKENIZER_TEXTS,
 ) -> Path:
     """Make the base, or go on making it: tokenizer, random weights, then the stages.
 
@@ -96,6 +100,7 @@ def make_small_base(
         seed: Of weights and exercises.
         stages: In order.
         shape: Of the model.
+        num_tokenizer_texts: Programs whose names and words the tokenizer has.
 
     Returns:
         The folder of the finished base.
@@ -105,7 +110,7 @@ def make_small_base(
     """
     untrained = output / UNTRAINED_FOLDER
     if not (untrained / "config.json").is_file():
-        names, texts = names_and_texts(NUM_TOKENIZER_TEXTS, seed)
+        names, texts = names_and_texts(num_tokenizer_texts, seed)
         make_base_model(untrained, [*texts, *FOLLOW_UPS * 50], names, seed, shape)
     last = run_stages(output, stages, lambda leg: fit_leg(leg, seed), read_leg)
     return Path(shutil.copytree(last, output / POLICY_FOLDER, dirs_exist_ok=True))

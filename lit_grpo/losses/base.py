@@ -1,4 +1,4 @@
-"""The seam of every policy loss: what it gets, what it returns, and the totals it is divided by.
+"""The seam of every policy loss: its inputs, its output, and the totals it is divided by.
 
 Tokens are flat, shape [num_tokens]: only tokens the policy sampled are in here, decided once in rollout/experience.py,
 so there is no padding and no mask, and a loss cannot depend on how a batch was packed.
@@ -19,26 +19,26 @@ class LossInputs:
     """The sampled tokens of some whole sequences (a micro-batch). A sequence is never split over micro-batches."""
 
     policy_logprobs: Tensor
-    """[num_tokens] of the current policy, with gradient."""
+    """[num_tokens] under the current policy, with gradient."""
     proximal_logprobs: Tensor
-    """[num_tokens] of the policy before the first optimizer step on this rollout, no gradient."""
+    """[num_tokens] under the policy before the first optimizer step on this rollout, without gradient."""
     sampler_logprobs: Tensor
-    """[num_tokens] the engine drew with, no gradient."""
+    """[num_tokens] under the distribution that the engine drew from, without gradient."""
     reference_logprobs: Tensor | None
-    """[num_tokens] of the frozen reference; None when no KL is configured."""
+    """[num_tokens] under the frozen reference; None when no KL is configured."""
     advantages: Tensor
-    """[num_tokens] each token's sequence's advantage."""
+    """[num_tokens], the advantage of each token's sequence."""
     sequence_index: Tensor
     """[num_tokens] int64, which sequence of this micro-batch a token belongs to, 0-based, contiguous."""
     group_index: Tensor
     """[num_tokens] int64, which group of this micro-batch."""
     group_num_tokens: Tensor | None = None
-    """[num_tokens] tokens of each token's group in the whole step, since a group may be cut over micro-batches; for
-    Reduction.PROMPT_MEAN alone."""
+    """[num_tokens], the number of tokens of each token's group in the whole step, since a group may be spread over
+    micro-batches; used by Reduction.PROMPT_MEAN alone."""
     entropies: Tensor | None = None
-    """[num_tokens] in nats, of the distribution each token was drawn from, with gradient; for an entropy bonus."""
+    """[num_tokens] in nats, of the distribution each token was drawn from, with gradient; used by an entropy bonus."""
     keep: Tensor | None = None
-    """[num_tokens] bool, tokens that the entropy mask leaves in the surrogate; None where there is no such mask."""
+    """[num_tokens] bool, true where the entropy mask leaves a token in the surrogate; None without such a mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class UpdateTotals:
     num_groups: int
     """Groups with at least one sampled token."""
     max_sequence_tokens: int | None = None
-    """L_max of Reduction.CONSTANT_LENGTH: not counted but configured, the same in every step."""
+    """L_max of Reduction.CONSTANT_LENGTH, which is configured, not counted: it is the same in every step."""
 
 
 @dataclass(frozen=True, slots=True)
 class LossOutput:
-    """Loss per token, before the reduction, and what is worth logging."""
+    """The loss per token, before the reduction, and statistics worth logging."""
 
     token_losses: Tensor
     """[num_tokens] with gradient."""

@@ -12,7 +12,7 @@ from lit_grpo.losses.ratio import at_least_float32, likelihood_ratio
 class CISPOLoss(PolicyLoss):
     """``-sg(clip(r, 1 - clip_low, 1 + clip_high)) A log pi`` per token: every token keeps a gradient.
 
-    What is clipped is the weight, so a rare token whose probability moved far still learns. The paper leaves the lower
+    The clip acts on the weight, so a rare token whose probability moved far still learns. The paper leaves the lower
     side open: ``clip_low=1``. The upper bound is ``1 + clip_high`` here; some libraries take the number itself for
     the bound. Example: r = 1.5, A = 1, clip_high = 0.28, log pi = -1 gives a loss of 1.28 and a gradient of -1.28.
     """
@@ -23,14 +23,14 @@ class CISPOLoss(PolicyLoss):
         """Set the range of the weight.
 
         Raises:
-            ValueError: A range that does not hold the ratio 1, or reaches below 0.
+            ValueError: The range does not hold the ratio 1, or reaches below 0.
         """
         super().__init__()
         require_clip_range(clip_low, clip_high)
         self.clip_low, self.clip_high = clip_low, clip_high
 
     def forward(self, inputs: LossInputs) -> LossOutput:
-        """Statistics: ``clipped`` is 1 where the weight is not r itself, ``ratio`` is r."""
+        """The loss; of its statistics ``clipped`` is 1 where the weight is not r itself, and ``ratio`` is r."""
         ratio = likelihood_ratio(inputs.policy_logprobs.detach(), inputs.proximal_logprobs)
         weight = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
         token_losses = -weight * inputs.advantages * at_least_float32(inputs.policy_logprobs)

@@ -16,8 +16,8 @@ class ClippedLoss(PolicyLoss):
 
     Example: r = 1.5, A = 1, clip_high = 0.2 gives -1.2 and no gradient; with A = -1 it gives 1.5 and a gradient.
     ``clip_high=0.28`` is the clip-higher of DAPO (arXiv:2503.14476). ``dual_clip=c`` bounds the loss of a token with
-    A < 0 by c |A| (arXiv:1912.09729), for a ratio far above 1 is unbounded there; with c > 1 + clip_high that is the
-    two-sided clip of INTELLECT-2 (arXiv:2505.07291) with delta = c.
+    A < 0 by c |A| (arXiv:1912.09729), which otherwise grows with the ratio without bound; with c > 1 + clip_high that
+    is the two-sided clip of INTELLECT-2 (arXiv:2505.07291) with delta = c.
     """
 
     clips: ClassVar[bool] = True
@@ -26,7 +26,7 @@ class ClippedLoss(PolicyLoss):
         """Set the range of the ratio within which a token has a gradient whatever the sign of its advantage.
 
         Raises:
-            ValueError: A range that does not hold the ratio 1 or reaches below 0, or a dual clip that acts at ratio 1.
+            ValueError: The range does not hold the ratio 1 or reaches below 0, or the dual clip acts at ratio 1.
         """
         super().__init__()
         require_clip_range(clip_low, clip_high)
@@ -34,7 +34,7 @@ class ClippedLoss(PolicyLoss):
         self.clip_low, self.clip_high, self.dual_clip = clip_low, clip_high, dual_clip
 
     def forward(self, inputs: LossInputs) -> LossOutput:
-        """Statistics: ``clipped`` is 1 where a clip took the gradient away, ``ratio`` is r."""
+        """The loss; of its statistics ``clipped`` is 1 where a clip took the gradient away, and ``ratio`` is r."""
         ratio = likelihood_ratio(inputs.policy_logprobs, inputs.proximal_logprobs)
         return clipped_surrogate(ratio, inputs.advantages, self.clip_low, self.clip_high, self.dual_clip)
 
@@ -48,7 +48,7 @@ class ClippedLoss(PolicyLoss):
 def clipped_surrogate(
     ratio: Tensor, advantages: Tensor, clip_low: float, clip_high: float, dual_clip: float | None
 ) -> LossOutput:
-    """The formula, for a ratio of tokens or of sequences, [num_tokens] in either case."""
+    """The clipped loss for a ratio of tokens or of sequences, [num_tokens] in either case."""
     lowest, highest = 1 - clip_low, 1 + clip_high
     token_losses = -torch.minimum(ratio * advantages, ratio.clamp(lowest, highest) * advantages)
     detached = ratio.detach()

@@ -27,7 +27,7 @@ REDUCTIONS = {
 
 
 def describe(objective: Objective) -> str:
-    """One paragraph: what is minimised, and what is worth knowing about the choice."""
+    """A paragraph on what is minimised, and on what is worth knowing about the choice."""
     return " ".join(_sentences(objective))
 
 

@@ -9,17 +9,17 @@ from lit_grpo.losses.ratio import at_least_float32, likelihood_ratio
 class DPPOLoss(PolicyLoss):
     """``-A r M`` per token; M = [pi - mu <= delta] where A > 0, [pi - mu >= -delta] where A < 0, mu the sampler.
 
-    A ratio says little of how far a rare token moved: 0.001 to 0.002 is a ratio of 2 and a change of nothing. Here
-    a token loses its gradient once its probability itself moved by more than delta in the direction of its
-    advantage. The ratio is that to the proximal policy, the mask compares with the sampler. Example: pi = 0.6,
-    mu = 0.4, delta = 0.15 has no gradient for A = 1 and one for A = -1.
+    A ratio says little about how far a rare token moved: from 0.001 to 0.002 the ratio is 2 and the change is tiny.
+    Here a token loses its gradient once its probability itself moved by more than delta in the direction of its
+    advantage. The ratio is taken to the proximal policy; the mask compares with the sampler. Example: pi = 0.6,
+    mu = 0.4, delta = 0.15 give no gradient for A = 1, and one for A = -1.
     """
 
     def __init__(self, delta: float = 0.2) -> None:
         """Set how far a token's probability may move.
 
         Raises:
-            ValueError: A bound outside (0, 1].
+            ValueError: The bound is outside (0, 1].
         """
         super().__init__()
         if not 0 < delta <= 1:
@@ -27,7 +27,7 @@ class DPPOLoss(PolicyLoss):
         self.delta = delta
 
     def forward(self, inputs: LossInputs) -> LossOutput:
-        """Statistics: ``clipped`` is 1 where the mask took the gradient away, ``ratio`` is r."""
+        """The loss; of its statistics ``clipped`` is 1 where the mask took the gradient away, and ``ratio`` is r."""
         ratio = likelihood_ratio(inputs.policy_logprobs, inputs.proximal_logprobs)
         policy, sampler = (at_least_float32(x.detach()) for x in (inputs.policy_logprobs, inputs.sampler_logprobs))
         moved, advantages = policy.exp() - sampler.exp(), inputs.advantages

@@ -19,8 +19,8 @@ def entropy_bonus(entropies: Tensor, coefficient: float, totals: UpdateTotals) -
 
     Args:
         entropies: [num_tokens] in nats, with gradient.
-        coefficient: 0.01 is much.
-        totals: Of the whole step.
+        coefficient: The weight of the bonus; 0.01 is much.
+        totals: The totals of the whole step.
     """
     return -coefficient * entropies.sum() / totals.num_tokens
 
@@ -28,12 +28,12 @@ def entropy_bonus(entropies: Tensor, coefficient: float, totals: UpdateTotals) -
 def top_entropy_threshold(entropies: Tensor, top_share: float) -> float:
     """The smallest entropy among the ``ceil(top_share * num_tokens)`` largest: tokens at or above it are kept.
 
-    A token of low entropy was never in doubt; the fifth of highest entropy is where ways part, and trained alone it
-    does as well or better (arXiv:2506.01939). Example: 0.1, 0.9, 0.4, 0.2 with a share of 0.5 give 0.4.
+    A token of low entropy was never in doubt; the fifth of highest entropy is where paths fork, and training on it
+    alone does as well or better (arXiv:2506.01939). Example: 0.1, 0.9, 0.4, 0.2 with a share of 0.5 give 0.4.
 
     Args:
         entropies: [num_tokens] of the whole step, all ranks; -inf marks padding.
-        top_share: In (0, 1].
+        top_share: The share of tokens to keep, in (0, 1].
 
     Returns:
         The threshold; -inf without tokens.

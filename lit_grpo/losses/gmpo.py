@@ -26,7 +26,7 @@ class GMPOLoss(PolicyLoss):
         """Set the largest log-ratio of a token with a gradient; 0.4 is the paper's.
 
         Raises:
-            ValueError: A bound that is not positive.
+            ValueError: The bound is not positive.
         """
         super().__init__()
         if log_clip <= 0:
@@ -34,7 +34,7 @@ class GMPOLoss(PolicyLoss):
         self.log_clip = log_clip
 
     def forward(self, inputs: LossInputs) -> LossOutput:
-        """Statistics: ``clipped`` is 1 where a token's log-ratio was cut, ``ratio`` is r of the token."""
+        """The loss; of its statistics ``clipped`` is 1 where a log-ratio was cut, and ``ratio`` is r of the token."""
         advantages = inputs.advantages
         log_ratio = clamped_log_ratio(inputs.policy_logprobs, inputs.proximal_logprobs)
         bounded = torch.where(advantages > 0, log_ratio.clamp(max=self.log_clip), log_ratio.clamp(min=-self.log_clip))

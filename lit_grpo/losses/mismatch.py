@@ -17,7 +17,7 @@ LOWEST_RATIO, HIGHEST_RATIO = 0.5, 2.0
 
 @dataclass(frozen=True, slots=True)
 class MismatchStatistics:
-    """Over some tokens; scalars without gradient. In brackets: what they are if engine and trainer agree."""
+    """Scalars without gradient, over some tokens. In brackets: their values if engine and trainer agree."""
 
     mean_abs_log_ratio: Tensor
     """Mean of |log rho| [0]."""
@@ -34,7 +34,7 @@ class MismatchStatistics:
 
     @property
     def effective_sample_share(self) -> Tensor:
-        """(sum rho)^2 / (n sum rho^2), in (0, 1]: how many of n tokens the weights rho leave [1]."""
+        """(sum rho)^2 / (n sum rho^2), in (0, 1]: the share of n tokens that the weights rho leave [1]."""
         return self.mean_ratio.square() / self.mean_square_ratio
 
 

@@ -1,4 +1,4 @@
-"""Importance weights and masks for what the sampler drew from another distribution than the trainer's.
+"""Importance weights and masks for tokens that the sampler drew from another distribution than the trainer's.
 
 Called by objective.py.
 
@@ -18,7 +18,7 @@ from lit_grpo.losses.ratio import LOG_RATIO_LIMIT, clamped_log_ratio, sequence_m
 
 
 class MismatchRule(StrEnum):
-    """Which ratio is weighed with, and what happens outside the bounds. A mask gives the weight 0."""
+    """The ratio that weighs a token, and what happens outside the bounds. A mask gives the weight 0."""
 
     TOKEN_TRUNCATE = "token_truncate"
     """min(rho, highest): truncated importance sampling (Ionides 2008), per token."""
@@ -33,7 +33,7 @@ class MismatchRule(StrEnum):
 
     @property
     def masks(self) -> bool:
-        """Whether what is outside the bounds weighs 0."""
+        """Whether a ratio outside the bounds weighs 0."""
         return self not in (MismatchRule.TOKEN_TRUNCATE, MismatchRule.SEQUENCE_TRUNCATE)
 
 
@@ -48,7 +48,7 @@ class MismatchWeight:
     lowest: float = 0.5
     """A mask's lower bound; a truncation has none."""
     highest: float = 2.0
-    """A mask's upper bound, or what a truncation cuts to."""
+    """A mask's upper bound, or the value that a truncation cuts to."""
 
     def __post_init__(self) -> None:
         """ValueError for bounds that leave out 1, the weight where sampler and trainer agree."""
@@ -56,7 +56,7 @@ class MismatchWeight:
             raise ValueError(f"mismatch: expected 0 <= lowest <= 1 <= highest, got {self.lowest} and {self.highest}")
 
     def weights(self, inputs: LossInputs) -> Tensor:
-        """[num_tokens], at least float32, no gradient."""
+        """The weights, [num_tokens], at least float32, without gradient."""
         log_ratio = clamped_log_ratio(inputs.proximal_logprobs.detach(), inputs.sampler_logprobs.detach())
         match self.rule:
             case MismatchRule.TOKEN_TRUNCATE:
@@ -71,7 +71,7 @@ class MismatchWeight:
                 return self._masked(sequence_means(log_ratio, inputs.sequence_index).exp())
 
     def keeps(self, inputs: LossInputs) -> Tensor:
-        """[num_tokens] bool: which of them a mask leaves in."""
+        """[num_tokens] bool, true where a mask leaves the token in."""
         assert self.rule.masks, f"{self.rule} leaves everything in"
         return self.weights(inputs) > 0
 

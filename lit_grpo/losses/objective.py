@@ -1,7 +1,7 @@
 """The whole objective: one choice on each axis, checked to make sense together, and put together token by token.
 
-The section ``model.objective`` of a config, which GRPOModule takes as it is; scripts/audits/check_losses.py evaluates
-worked values with it. Formulas and papers: docs/losses.md.
+It is the section ``model.objective`` of a config, which GRPOModule takes as it is; scripts/audits/check_losses.py
+evaluates worked values with it. Formulas and papers: docs/losses.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Objective:
     reduction: Reduction = Reduction.TOKEN_MEAN
     """How tokens are weighed against each other."""
     advantage: AdvantageEstimator = AdvantageEstimator.GROUP
-    """What a reward is compared with."""
+    """The advantage estimator: what a reward is compared with."""
     kl_beta: float = 0.0
     """Weight of the KL to the policy at the start; 0 loads no reference."""
     kl_estimator: KLEstimator = KLEstimator.K3
@@ -49,17 +49,17 @@ class Objective:
     kl_place: KLPlace = KLPlace.LOSS
     """Whether the KL is a term of the loss or of the reward."""
     mismatch: MismatchWeight | None = None
-    """Weighs the surrogate against sampler and trainer disagreeing; None weighs nothing."""
+    """Weighs the surrogate to correct for sampler and trainer disagreeing; None weighs nothing."""
     mismatch_mask: MismatchWeight | None = None
-    """Takes out of the surrogate what is outside its bounds, and weighs nothing; None takes nothing out."""
+    """Takes tokens outside its bounds out of the surrogate, and weighs nothing; None takes nothing out."""
     entropy_bonus: float = 0.0
-    """Weight of the mean token entropy, which the loss falls with."""
+    """Weight of the mean token entropy in the loss, which falls as the entropy rises."""
     entropy_top_share: float = 1.0
     """Share of the update's tokens, those of highest entropy, that the surrogate keeps; 1 keeps all."""
     overlong_filter: bool = False
     """Truncated episodes leave the loss; they still count in their group's mean and spread."""
     overlong_penalty: OverlongPenalty | None = None
-    """Taken off the reward of episodes near a length, for the advantage alone; None takes nothing off."""
+    """Lowers the reward of episodes near a length, for the advantage alone; None lowers nothing."""
     max_sequence_tokens: int | None = None
     """L_max of the reduction CONSTANT_LENGTH; None with any other."""
     updates_per_rollout: int = 1
@@ -97,14 +97,14 @@ class Objective:
 
     @property
     def needs_all_groups(self) -> bool:
-        """Whether groups without signal matter: for a KL or an entropy term pulls on their tokens, too."""
+        """Whether groups without signal matter, since a KL or an entropy term pulls on their tokens, too."""
         return self.kl_in_loss or self.entropy_bonus > 0 or self.masks_by_entropy
 
     def require_group_size(self, group_size: int) -> None:
         """Refuse an advantage that would be 0 throughout.
 
         Raises:
-            ValueError: The estimator compares an episode with others of its group, and there is none.
+            ValueError: The estimator compares an episode with others of its group, and there are none.
         """
         if group_size < 2 and self.advantage.compares_attempts:
             raise ValueError(
@@ -126,7 +126,7 @@ class Objective:
             )
 
     def update_loss(self, inputs: LossInputs, totals: UpdateTotals) -> UpdateLoss:
-        """Surrogate, entropy mask, mismatch mask, mismatch weight, KL, reduction, entropy bonus: in this order.
+        """Apply surrogate, entropy mask, mismatch mask and weight, KL, reduction and entropy bonus, in this order.
 
         The weight and the masks act on the surrogate alone; what they leave out still counts in the totals.
         """
@@ -198,7 +198,7 @@ def _require_kl(objective: Objective) -> None:
 
 
 def _require_rewards(objective: Objective) -> None:
-    """Nothing can be added to rewards that the advantage does not look at."""
+    """ValueError if something is added to rewards that the advantage does not look at."""
     if objective.advantage is not AdvantageEstimator.SUCCESS:
         return
     if objective.overlong_penalty is not None or objective.kl_in_reward:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class OverlongPenalty:
-    """Added to an episode's reward for the advantage alone: no reported metric ever holds it.
+    """A penalty on an episode's reward for the advantage alone: no reported metric ever holds it.
 
-    0 up to ``max_tokens - buffer_tokens`` sampled tokens, falling linearly to -1 at ``max_tokens``, -1 beyond.
-    Example: with 100 and 20, an episode of 90 tokens gets -0.5.
+    It is 0 up to ``max_tokens - buffer_tokens`` sampled tokens, falls linearly to -1 at ``max_tokens``, and is -1
+    beyond. Example: with 100 and 20, an episode of 90 tokens gets -0.5.
     """
 
     max_tokens: int

@@ -15,18 +15,18 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def clamped_log_ratio(numerator_logprobs: Tensor, denominator_logprobs: Tensor) -> Tensor:
-    """[num_tokens] difference of log-probs within plus or minus 20; no gradient beyond. At least float32."""
+    """[num_tokens], at least float32: the difference of log-probs, clamped to plus or minus 20; no gradient beyond."""
     difference = at_least_float32(numerator_logprobs) - at_least_float32(denominator_logprobs)
     return difference.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
 
 
 def likelihood_ratio(numerator_logprobs: Tensor, denominator_logprobs: Tensor) -> Tensor:
-    """[num_tokens] ratio of probabilities; exactly 1 where the log-probs are equal."""
+    """[num_tokens], the ratio of probabilities; exactly 1 where the log-probs are equal."""
     return clamped_log_ratio(numerator_logprobs, denominator_logprobs).exp()
 
 
 def sequence_sums(values: Tensor, sequence_index: Tensor) -> Tensor:
-    """[num_tokens] at each token the sum over its sequence, which is whole in the micro-batch.
+    """[num_tokens], at each token the sum over its sequence, which is whole in the micro-batch.
 
     Example: 1, 2, 4 in sequences 0, 0, 1 give 3, 3, 4.
     """
@@ -35,5 +35,5 @@ def sequence_sums(values: Tensor, sequence_index: Tensor) -> Tensor:
 
 
 def sequence_means(values: Tensor, sequence_index: Tensor) -> Tensor:
-    """[num_tokens] at each token the mean over its sequence. Example: 1, 2, 4 in sequences 0, 0, 1 give 1.5, 1.5, 4."""
+    """[num_tokens], at each token the mean of its sequence. Example: 1, 2, 4 in sequences 0, 0, 1 give 1.5, 1.5, 4."""
     return sequence_sums(values, sequence_index) / sequence_sums(torch.ones_like(values), sequence_index)

@@ -1,4 +1,4 @@
-"""From a loss per token to the scalar that is differentiated. Called by objective.py, once per micro-batch.
+"""Reduces a loss per token to the scalar that is differentiated. Called by objective.py, once per micro-batch.
 
 Every normaliser is a total of the whole optimizer step. The scalars of all micro-batches of all ranks therefore add up
 to one and the same loss however the step was cut, packed or padded; a strategy that averages gradients over ranks needs
@@ -34,7 +34,7 @@ class Reduction(StrEnum):
         return (token_losses * self.token_weights(inputs, totals)).sum()
 
     def token_weights(self, inputs: LossInputs, totals: UpdateTotals) -> Tensor:
-        """[num_tokens], at least float32; those of the means sum to 1 over the whole step."""
+        """[num_tokens], at least float32; the weights of the means sum to 1 over the whole step."""
         match self:
             case Reduction.TOKEN_MEAN:
                 return _everywhere(1 / totals.num_tokens, inputs)

@@ -1,7 +1,7 @@
 """The pull towards a frozen reference policy: three estimators of KL(policy || reference) from the policy's own tokens.
 
-With x = log reference - log policy (Schulman 2020, "Approximating KL divergence"). Called by objective.py, where the KL
-is a term of the loss, and by modules/grpo.py, where it is part of the reward.
+In all of them x = log reference - log policy (Schulman 2020, "Approximating KL divergence"). Called by objective.py,
+where the KL is a term of the loss, and by modules/grpo.py, where it is part of the reward.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class KLEstimator(StrEnum):
     """e^x - x - 1: unbiased in value, never negative; its gradient is not that of the KL (GRPO, arXiv:2402.03300)."""
 
     def divergence(self, policy_logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
-        """[num_tokens] in nats, differentiable in the policy's."""
+        """[num_tokens] in nats, differentiable in the policy's log-probs."""
         match self:
             case KLEstimator.K1:
                 return k1(policy_logprobs, reference_logprobs)
@@ -40,9 +40,9 @@ class KLPlace(StrEnum):
     """The place that beta times the estimate goes to."""
 
     LOSS = "loss"
-    """Added to each token's loss, after and without the mismatch weight."""
+    """It is added to each token's loss, after the mismatch weight, which does not weigh it."""
     REWARD = "reward"
-    """Off the episode's reward: beta times the sum of k1 over its tokens, at the proximal policy, no gradient."""
+    """It lowers an episode's reward by beta times its tokens' sum of k1, at the proximal policy, without gradient."""
 
 
 def k1(policy_logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:

@@ -11,14 +11,14 @@ from lit_grpo.losses.ratio import at_least_float32, likelihood_ratio
 class ReinforceLoss(PolicyLoss):
     """``-A log pi`` per token. Together with AdvantageEstimator.LEAVE_ONE_OUT this is RLOO (arXiv:2402.14740).
 
-    Not corrected for the policy having moved since the rollout: meant for one update per rollout, where every
-    surrogate of this package has its gradient. Example: A = 2 and log pi = -1 give a loss of 2 and a gradient of -2.
+    It is not corrected for the policy having moved since the rollout, so it is meant for one update per rollout, where
+    every surrogate of this package has its gradient. Example: A = 2 and log pi = -1 give a loss of 2, a gradient of -2.
     """
 
     uses_ratio: ClassVar[bool] = False
 
     def forward(self, inputs: LossInputs) -> LossOutput:
-        """Statistics: ``ratio`` is r, which the loss does not use."""
+        """The loss; its statistic ``ratio`` is r, which the loss does not use."""
         policy = at_least_float32(inputs.policy_logprobs)
         ratio = likelihood_ratio(policy.detach(), inputs.proximal_logprobs)
         return LossOutput(-inputs.advantages * policy, {"ratio": ratio})

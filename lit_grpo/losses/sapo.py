@@ -20,7 +20,7 @@ class SAPOLoss(PolicyLoss):
         """Set how fast the gradient fades away from r = 1.
 
         Raises:
-            ValueError: A temperature that is not positive.
+            ValueError: A tau is not positive.
         """
         super().__init__()
         if min(tau_pos, tau_neg) <= 0:
@@ -30,7 +30,7 @@ class SAPOLoss(PolicyLoss):
         self.tau_pos, self.tau_neg = tau_pos, tau_neg
 
     def forward(self, inputs: LossInputs) -> LossOutput:
-        """Statistics: ``ratio`` is r."""
+        """The loss; its statistic ``ratio`` is r."""
         ratio = likelihood_ratio(inputs.policy_logprobs, inputs.proximal_logprobs)
         tau = torch.full_like(ratio, self.tau_neg, requires_grad=False)
         tau = tau.masked_fill(inputs.advantages > 0, self.tau_pos)

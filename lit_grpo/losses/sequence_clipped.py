@@ -14,7 +14,7 @@ class SequenceClippedLoss(PolicyLoss):
 
     Every token of a sequence has the same loss, through which the gradient reaches all its log-probs: with
     Reduction.SEQUENCE_MEAN that is the paper's objective. s is a geometric mean and stays far closer to 1 than r does,
-    hence the narrow default range, the paper's. Example: ratios 2 and 0.5 of a sequence give s = 1.
+    hence the paper's narrow range, the default here. Example: ratios 2 and 0.5 of a sequence give s = 1.
     """
 
     is_sequence_level: ClassVar[bool] = True
@@ -24,7 +24,7 @@ class SequenceClippedLoss(PolicyLoss):
         """Set the range of s; ``dual_clip`` as in ClippedLoss.
 
         Raises:
-            ValueError: A range that does not hold 1 or reaches below 0, or a dual clip that acts at 1.
+            ValueError: The range does not hold 1 or reaches below 0, or the dual clip acts at 1.
         """
         super().__init__()
         require_clip_range(clip_low, clip_high)
@@ -32,7 +32,7 @@ class SequenceClippedLoss(PolicyLoss):
         self.clip_low, self.clip_high, self.dual_clip = clip_low, clip_high, dual_clip
 
     def forward(self, inputs: LossInputs) -> LossOutput:
-        """Statistics: ``clipped`` is 1 on all tokens of a sequence whose s was clipped, ``ratio`` is s."""
+        """The loss; of its statistics ``clipped`` is 1 on all tokens of a sequence with a clipped s, ``ratio`` is s."""
         log_ratio = clamped_log_ratio(inputs.policy_logprobs, inputs.proximal_logprobs)
         ratio = sequence_means(log_ratio, inputs.sequence_index).exp()
         return clipped_surrogate(ratio, inputs.advantages, self.clip_low, self.clip_high, self.dual_clip)

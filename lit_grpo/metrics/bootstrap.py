@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
     low: float | None
     high: float | None
     has_few_tasks: bool = False
-    """Whether there are fewer than `FEW_TASKS` tasks, so that the interval is no measure of what is not known."""
+    """Whether there are fewer than `FEW_TASKS` tasks, so that the interval does not measure the uncertainty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def estimates(values: Tensor, replicates: Tensor, settings: BootstrapSettings, n
         values: [num_quantities].
         replicates: [num_replicates, num_quantities]; NaN replicates (a quantity undefined in that draw) are left out.
         settings: The confidence.
-        num_tasks: Over which the values are taken, each task once.
+        num_tasks: The number of tasks that the values are taken over, each task once.
     """
     has_few = num_tasks < FEW_TASKS
     tail = (1.0 - settings.confidence) / 2.0

@@ -15,7 +15,7 @@ from lit_grpo.metrics.table import KINDS, Column, ScoreTable
 
 
 class Quantity(StrEnum):
-    """What is reported of a set of episodes. The value is the name in files, tables and logs."""
+    """The quantities reported of a set of episodes. The value is the name in files, tables and logs."""
 
     RR_1 = "RR@1"
     """Recovery rate: share of episodes whose program became OPTIMAL within 1 turn."""
@@ -32,7 +32,7 @@ class Quantity(StrEnum):
     UNFAITHFUL = "unfaithful"
     """Share of episodes that recovered, but not the original."""
     DIAGNOSIS_F1 = "DA"
-    """F1 of the stated diagnosis, mean over the kinds' means (macro), of a difficulty as well."""
+    """F1 of the stated diagnosis, as the mean over the kinds' means (macro), within a difficulty as well."""
     DIAGNOSIS_PRECISION = "DA_precision"
     DIAGNOSIS_RECALL = "DA_recall"
     DIAGNOSIS_EXACT = "DA_exact"
@@ -84,11 +84,11 @@ def ratio_terms(table: ScoreTable) -> RatioTerms:
 
 
 def weighted_values(terms: RatioTerms, weights: Tensor) -> Tensor:
-    """Quantities of weighted tasks.
+    """The quantities of weighted tasks.
 
     Args:
-        terms: Of num_tasks tasks.
-        weights: [..., num_tasks], how often each task counts.
+        terms: The summands of num_tasks tasks.
+        weights: [..., num_tasks], the number of times that each task counts.
 
     Returns:
         [..., len(QUANTITIES)] float64; NaN where the denominator is 0 (turns, when nothing recovered).
@@ -123,7 +123,7 @@ def _shares_of_episodes(table: ScoreTable) -> Terms:
 
 
 def _diagnosis(table: ScoreTable) -> Terms:
-    """Macro over the table's kinds: with weight 1 / (tasks of its kind), every kind's tasks sum to 1."""
+    """The macro mean over the table's kinds: with weight 1 / (tasks of its kind), every kind's tasks sum to 1."""
     kinds = table.column(Column.KIND).long()
     share = 1.0 / torch.bincount(kinds, minlength=len(KINDS))[kinds].double()
     columns = {

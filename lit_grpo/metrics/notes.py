@@ -1,4 +1,4 @@
-"""What has to be said of an evaluation in words, because its figures alone would mislead.
+"""Notes on an evaluation, where its figures alone would mislead.
 
 Called by results.py, which puts it into `results.json`, and by whatever shows the figures.
 """
@@ -13,7 +13,7 @@ from lit_grpo.metrics.records import ScoredTask
 
 
 def notes_of(scored_tasks: Sequence[ScoredTask]) -> tuple[str, ...]:
-    """Sentences, none of them where the figures speak for themselves."""
+    """The notes, a few sentences each; none where the figures speak for themselves."""
     num_long = sum(scored.stop_reason is StopReason.PROMPT_LIMIT for scored in scored_tasks)
     num_public = sum(scored.domain == PUBLIC_DOMAIN for scored in scored_tasks)
     notes: list[str] = []

@@ -33,7 +33,7 @@ class PolicyMetrics(Metric):
     """[len(maxima)] float64, minus infinity before the first."""
 
     def __init__(self, names: Sequence[str], maxima: Sequence[str] = (), **kwargs: Any) -> None:
-        """Announce the numbers: ``names`` are averaged, of ``maxima`` the largest is kept."""
+        """Announce the numbers: those in ``names`` are averaged, those in ``maxima`` keep their largest value."""
         super().__init__(**kwargs)
         self.names, self.maxima = tuple(names), tuple(maxima)
         self.add_state("sums", default=torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
@@ -71,7 +71,7 @@ class PolicyMetrics(Metric):
 
     @override
     def compute(self) -> dict[str, float]:
-        """Name to mean or maximum, in the order of the names; those that were never counted are absent."""
+        """The mean or maximum by name, in the order of the names; those that were never counted are absent."""
         means = (self.sums / self.counts).tolist()
         counted = zip(self.names, means, self.counts.tolist(), strict=True)
         largest = zip(self.maxima, self.largest.tolist(), strict=True)
@@ -82,10 +82,10 @@ class PolicyMetrics(Metric):
 
 @dataclass(frozen=True, slots=True)
 class RewardStatistics:
-    """What the rewards of one rollout tell about the signal in it."""
+    """Statistics of one rollout's rewards, which show how much signal there is in it."""
 
     mean: float
-    """Over verified episodes; NaN if there is none."""
+    """The mean over verified episodes; NaN if there is none."""
     std_within_groups: float
     """Mean over groups of the sample standard deviation; NaN if no group has two verified episodes."""
     groups_with_signal: float

@@ -19,9 +19,9 @@ class PolicyShift:
     """Means over the tokens that a policy sampled on held-out tasks at temperature 1."""
 
     kl_k1: float
-    """KL to the start in nats per token: unbiased, of either sign."""
+    """The KL to the start in nats per token, by an estimator that is unbiased and of either sign."""
     kl_k3: float
-    """The same: unbiased as well, never negative; the one in tables."""
+    """The same KL by an estimator that is unbiased as well and never negative; tables show this one."""
     entropy: float
     """The mean entropy of a token's distribution, in nats."""
     num_tokens: int

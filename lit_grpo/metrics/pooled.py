@@ -1,6 +1,6 @@
 """One arm over several training seeds: pooled values, and replicates that resample seeds and tasks.
 
-Called by reports/comparison.py, also with a single seed. Two-way resampling (Owen 2007, "The pigeonhole bootstrap"): a
+Called by reports/comparison.py, even with a single seed. Two-way resampling (Owen 2007, "The pigeonhole bootstrap"): a
 replicate draws training seeds with replacement and, once for all seeds, held-out tasks within kind x difficulty; a
 score counts (draws of its seed) x (draws of its task). Both arms of a difference share the draws, so it is paired.
 """
@@ -21,7 +21,7 @@ from lit_grpo.metrics.table import ScoreTable
 
 @dataclass(frozen=True, slots=True)
 class PooledDraws:
-    """What one bootstrap of a comparison draws; every arm is weighted by the same."""
+    """The draws of one bootstrap of a comparison, which weight every arm alike."""
 
     keys: Tensor
     """[num_tasks] int64, sorted: the tasks of all seeds."""
@@ -40,7 +40,7 @@ class PooledValues:
     replicates: Tensor
     """[num_replicates, len(QUANTITIES)] float64."""
     num_tasks: int
-    """Each counted once, in however many seeds it was played."""
+    """The number of tasks, each counted once, in however many seeds it was played."""
 
     def minus(self, other: PooledValues) -> PooledValues:
         """The paired difference; both must come from the same draws."""
@@ -49,7 +49,7 @@ class PooledValues:
 
 
 def draw_pool(tables: Sequence[ScoreTable], settings: BootstrapSettings) -> PooledDraws:
-    """Draws for arms that were scored on these tables' tasks, one table per seed."""
+    """The draws for arms that were scored on these tables' tasks, one table per seed."""
     pool = ScoreTable(torch.cat([table.rows for table in tables])).canonical()
     return PooledDraws(
         keys=pool.keys,
@@ -62,8 +62,8 @@ def pooled_values(tables: Sequence[ScoreTable], draws: PooledDraws, kind: FaultK
     """The quantities of one arm over its seeds, of one kind or all.
 
     Args:
-        tables: One per seed, in the order the draws were made for.
-        draws: From `draw_pool`.
+        tables: One table per seed, in the order that the draws were made for.
+        draws: The draws from `draw_pool`.
         kind: Only tasks of this kind; None for all.
     """
     replicate_sums: list[tuple[Tensor, Tensor]] = []
@@ -82,10 +82,10 @@ def pooled_values(tables: Sequence[ScoreTable], draws: PooledDraws, kind: FaultK
 
 
 def require_same_tasks(arms: Mapping[str, ScoreTable]) -> None:
-    """A paired difference needs the same tasks in every arm.
+    """Refuse arms with different tasks: a paired difference needs the same ones in every arm.
 
     Raises:
-        ValueError: Two arms differ; names them and counts what each lacks.
+        ValueError: Two arms differ; the message names them and counts the tasks that each lacks.
     """
     (first_name, first), *others = arms.items()
     for name, table in others:

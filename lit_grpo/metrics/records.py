@@ -1,4 +1,4 @@
-"""What one evaluation leaves behind per task, and the file that holds it: `scores.jsonl`.
+"""The record that one evaluation leaves behind per task, and the file that holds them: `scores.jsonl`.
 
 Made by the evaluation callback and by the trivial policies; read by reports/. A task has one episode per evaluation.
 """
@@ -32,7 +32,7 @@ class ScoredTask:
 
     @classmethod
     def of(cls, task: GradedProblem, stop_reason: StopReason, score: RepairScore) -> ScoredTask:
-        """The score beside what its task is counted under."""
+        """The record of a score, with the kind and difficulty that its task is counted under."""
         return cls(task.id, task.fault.kind, task.fault.difficulty, task.domain, stop_reason, score)
 
 
@@ -75,7 +75,7 @@ def read_scores(path: Path) -> tuple[ScoredTask, ...]:
     """Read what `write_scores` wrote.
 
     Raises:
-        ValueError: A line is no such record; the message names file and line.
+        ValueError: A line is not such a record; the message names file and line.
     """
     scored_tasks = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):

@@ -22,7 +22,7 @@ from lit_grpo.metrics.table import Column, ScoreTable, score_table
 
 
 class RepairMetrics(Metric):
-    """Recovery, faithful recovery, diagnosis, with intervals, over all ranks; each task counts once.
+    """Recovery, faithful recovery and diagnosis, with intervals, over all ranks; each task counts once.
 
     The state is one flat list of table rows, keyed by a hash of the task id: tasks that a sampler repeats to pad uneven
     shards are dropped when computing, and rows are sorted by key, so the number of ranks does not show in the result.

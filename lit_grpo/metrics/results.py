@@ -118,7 +118,7 @@ def require_comparable(runs: Iterable[Path]) -> None:
     """Refuse run folders whose results were played and judged under different versions; one without results is skipped.
 
     Raises:
-        ContractError: Two differ, or one has no versions: names the folder, what was expected, and what was got.
+        ContractError: Two differ, or one has no versions; says which folder, what was expected, and what was got.
     """
     first: Contract | None = None
     for run in runs:
@@ -133,7 +133,7 @@ def require_comparable(runs: Iterable[Path]) -> None:
 
 
 def results_of(scored_tasks: Sequence[ScoredTask], settings: BootstrapSettings | None = None) -> RepairResults:
-    """The results of scores that are all at hand; `RepairMetrics` gives those of all ranks."""
+    """The results of scores that are all in this process; `RepairMetrics` gives those of all ranks."""
     return summarise(score_table(scored_tasks), settings or BootstrapSettings())
 
 
@@ -143,9 +143,9 @@ def write_run(
     """Write `scores.jsonl` and `results.json` into a run folder.
 
     Args:
-        folder: Made if missing.
+        folder: The run folder, made if missing.
         scored_tasks: Each task once; under several ranks from `gather_scored_tasks`, and on rank 0 only.
-        results: Of these scores.
+        results: The results of these scores.
         settings: Those that the results were computed with.
     """
     settings = settings or BootstrapSettings()
@@ -154,7 +154,7 @@ def write_run(
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | bool | None]:
-    """``{"value": .., "low": .., "high": ..}`` with `DIGITS` decimals; of few tasks with ``"has_few_tasks": true``."""
+    """``{"value": .., "low": .., "high": ..}`` with `DIGITS` decimals; for few tasks also ``"has_few_tasks": true``."""
     numbers = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     document: dict[str, float | bool | None] = {name: rounded(number) for name, number in numbers.items()}
     return document | {"has_few_tasks": True} if estimate.has_few_tasks else document

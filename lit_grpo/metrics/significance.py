@@ -17,7 +17,7 @@ def bootstrap_p_value(replicates: Tensor) -> float | None:
     """Two-sided p-value of a difference from its bootstrap replicates d*, by inverting the percentile interval.
 
     p = min(1, 2 (1 + min(#{d* <= 0}, #{d* >= 0})) / (B + 1)): the smallest level whose interval leaves 0 out, with one
-    replicate added to either side so that no finite number of them says 0 (Davison & Hinkley 1997, "Bootstrap Methods
+    replicate added on either side so that p is never 0 (Davison & Hinkley 1997, "Bootstrap Methods
     and their Application", sections 4.2 and 5.4). Example: of 9 replicates two are below 0 and one is 0; p = 2 (1 + 3)
     / 10 = 0.8.
 
@@ -42,10 +42,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Example: 0.01, 0.04, 0.03 become 0.03, 0.06, 0.06.
 
     Returns:
-        In the order given.
+        The corrected p-values, in the order given.
 
     Raises:
-        ValueError: A value is no probability.
+        ValueError: A value is not a probability.
     """
     if any(math.isnan(p) or not 0.0 <= p <= 1.0 for p in p_values):
         raise ValueError(f"expected p-values between 0 and 1, got {list(p_values)}")

@@ -42,12 +42,12 @@ class Column(IntEnum):
     IIS_HITS = auto()
     EDITS = auto()
     DRIFT = auto()
-    """NaN unless recovered."""
+    """The relative distance of the objective; NaN unless the program recovered."""
     MALFORMED_TURNS = auto()
     INCONCLUSIVE_TURNS = auto()
     VERIFIED = auto()
     TOO_LONG = auto()
-    """The prompt did not fit."""
+    """1 if the prompt did not fit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What SFTModule and GRPOModule share: the policy, its optimizer and schedule, and how a step is accumulated.
+"""The common ground of SFTModule and GRPOModule: the policy, its optimizer and schedule, and how a step is accumulated.
 
 Both optimise by hand (Lightning's manual optimisation): a step is several micro-batches, each divided by totals of the
 whole step over all ranks, so that packing and the number of ranks never change the gradient.
@@ -53,11 +53,11 @@ class PolicySettings:
         """Read the network from its folder: nothing is ever fetched by name.
 
         Args:
-            mesh: Of a strategy that shards: each rank then reads its own part. None: the whole network.
+            mesh: The mesh of a strategy that shards: each rank then reads its own part. None: the whole network.
 
         Raises:
             FileNotFoundError: There is no such folder.
-            ValueError: No network in it.
+            ValueError: There is no network in it.
         """
         if not self.checkpoint.is_dir():
             raise FileNotFoundError(
@@ -89,7 +89,7 @@ class MicroBatch:
     """Turns the targets' scores into this micro-batch's share of the step's loss, a scalar."""
     temperature: float = 1.0
     with_entropies: bool = False
-    """They cost a second pass over the logits."""
+    """Whether the loss needs entropies, which cost a second pass over the logits."""
 
 
 class PolicyModule(pl.LightningModule):
@@ -109,12 +109,12 @@ class PolicyModule(pl.LightningModule):
         self.microbatch_tokens = microbatch_tokens
         self.automatic_optimization = False
         self.policy_version = 0
-        """Optimizer steps taken: what sampled tokens are stamped with."""
+        """Optimizer steps taken; sampled tokens are stamped with it."""
         self._is_configured = False
 
     @property
     def compute_dtype(self) -> Dtype:
-        """Trainer and sampler multiply matrices in this dtype; its rounding is why two right ones differ."""
+        """The dtype in which trainer and sampler multiply matrices; its rounding is why correct ones still differ."""
         is_exact = self.policy_settings.dtype == "float32" and self.trainer.precision in ("32-true", "64-true")
         return "float32" if is_exact else "bfloat16"
 
@@ -149,24 +149,24 @@ class PolicyModule(pl.LightningModule):
 
     @override
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
-        """Training mode: generation and evaluation may have left it."""
+        """Return to training mode, which generation and evaluation may have left."""
         self.policy.train()
 
     @override
     def validation_step(self, batch: object, batch_idx: int) -> None:
-        """Nothing: RepairEvaluation plays the episodes, and only it reports."""
+        """Do nothing: RepairEvaluation plays the episodes, and only it reports."""
 
     @override
     def test_step(self, batch: object, batch_idx: int) -> None:
-        """Nothing: RepairEvaluation plays the episodes, and only it reports."""
+        """Do nothing: RepairEvaluation plays the episodes, and only it reports."""
 
     @override
     def predict_step(self, batch: object, batch_idx: int) -> None:
-        """Nothing: RepairWriter plays the episode."""
+        """Do nothing: RepairWriter plays the episode."""
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the policy version; of a policy with adapters keep the adapters only."""
+        """Add the policy version; if the policy has adapters, keep these only."""
         checkpoint["policy_version"] = self.policy_version
         if self.policy_settings.lora is not None:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
@@ -181,12 +181,12 @@ class PolicyModule(pl.LightningModule):
     # --- one optimizer step ---------------------------------------------------------------------------------------
 
     def update(self, microbatches: Sequence[MicroBatch]) -> Tensor:
-        """One optimizer step on the micro-batches of all ranks; the gradient's norm, as `take_step` returns it."""
+        """Take one optimizer step on all ranks' micro-batches; returns the gradient's norm as `take_step` does."""
         self.accumulate(microbatches)
         return self.take_step()
 
     def accumulate(self, microbatches: Sequence[MicroBatch]) -> None:
-        """The gradient of the sum of the micro-batches' losses over all ranks.
+        """Add up the gradient of the sum of the micro-batches' losses over all ranks.
 
         Every rank makes as many passes as the one with the most, as sharded weights and DDP's buckets demand; those
         beyond its own have a loss of 0.
@@ -199,7 +199,7 @@ class PolicyModule(pl.LightningModule):
                 self._accumulate(own or _idle_microbatch())
 
     def take_step(self) -> Tensor:
-        """Clip the gradient and take a step with it; its L2 norm before clipping, a float32 scalar."""
+        """Clip the gradient and take a step with it; returns its L2 norm before clipping, a float32 scalar."""
         norm = clip_gradients(self._optimizer.optimizer, self.optimizer_settings.gradient_clip)
         self._optimizer.step()
         self.policy_version += 1
@@ -212,7 +212,7 @@ class PolicyModule(pl.LightningModule):
         return optimizer
 
     def step_schedule(self) -> None:
-        """To be called at the end of every batch, also of one without an update."""
+        """Step the schedule; called at the end of every batch, even one without an update."""
         schedule = self.lr_schedulers()
         assert isinstance(schedule, LambdaLR)
         schedule.step()
@@ -267,7 +267,7 @@ def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyMo
 
 
 def idle_batch() -> PackedBatch:
-    """One token after another: for a pass in which only the other ranks have something to do."""
+    """A batch with a single target, for a pass in which only the other ranks have something to do."""
     (batch,) = pack([PromptGroup((0,), (Continuation((0,), (True,)),))], microbatch_tokens=2)
     return batch
 

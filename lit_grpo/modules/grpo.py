@@ -1,6 +1,6 @@
 """GRPOModule: reinforcement learning on the experience that RolloutCallback attaches to each batch of tasks.
 
-The objective is put together from independent axes (losses/objective.py), beside the replay of demonstrations.
+The objective is put together from independent axes (losses/objective.py); demonstrations are replayed beside it.
 Formulas: docs/losses.md.
 """
 
@@ -48,14 +48,14 @@ METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class _BeforeUpdates:
-    """What is known of one update's micro-batches before the rollout's first optimizer step."""
+    """All that is known of one update's micro-batches before the rollout's first optimizer step."""
 
     proximal: Sequence[Tensor] | None
     """[num_tokens] each; None: the policy itself, detached, which is the same in the first update."""
     keep: Sequence[Tensor] | None
     """[num_tokens] bool each, where an entropy mask is configured."""
     policy_version: int
-    """Of the policy then."""
+    """The policy's version then."""
 
 
 class GRPOModule(ReferencedModule):
@@ -67,8 +67,8 @@ class GRPOModule(ReferencedModule):
         objective: What is minimised.
         demonstration_loss_weight: Weight of the answer cross-entropy on the demonstrations in the batch.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
-        mismatch_monitor: When sampler and trainer disagreeing is warned of, and when it stops the run; None: the
-            defaults.
+        mismatch_monitor: When a disagreement of sampler and trainer leads to a warning, and when it stops the run;
+            None: the defaults.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class GRPOModule(ReferencedModule):
         rank_zero_info(f"{describe(self.objective)} {self.mismatch_monitor.describe(self.compute_dtype)}")
 
     def rollout_of(self, groups: Sequence[AnyScoredGroup], settings: RolloutSettings) -> Rollout:
-        """Groups of attempts, which ``settings`` were played under, as what a training step learns from."""
+        """Groups of attempts, played under ``settings``, as the rollout that a training step learns from."""
         objective, temperature = self.objective, settings.sampling.trained_temperature()
         experience = ExperienceSettings(
             estimator=objective.advantage,
@@ -112,7 +112,7 @@ class GRPOModule(ReferencedModule):
 
     @override
     def training_step(self, batch: TaskBatch, batch_idx: int) -> None:
-        """The optimizer steps of one rollout.
+        """Take the optimizer steps of one rollout.
 
         Raises:
             RuntimeError: RolloutCallback is missing.
@@ -149,7 +149,7 @@ class GRPOModule(ReferencedModule):
         self.mismatch_monitor.stop_if_asked(self.trainer)
 
     def _update_or_skip(self, microbatches: Sequence[MicroBatch]) -> None:
-        """A step without signal on any rank is left out: an optimizer's moments would move the weights all the same."""
+        """Update, unless no rank has signal: an optimizer's moments would move the weights all the same."""
         is_empty = self.over_ranks([len(microbatches)], "max")[0] == 0
         self.metrics.update({"skipped": float(is_empty)}, 1)
         if not is_empty:
@@ -210,7 +210,7 @@ class GRPOModule(ReferencedModule):
     # --- what no gradient flows through ---------------------------------------------------------------------------
 
     def _before_updates(self, rollout: Rollout, number: int) -> _BeforeUpdates:
-        """Of the update ``number``, by the policy before the rollout's first."""
+        """Pass over the update ``number`` with the policy from before the rollout's first."""
         packed = [batch.packed for batch in self._learned_from(rollout.updates[number])]
         if self.objective.masks_by_entropy:
             scores = self.frozen_passes(self.policy.logprobs_and_entropies, packed, rollout.temperature)
@@ -222,7 +222,7 @@ class GRPOModule(ReferencedModule):
         return _BeforeUpdates(proximal, None, self.policy_version)
 
     def _reward_kl(self, groups: Sequence[AnyGroup], temperature: float) -> Tensor:
-        """[num_attempts] float64: what the KL takes off each reward."""
+        """[num_attempts] float64, the amount that the KL takes off each reward."""
         divergences = self.attempt_divergences(groups, temperature)
         num_tokens = sum(attempt.num_sampled_tokens for group in groups for attempt in group.attempts)
         self.metrics.update({"reference_kl": divergences.sum() / max(num_tokens, 1)}, num_tokens)
@@ -231,7 +231,7 @@ class GRPOModule(ReferencedModule):
     # --- which tokens, out of how many ----------------------------------------------------------------------------
 
     def _learned_from(self, experience: Experience) -> Sequence[ExperienceBatch]:
-        """Groups without signal have advantages of 0: left out, unless a KL or an entropy term looks at them."""
+        """All groups if a KL or an entropy term looks at them, else those with signal: the others' advantages are 0."""
         return experience.batches if self.objective.needs_all_groups else experience.batches_with_signal
 
     def _totals(self, experience: Experience) -> UpdateTotals:

@@ -1,8 +1,8 @@
 """Watches in every step how far the sampler's log-probs lie from the trainer's: warns, and stops the run, by limits.
 
-Used by modules/grpo.py. It changes no loss: what leaves the loss is for the objective to say (`mismatch_mask`). Tokens
+Used by modules/grpo.py. It changes no loss: the objective decides what leaves the loss (`mismatch_mask`). Tokens
 that the present weights drew are judged: there sampler and trainer should agree up to rounding. Tokens of older weights
-differ by what training has done since as well, and are measured apart. What to do when it speaks: docs/rollouts.md.
+also differ by what training has done since, and are measured apart. What to do when it speaks: docs/rollouts.md.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from lit_grpo.losses.mismatch import mismatch_statistics
 from lit_grpo.metrics.policy import PolicyMetrics
 
 CHECKPOINT = "mismatch.ckpt"
-"""In the run folder: what a run that was stopped leaves."""
+"""The checkpoint that a stopped run leaves in its folder."""
 
 WARN_EVERY_BATCHES = 100
 PRESENT, STALE = "mismatch", "mismatch_stale"
-"""Of tokens that the present weights drew, and that older ones did."""
+"""Prefixes of the numbers: of tokens that the present weights drew, and of those that older ones did."""
 
 MEANS = tuple(f"{kind}_{name}" for kind in (PRESENT, STALE) for name in ("mean", "kl", "ratio", "square", "outside"))
 MEANS += ("mismatch_masked", "mismatch_stale_tokens")
 MAXIMA = (f"{PRESENT}_max", f"{STALE}_max")
-"""What `measure` adds up."""
+"""The names of the maxima that `measure` keeps; `MEANS` has those of the means."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class SamplerDiffers(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class MismatchLimits:
-    """Of one step, over all ranks. None: the default of the dtype that sampler and trainer compute in.
+    """The limits of one step, over all ranks. None: the default of the dtype that sampler and trainer compute in.
 
     Those defaults are `WARN` and `STOP`.
     """
@@ -53,12 +53,12 @@ class MismatchLimits:
     kl: float | None = None
     """KL(sampler, trainer) in nats."""
     effective_share: float | None = None
-    """Effective share of the sample, at least."""
+    """The smallest effective share of the sample."""
     outside: float | None = None
     """Share of tokens with rho outside [0.5, 2]."""
     masked: float | None = None
-    """Share of tokens that the objective's mask left out, whichever weights drew them; without a mask it is not looked
-    at."""
+    """Share of tokens that the objective's mask left out, whichever weights drew them; without a mask it is not
+    judged."""
 
     def or_else(self, default: MismatchLimits) -> dict[str, float]:
         """The limits by name."""
@@ -83,9 +83,9 @@ class MismatchMonitorSettings:
     """When it warns, and when it stops the run."""
 
     warn: MismatchLimits | None = None
-    """Beyond them the log says so, once in 100 batches at most. None: all the defaults."""
+    """The limits beyond which the log warns, once in 100 batches at most. None: all the defaults."""
     stop: MismatchLimits | None = None
-    """Beyond them no optimizer step is taken, and the run stops with a checkpoint. None: all the defaults."""
+    """The limits beyond which the run stops with a checkpoint, its step not taken. None: all the defaults."""
 
     def warns_beyond(self, dtype: Dtype) -> dict[str, float]:
         """Limits by name."""
@@ -100,14 +100,14 @@ class MismatchMonitor:
     """Measures, judges, and says what it found."""
 
     def __init__(self, settings: MismatchMonitorSettings, metrics: PolicyMetrics) -> None:
-        """``metrics``: announced with `MEANS` and `MAXIMA` among its names."""
+        """Take ``metrics``, whose announced names include `MEANS` and `MAXIMA`."""
         self.settings, self._metrics = settings, metrics
         self._last_warning: int | None = None
         self.reason: str | None = None
         """Why the run has to stop; the same on every rank."""
 
     def measure(self, proximal_logprobs: Tensor, sampler_logprobs: Tensor, is_stale: Tensor) -> None:
-        """Add some tokens, [num_tokens] each; ``is_stale``, bool, on the CPU: older weights than the trainer's drew."""
+        """Add tokens, [num_tokens] each; ``is_stale``, bool, on the CPU, marks those that older weights drew."""
         self._metrics.update({"mismatch_stale_tokens": is_stale.double().mean()}, is_stale.numel())
         for kind, chosen in ((PRESENT, ~is_stale), (STALE, is_stale)):
             (places,) = chosen.nonzero(as_tuple=True)
@@ -125,7 +125,7 @@ class MismatchMonitor:
             self._metrics.update(means, places.numel(), {f"{kind}_max": found.max_abs_log_ratio})
 
     def numbers(self) -> dict[str, float]:
-        """Of the step so far, over all ranks. Every rank must call it."""
+        """The numbers of the step so far, over all ranks. Every rank must call it."""
         return with_effective_share(self._metrics.compute())
 
     def must_stop(self, dtype: Dtype, batch: int) -> bool:
@@ -140,7 +140,7 @@ class MismatchMonitor:
         return bool(beyond)
 
     def warn(self, dtype: Dtype, batch: int) -> dict[str, float]:
-        """All numbers of the step; of those beyond the limits the log speaks, unless it did lately."""
+        """All numbers of the step; the log warns of those beyond the limits, unless it did lately."""
         numbers = self.numbers()
         if self._last_warning is None or batch - self._last_warning >= WARN_EVERY_BATCHES:
             beyond = list(exceeded(numbers, self.settings.warns_beyond(dtype)))
@@ -155,7 +155,7 @@ class MismatchMonitor:
         return numbers
 
     def stop_if_asked(self, trainer: pl.Trainer) -> None:
-        """At the end of a batch. Every rank must call it: SamplerDiffers on each, after a checkpoint of all."""
+        """Save a checkpoint and raise SamplerDiffers if there is a reason, after a batch. Every rank must call it."""
         if self.reason is None:
             return
         checkpoint = Path(trainer.default_root_dir) / CHECKPOINT
@@ -169,7 +169,7 @@ class MismatchMonitor:
         )
 
     def describe(self, dtype: Dtype) -> str:
-        """For the log at the start of a fit."""
+        """A line on the limits, for the log at the start of a fit."""
         return (
             f"Mismatch of sampler and trainer in {dtype}: warns beyond {_listed(self.settings.warns_beyond(dtype))}; "
             f"stops beyond {_listed(self.settings.stops_beyond(dtype))}."
@@ -177,7 +177,7 @@ class MismatchMonitor:
 
 
 def with_effective_share(numbers: Mapping[str, float]) -> dict[str, float]:
-    """The means of rho and of its square make the effective share of the sample, which takes their place."""
+    """The numbers, the means of rho and of its square replaced by the effective share of the sample they make."""
     found = dict(numbers)
     for kind in (PRESENT, STALE):
         if f"{kind}_ratio" in found:
@@ -186,7 +186,7 @@ def with_effective_share(numbers: Mapping[str, float]) -> dict[str, float]:
 
 
 def exceeded(numbers: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[str]:
-    """What is beyond a limit, one by one, in words; what is not a number is beyond any."""
+    """Yield a text for each number that is beyond its limit; what is not a number is beyond any."""
     for name, limit in limits.items():
         value = numbers.get(f"{PRESENT}_{name}")
         if value is None:

@@ -23,9 +23,9 @@ class OptimizerSettings:
     """How the weights are updated. Learning rates are those after the warm-up; both groups share the schedule."""
 
     learning_rate: float = 1e-5
-    """AdamW's: of every weight, or of embeddings, norms and the head when the matrices have Muon."""
+    """AdamW's rate, for every weight, or for embeddings, norms and the head when the matrices have Muon."""
     matrix_learning_rate: float | None = None
-    """Muon's, of the decoder's matrices; None trains everything with AdamW."""
+    """Muon's rate, for the decoder's matrices; None trains everything with AdamW."""
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.0
     warmup_batches: int = 0
@@ -33,7 +33,7 @@ class OptimizerSettings:
     final_fraction: float = 1.0
     """The learning rate falls linearly to this fraction of itself at the last batch; 1 keeps it constant."""
     decay_batches: int | None = None
-    """Batches after which the final fraction is reached; None: at the end of the fit."""
+    """Batches after which the final fraction is reached; None: the end of the fit."""
     gradient_clip: float | None = 1.0
     """Largest L2 norm of the whole gradient; None never clips."""
 
@@ -81,7 +81,7 @@ class MuonWithAdamW(Optimizer):
     @override
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One update of both groups."""
+        """Update both groups once."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -127,7 +127,7 @@ def build_schedule(optimizer: Optimizer, settings: OptimizerSettings, fit_batche
     """The schedule, stepped once per batch.
 
     Args:
-        optimizer: From `build_optimizer`.
+        optimizer: The one from `build_optimizer`.
         settings: Warm-up and decay.
         fit_batches: Batches of the whole fit; ``inf`` where no limit is known.
 
@@ -144,10 +144,10 @@ def build_schedule(optimizer: Optimizer, settings: OptimizerSettings, fit_batche
 
 
 def learning_rate_factor(batch: int, settings: OptimizerSettings, horizon: float) -> float:
-    """What the learning rates are multiplied by in one batch.
+    """The factor of the learning rates in one batch.
 
     Args:
-        batch: 0-based, over the whole fit.
+        batch: The number of the batch, 0-based, over the whole fit.
         settings: Warm-up and decay.
         horizon: Batches after which the final fraction is reached.
     """
@@ -161,7 +161,7 @@ def learning_rate_factor(batch: int, settings: OptimizerSettings, horizon: float
 
 
 def clip_gradients(optimizer: Optimizer, max_norm: float | None) -> Tensor:
-    """Scale the gradients down to a largest L2 norm, and return the norm before, a float32 scalar.
+    """Scale the gradients down to at most this L2 norm, and return the norm before, a float32 scalar.
 
     Sharded gradients (DTensor) count as the whole tensors they stand for, so every rank gets the same norm.
     """

@@ -27,13 +27,13 @@ class LoraSettings:
     """Low-rank adapters in place of full fine-tuning (Hu et al. 2021, arXiv:2106.09685)."""
 
     r: int = 16
-    """Rank."""
+    """The rank of each adapter."""
     alpha: float = 32.0
     """The adapter's output is scaled by alpha / r."""
     dropout: float = 0.0
-    """0 keeps the log-probs before the first optimizer step equal to the sampler's."""
+    """The dropout of the adapters; 0 keeps the log-probs equal to the sampler's before the first optimizer step."""
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    """Names of the linear layers that get one."""
+    """Names of the linear layers that get an adapter."""
 
 
 class CausalPolicy(nn.Module):
@@ -45,7 +45,7 @@ class CausalPolicy(nn.Module):
         """Wrap ``causal_lm``; with ``lora`` it gets adapters in place and everything else is frozen.
 
         Raises:
-            ValueError: A model whose log-probs this module would not compute exactly.
+            ValueError: This module would not compute the model's log-probs exactly.
         """
         super().__init__()
         _require_plain_head(causal_lm)
@@ -57,7 +57,7 @@ class CausalPolicy(nn.Module):
 
     @property
     def causal_lm(self) -> PreTrainedModel:
-        """The language model itself, adapters in place where configured: what a rollout engine generates with."""
+        """The language model itself, adapters in place where configured; rollout engines generate with it."""
         if self.lora is None:
             return cast(PreTrainedModel, self.model)
         return cast("PeftModel", self.model).get_base_model()  # pyright: ignore[reportReturnType]
@@ -67,7 +67,7 @@ class CausalPolicy(nn.Module):
 
         Args:
             batch: Packed rows on this module's device.
-            temperature: Of the sampling distribution, above 0.
+            temperature: The temperature of the sampling distribution, above 0.
 
         Returns:
             [num_tokens], at least float32.
@@ -76,10 +76,10 @@ class CausalPolicy(nn.Module):
         return token_logprobs(predictors, weight, batch.target_ids, temperature)
 
     def logprobs_and_entropies(self, batch: PackedBatch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
-        """``forward``, and the entropy in nats of the distribution each target was drawn from, differentiable as well.
+        """``forward``, and the entropy in nats of the distribution each target was drawn from, differentiable, too.
 
-        A method of its own, since the entropies cost a second pass over each chunk of logits. A sharding strategy has
-        to be told of it: modules/base.py does.
+        It is a method of its own, since the entropies cost a second pass over each chunk of logits. A sharding strategy
+        has to be told of it, which modules/base.py does.
         """
         predictors, weight = self._predictors(batch)
         return token_logprobs_and_entropies(predictors, weight, batch.target_ids, temperature)
@@ -107,7 +107,7 @@ class CausalPolicy(nn.Module):
 
     @torch.no_grad()
     def without_adapters(self, batch: PackedBatch, temperature: float = 1.0) -> Tensor:
-        """``forward`` of the base model below the adapters, no gradient."""
+        """``forward`` of the base model below the adapters, without gradient."""
         assert self.lora is not None, "a policy without adapters has no base model apart from itself"
         with cast("PeftModel", self.model).disable_adapter():
             return self(batch, temperature)
@@ -122,10 +122,10 @@ def reference_logprobs(
         policy: The policy in training.
         reference: A frozen policy; None for a policy with adapters.
         batch: Packed rows.
-        temperature: That of the policy's own log-probs.
+        temperature: The temperature of the policy's own log-probs.
 
     Returns:
-        [num_tokens], no gradient.
+        [num_tokens], without gradient.
     """
     if reference is None:
         return policy.without_adapters(batch, temperature)
@@ -143,12 +143,12 @@ def load_policy(
 
     Args:
         checkpoint: Folder with ``config.json`` and safetensors weights.
-        dtype: Of the weights; adapters are float32 in any case.
+        dtype: The dtype of the weights; adapters are float32 in any case.
         lora: Adapters to put on it, freshly initialised.
         gradient_checkpointing: Recompute each layer in the backward pass, for memory.
 
     Raises:
-        ValueError: No such checkpoint, or one that has learned another rendering or grammar, in one line.
+        ValueError: There is no such checkpoint, or it has learned another rendering or grammar; says so in one line.
     """
     config = load_config(checkpoint)
     try:
@@ -184,7 +184,7 @@ def _with_adapters(causal_lm: PreTrainedModel, lora: LoraSettings) -> nn.Module:
 
 
 def _require_plain_head(causal_lm: PreTrainedModel) -> None:
-    """Log-probs are computed from the head's weight alone: nothing may be added to or done with the logits."""
+    """ValueError if logits are not the head's weight times the hidden state: log-probs are computed from it alone."""
     name, head = type(causal_lm).__name__, causal_lm.get_output_embeddings()
     if not isinstance(head, nn.Linear) or head.bias is not None:
         raise ValueError(f"{name}: expected a linear language-model head without bias, got {head}; use a Qwen or Llama")
@@ -195,7 +195,7 @@ def _require_plain_head(causal_lm: PreTrainedModel) -> None:
 
 
 def _require_full_attention(config: PreTrainedConfig) -> None:
-    """A shared-prefix mask says all of who attends to whom, so a layer with a window or a state would be wrong."""
+    """ValueError for a layer with a window or a state: a shared-prefix mask alone decides who attends to whom."""
     settings = config.to_dict()
     kinds = set(settings.get("layer_types") or ()) - {"full_attention"}
     if kinds or settings.get("sliding_window") is not None:

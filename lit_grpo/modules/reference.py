@@ -1,6 +1,6 @@
 """A policy in training beside the frozen one it started from: passes that no gradient flows through.
 
-The part of GRPOModule that runs networks without learning: the reference of a KL, and the policy before its updates.
+It is the part of GRPOModule that runs networks without learning: the reference of a KL, and the policy before updates.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Scores = TypeVar("Scores")
 
 
 class ReferencedModule(PolicyModule):
-    """A policy, and where a KL is configured its reference.
+    """A policy and, where a KL is configured, its reference.
 
-    With adapters the reference is the policy with these switched off; otherwise a frozen copy, read again.
+    With adapters the reference is the policy with these switched off; otherwise it is a frozen copy, read again.
 
     Args:
         policy: The network.
@@ -54,7 +54,7 @@ class ReferencedModule(PolicyModule):
 
     @override
     def on_fit_start(self) -> None:
-        """The reference follows the policy to its device."""
+        """Move the reference to the policy's device."""
         for reference in self._reference:
             reference.to(self.device)
 
@@ -67,13 +67,13 @@ class ReferencedModule(PolicyModule):
     def frozen_passes(
         self, network: Callable[[PackedBatch, float], Scores], packed: Sequence[PackedBatch], temperature: float
     ) -> list[Scores]:
-        """Run ``network`` on each micro-batch, in as many passes on every rank, which sharded weights demand."""
+        """Run ``network`` on each micro-batch, in equally many passes on every rank, as sharded weights demand."""
         passes = self.over_ranks([len(packed)], "max")[0]
         batches = [*packed, *[idle_batch()] * (passes - len(packed))]
         return [network(batch.to(self.device), temperature) for batch in batches][: len(packed)]
 
     def attempt_divergences(self, groups: Sequence[AnyGroup], temperature: float) -> Tensor:
-        """[num_attempts] float64, group by group: sum of k1 over an attempt's tokens, at the present policy."""
+        """[num_attempts] float64, group by group: the sum of k1 over an attempt's tokens, at the present policy."""
         packed = pack_attempts(groups, self.microbatch_tokens)
         # Called outside the training step, which sets the precision.
         with self.trainer.precision_plugin.forward_context():
@@ -89,7 +89,7 @@ class ReferencedModule(PolicyModule):
         return torch.cat([sums.new_zeros(0), *kept])
 
     def top_entropy_masks(self, entropies: Sequence[Tensor], top_share: float) -> list[Tensor]:
-        """[num_tokens] bool of each micro-batch: the tokens of highest entropy out of those on all ranks.
+        """[num_tokens] bool for each micro-batch, true for the tokens of highest entropy among those on all ranks.
 
         Every rank must call it.
         """

@@ -1,4 +1,4 @@
-"""A policy in training as its engine sees it. Made by `PolicyModule.served` for whoever plays with an engine.
+"""A policy in training as its engine sees it. `PolicyModule.served` makes it for whoever plays with an engine.
 
 Implements engines/policy_view.py. Scripts that have a network and no LightningModule make one by themselves.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from lit_grpo.dtypes import Dtype
@@ -28,34 +29,34 @@ def _never_sharded() -> nn.Module:
 
 @dataclass(frozen=True, slots=True)
 class ServedPolicy:
-    """A network, and what its training says of it."""
+    """A network, and what an engine has to know of its training."""
 
     policy: CausalPolicy
     checkpoint: Path
-    """Folder that its config, its tokenizer and its first weights come from."""
+    """The folder that its config, its tokenizer and its first weights come from."""
     version: int
     """Optimizer steps taken."""
     dtype: Dtype = "float32"
-    """The trainer's matrix products have this dtype."""
+    """The dtype of the trainer's matrix products."""
     is_mixed: bool = False
-    """Weights are cast to ``dtype`` for each product, instead of being held in it."""
+    """Whether weights are cast to ``dtype`` for each product, instead of being held in it."""
     ranks: Ranks = field(default_factory=Ranks)
     read_whole: Callable[[], nn.Module] = _never_sharded
     """Reads the network of a sharded policy once more, whole, onto the CPU."""
 
     @property
     def device(self) -> torch.device:
-        """This rank's weights lie on it."""
+        """The device that this rank's weights lie on."""
         return next(self.policy.parameters()).device
 
     @property
     def adapters(self) -> Adapters | None:
-        """None where whole weights are trained."""
+        """The adapters; None where whole weights are trained."""
         lora = self.policy.lora
         return None if lora is None else Adapters(lora.r, lora.alpha, tuple(lora.target_modules))
 
     def network(self) -> nn.Module:
-        """The policy's own, or one that was read again where that is sharded."""
+        """The policy's own network, or one read again where that is sharded."""
         if any(isinstance(parameter, DTensor) for parameter in self.policy.parameters()):
             return self.read_whole().to(self.device)
         return self.policy.model
@@ -66,6 +67,9 @@ class ServedPolicy:
 
     def fingerprint(self) -> str:
         """Hash the trained weights of all ranks. Every rank must call it."""
+        if isinstance(self.policy, FSDPModule):
+            # A forward pass leaves the root's weights whole on every rank, which are then not the shards hashed before.
+            self.policy.reshard()
         trained = ((name, tensor) for name, tensor in self.policy.named_parameters() if tensor.requires_grad)
         own = fingerprint((name, t.to_local() if isinstance(t, DTensor) else t) for name, t in trained)
         return " ".join(self.ranks.texts_of_all(own))

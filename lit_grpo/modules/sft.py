@@ -1,4 +1,4 @@
-"""SFTModule: supervised fine-tuning on demonstrations, with the packing and the network that GRPO uses.
+"""SFTModule: supervised fine-tuning on demonstrations, with GRPO's packing and network.
 
 The loss is the cross-entropy of the answer tokens, averaged over all of them in the step: -(1/N) sum_t log pi(t).
 """
@@ -33,7 +33,7 @@ class SFTModule(PolicyModule):
 
     @override
     def training_step(self, batch: DemonstrationBatch, batch_idx: int) -> None:
-        """One optimizer step on the batch's demonstrations."""
+        """Take one optimizer step on the batch's demonstrations."""
         started = perf_counter()
         microbatches, num_tokens = self.demonstration_microbatches(batch.groups)
         norm = self.update(microbatches)
@@ -43,7 +43,7 @@ class SFTModule(PolicyModule):
         self.metrics.reset()
 
     def demonstration_microbatches(self, groups: Sequence[PromptGroup]) -> tuple[list[MicroBatch], int]:
-        """Answer cross-entropy of this rank's demonstrations.
+        """The answer cross-entropy of this rank's demonstrations.
 
         Returns:
             Micro-batches, and the number of answer tokens over all ranks.

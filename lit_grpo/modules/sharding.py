@@ -29,16 +29,16 @@ def load_sharded_policy(
     gradient_checkpointing: bool,
     mesh: DeviceMesh,
 ) -> CausalPolicy:
-    """What ``load_policy`` reads, each decoder layer and the rest sharded over the ranks. Every rank must call it.
+    """The policy of ``load_policy``, each decoder layer and the rest sharded over ranks. Every rank must call it.
 
     Adapters are initialised whole on each rank, by the same random numbers as without sharding, and then sharded.
 
     Args:
         checkpoint: Folder with ``config.json`` and safetensors weights, which every rank sees.
-        dtype: Of the weights; adapters are float32 in any case.
+        dtype: The dtype of the weights; adapters are float32 in any case.
         lora: Adapters to put on it.
         gradient_checkpointing: Recompute each layer in the backward pass.
-        mesh: Of the strategy, with the dimensions ``data_parallel`` and ``tensor_parallel``.
+        mesh: The strategy's mesh, with the dimensions ``data_parallel`` and ``tensor_parallel``.
 
     Raises:
         ValueError: Tensor parallelism was asked for, or the files do not hold the weights that the config describes.
@@ -62,7 +62,7 @@ def load_sharded_policy(
 def _without_weights(
     checkpoint: Path, dtype: torch.dtype, lora: LoraSettings | None, gradient_checkpointing: bool
 ) -> CausalPolicy:
-    """Parameters on the meta device, adapters and buffers (the rotary frequencies) for real."""
+    """A policy with its parameters on the meta device; adapters and buffers (the rotary frequencies) are real."""
     config = load_config(checkpoint)
     with init_empty_weights(include_buffers=False):
         causal_lm = AutoModelForCausalLM.from_config(config, dtype=dtype)
@@ -78,7 +78,7 @@ def _without_weights(
 
 
 def _replace_parameters(model: nn.Module, replacement: Callable[[nn.Parameter], Tensor]) -> None:
-    """One replacement for each parameter; those that are tied stay tied."""
+    """Put a replacement in the place of each parameter; those that are tied stay tied."""
     done: dict[nn.Parameter, nn.Parameter] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
@@ -142,7 +142,7 @@ class _Files:
 
 
 def _rows_of_rank(parameter: DTensor) -> tuple[int, int]:
-    """First row, and the one after the last: FSDP2 splits as torch.chunk does, the last ranks having fewer or none."""
+    """The first row, and the one after the last: FSDP2 splits as torch.chunk does, so last ranks have fewer or none."""
     rows, mesh = parameter.shape[0], parameter.device_mesh
     most = -(-rows // mesh.size())
     first = min(mesh.get_local_rank() * most, rows)
@@ -152,5 +152,5 @@ def _rows_of_rank(parameter: DTensor) -> tuple[int, int]:
 
 
 def _stored_name(name: str) -> str:
-    """As without adapters."""
+    """The parameter's name without adapters."""
     return name.removeprefix("base_model.model.").replace(".base_layer.", ".")

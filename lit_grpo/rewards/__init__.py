@@ -1,1 +1,1 @@
-"""What an episode earns in training, from its verified score. Shaping never reaches a reported metric."""
+"""Rewards: the pay of an episode in training, from its verified score. Shaping never reaches a reported metric."""

@@ -26,22 +26,22 @@ class AttemptKey:
 
     run_seed: int
     batch: int
-    """Of the run: the same task may come again."""
+    """The number of the batch in the run: the same task may come again."""
     task_id: str
     sample: int
-    """0-based, among the attempts at the task."""
+    """The number of the attempt among those at the task, 0-based."""
 
 
 @dataclass(frozen=True, slots=True)
 class RewardBreakdown(Generic[ComponentsT]):
-    """One attempt's reward: what trains, beside what is logged whatever trains."""
+    """One attempt's reward: the number that trains, beside those that are logged whatever trains."""
 
     components: ComponentsT
     """A dataclass of numbers in [0, 1], each logged under the name of its field."""
     total: float
-    """What trains, on the scale of the reward that is configured."""
+    """The number that trains, on the scale of the reward that is configured."""
     unshaped: float
-    """In [0, 1], the same for all rewards that pay the same scores: one scale for runs with whatever reward."""
+    """A number in [0, 1], the same under all rewards that pay the same scores: one scale to compare runs on."""
 
     def as_dict(self) -> dict[str, float]:
         """All numbers by name, for files."""
@@ -49,7 +49,7 @@ class RewardBreakdown(Generic[ComponentsT]):
 
 
 class Reward(ABC, Generic[ScoreT]):
-    """What an attempt earns.
+    """Pays attempts for their scores.
 
     Attributes:
         pays: The type of score that it pays.
@@ -63,7 +63,7 @@ class Reward(ABC, Generic[ScoreT]):
 
     @property
     def component_weights(self) -> DataclassInstance | None:
-        """The weights, by the names of the components, where the total is their weighted sum: for PER_COMPONENT."""
+        """Weights by the names of the components, for PER_COMPONENT; None unless the total is their weighted sum."""
         return None
 
     @property
@@ -73,7 +73,7 @@ class Reward(ABC, Generic[ScoreT]):
 
     @abstractmethod
     def breakdown(self, score: ScoreT, max_turns: int, key: AttemptKey) -> RewardBreakdown[Any]:
-        """What an attempt of at most ``max_turns`` turns earns."""
+        """The reward of an attempt of at most ``max_turns`` turns."""
 
     @abstractmethod
     def describe(self) -> str:
@@ -82,7 +82,7 @@ class Reward(ABC, Generic[ScoreT]):
     @final
     @property
     def component_names(self) -> tuple[str, ...]:
-        """Of the breakdown's components, in their order."""
+        """The names of the breakdown's components, in their order."""
         return tuple(field.name for field in fields(self.components))
 
     @final
@@ -90,7 +90,7 @@ class Reward(ABC, Generic[ScoreT]):
         """The breakdown of an attempt of at most ``max_turns`` turns.
 
         Raises:
-            ValueError: The score is that of another environment.
+            ValueError: The score is of another environment.
         """
         if not isinstance(score, self.pays):
             raise ValueError(

@@ -13,7 +13,7 @@ from lit_grpo.environment.episodes.scoring import RepairScore
 
 @dataclass(frozen=True, slots=True)
 class RewardWeights:
-    """Weights of the components: not negative, they sum to 1."""
+    """Weights of the components, none of them negative; they sum to 1."""
 
     outcome: float = 0.5
     diagnosis: float = 0.3
@@ -30,7 +30,7 @@ class RewardWeights:
 
 @dataclass(frozen=True, slots=True)
 class RewardComponents:
-    """What one episode is worth on each axis, in [0, 1]."""
+    """The worth of one episode on each axis, in [0, 1]."""
 
     outcome: float
     """1 for a faithful recovery, else 0."""
@@ -52,14 +52,14 @@ NOTHING = RewardComponents(0.0, 0.0, 0.0)
 def components_of(score: RepairScore, max_turns: int) -> RewardComponents:
     """The components of an episode of at most ``max_turns`` turns.
 
-    An unfaithful recovery earns no outcome and no efficiency: paid for, recoveries rise and faithful ones fall.
+    An unfaithful recovery earns no outcome and no efficiency: if it did, recoveries would rise and faithful ones fall.
     An episode that the solver could not verify earns nothing at all; advantages leave it out by ``score.verified``.
-    Nor does one in which an edit drove the solver to a limit, unless it ended faithful all the same: to stall the
-    solver costs everyone time, and must pay less than to submit with the right diagnosis.
+    The same holds if an edit drove the solver to a limit, unless the episode ended faithful all the same: stalling
+    the solver costs everyone time, and must pay less than submitting with the right diagnosis.
 
     The diagnosis is paid by the smaller of precision and recall, not by its F1: of n suspects with one culprit, naming
-    all has an F1 of 2 / (n + 1) and a guess one of 1 / n, so hedging would pay twice what an honest guess does. The
-    smaller of the two pays 1 / n for either, and never more for a set than for its most likely element.
+    all has an F1 of 2 / (n + 1), and a guess has 1 / n on average, so hedging would pay twice as much as an honest
+    guess. The smaller of the two pays 1 / n for either, and never more for a set than for its most likely element.
     """
     if not score.verified or (score.inconclusive_turns and not score.faithful):
         return NOTHING

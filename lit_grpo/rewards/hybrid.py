@@ -24,20 +24,20 @@ from lit_grpo.rewards.repair import RepairReward
 class HybridReward(RepairReward):
     """(+100 if the program became optimal, by whatever means, else -50) - 1 per step + noise; if positive, x a factor.
 
-    Faithful or not makes no difference here: that is what the study paid. Example: optimal in 2 turns without noise is
-    98, and 137.2 with the factor 1.4; a failure in 5 turns is -55 with either.
+    Whether a repair is faithful makes no difference: that is what the study paid. Example: optimal in 2 turns without
+    noise is 98, and 137.2 with the factor 1.4; a failure in 5 turns is -55 with either.
     """
 
     recovered: float = 100.0
-    """Paid for a program that became optimal."""
+    """The pay for a program that became optimal."""
     failed: float = -50.0
-    """Paid for one that did not."""
+    """The pay for one that did not."""
     per_turn: float = -1.0
-    """Paid for every turn."""
+    """The pay for every turn."""
     noise: float = 0.0
     """Standard deviation of a normal draw, a function of the attempt's key alone."""
     positive_factor: float = 1.0
-    """A factor of the sum where that is above 0: 1.4 is the study's asymmetric shaping."""
+    """The factor of the sum where that is above 0; 1.4 is the study's asymmetric shaping."""
 
     def __post_init__(self) -> None:
         """ValueError for a scale that makes no sense."""
@@ -62,7 +62,7 @@ class HybridReward(RepairReward):
 
     @override
     def total(self, score: RepairScore, components: RewardComponents, key: AttemptKey) -> float:
-        """The reward by recovery, faithful or not."""
+        """The pay for recovery, whether or not it is faithful."""
         paid = (self.recovered if score.recovered else self.failed) + self.per_turn * score.turns
         if self.noise > 0:
             paid += _draw(key, self.noise)

@@ -1,4 +1,4 @@
-"""VerdictReward: pays what the environment itself says an attempt is worth. For environments whose score is a Verdict.
+"""VerdictReward: pays an attempt by the value of its Verdict, for environments that score so.
 
 Called by rollout/collect.py through its base class; examples/guess_the_number.yaml names it.
 """
@@ -24,7 +24,7 @@ class ValueAlone:
 @final
 @dataclass(frozen=True, slots=True)
 class VerdictReward(Reward[Verdict]):
-    """The verdict's value; 0 without a verdict."""
+    """Pays the verdict's value; 0 without a verdict."""
 
     pays = Verdict
     components = ValueAlone
@@ -36,11 +36,11 @@ class VerdictReward(Reward[Verdict]):
 
     @override
     def breakdown(self, score: Verdict, max_turns: int, key: AttemptKey) -> RewardBreakdown[ValueAlone]:
-        """One component, which is all of it."""
+        """The reward, with the value as its one component."""
         value = score.value if score.verified else 0.0
         return RewardBreakdown(ValueAlone(value), value, value)
 
     @override
     def describe(self) -> str:
-        """In words."""
+        """The reward in words."""
         return "what the environment says an attempt is worth"

@@ -23,14 +23,14 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Leftover(Generic[Played]):
-    """What was ordered and never taken."""
+    """The rollouts that were ordered and never taken."""
 
     played: tuple[Played, ...]
-    """To the end."""
+    """Those that were played to the end."""
     num_begun: int
-    """Broken off, or not begun."""
+    """Number of those that were broken off or not begun."""
     errors: tuple[BaseException, ...]
-    """Of those that failed."""
+    """The errors of those that failed."""
 
 
 class PlayAhead(Generic[Played]):
@@ -49,11 +49,11 @@ class PlayAhead(Generic[Played]):
         self._is_paused = self._is_playing = False
 
     def order(self, number: int, play: Callable[[], Played]) -> None:
-        """Play this once everything that was ordered before is played."""
+        """Play this once everything ordered before it has been played."""
         self._ordered[number] = self._thread.submit(self._play, play)
 
     def taken(self, number: int) -> Future[Played]:
-        """Wait for a rollout that was ordered, and forget it; its result or its error are in what comes back."""
+        """Wait for a rollout that was ordered, and forget it; the future holds its result or its error."""
         future = self._ordered.pop(number)
         wait([future])
         return future
@@ -83,7 +83,7 @@ class PlayAhead(Generic[Played]):
         return Leftover(played, len(left) - len(played) - len(failures), failures)
 
     def _play(self, play: Callable[[], Played]) -> Played:
-        """In the thread. After a failure nothing else is played: the engine may be of no more use."""
+        """Play in the thread. After a failure nothing else is played: the engine may be of no more use."""
         with self._state:
             self._state.wait_for(lambda: not self._is_paused or self.stopping.is_set())
             if self.stopping.is_set():
@@ -114,25 +114,25 @@ class InterruptibleEngine:
 
     @property
     def decodes_in_background(self) -> bool:
-        """As the engine does."""
+        """Whether the engine beneath does."""
         return self._engine.decodes_in_background
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
-        """As the engine does; Stopped if nobody wants it."""
+        """Queue a request with the engine beneath; Stopped if nobody wants the rollout any more."""
         self._require_wanted()
         self._engine.submit(request, sampling)
 
     def wait(self) -> Sequence[Completion]:
-        """As the engine does; Stopped if nobody wants it."""
+        """Wait for the engine beneath; Stopped if nobody wants the rollout any more."""
         self._require_wanted()
         return self._engine.wait()
 
     def wake(self) -> None:
-        """As the engine does."""
+        """Wake the engine beneath."""
         self._engine.wake()
 
     def release(self) -> None:
-        """As the engine does."""
+        """Release the conversations of the engine beneath."""
         self._engine.release()
 
     def _require_wanted(self) -> None:

@@ -1,4 +1,4 @@
-"""What playing yields: turns of token ids, attempts with the environment's record of them, groups of one task.
+"""The results of playing: turns of token ids, attempts with the environment's record of them, groups of one task.
 
 Made by play.py, with scores and rewards by collect.py; consumed by experience.py, the callbacks and transcripts.py.
 """
@@ -28,7 +28,7 @@ class Turn:
     text: str
     """The completion decoded, without special tokens: what the environment read."""
     answer: str
-    """What the environment said to it; of the last turn for transcripts alone."""
+    """The environment's reply to it; that to the last turn is for transcripts alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,15 @@ class Attempt(Generic[RecordT]):
 
     turns: tuple[Turn, ...]
     stop_reason: str
-    """In the environment's words."""
+    """Why the attempt ended, in the environment's words."""
     truncated: bool
     """Whether a turn or the context hit a token limit."""
     record: RecordT
-    """The environment's own."""
+    """The environment's own record of the attempt."""
 
     @property
     def num_sampled_tokens(self) -> int:
-        """Over all turns."""
+        """The number of sampled tokens over all turns."""
         return sum(len(turn.completion_ids) for turn in self.turns)
 
 
@@ -55,7 +55,7 @@ class Group(Generic[ProblemT, RecordT]):
 
     task: ProblemT
     observation: str
-    """The first one, which the prompt holds."""
+    """The first observation, which the prompt holds."""
     prompt_ids: tuple[int, ...]
     attempts: tuple[Attempt[RecordT], ...]
 
@@ -65,16 +65,16 @@ class ScoredGroup(Group[ProblemT, RecordT], Generic[ProblemT, RecordT, ScoreT]):
     """A group with what its attempts are worth, and what they are paid for it."""
 
     scores: tuple[ScoreT, ...]
-    """Of each attempt."""
+    """The score of each attempt."""
     rewards: tuple[RewardBreakdown[Any], ...]
-    """Of each attempt."""
+    """The reward of each attempt."""
     refill_round: int = 0
-    """Under dynamic sampling the round that drew the task; 0 for a task of the batch itself."""
+    """The round of dynamic sampling that drew the task; 0 for a task of the batch itself."""
 
 
 AnyGroup = Group[Any, Any]
-"""To whoever looks at tokens alone."""
+"""A group, for whoever looks at tokens alone."""
 AnyScoredGroup = ScoredGroup[Any, Any, Any]
-"""To whoever needs neither the problem, nor the record, nor more of a score than `Score` has."""
+"""A scored group, for whoever needs neither the problem, nor the record, nor more of a score than `Score` has."""
 RepairGroup = ScoredGroup[GradedProblem, EpisodeRecord, RepairScore]
 """Attempts at repairing a program."""

@@ -1,7 +1,7 @@
-"""From tasks to attempts with scores and rewards: `play`, then `score`, then `pay`, or all three at once.
+"""Turns tasks into attempts with scores and rewards: `play`, then `score`, then `pay`, or all three at once.
 
 `collect_groups` is called by the rollout callback (training: several attempts per task), by the evaluation and by
-experiments/player.py (one greedy attempt each). It gives what the three give one after the other, but an attempt is
+experiments/player.py (one greedy attempt each). The result is that of the three one after the other, but an attempt is
 scored as soon as it is over, while others are still being decoded. Plain functions, as usable from a script.
 """
 
@@ -37,14 +37,14 @@ def collect_groups(
         engine: Samples the turns; its conversations are released at the end.
         conversation: The policy's chat format.
         settings: Attempts, sampling, reward.
-        seeds: Of the draws.
+        seeds: The seeds of the draws.
 
     Returns:
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
 
     Raises:
         ValueError: A prompt that does not fit into the engine's context together with a completion (unless those are
-            left out), a task that the environment's rules leave no room for, or a reward of other scores.
+            left out), a task that the environment's rules leave no room for, or a reward for another kind of score.
     """
     for task in tasks:
         environment.require_playable(task)
@@ -65,7 +65,7 @@ def collect_groups(
 def score(
     groups: Sequence[Group[ProblemT, RecordT]], environment: Environment[ProblemT, RecordT, ScoreT]
 ) -> list[tuple[ScoreT, ...]]:
-    """What each attempt of each group is worth: the same whenever it is asked for."""
+    """The score of each attempt of each group, the same whenever it is asked for."""
     scores: list[list[ScoreT]] = [[] for _ in groups]
     with WorldThreads(environment.num_threads, on_answer=lambda: None) as threads:
         for group, own in zip(groups, scores, strict=True):
@@ -83,17 +83,17 @@ def pay(
     max_turns: int,
     seeds: Seeds,
 ) -> list[ScoredGroup[ProblemT, RecordT, ScoreT]]:
-    """Put scores and rewards to the attempts.
+    """Attach scores and rewards to the attempts.
 
     Args:
-        groups: That were played.
-        scores: Of each attempt of each group.
+        groups: The groups that were played.
+        scores: The score of each attempt of each group.
         reward: What an attempt earns.
         max_turns: Most turns of an attempt.
-        seeds: That the groups were played with; a reward with noise draws by them, too.
+        seeds: The seeds that the groups were played with; a reward with noise draws by them, too.
 
     Raises:
-        ValueError: A reward of other scores.
+        ValueError: A reward for another kind of score.
     """
     return [
         ScoredGroup(

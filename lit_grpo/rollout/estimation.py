@@ -39,15 +39,15 @@ def estimate_advantages(
     reward_kl: Tensor | None = None,
     sum_over_ranks: SumOverRanks = on_one_rank,
 ) -> GroupAdvantages:
-    """Advantages of all attempts of a rollout, of this process.
+    """The advantages of all attempts in this process's part of a rollout.
 
     Args:
         groups: The whole rollout.
         estimator: What a reward is compared with.
-        reward: The attempts were paid by; its weights are those of PER_COMPONENT.
+        reward: The reward that the attempts were paid by; PER_COMPONENT has its weights.
         overlong_penalty: Added to the reward; for PER_COMPONENT a component of its own, of weight 1; none with SUCCESS.
         reward_kl: [num_attempts] float64, group by group, subtracted in the same way.
-        sum_over_ranks: For BATCH and PER_COMPONENT.
+        sum_over_ranks: Used by BATCH and PER_COMPONENT.
 
     Returns:
         [num_attempts] and [num_groups], in the order of ``groups``.
@@ -89,7 +89,7 @@ def require_steady(reward: Reward[Any]) -> None:
 def groups_with_signal(
     groups: Sequence[AnyScoredGroup], estimator: AdvantageEstimator, reward: Reward[Any]
 ) -> list[bool]:
-    """Which groups the estimator could learn from by what the environment pays alone.
+    """Which groups the estimator could learn from, judged by what the environment alone pays.
 
     What an objective adds to the rewards does not count: a length penalty or a KL differs in nearly every group, also
     where all attempts have solved the task.
@@ -101,7 +101,7 @@ def require_components(estimator: AdvantageEstimator, reward: Reward[Any]) -> Da
     """The weights of the reward's components.
 
     Raises:
-        ValueError: The reward has none.
+        ValueError: The reward has no components.
     """
     weights = reward.component_weights
     if weights is None:
@@ -115,7 +115,7 @@ def require_components(estimator: AdvantageEstimator, reward: Reward[Any]) -> Da
 def _added(
     attempts: Sequence[Attempt[Any]], overlong_penalty: OverlongPenalty | None, reward_kl: Tensor | None
 ) -> list[Tensor]:
-    """What the objective adds to the rewards, [num_attempts] each."""
+    """The terms that the objective adds to the rewards, [num_attempts] each."""
     added: list[Tensor] = []
     if overlong_penalty is not None:
         penalties = [overlong_penalty.of(attempt.num_sampled_tokens) for attempt in attempts]

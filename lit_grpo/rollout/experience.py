@@ -34,16 +34,16 @@ class ExperienceBatch:
     sampler_logprobs: Tensor
     """[num_tokens] float32."""
     advantages: Tensor
-    """[num_tokens] float32, each token's attempt's."""
+    """[num_tokens] float32, the advantage of each token's attempt."""
     group_num_tokens: Tensor
     """[num_tokens] int64, targets of each token's group in the whole optimizer step."""
     policy_versions: Tensor
-    """[num_tokens] int64, of the weights that drew each token."""
+    """[num_tokens] int64, the version of the weights that drew each token."""
 
     def loss_inputs(
         self, policy: Tensor, entropies: Tensor | None, proximal: Tensor, reference: Tensor | None, keep: Tensor | None
     ) -> LossInputs:
-        """What a loss gets, on the device of the policy's log-probs; all [num_tokens]."""
+        """The inputs of a loss, on the device of the policy's log-probs; all [num_tokens]."""
         device = policy.device
         return LossInputs(
             policy_logprobs=policy,
@@ -61,7 +61,7 @@ class ExperienceBatch:
 
 @dataclass(frozen=True, slots=True)
 class Experience:
-    """The attempts of one update, of this process."""
+    """This process's attempts of one update."""
 
     batches: tuple[ExperienceBatch, ...]
     """All groups."""
@@ -75,26 +75,26 @@ class Experience:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """What RolloutCallback attaches to a batch: one rank's attempts of a batch, ready to be learned from."""
+    """One rank's attempts of a batch, ready to be learned from. RolloutCallback attaches it to the batch."""
 
     updates: tuple[Experience, ...]
     """Each ends in an optimizer step."""
     temperature: float
-    """Of the distribution that the sampler's log-probs are those of."""
+    """The temperature of the distribution that the sampler's log-probs belong to."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExperienceSettings:
-    """What of an objective is decided before any log-prob is known."""
+    """The part of an objective that is decided before any log-prob is known."""
 
     estimator: AdvantageEstimator
-    """What a reward is compared with."""
+    """The estimator: what a reward is compared with."""
     microbatch_tokens: int
     """Positions of a micro-batch at most, padding included."""
     num_updates: int = 1
     """Optimizer steps that the groups are split into, in order."""
     reward: Reward[Any] = field(default_factory=CompositeReward)
-    """The attempts were paid by, for the estimator PER_COMPONENT."""
+    """The reward that the attempts were paid by, for the estimator PER_COMPONENT."""
     overlong_filter: bool = False
     """Truncated attempts have no targets; their rewards still count for their group."""
     overlong_penalty: OverlongPenalty | None = None
@@ -125,9 +125,9 @@ def build_updates(
 
     Args:
         groups: The whole rollout of this process, split into updates as evenly as their number allows.
-        settings: Of the objective.
+        settings: The settings that the objective makes.
         reward_kl: [num_attempts] float64, group by group, what a KL takes off each reward.
-        sum_over_ranks: For estimators that compare with the batch.
+        sum_over_ranks: Used by estimators that compare with the batch.
 
     Raises:
         ValueError: An attempt that does not fit into a micro-batch, or tokens without the sampler's log-probs.
@@ -164,7 +164,7 @@ class _ScoredGroup:
 
     @property
     def num_targets(self) -> list[int]:
-        """Of each attempt."""
+        """The number of targets of each attempt."""
         return [sum(continuation.is_target) for continuation in self.prompt_group.continuations]
 
 
@@ -199,7 +199,7 @@ def _batch(packed: PackedBatch, scored: Sequence[_ScoredGroup]) -> ExperienceBat
 
 
 def _logprobs(group: AnyGroup, sample: int) -> list[float]:
-    """Of an attempt's sampled tokens, by the engine that drew them."""
+    """The log-probs of an attempt's sampled tokens, by the engine that drew them."""
     attempt = group.attempts[sample]
     logprobs = [value for turn in attempt.turns for value in turn.sampler_logprobs]
     if len(logprobs) != attempt.num_sampled_tokens:
@@ -211,7 +211,7 @@ def _logprobs(group: AnyGroup, sample: int) -> list[float]:
 
 
 def _policy_versions(group: AnyGroup, sample: int) -> list[int]:
-    """Of the weights that drew each of an attempt's sampled tokens."""
+    """The version of the weights that drew each of an attempt's sampled tokens."""
     turns = group.attempts[sample].turns
     return [turn.policy_version for turn in turns for _ in turn.completion_ids]
 

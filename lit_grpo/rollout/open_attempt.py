@@ -15,11 +15,11 @@ from lit_grpo.rollout.attempts import Attempt, Turn
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """Of the draws of one batch, independent of the order in which turns are sampled."""
+    """The seeds of the draws of one batch, independent of the order in which turns are sampled."""
 
     run_seed: int
     batch: int
-    """Its number in the run; 0 where there is one."""
+    """The batch's number in the run; 0 where there is only one."""
 
     def of(self, task_id: str, sample: int, turn: int) -> int:
         """A 64-bit seed."""
@@ -27,7 +27,7 @@ class Seeds:
         return int.from_bytes(blake2b(key, digest_size=8).digest(), "little")
 
     def attempt(self, task_id: str, sample: int) -> AttemptKey:
-        """What names an attempt to a reward."""
+        """The key that names an attempt to a reward."""
         return AttemptKey(self.run_seed, self.batch, task_id, sample)
 
 
@@ -55,7 +55,7 @@ class OpenAttempt(Generic[ProblemT, RecordT]):
         return self.episode.stop_reason is not None
 
     def request(self, seeds: Seeds) -> GenerationRequest:
-        """For the next turn."""
+        """The request for the next turn."""
         return GenerationRequest(self.key, self.context, seeds.of(self.task.id, self.sample, len(self.turns)))
 
     def append(self, completion: Completion, text: str, answer: str, conversation: ConversationFormat) -> None:
@@ -84,7 +84,7 @@ class OpenAttempt(Generic[ProblemT, RecordT]):
             self.truncated = True
 
     def finished(self) -> Attempt[RecordT]:
-        """What it has become, once it is over."""
+        """The finished attempt, once it is over."""
         stop_reason = self.episode.stop_reason
         assert stop_reason is not None, "the attempt is not over"
         return Attempt(tuple(self.turns), stop_reason, self.truncated, self.episode.record())

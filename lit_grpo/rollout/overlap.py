@@ -27,7 +27,7 @@ from lit_grpo.rollout.ahead import InterruptibleEngine, PlayAhead
 from lit_grpo.rollout.refill import RefilledGroups
 
 Play = Callable[[Sequence[Problem], RolloutEngine, int], RefilledGroups]
-"""Tasks, an engine with the right weights, and the batch's number, to what was played."""
+"""Takes tasks, an engine with the right weights and the batch's number; returns what was played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,15 @@ class PlayedBatch:
     tasks: Sequence[Problem]
     groups: RefilledGroups
     seconds: float
-    """It took to play, new weights included."""
+    """The seconds that it took to play, new weights included."""
 
 
 class Overlap:
-    """The rollouts that are ordered and not yet trained on, of one fit.
+    """The rollouts of one fit that are ordered and not yet trained on.
 
     Args:
         max_staleness: Batches between the weights that draw a rollout and those it trains.
-        engine: That samples.
+        engine: The engine that samples.
         play: Plays a batch.
     """
 
@@ -60,14 +60,14 @@ class Overlap:
         """Order what is to be played from here on, and wait for this batch's rollout. Every rank must call it.
 
         Args:
-            policy: With its present weights, which play what is ordered now.
-            data: Whose tasks are played.
-            batch: That is to be trained on.
-            limits: Numbers of the last batch, by each limit that the fit has; nothing is ordered beyond them.
+            policy: The policy, whose present weights play what is ordered now.
+            data: The data whose tasks are played.
+            batch: The batch that is to be trained on.
+            limits: The number of the last batch under each limit of the fit; nothing is ordered beyond them.
 
         Raises:
-            Exception: Playing this batch failed: the same error on the rank that it happened on, EngineFailure with its
-                text on the others.
+            Exception: Playing this batch failed: the rank that it happened on raises the error itself, the others an
+                EngineFailure with its text.
         """
         self._order(policy, data, batch, limits)
         future = self._ahead.taken(batch)

@@ -23,7 +23,7 @@ from lit_grpo.rollout.world_threads import Patience, WorldThreads
 
 @dataclass(frozen=True, slots=True)
 class Players(Generic[ProblemT, RecordT]):
-    """Who plays how: all that attempts depend on, beside the tasks."""
+    """Who plays, and how: all that attempts depend on besides the tasks."""
 
     world: World[ProblemT, RecordT]
     """Answers every turn."""
@@ -32,10 +32,10 @@ class Players(Generic[ProblemT, RecordT]):
     conversation: ConversationFormat
     """The policy's chat format."""
     samplings: Sequence[SamplingSettings]
-    """One for each attempt at a task, which may differ: so many attempts there are."""
+    """One for each attempt at a task, perhaps different ones; they set the number of attempts."""
     seeds: Seeds
     leave_out_long_prompts: bool = False
-    """End the attempts at a task whose prompt does not fit as PROMPT, without a turn, instead of a ValueError."""
+    """If a prompt does not fit, end the task's attempts as PROMPT, without a turn, instead of raising ValueError."""
 
 
 def play(
@@ -46,7 +46,7 @@ def play(
     Args:
         tasks: What is played.
         players: Who plays, and how.
-        num_threads: Questions that the world is asked at a time; more than one only of a world that any thread may ask.
+        num_threads: Questions that the world is asked at a time; more than one only if any thread may ask it.
 
     Returns:
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
@@ -66,14 +66,14 @@ class Play(Generic[ProblemT, RecordT]):
     players: Players[ProblemT, RecordT]
     threads: WorldThreads
     on_end: Callable[[int, ProblemT, Attempt[RecordT]], None] = lambda key, task, attempt: None
-    """Number of the attempt among all (task by task), task and attempt."""
+    """Takes the attempt's number among all (task by task), its task and the attempt."""
     attempts: dict[int, OpenAttempt[ProblemT, RecordT]] = field(default_factory=dict)
     ended: dict[int, Attempt[RecordT]] = field(default_factory=dict)
     num_decoded: int = 0
     """Turns that the engine works on."""
 
     def play(self, tasks: Sequence[ProblemT]) -> list[Group[ProblemT, RecordT]]:
-        """Every task to its end, and every question that was asked meanwhile to its answer."""
+        """Play every task to its end, and wait for the answer to every question asked meanwhile."""
         engine, size = self.players.engine, len(self.players.samplings)
         for place, task in enumerate(tasks):
             self.threads.ask(partial(self.players.world.begin, task, size), partial(self._begin, place, task))

@@ -30,7 +30,7 @@ class DynamicSampling:
 
 @dataclass(frozen=True, slots=True)
 class RefilledGroups:
-    """What one rank played for one batch."""
+    """The groups that one rank played for one batch."""
 
     rounds: tuple[tuple[AnyScoredGroup, ...], ...]
     """Everything, in the order in which it was played: the batch itself, then each refill."""
@@ -54,7 +54,7 @@ class RefilledGroups:
 
     @property
     def num_extra_tokens(self) -> int:
-        """Tokens sampled in them."""
+        """Tokens sampled in these extra attempts."""
         attempts = (attempt for groups in self.rounds[1:] for group in groups for attempt in group.attempts)
         return sum(attempt.num_sampled_tokens for attempt in attempts)
 
@@ -72,11 +72,11 @@ def refill(
     result is the same however places are spread over ranks, and a rank that needs no refill has nothing to wait for.
 
     Args:
-        groups: Of the batch, by place.
-        settings: How often.
-        draw: Number of the round (from 1) and places to the tasks that come into these places.
-        play: Tasks to their groups, in order.
-        has_signal: Groups to whether each can teach anything.
+        groups: The groups of the batch, by place.
+        settings: How often groups are replaced.
+        draw: Takes the number of the round (from 1) and places; returns the tasks for these places.
+        play: Takes tasks; returns their groups, in order.
+        has_signal: Takes groups; returns whether each can teach anything.
     """
     rounds, kept = [tuple(groups)], dict[int, AnyScoredGroup]()
     missing: Sequence[int] = range(len(groups))

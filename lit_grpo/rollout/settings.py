@@ -24,10 +24,10 @@ class PlaySettings:
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     episode: EpisodeSettings = field(default_factory=EpisodeSettings)
     reward: Reward = field(default_factory=CompositeReward)
-    """What the attempts are paid by; no metric depends on it."""
+    """The reward that the attempts are paid by; no metric depends on it."""
     leave_out_long_prompts: bool = False
-    """End the attempts at a task whose prompt does not fit as ``prompt_limit``, without a turn. For evaluation, where
-    the tasks are given; in training such a task is a wrong setting, and a ValueError."""
+    """If a prompt does not fit, end the task's attempts as ``prompt_limit``, without a turn. This is for evaluation,
+    where the tasks are given; in training such a task is a wrong setting, and a ValueError."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -41,16 +41,16 @@ class RolloutSettings:
     group_size: int = 8
     """Attempts per task."""
     max_turns: int | None = None
-    """Turns of an attempt in training; None: those of the episode, which evaluation always has."""
+    """Most turns of an attempt in training; None: those of the episode, which evaluation always has."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     reward: Reward = field(default_factory=CompositeReward)
-    """What trains; no metric depends on it."""
+    """The reward that trains; no metric depends on it."""
     dynamic_sampling: DynamicSampling | None = None
     """Replaces groups without signal by new ones; None: they stay, and teach nothing."""
     max_staleness: int = 0
-    """Batches that the weights which draw a rollout may be old when it is trained on (not updates, of which a batch has
-    ``updates_per_rollout``). 0: a rollout is drawn with the weights it trains; above, the next ones are played while
-    this one is trained on."""
+    """How many batches old the weights that drew a rollout may be when it is trained on (not updates, of which a batch
+    has ``updates_per_rollout``). 0: a rollout is drawn with the weights it trains; above 0, the next ones are played
+    while this one is trained on."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -62,7 +62,7 @@ class RolloutSettings:
             )
 
     def played_under(self, episode: EpisodeSettings) -> PlaySettings:
-        """These settings with the rules of an episode, whose turns ``max_turns`` may be fewer of."""
+        """These settings with the rules of an episode, whose number of turns ``max_turns`` may lower."""
         rules = episode if self.max_turns is None else replace(episode, max_turns=self.max_turns)
         return PlaySettings(self.group_size, self.sampling, rules, self.reward)
 

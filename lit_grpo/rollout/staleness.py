@@ -24,7 +24,7 @@ class Staleness:
         self._last_batch: dict[int, int] = {}
 
     def begin(self, batch: int, policy_version: int) -> None:
-        """A batch begins, and this is the policy's version: perhaps that of the batch before, if no step was taken."""
+        """Note the policy's version as a batch begins: perhaps that of the batch before, if no step was taken."""
         self._last_batch[policy_version] = batch
         self._last_batch = {version: last for version, last in self._last_batch.items() if last >= batch - self.most}
 
@@ -32,7 +32,7 @@ class Staleness:
         """Mean age of the groups' tokens in batches, 0 where there are none, and how many tokens there are.
 
         Raises:
-            RuntimeError: One is older than it may be, or of a version that never was the policy's.
+            RuntimeError: A token is older than it may be, or of a version that never was the policy's.
         """
         counts: dict[int, int] = {}
         for turn in (turn for group in groups for attempt in group.attempts for turn in attempt.turns):

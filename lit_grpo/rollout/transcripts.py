@@ -33,11 +33,11 @@ def write_transcripts(path: Path, groups: Sequence[AnyScoredGroup], environment:
     Args:
         path: The file; its folder is made if need be.
         groups: The attempts.
-        environment: That they were played in: it names problems and turns.
+        environment: The environment that they were played in, which names problems and turns.
         batch: Number of the batch in the run, 0-based.
 
     Raises:
-        ValueError: The file there is none of this version.
+        ValueError: The file that is there is not of this version.
     """
     lines = [json.dumps(record) for group in groups for record in _records(group, environment, batch)]
     path.parent.mkdir(parents=True, exist_ok=True)

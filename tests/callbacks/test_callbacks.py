@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lit_grpo.callbacks.evaluation import guarded_score
-from lit_grpo.callbacks.metrics_csv import MetricsCsv
+from lit_grpo.fitting.metrics_csv import MetricsCsv
 
 
 def test_the_guard() -> None:

@@ -65,7 +65,7 @@ class KilledWorkers(RolloutCallback):
 
     def __init__(self, checkpoint: Path) -> None:
         sampling = SamplingSettings(temperature=1.0, max_completion_tokens=120)
-        super().__init__(RolloutSettings(4, sampling=sampling), EPISODE, transcripts_every=0)
+        super().__init__(RolloutSettings(group_size=4, sampling=sampling), EPISODE, transcripts_every=0)
         conversation = ConversationFormat(AutoTokenizer.from_pretrained(checkpoint))
         engine = ScriptedEngine(
             self._answer, lambda text: conversation.completion_ids(text)[:-1], conversation.completion_ids("")[-1]

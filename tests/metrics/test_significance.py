@@ -28,7 +28,7 @@ def test_1_counted_by_hand() -> None:
 @pytest.mark.parametrize("shift", [0.0, 1.0, 1.6, 1.9, 2.0, 2.1, 2.5, 3.0])
 def test_2_agrees_with_the_interval(shift: float) -> None:
     replicates = torch.randn(3999, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + shift
-    ((_, low, high),) = estimates(replicates.mean()[None], replicates[:, None], BootstrapSettings())
+    ((_, low, high, _),) = estimates(replicates.mean()[None], replicates[:, None], BootstrapSettings(), num_tasks=100)
     p_value = bootstrap_p_value(replicates)
     assert low is not None
     assert high is not None

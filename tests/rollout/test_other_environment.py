@@ -19,8 +19,9 @@ from lit_grpo.data.task import Task
 from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
 from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.environment.episodes.actions import GetConflict, Move, Restore, render
-from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
+from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.protocol import Cutoff, Environment, Verdict
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.repair import UserProblem
@@ -112,7 +113,10 @@ def test_2_scored_later(
     environment = RepairEnvironment(EpisodeSettings(max_turns=3), solver)
     settings = PlaySettings(4, SAMPLING, environment.rules)
     at_once = collect_groups(tasks, environment, scripted(varied), conversation, settings, SEEDS)
-    played = play(tasks, Players(environment, scripted(varied), conversation, [SAMPLING] * 4, SEEDS))
+    players: Players[GradedProblem, EpisodeRecord] = Players(
+        environment, scripted(varied), conversation, [SAMPLING] * 4, SEEDS
+    )
+    played = play(tasks, players)
     scores = score(played, environment)
     assert scores == [group.scores for group in at_once]
     assert pay(played, scores, CompositeReward(), environment.max_turns, SEEDS) == at_once

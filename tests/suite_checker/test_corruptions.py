@@ -37,10 +37,10 @@ from lit_grpo.suite_checker.strict_json import RecordError
 from lit_grpo.suite_checker.wording import WORDS
 from lit_grpo.suite_checker.wording.tiny import TINY_WORDS
 
-CELLS = [(kind, difficulty, None) for kind in FaultKind for difficulty in Difficulty]
+Cell = tuple[FaultKind, Difficulty, ProgramSize | None]
+CELLS: list[Cell] = [(kind, difficulty, None) for kind in FaultKind for difficulty in Difficulty]
 CELLS += [(kind, difficulty, ProgramSize.TINY) for kind in kinds_of(ProgramSize.TINY) for difficulty in Difficulty]
 CORRUPTIONS: tuple[Corruption, ...] = (*TEXTS, *PROGRAMS, *CLAIMS)
-Cell = tuple[FaultKind, Difficulty, ProgramSize | None]
 
 
 @cache

@@ -32,18 +32,18 @@ class RowLimits:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What was drawn, in the order of the rows."""
+    """The tokens drawn, in the order of the rows."""
 
     tokens: Tensor
     """[R, most tokens of any row] int64, the first ``lengths`` of each row valid."""
     logprobs: Tensor
-    """Has the shape of ``tokens``; float32."""
+    """The float32 log-probs, in the shape of ``tokens``."""
     lengths: Tensor
     """[R] int64."""
 
 
 Steps = Callable[[Tensor, Tensor], Tensor]
-"""Runs one token of some rows and keeps it in the cache: tokens [N] and the rows [N], ascending -> logits
+"""Runs one token of some rows and keeps it in the cache: takes tokens [N] and ascending rows [N], returns logits
 [N, vocabulary]."""
 
 Stepping = Callable[[nn.Module, Conversations], Steps]
@@ -51,7 +51,7 @@ Stepping = Callable[[nn.Module, Conversations], Steps]
 
 
 class Batch:
-    """Rows of a store while they are worked on: the store itself if they are all of it, in order, else a copy."""
+    """Rows of a store while they are worked on: the store itself if they are all its rows in order, else a copy."""
 
     def __init__(self, store: Conversations, rows: Tensor) -> None:
         """Take ``rows`` (int64) out of the store."""
@@ -60,12 +60,12 @@ class Batch:
         self.conversations = store if everything else store.select(rows)
 
     def narrowed(self, kept: Tensor) -> Batch:
-        """Only some of its rows, by their place in this batch; what was written so far goes to the store."""
+        """A batch of some of its rows, by their place in this one; what was written so far goes to the store."""
         self.write_back()
         return Batch(self._store, self._rows[kept])
 
     def write_back(self) -> None:
-        """Bring what was appended to a copy into the store."""
+        """Put what was appended to a copy into the store."""
         if self.conversations is not self._store:
             self._store.write_back(self._rows, self.conversations)
 
@@ -76,7 +76,7 @@ def prefill(model: nn.Module, prompts: Sequence[tuple[int, ...]], prompt_of: Ten
     Args:
         model: A causal language model with shared-prefix attention.
         prompts: Token ids, at least one each.
-        prompt_of: [R] int64, which prompt each new conversation has.
+        prompt_of: [R] int64, the index of each new conversation's prompt.
 
     Returns:
         The new conversations and the logits [R, vocabulary] of their next token.
@@ -89,10 +89,10 @@ def prefill(model: nn.Module, prompts: Sequence[tuple[int, ...]], prompt_of: Ten
 
 
 def extend(model: nn.Module, conversations: Conversations, tokens: Tensor, counts: Tensor) -> Tensor:
-    """Run new tokens, ``counts`` [R] of each row, row by row in ``tokens`` [N].
+    """Run new tokens, ``counts`` [R] of them per row, which stand row by row in ``tokens`` [N].
 
     Returns:
-        Logits [rows with tokens, vocabulary] after the last of each.
+        Logits [rows with tokens, vocabulary] after the last token of each row.
     """
     attention = Extension(conversations, counts)
     logits = run(model, tokens, attention, attention.last_tokens)
@@ -101,7 +101,7 @@ def extend(model: nn.Module, conversations: Conversations, tokens: Tensor, count
 
 
 def plain_steps(model: nn.Module, conversations: Conversations) -> Steps:
-    """Each step runs the tokens that there are, and no others."""
+    """Steps that run the tokens that there are, and no others."""
 
     def step(tokens: Tensor, rows: Tensor) -> Tensor:
         counts = torch.zeros_like(conversations.own_lengths).index_fill_(0, rows, 1)
@@ -117,7 +117,7 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, st
         model: A causal language model with shared-prefix attention.
         batch: R rows; written back to their store at the end.
         logits: [R, vocabulary] of the first token.
-        limits: Of the rows.
+        limits: The limits of the rows.
         stepping: How the model runs on one token of some rows.
     """
     shape = limits.uniforms.shape

@@ -33,9 +33,9 @@ from lit_grpo.engines.transformers.kv_cache import Conversations
 from lit_grpo.engines.transformers.shared_prefix import ATTENTION_NAME
 
 PREFILL_TOKENS = 4096
-"""Prompt tokens run at a time: more only moves activations out of the processor's cache."""
+"""Prompt tokens run at a time: more would only move activations out of the processor's cache."""
 GPU_PREFILL_TOKENS = 32768
-"""The same on a GPU, where fewer leave it waiting for work."""
+"""Prompt tokens run at a time on a GPU: fewer would leave it waiting for work."""
 
 _Ids = tuple[int, ...]
 _Queue = Sequence[tuple[GenerationRequest, SamplingSettings]]
@@ -43,14 +43,14 @@ _Queue = Sequence[tuple[GenerationRequest, SamplingSettings]]
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
-    """Says where a conversation's keys and values are, and of which tokens."""
+    """The place of a conversation's keys and values, and the tokens that they are of."""
 
     row: int
     token_ids: _Ids
 
 
 class TransformersEngine:
-    """Implements ``RolloutEngine``."""
+    """Implements ``RolloutEngine`` in this process."""
 
     def __init__(
         self,
@@ -66,12 +66,12 @@ class TransformersEngine:
             model: A ``PreTrainedModel`` for causal language modelling with plain causal attention, or a peft model
                 around one.
             stop_ids: Tokens that end a turn.
-            max_context_tokens: Context and completion together; None: the model's ``max_position_embeddings``.
-            dtype: Of the copy's weights, and so of its keys and values; None: as they are.
-            stepping: How a token of each row is run; None: as CUDA graphs on a GPU, plainly elsewhere.
+            max_context_tokens: Context and completion together at most; None: the model's ``max_position_embeddings``.
+            dtype: The dtype of the copy's weights, and so of its keys and values; None: that of the model.
+            stepping: How a token of each row is run; None: with CUDA graphs on a GPU, plainly elsewhere.
 
         Raises:
-            ValueError: No stop token.
+            ValueError: There is no stop token.
         """
         if not stop_ids:
             raise ValueError("expected at least one stop token, got none; pass ConversationFormat.stop_ids")
@@ -99,7 +99,7 @@ class TransformersEngine:
 
     @property
     def decodes_in_background(self) -> bool:
-        """No: in ``wait``."""
+        """False: it decodes in ``wait``."""
         return False
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
@@ -115,7 +115,7 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def wait(self) -> Sequence[Completion]:
-        """Decode all queued requests to their end; completions in order of submission."""
+        """Decode all queued requests to their end; the completions come in order of submission."""
         queue, self._queue = self._queue, []
         if not queue:
             return []
@@ -129,7 +129,7 @@ class TransformersEngine:
         return list(self._completions(queue, samples))
 
     def wake(self) -> None:
-        """``wait`` does not block."""
+        """Do nothing: ``wait`` does not block."""
 
     def release(self) -> None:
         """Forget every conversation, and what is queued."""
@@ -150,7 +150,7 @@ class TransformersEngine:
         return cached is not None and request.token_ids[: len(cached.token_ids)] == cached.token_ids
 
     def _begin(self, queue: _Queue, new: Collection[int]) -> tuple[list[int], list[Tensor]]:
-        """Run the prompts of new conversations; their places in the queue, and logits in the same order."""
+        """Run the prompts of new conversations; returns their places in the queue, and logits in the same order."""
         by_prompt: dict[_Ids, list[int]] = {}
         for at in sorted(new):
             by_prompt.setdefault(queue[at][0].token_ids, []).append(at)
@@ -183,7 +183,7 @@ class TransformersEngine:
         return Batch(self._store, torch.tensor([entry.row for entry in cached], device=self._device))
 
     def _resume(self, batch: Batch, queue: _Queue, continuing: Sequence[int]) -> list[Tensor]:
-        """Run the tokens that are new in known conversations; their logits, in order."""
+        """Run the tokens that are new in known conversations; returns their logits, in order."""
         if not continuing:
             return []
         counts = [0] * len(queue)
@@ -223,7 +223,7 @@ class TransformersEngine:
 
 
 def _chunks(prompts: Sequence[_Ids], most_tokens: int) -> Iterator[list[_Ids]]:
-    """Prompts in portions of at most so many tokens, padding included; a longer prompt is one by itself."""
+    """Prompts in portions of at most so many tokens, padding included; a longer prompt is a portion by itself."""
     chunk: list[_Ids] = []
     for prompt in prompts:
         longest = max([len(prompt), *map(len, chunk)])

@@ -2,7 +2,7 @@
 
 Made by transformers/engine.py for a model on a GPU, where launching them one by one takes longer than running them.
 A graph has fixed shapes, so every row of a batch runs in every step; a row that has ended runs on a token whose keys
-and values are written behind what it holds, and are not kept.
+and values are written behind those that it holds, and are not kept.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class FixedRows:
         self._attention = Extension(conversations, torch.ones_like(conversations.own_lengths))
 
     def set(self, tokens: Tensor, rows: Tensor) -> None:
-        """What the next pass runs on, and in which rows it is kept."""
+        """Set the tokens that the next pass runs on, and the rows in which they are kept."""
         self._tokens[rows] = tokens
         self._kept.zero_().index_fill_(0, rows, 1)
 
     def run(self) -> Tensor:
-        """Logits [R, vocabulary]; nothing waits for the device, and no shape depends on a value."""
+        """The logits [R, vocabulary]; nothing waits for the device, and no shape depends on a value."""
         self._attention.lay_out_columns()
         logits = run(self._model, self._tokens, self._attention, self._attention.last_tokens)
         self._conversations.own_lengths += self._kept
@@ -54,7 +54,7 @@ class GraphedStepping:
     """Captures a graph per batch, all in one pool of memory."""
 
     def __init__(self) -> None:
-        """Make the pool, with a graph that keeps it: without any the memory would be taken anew for each capture."""
+        """Make the pool, with a graph that keeps it: without one the memory would be taken anew for each capture."""
         self._pool = torch.cuda.graph_pool_handle()
         self._keeper, _ = self._captured(lambda: torch.zeros(1, device="cuda"))
 
@@ -71,7 +71,7 @@ class GraphedStepping:
         return step
 
     def _captured(self, work: Callable[[], Tensor]) -> tuple[torch.cuda.CUDAGraph, Tensor]:
-        """``work`` as a graph, with what it returns, after one run by itself in which libraries set themselves up.
+        """``work`` as a graph, and the tensor it returns; a run before, by itself, lets libraries set themselves up.
 
         ``torch.cuda.graph`` is not used: it returns all cached memory to the device each time.
         """

@@ -1,4 +1,4 @@
-"""The keys and values of conversations: each prompt's once, and each conversation's own tokens.
+"""The keys and values of conversations: those of each prompt, once, and those of each conversation's own tokens.
 
 Written and read by shared_prefix.py, selected and put back by decoding.py.
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 COLUMN_BLOCK = 16
-"""Cache columns come in multiples of this: a softmax over fewer than a vector's width is several times slower."""
+"""The multiple that cache columns come in: a softmax over fewer than a vector's width is several times slower."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class KeyValues:
 
 @dataclass(slots=True)
 class Conversations:
-    """Keys and values of rows: their prompts, once each, and their own tokens."""
+    """The keys and values of rows: their prompts, once each, and their own tokens."""
 
     prompts: list[KeyValues]
     """One entry per layer, [P, K, columns, D]."""
@@ -55,7 +55,7 @@ class Conversations:
     own: list[KeyValues]
     """One entry per layer, [R, K, columns, D]."""
     own_lengths: Tensor
-    """[R] int64: columns that are written."""
+    """[R] int64, the number of columns that are written."""
 
     @classmethod
     def begin(cls, prompts: list[KeyValues], prompt_lengths: Tensor, prompt_of: Tensor) -> Conversations:
@@ -78,7 +78,7 @@ class Conversations:
         )
 
     def reserve(self, own_columns: int) -> None:
-        """Make room for own tokens up to so many per row."""
+        """Make room for up to so many own tokens per row."""
         columns = block_multiple(own_columns)
         self.own = [kv.widened(columns) for kv in self.own]
 
@@ -91,7 +91,7 @@ class Conversations:
         return Conversations(prompts, self.prompt_lengths[used], prompt_of, own, self.own_lengths[rows])
 
     def write_back(self, rows: Tensor, selected: Conversations) -> None:
-        """Take over what was appended to a selection of ``rows``."""
+        """Take over the tokens that were appended to a selection of ``rows``."""
         for mine, theirs in zip(self.own, selected.own, strict=True):
             columns = theirs.keys.shape[2]
             mine.keys[rows, :, :columns], mine.values[rows, :, :columns] = theirs.keys, theirs.values

@@ -23,7 +23,7 @@ ATTENTION_NAME = "lit_grpo_shared_prefix"
 
 
 class Attention(Protocol):
-    """What one forward pass does in each layer."""
+    """The attention of one forward pass, in each layer."""
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """Store key and value [N, K, D] of the stream, and return the attention output of query [N, H, D]."""
@@ -91,7 +91,7 @@ class Extension:
 
     Attributes:
         position_ids: [N] int64.
-        last_tokens: Int64, place in the stream of the last token of each row that has any.
+        last_tokens: Int64, the place in the stream of the last token of each row that has any.
     """
 
     def __init__(self, conversations: Conversations, counts: Tensor) -> None:
@@ -111,7 +111,7 @@ class Extension:
         self.lay_out_columns()
 
     def lay_out_columns(self) -> None:
-        """Place the tokens behind what each row holds now: again before each further pass with the same counts.
+        """Place the tokens behind those that each row holds now; called before each further pass with the same counts.
 
         Shapes do not depend on any value, and nothing waits for the device.
         """
@@ -134,7 +134,7 @@ class Extension:
         self._conversations.own_lengths += self._counts
 
     def _mask_own(self) -> Tensor:
-        """[R, 1, offsets, 1, columns] additive: a token sees the columns up to its own."""
+        """An additive mask [R, 1, offsets, 1, columns]: a token sees the columns up to its own."""
         conversations = self._conversations
         kv = conversations.own[0]
         columns = torch.arange(kv.keys.shape[2], device=kv.keys.device)
@@ -143,14 +143,14 @@ class Extension:
         return _additive(columns <= last[:, :, None], kv.keys.dtype)[:, None, :, None]
 
     def _mask_prompt(self) -> Tensor:
-        """[P, 1, 1, 1, columns] additive: a token sees the whole prompt, and no padding."""
+        """An additive mask [P, 1, 1, 1, columns]: a token sees the whole prompt, and no padding."""
         kv = self._conversations.prompts[0]
         columns = torch.arange(kv.keys.shape[2], device=kv.keys.device)
         return _additive(columns < self._conversations.prompt_lengths[:, None], kv.keys.dtype)[:, None, None, None]
 
 
 _Partial = tuple[Tensor, Tensor, Tensor]
-"""Parts of a softmax over some of the keys, at least float32: unnormalised output [N, K, H / K, D], maximum and sum
+"""The parts of a softmax over some of the keys, at least float32: unnormalised output [N, K, H / K, D], maximum and sum
 [N, K, H / K, 1]."""
 
 

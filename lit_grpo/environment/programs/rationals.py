@@ -6,7 +6,7 @@ Called by comparison.py, and by the files of solver/ that decide without a toler
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -47,12 +47,8 @@ def canonical_row(row: Constraint, whole: Set[str]) -> CanonicalRow:
     if not coefficients:
         holds = {Sense.LESS_EQUAL: rhs >= 0, Sense.GREATER_EQUAL: rhs <= 0, Sense.EQUAL: rhs == 0}[row.sense]
         return CanonicalRow((), Sense.EQUAL, Fraction(not holds), is_whole=True)
-    scale = Fraction(
-        math.lcm(*(c.denominator for c in coefficients)),
-        math.gcd(
-            *(c.numerator * (math.lcm(*(d.denominator for d in coefficients)) // c.denominator) for c in coefficients)
-        ),
-    )
+    denominator = math.lcm(*(c.denominator for c in coefficients))
+    scale = Fraction(denominator, math.gcd(*(int(c * denominator) for c in coefficients)))
     sense = row.sense
     if coefficients[0] < 0:
         scale, sense = -scale, sense.reversed
@@ -96,8 +92,3 @@ def coupled_variables(program: LinearProgram, whole: Set[str]) -> set[str]:
         coupled.update(*touched)
         waiting = bool(touched)
     return coupled
-
-
-def exact_activity(terms: Iterable[tuple[str, float]], values: dict[str, Fraction]) -> Fraction:
-    """The left-hand side at a point."""
-    return sum((exact(coefficient) * values[name] for name, coefficient in terms), Fraction(0))

@@ -16,6 +16,7 @@ from lit_grpo.environment.solver.requirements import Numbering
 from lit_grpo.environment.solver.search_tree import is_integral
 from lit_grpo.environment.solver.solver import Conflict, Solution, SolverStatus, Violation
 from lit_grpo.environment.solver.verified_points import (
+    is_noise,
     objective_at,
     rounded,
     same_objective,
@@ -155,7 +156,7 @@ class HighsSolver:
         point = rounded(arrays, offered.values)
         if point is None:
             return None
-        if tuple(point) == offered.values:
+        if is_noise(point, offered.values):
             return offered
         if all(arrays.integral):
             found = Solution(SolverStatus.OPTIMAL, objective_at(arrays, point), tuple(point))

@@ -18,6 +18,9 @@ from lit_grpo.environment.solver.highs_model import ModelArrays
 SAME_OBJECTIVE = 1e-6
 """Relative: a rounded point that is worse by more than this is not the optimum that HiGHS spoke of."""
 
+NOISE = 1e-11
+"""Relative: of a value that is an integer but for floating point."""
+
 _CLEAR = 1e-6
 """Relative to a row's terms: a float sum that is this far from a limit is on its side of it exactly, too."""
 
@@ -39,6 +42,11 @@ def with_integers_at(arrays: ModelArrays, point: Sequence[float]) -> ModelArrays
         column_lower=[x if i else own for (i, x), own in zip(fixed, arrays.column_lower, strict=True)],
         column_upper=[x if i else own for (i, x), own in zip(fixed, arrays.column_upper, strict=True)],
     )
+
+
+def is_noise(point: Sequence[float], values: Sequence[float]) -> bool:
+    """Whether rounding changed no more than the last digits of floats, which HiGHS's own objective allows for."""
+    return all(abs(x - y) <= NOISE * max(1.0, abs(x)) for x, y in zip(point, values, strict=True))
 
 
 def objective_at(arrays: ModelArrays, point: Sequence[float]) -> float:

@@ -27,7 +27,18 @@ from lit_grpo.environment.episodes.actions import (
     render,
 )
 from lit_grpo.environment.programs.edits import DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
-from lit_grpo.environment.programs.program import Element, Sense, VariableType
+from lit_grpo.environment.programs.program import (
+    MAX_NAME_CHARACTERS,
+    Constraint,
+    Direction,
+    Element,
+    LinearProgram,
+    ProgramError,
+    Sense,
+    Variable,
+    VariableType,
+    validate,
+)
 
 NAMES = st.text(min_size=1, max_size=12).filter(str.isprintable)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-1000, 1000).map(float)
@@ -104,6 +115,27 @@ def test_an_object_inside_an_object_or_a_string_is_no_move() -> None:
     _reason('{"plan":{"action":"submit"}}')
     _reason('{"plan":"{\\"action\\":\\"submit\\"}"}')
     _reason('{"plan":{"action":"submit"}')
+
+
+@pytest.mark.parametrize("inner", [EXAMPLE, '{"action":"submit"}'])
+def test_broken_quoting_around_an_action_is_no_move(inner: str) -> None:
+    """A line break or a tab ends a string that was to hold the action; the brace after it says that it was inside."""
+    _reason('{"note":"I would say\n' + inner + '\nand no more"}')
+    _reason('{"note":"I would\tsay ' + inner + '\n"}')
+    _reason('{"note":"I would say\n' + inner + " " + inner + '"}')
+    # A turn that breaks off and begins anew is read as ever, and so is one after the broken object has closed.
+    assert isinstance(parse('{"action":"dr\n' + inner), Move)
+    assert isinstance(parse('{"note":"I would say\n' + inner + '"} ' + inner), Move)
+
+
+def test_names_as_long_as_programs_have_them() -> None:
+    name = "r" * MAX_NAME_CHARACTERS
+    move = Move(SetCoefficient(name, name, 1.0), (Element(f"row:{name}"), Element(f"var:{name}")))
+    assert parse(render(move)) == move
+    assert "name" in _reason(render(Move(DropRow(name + "r"))))
+    rows = (Constraint(name + "r", (), Sense.EQUAL, 0.0),)
+    with pytest.raises(ProgramError, match="at most 2000 characters, got one of 2001"):
+        validate(LinearProgram(Direction.MINIMIZE, (), (Variable("x"),), rows))
 
 
 # 3. What is not exactly a move is Malformed, with a reason.

@@ -23,7 +23,7 @@ class MetricsCsv(Logger):
 
     Args:
         folder: The run folder.
-        flush_every_rows: Rows after which the file is written anew; it is also written at the end, however it comes.
+        flush_every_rows: Rows after which the file is written anew; the end of the run, of any sort, writes it too.
     """
 
     def __init__(self, folder: Path | str, flush_every_rows: int = 20) -> None:
@@ -79,7 +79,7 @@ class MetricsCsv(Logger):
     @override
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the run folder holds the whole config."""
+        """Do nothing: the run folder holds the whole config."""
 
     @override
     @rank_zero_only

@@ -1,4 +1,4 @@
-"""What dynamic sampling costs, and a warning when it finds nothing: the numbers of every refilled step.
+"""Logs the numbers of every refilled step: what dynamic sampling costs, with a warning when it finds nothing.
 
 Called by RolloutCallback in runs with ``rollout.dynamic_sampling``.
 """
@@ -22,8 +22,8 @@ class RefillLog:
         """Log a batch, as ``rollout/NAME``. Every rank must call it.
 
         Args:
-            module: That logs.
-            played: By this rank.
+            module: The module that logs.
+            played: The groups that this rank played.
             num_tasks: Groups that the step was to have, over all ranks.
         """
         counts = (len(played.played), len(played.kept), played.num_extra_attempts, played.num_extra_tokens)

@@ -32,23 +32,23 @@ METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class RolloutTimes:
-    """Of one batch, in seconds."""
+    """The times of one batch, in seconds."""
 
     rollout_s: float
-    """Playing it took."""
+    """The time that playing it took."""
     wait_s: float
-    """The training waited for it: the same unless it was played ahead."""
+    """The time that the training waited for it: the same unless it was played ahead."""
 
 
 class RolloutLog:
     """Logs each rollout, means over all ranks.
 
     Args:
-        environment: Whose measures are logged.
-        reward: Whose components are logged.
+        environment: The environment whose measures are logged.
+        reward: The reward whose components are logged.
 
     Raises:
-        ValueError: Two of the numbers have one name.
+        ValueError: Two of the numbers have the same name.
     """
 
     def __init__(self, environment: AnyEnvironment, reward: Reward[Any]) -> None:
@@ -63,7 +63,7 @@ class RolloutLog:
         self._metrics = PolicyMetrics(names)
 
     def to(self, device: torch.device) -> None:
-        """Sum on a device."""
+        """Keep the sums on a device."""
         self._metrics.to(device)
 
     def log(
@@ -72,9 +72,9 @@ class RolloutLog:
         """Log a batch, as ``rollout/NAME``. Every rank must call it.
 
         Args:
-            module: That logs.
-            groups: That this rank played.
-            times: What it took.
+            module: The module that logs.
+            groups: The groups that this rank played.
+            times: The times that the batch took.
             staleness: Mean age in batches of the tokens that are trained on, and their number.
         """
         attempts = [attempt for group in groups for attempt in group.attempts]
