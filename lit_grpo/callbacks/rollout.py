@@ -48,7 +48,7 @@ class RolloutCallback(Callback):
         settings: How tasks are played and paid.
         episode: Rules and rendering.
         engine: Makes the engine that samples; None: TransformersSettings.
-        solver: Where programs are solved; None: in one worker process of this rank.
+        solver: Makes the solver; None: one worker process of this rank.
         seed: The seed of the draws.
         transcripts_every: Batches between rollouts whose attempts are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
