@@ -3,6 +3,7 @@
     python scripts/audits/mutate.py loss_mutants.toml
     python scripts/audits/mutate.py loss_mutants.toml gmpo dual
     python scripts/audits/mutate.py checker_mutants.toml
+    python scripts/audits/mutate.py verdict_mutants.toml
 
 Each mutant is made in a copy of the source, in a temporary folder; the tests that its file names run against that copy.
 Exit status 1 if one of them survives. Further arguments choose mutants by a part of their name.

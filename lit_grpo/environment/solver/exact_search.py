@@ -100,8 +100,18 @@ def _value(number: Fraction | int) -> Value:
     return Fraction(number), Fraction(0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """A column's bounds in a branch, or those that it had before."""
+
+    column: int
+    lower: Value | None
+    upper: Value | None
+    is_branch: bool
+
+
 class _Search:
-    """Depth-first branching on the columns that have to be whole."""
+    """Depth-first branching on the columns that have to be whole; without recursion, which Python would end first."""
 
     def __init__(self, simplex: ExactSimplex, integral: Sequence[int]) -> None:
         self._simplex, self._integral = simplex, integral
@@ -113,24 +123,38 @@ class _Search:
         Raises:
             LimitReached: Undecided.
         """
+        waiting: list[_Bounds] = []
+        branches = self._visit()
+        while branches is not None:
+            waiting += branches
+            while waiting and not waiting[-1].is_branch:
+                before = waiting.pop()
+                self._simplex.put_back(before.column, (before.lower, before.upper))
+            if not waiting:
+                return False
+            branch = waiting.pop()
+            lower, upper = self._simplex.tighten(branch.column, branch.lower, branch.upper)
+            waiting.append(_Bounds(branch.column, lower, upper, is_branch=False))
+            branches = self._visit()
+        return True
+
+    def _visit(self) -> list[_Bounds] | None:
+        """What is left to be searched at a node, the last first; None if it holds a point.
+
+        Raises:
+            LimitReached: Undecided.
+        """
         if self._nodes_left == 0:
             raise LimitReached
         self._nodes_left -= 1
         if not self._simplex.is_feasible():
-            return False
+            return []
         values = self._simplex.values
         fractional = [j for j in self._integral if values[j][1] or values[j][0].denominator != 1]
         if not fractional:
-            return True
+            return None
         column = min(fractional, key=lambda j: abs(values[j][0] % 1 - Fraction(1, 2)))
         floor = math.floor(values[column][0])
         floor -= values[column] < _value(floor)  # a whole number less the infinitesimal
-        return self._finds_point_within(column, None, _value(floor)) or self._finds_point_within(
-            column, _value(floor + 1), None
-        )
-
-    def _finds_point_within(self, column: int, lower: Value | None, upper: Value | None) -> bool:
-        before = self._simplex.tighten(column, lower, upper)
-        found = self.finds_point()
-        self._simplex.put_back(column, before)
-        return found
+        above = _Bounds(column, _value(floor + 1), None, is_branch=True)
+        return [above, _Bounds(column, None, _value(floor), is_branch=True)]

@@ -3,17 +3,28 @@
 1. The verdict is that of enumeration, or inconclusive in a few; an optimum is the enumerated one.
 2. A right-hand side with the rounding error of an earlier solve: no whole numbers add up to 53.99999808.
 3. Bounds of integers that are no integers.
+4. Each step by hand: rounding, fixing, comparing, tightening.
 """
 
 from __future__ import annotations
 
+from math import inf
 from random import Random
 
+import pytest
 from whole_programs import any_program, best
 
 from lit_grpo.environment.programs.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
 from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.environment.solver.highs_model import ModelArrays, model_arrays
 from lit_grpo.environment.solver.solver import SolverStatus
+from lit_grpo.environment.solver.verified_points import (
+    is_noise,
+    rounded,
+    same_objective,
+    tightened,
+    with_integers_at,
+)
 
 SOLVER = HighsSolver()
 
@@ -54,3 +65,67 @@ def test_3_bounds_between_integers() -> None:
     rows = (Constraint("r", (("x0", 5.0), ("x1", 5.0)), Sense.GREATER_EQUAL, 21.0),)
     solution = SOLVER.solve(LinearProgram(Direction.MINIMIZE, (("x0", 6.0), ("x1", 9.0)), variables, rows))
     assert (solution.objective, solution.values) == (30.0, (5.0, 0.0))
+
+
+# 4. x and y are whole numbers, s is not.
+
+
+def _arrays(x: float, y: float, s: float, sense: Sense, rhs: float, lower: float = 0.0) -> ModelArrays:
+    variables = (
+        Variable("x", lower, 9.0, VariableType.INTEGER),
+        Variable("y", 0.0, 9.0, VariableType.INTEGER),
+        Variable("s", 0.0, 9.0),
+    )
+    terms = tuple((name, c) for name, c in (("x", x), ("y", y), ("s", s)) if c)
+    return model_arrays(LinearProgram(Direction.MINIMIZE, (), variables, (Constraint("r", terms, sense, rhs),)))
+
+
+LE, GE, EQ = Sense.LESS_EQUAL, Sense.GREATER_EQUAL, Sense.EQUAL
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        (_arrays(1, 1, 0, LE, 4.0), [1.0, 3.0, 0.25]),
+        (_arrays(1, 1, 0, LE, 3.9999999), None),
+        (_arrays(1, 1, 0, GE, 4.0000001), None),
+        (_arrays(1, 1, 0, EQ, 4.0), [1.0, 3.0, 0.25]),
+        (_arrays(0.1, 0.7, 0, LE, 2.2), [1.0, 3.0, 0.25]),  # 0.1 + 2.1 is 2.2 on paper, in floats it is more
+        (_arrays(0.1, 0.7, 0, GE, 2.2), [1.0, 3.0, 0.25]),
+        (_arrays(1, 0, 1, LE, 1.0), [1.0, 3.0, 0.25]),  # s is not fixed: the row is the LP's to meet
+        (_arrays(1, 1, 0, LE, 4.0, lower=1.0000001), None),
+    ],
+)
+def test_4_rounding(arrays: ModelArrays, expected: list[float] | None) -> None:
+    assert 0.1 * 1 + 0.7 * 3 != 2.2
+    assert rounded(arrays, [1.0000001, 2.9999999, 0.25]) == expected
+
+
+def test_4b_fixing() -> None:
+    fixed = with_integers_at(_arrays(1, 1, 1, LE, 9.0), [1.0, 3.0, 0.25])
+    assert (list(fixed.column_lower), list(fixed.column_upper)) == ([1.0, 3.0, 0.0], [1.0, 3.0, 9.0])
+    assert not any(fixed.integral)
+
+
+def test_4c_comparing() -> None:
+    assert is_noise([3.0, 0.0], [3.000000000001, 1e-12])
+    assert not is_noise([3.0, 0.0], [3.0, 1e-9])
+    assert same_objective(3.0, 3.000001)
+    assert not same_objective(3.0, 3.00001)
+    assert not same_objective(3e6, 3e6 + 30.0)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        (_arrays(2, 4, 0, LE, 11.0), (-inf, 10.0)),
+        (_arrays(2, 4, 0, GE, 9.0), (10.0, inf)),
+        (_arrays(2, 4, 0, EQ, 10.0), (10.0, 10.0)),
+        (_arrays(2, 4, 0, EQ, 11.0), None),
+        (_arrays(0.5, 1.5, 0, LE, 2.4), (-inf, 2.0)),
+        (_arrays(2, 4, 1, LE, 11.0), (-inf, 11.0)),
+    ],
+)
+def test_4d_tightening(arrays: ModelArrays, expected: tuple[float, float] | None) -> None:
+    found = tightened(arrays)
+    assert (None if found is None else (found.row_lower[0], found.row_upper[0])) == expected

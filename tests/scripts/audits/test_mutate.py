@@ -1,4 +1,4 @@
-"""The mutants of the losses and of the checker: whether the tests kill them takes minutes, and is the script's work.
+"""The mutants of losses, checker and verdict: whether the tests kill them takes minutes, and is the script's work.
 
 1. What each one changes occurs exactly once, and the change parses; names are unique.
 """
@@ -14,7 +14,9 @@ from mutate import FOLDER, Mutant, Mutants, apply, copy_source
 ROOT = Path(__file__).parents[3]
 
 
-FILES = {name: Mutants.read(FOLDER / name) for name in ("loss_mutants.toml", "checker_mutants.toml")}
+FILES = {
+    name: Mutants.read(FOLDER / name) for name in ("loss_mutants.toml", "checker_mutants.toml", "verdict_mutants.toml")
+}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,9 @@ def test_1_each_can_be_made(mutant: Mutant, tmp_path: Path) -> None:
     assert ast.dump(ast.parse(copied.read_text(encoding="utf8"))) != ast.dump(ast.parse(source))
 
 
-@pytest.mark.parametrize(("file", "least"), [("loss_mutants.toml", 100), ("checker_mutants.toml", 40)])
+@pytest.mark.parametrize(
+    ("file", "least"), [("loss_mutants.toml", 100), ("checker_mutants.toml", 40), ("verdict_mutants.toml", 80)]
+)
 def test_1_names_are_unique_and_the_tests_exist(file: str, least: int) -> None:
     names = [mutant.name for mutant in FILES[file].mutants]
     assert len(names) == len(set(names)) >= least
