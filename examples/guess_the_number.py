@@ -1,7 +1,6 @@
 """Guess a number: an environment of another kind than repairing programs, and the tasks for it.
 
-Run: `lit-grpo fit --config examples/guess_the_number.yaml`, in the folder that holds `examples`
-(docs/your_environment.md).
+Run: `lit-grpo fit --config examples/guess_the_number.yaml`, where `examples` lies (docs/your_environment.md).
 """
 
 import re
@@ -13,9 +12,8 @@ from lit_grpo.data.stream import TaskStream
 from lit_grpo.data.task import TaskIndex
 from lit_grpo.environment.protocol import Cutoff, Environment, Verdict
 
-HIGHEST = 99
-Guesses = tuple[int | None, ...]
-"""Of one attempt; None where a turn held no number."""
+HIGHEST, MAX_TURNS = 9, 4
+Guesses = tuple[int | None, ...]  # of one attempt; None where a turn held no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +27,20 @@ class Secret:
 class Guessing:
     """One attempt: the first number in a turn is the guess."""
 
-    instructions = ""
-    observation = f"number from 0 to {HIGHEST} ?"
+    instructions, observation = "", f"number from 0 to {HIGHEST} ?"
 
-    def __init__(self, number: int, max_turns: int) -> None:
+    def __init__(self, number: int) -> None:
         self.stop_reason: str | None = None
-        self._number, self._max_turns = number, max_turns
-        self._guesses: list[int | None] = []
+        self._number, self._guesses = number, list[int | None]()
 
     def answer(self, text: str, truncated: bool) -> str:
         """Say which way to go."""
         found = re.search(r"\d+", text)
         guess = int(found[0]) if found else None
         self._guesses.append(guess)
-        if guess == self._number or len(self._guesses) == self._max_turns:
+        if guess == self._number or len(self._guesses) == MAX_TURNS:
             self.stop_reason = "found" if guess == self._number else "turn_limit"
-        return "unknown" if guess is None else "at least" if guess < self._number else "at most"
+        return "?" if guess is None else ">" if guess < self._number else "<"
 
     def end(self, reason: Cutoff) -> None:
         """The context is full."""
@@ -56,25 +52,25 @@ class Guessing:
 
 
 class GuessTheNumber(Environment[Secret, Guesses, Verdict]):
-    """Numbers are to be found by asking. Worth 1 if found, else up to a half by how near the last guess was."""
+    """Worth 1 if the number was found, else half of the share of turns whose guess was possible and new."""
 
-    max_turns = 3
+    max_turns = MAX_TURNS
 
     def begin(self, problem: Secret, num_attempts: int) -> Sequence[Guessing]:
         """Attempts that know nothing of each other."""
-        return [Guessing(problem.number, self.max_turns) for _ in range(num_attempts)]
+        return [Guessing(problem.number) for _ in range(num_attempts)]
 
     def score(self, problem: Secret, record: Guesses) -> Verdict:
-        """By the last guess; no number is worth nothing."""
-        last = record[-1] if record and record[-1] is not None else 10 * HIGHEST
-        distance = abs(last - problem.number)
-        return Verdict(success=distance == 0, value=1.0 if distance == 0 else 0.5 * max(0.0, 1 - distance / HIGHEST))
+        """By what was guessed."""
+        new = {guess for guess in record if guess is not None and guess <= HIGHEST}
+        found = problem.number in new
+        return Verdict(found, 1.0 if found else 0.5 * len(new) / MAX_TURNS)
 
 
 class Secrets(TaskStream):
     """Endless numbers, each a function of where it stands."""
 
-    def __init__(self, num_tasks: int = 16, batches_per_epoch: int = 60, seed: int = 0) -> None:
+    def __init__(self, num_tasks: int = 16, batches_per_epoch: int = 40, seed: int = 0) -> None:
         super().__init__()
         self.num_tasks, self.batches_per_epoch, self._seed = num_tasks, batches_per_epoch, seed
 

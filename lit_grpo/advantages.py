@@ -85,8 +85,8 @@ def group_advantages(
         sum_over_ranks: Used by BATCH, whose standard deviation is over the rewards of all ranks.
 
     Returns:
-        Computed in float64. A group without spread, or with fewer than two verified episodes, is exactly 0; that is
-        decided on the rewards themselves, since the standard deviation of equal numbers need not be 0.
+        Advantages, computed in float64. They are exactly 0 in a group without spread or with fewer than two verified
+        episodes; that is decided on the rewards themselves, since equal numbers may have a deviation other than 0.
     """
     values = rewards.double()
     weights = torch.ones_like(values) if verified is None else verified.double()
@@ -139,7 +139,7 @@ def component_advantages(
     verified: Tensor | None = None,
     sum_over_ranks: SumOverRanks = on_one_rank,
 ) -> GroupAdvantages:
-    """Each reward component normalised in its group, weighted, added up, whitened over the batch.
+    """Advantages from reward components: each normalised in its group, weighted, added up, whitened over the batch.
 
     Thus a component with a large spread does not drown the others, and two episodes with equal totals from different
     components differ. The sums have mean 0 in every group, hence in the batch: whitening divides by
@@ -156,7 +156,7 @@ def component_advantages(
         sum_over_ranks: Used for the standard deviation, which is over the verified episodes of all ranks.
 
     Returns:
-        Computed in float64; a group has signal if any weighted component differs within it.
+        Advantages, computed in float64; a group has signal if any weighted component differs within it.
     """
     parts = [
         group_advantages(column, group_index, verified)
@@ -185,7 +185,7 @@ def success_advantages(successes: Tensor, group_index: Tensor, verified: Tensor 
         verified: [num_sequences], as for `group_advantages`: without a verdict there is no success.
 
     Returns:
-        Float64; a group has signal if any of its episodes succeeded, even if all did.
+        Float64 advantages; a group has signal if any of its episodes succeeded, even if all did.
     """
     advantages = successes.double() if verified is None else successes.double() * verified.double()
     num_groups = int(group_index.max()) + 1 if len(group_index) else 0

@@ -38,7 +38,7 @@ PARTIAL_SUFFIX = ".partial"
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """One file: written aside, flushed to disk, then renamed. A kill at any moment leaves the old one or the new."""
+    """Writes a file aside, flushes it to disk, then renames it. A kill at any moment leaves the old one or the new."""
 
     @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:

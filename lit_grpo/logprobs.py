@@ -34,7 +34,7 @@ def token_logprobs(
         [num_tokens], float32, or float64 for a float64 head.
 
     Raises:
-        ValueError: A temperature that is not positive.
+        ValueError: The temperature is not positive.
     """
     return _apply(hidden, weight, targets, temperature, chunk_elements, with_entropies=False)[0]
 

@@ -109,8 +109,8 @@ def pack(groups: Sequence[PromptGroup], microbatch_tokens: int, pad_id: int = 0)
         Micro-batches, longest rows first; empty if there is no target at all.
 
     Raises:
-        ValueError: An empty prompt, a target before its second token or behind its last, a mask of another length than
-            its tokens, or a sequence beyond the budget.
+        ValueError: A prompt is empty or has a target before its second token or behind its last, a mask differs in
+            length from its tokens, or a sequence is beyond the budget.
     """
     rows = [row for index, group in enumerate(groups) for row in _rows_of_group(index, group, microbatch_tokens)]
     rows.sort(key=lambda row: row.length, reverse=True)

@@ -66,8 +66,8 @@ def read_problem(program: Path, specification: Path | None, solver: Solver) -> R
     """The user's program, with what it should mean.
 
     Raises:
-        ProgramError: No readable program in the file, or one that is not infeasible.
-        FileNotFoundError: No such specification.
+        ProgramError: There is no readable program in the file, or it is not infeasible.
+        FileNotFoundError: There is no such specification.
     """
     written = read_program(program)
     solution = solver.solve(written)

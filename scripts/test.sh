@@ -14,6 +14,8 @@ echo "test: codespell"
 .venv/bin/codespell
 echo "test: pyright"
 .venv/bin/pyright
+echo "test: the site"
+bash scripts/docs.sh "$scratch/site"
 echo "test: pytest"
 # A worker takes whole files, so that what a file's tests share, a server of vLLM for one, is made once.
 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 | tee "$scratch/pytest.txt"

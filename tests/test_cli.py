@@ -196,7 +196,7 @@ def test_predict_refuses_what_is_not_infeasible(
     (tmp_path / "plan.lp").write_text(INFEASIBLE.replace(">= 6", ">= 3"), encoding="utf-8")
     assert "expected an infeasible program, got one that is optimal with objective 12" in complaint(capsys, predict)
     (tmp_path / "plan.lp").write_text("not a program", encoding="utf-8")
-    assert "expected a model in LP format" in complaint(capsys, predict)
+    assert "beginning: expected Minimize or Maximize" in complaint(capsys, predict)
 
 
 def test_predict_says_when_it_found_none(

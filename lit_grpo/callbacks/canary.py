@@ -51,7 +51,7 @@ class CanaryRun:
 
 
 class Canary(Callback):
-    """See the module; ``run`` is there after the fit."""
+    """Records a fit as the module says; ``run`` holds the record after the fit."""
 
     def __init__(self) -> None:
         self.run: CanaryRun | None = None

@@ -77,11 +77,11 @@ class RepairEvaluation(Callback):
     reports/benchmark_test.py.
 
     Args:
-        settings: What differs from training.
+        settings: The settings that differ from training.
         max_completion_tokens: Most tokens of a turn; None: the default of SamplingSettings.
         episode: Rules and rendering; None: the defaults.
         engine: Makes the engine where there is no RolloutCallback to borrow one from; None: TransformersSettings.
-        solver: Where programs are solved; None: in one worker process of this rank.
+        solver: Makes the solver; None: one worker process of this rank.
 
     The command line fills in the settings that training has as well (``max_completion_tokens``, ``episode``,
     ``engine``) where they are None (shared_settings.py).

@@ -48,7 +48,7 @@ class RolloutCallback(Callback):
         settings: How tasks are played and paid.
         episode: Rules and rendering.
         engine: Makes the engine that samples; None: TransformersSettings.
-        solver: Where programs are solved; None: in one worker process of this rank.
+        solver: Makes the solver; None: one worker process of this rank.
         seed: The seed of the draws.
         transcripts_every: Batches between rollouts whose attempts are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
@@ -134,22 +134,22 @@ class RolloutCallback(Callback):
     ) -> None:
         """Play, turn into experience, attach, log."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
-        started, module, step = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
+        started, module, position = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
         data: TaskStream = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
-        begin_batch(trainer, module, data, step)
-        self._staleness.begin(step, module.policy_version)
-        played = self._played(trainer, module, batch, step)
+        begin_batch(trainer, module, data, position)
+        self._staleness.begin(position, module.policy_version)
+        played = self._played(trainer, module, batch, position)
         rollout, batch.tasks = played.groups, tuple(played.tasks)
         batch.experience = module.rollout_of(rollout.kept, self.settings)
         observe_rollouts(module, data, rollout.played)
         waited = perf_counter() - started
         seconds = played.seconds if self._overlap is not None else waited
-        self._log.log(module, rollout.played, RolloutTimes(seconds, waited), self._staleness.of(rollout.kept, step))
+        self._log.log(module, rollout.played, RolloutTimes(seconds, waited), self._staleness.of(rollout.kept, position))
         if self.settings.dynamic_sampling is not None:
             self._refill_log.log(module, rollout, data.num_tasks)
-        if self.transcripts_every and step % self.transcripts_every == 0:
+        if self.transcripts_every and position % self.transcripts_every == 0:
             path = Path(trainer.default_root_dir) / transcripts_file(trainer.global_rank)
-            write_transcripts(path, rollout.played, self.environment, step)
+            write_transcripts(path, rollout.played, self.environment, position)
 
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -187,21 +187,21 @@ class RolloutCallback(Callback):
         seeds = Seeds(self.seed, batch)
         return collect_groups(tasks, self.environment, engine, conversation, self.play_settings, seeds)
 
-    def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, step: int) -> PlayedBatch:
+    def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, position: int) -> PlayedBatch:
         """This batch, played now or ahead."""
         data: TaskStream = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
 
-        def play(tasks: Sequence[Problem], engine: RolloutEngine, step: int) -> RefilledGroups:
-            return self._play(tasks, engine, module, data, step)
+        def play(tasks: Sequence[Problem], engine: RolloutEngine, position: int) -> RefilledGroups:
+            return self._play(tasks, engine, module, data, position)
 
         if self.settings.max_staleness == 0:
-            started, tasks = perf_counter(), batch.tasks if data.draws_ahead else data.tasks_of(step)
-            groups = play(tasks, self.engine.current(module.served), step)
+            started, tasks = perf_counter(), batch.tasks if data.draws_ahead else data.tasks_of(position)
+            groups = play(tasks, self.engine.current(module.served), position)
             return PlayedBatch(tasks, groups, perf_counter() - started)
         if self._overlap is None:
             self._overlap = Overlap(self.settings.max_staleness, self.engine, play)
-        limits = last_batches(trainer, step, module.objective.updates_per_rollout)
-        return self._overlap.rollout(module.served, data, step, limits)
+        limits = last_batches(trainer, position, module.objective.updates_per_rollout)
+        return self._overlap.rollout(module.served, data, position, limits)
 
     def _play(
         self,
@@ -209,18 +209,18 @@ class RolloutCallback(Callback):
         engine: RolloutEngine,
         module: GRPOModule,
         data: TaskStream,
-        step: int,
+        position: int,
     ) -> RefilledGroups:
         """The batch's groups; with dynamic sampling those without signal are replaced."""
         conversation, settings = self.engine.conversation(module.served), self.settings
-        groups = self.collect(tasks, engine, conversation, step)
+        groups = self.collect(tasks, engine, conversation, position)
         if settings.dynamic_sampling is None:
             return RefilledGroups((tuple(groups),), tuple(groups))
         return refill(
             groups,
             settings.dynamic_sampling,
-            draw=lambda number, places: data.refill_tasks(step, number, places),
-            play=lambda tasks: self.collect(tasks, engine, conversation, step),
+            draw=lambda number, places: data.refill_tasks(position, number, places),
+            play=lambda tasks: self.collect(tasks, engine, conversation, position),
             has_signal=lambda groups: groups_with_signal(groups, module.objective.advantage, settings.reward),
         )
 

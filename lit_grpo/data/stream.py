@@ -21,14 +21,12 @@ class TaskStream(pl.LightningDataModule):
     """Fresh training tasks in every batch, each a function of its index in an endless stream.
 
     The least that one of your own needs is `task`, beside an ``__init__`` that sets the two numbers.
-
-    Attributes:
-        num_tasks: Tasks of a batch, over all ranks.
-        batches_per_epoch: Batches of an epoch; tasks go on being fresh in the next one.
     """
 
     num_tasks: int
+    """Tasks of a batch, over all ranks."""
     batches_per_epoch: int
+    """Batches of an epoch; tasks go on being fresh in the next one."""
     is_played_ahead = False
     """Whether RolloutCallback plays batches before they are loaded; it says so itself."""
 

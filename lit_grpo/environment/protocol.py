@@ -117,15 +117,12 @@ class Measure(Generic[RecordT, ScoreT]):
 
 
 class Environment(ABC, Generic[ProblemT, RecordT, ScoreT]):
-    """A world whose attempts have a score. A config names one as RolloutCallback's ``environment``.
-
-    Attributes:
-        max_turns: Most turns of an attempt.
-        num_threads: Calls that may run at a time, each in a thread of its own.
-    """
+    """A world whose attempts have a score. A config names one as RolloutCallback's ``environment``."""
 
     max_turns: int
+    """Most turns of an attempt."""
     num_threads: int = 1
+    """Calls that may run at a time, each in a thread of its own."""
 
     @abstractmethod
     def begin(self, problem: ProblemT, num_attempts: int) -> Sequence[Episode[RecordT]]:

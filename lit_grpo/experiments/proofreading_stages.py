@@ -55,8 +55,8 @@ class Stage:
     goal: Goal
     batches_per_leg: int
     batch_size: int = 8
-    decays: bool = False
-    """In each leg the rates fall to a twentieth: for the last stage."""
+    final_fraction: float = 0.3
+    """What the rates fall to within each leg, so that what is read after it is not read in the noise of large steps."""
     max_prompts: int = 20_000
     """After these the exercise is to be changed, not the clock."""
 

@@ -51,21 +51,21 @@ STAGES = (
         "two_rows",
         {EASY: 1.0},
         ProofreadingSettings(max_slips=4, num_copied=10, max_rows=2, predict_sentences=True),
-        Goal(copied_numbers=0.9, mended_numbers=0.8, judged=0.8),
+        Goal(copied_numbers=0.85, mended_numbers=0.75, judged=0.75),
         batches_per_leg=250,
     ),
     Stage(
         "four_rows",
         {EASY: 0.7, MEDIUM: 0.3},
         ProofreadingSettings(max_slips=5, num_copied=10, max_rows=4, predict_sentences=True),
-        Goal(copied_numbers=0.9, mended_numbers=0.85, judged=0.85),
+        Goal(copied_numbers=0.9, mended_numbers=0.8, judged=0.8),
         batches_per_leg=150,
     ),
     Stage(
         "easy",
         {EASY: 0.9, MEDIUM: 0.1},
         ProofreadingSettings(max_slips=5, num_copied=10, predict_sentences=True),
-        Goal(copied_numbers=0.95, mended_numbers=0.9, judged=0.9),
+        Goal(copied_numbers=0.9, mended_numbers=0.85, judged=0.85),
         batches_per_leg=100,
     ),
     Stage(
@@ -81,7 +81,7 @@ STAGES = (
         ProofreadingSettings(max_slips=3, num_copied=10),
         Goal(copied_numbers=0.95, mended_numbers=0.9, judged=0.9),
         batches_per_leg=150,
-        decays=True,
+        final_fraction=0.05,
     ),
 )
 
@@ -150,7 +150,7 @@ def fit_leg(leg: Leg, seed: int) -> None:
             f"--config={CONFIGS / 'experiment' / 'small_base.yaml'}",
             f"--trainer.default_root_dir={leg.folder}",
             f"--model.policy.checkpoint={leg.start}",
-            f"--model.optimizer.final_fraction={0.05 if stage.decays else 1.0}",
+            f"--model.optimizer.final_fraction={stage.final_fraction}",
             f"--data.tasks={json.dumps(tasks)}",
             f"--data.proofreading={json.dumps(asdict(stage.proofreading))}",
             f"--data.batch_size={stage.batch_size}",

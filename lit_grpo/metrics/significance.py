@@ -25,7 +25,7 @@ def bootstrap_p_value(replicates: Tensor) -> float | None:
         replicates: [num_replicates]; NaN (not defined in that draw) is left out.
 
     Returns:
-        None where no replicate is defined.
+        The p-value; None where no replicate is defined.
     """
     defined = replicates[~torch.isnan(replicates)]
     if not len(defined):

@@ -64,7 +64,7 @@ class GRPOModule(ReferencedModule):
     Args:
         policy: The network.
         optimizer: How its weights are updated.
-        objective: What is minimised.
+        objective: The objective that is minimised.
         demonstration_loss_weight: Weight of the answer cross-entropy on the demonstrations in the batch.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
         mismatch_monitor: When a disagreement of sampler and trainer leads to a warning, and when it stops the run;

@@ -49,17 +49,14 @@ class RewardBreakdown(Generic[ComponentsT]):
 
 
 class Reward(ABC, Generic[ScoreT]):
-    """Pays attempts for their scores.
-
-    Attributes:
-        pays: The type of score that it pays.
-        components: The dataclass of its breakdown's components.
-    """
+    """Pays attempts for their scores."""
 
     __slots__ = ()
 
     pays: ClassVar[type[Score]]
+    """The type of score that it pays."""
     components: ClassVar[type[DataclassInstance]]
+    """The dataclass of its breakdown's components."""
 
     @property
     def component_weights(self) -> DataclassInstance | None:

@@ -32,7 +32,7 @@ def collect_groups(
     """Play every task ``group_size`` times to the end, score every attempt, and pay for it.
 
     Args:
-        tasks: What is played.
+        tasks: The tasks to play.
         environment: Answers every turn and judges the end.
         engine: Samples the turns; its conversations are released at the end.
         conversation: The policy's chat format.
@@ -43,8 +43,8 @@ def collect_groups(
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
 
     Raises:
-        ValueError: A prompt that does not fit into the engine's context together with a completion (unless those are
-            left out), a task that the environment's rules leave no room for, or a reward for another kind of score.
+        ValueError: A prompt does not fit into the engine's context together with a completion (unless such tasks are
+            left out), the environment's rules leave no room for a task, or the reward is for another kind of score.
     """
     for task in tasks:
         environment.require_playable(task)
@@ -88,12 +88,12 @@ def pay(
     Args:
         groups: The groups that were played.
         scores: The score of each attempt of each group.
-        reward: What an attempt earns.
+        reward: The reward that pays for an attempt.
         max_turns: Most turns of an attempt.
         seeds: The seeds that the groups were played with; a reward with noise draws by them, too.
 
     Raises:
-        ValueError: A reward for another kind of score.
+        ValueError: The reward is for another kind of score.
     """
     return [
         ScoredGroup(

@@ -43,14 +43,14 @@ def estimate_advantages(
 
     Args:
         groups: The whole rollout.
-        estimator: What a reward is compared with.
+        estimator: The estimator, which says what a reward is compared with.
         reward: The reward that the attempts were paid by; PER_COMPONENT has its weights.
         overlong_penalty: Added to the reward; for PER_COMPONENT a component of its own, of weight 1; none with SUCCESS.
         reward_kl: [num_attempts] float64, group by group, subtracted in the same way.
         sum_over_ranks: Used by BATCH and PER_COMPONENT.
 
     Returns:
-        [num_attempts] and [num_groups], in the order of ``groups``.
+        Advantages [num_attempts] and signal [num_groups], in the order of ``groups``.
     """
     attempts = list(chain.from_iterable(group.attempts for group in groups))
     scores = list(chain.from_iterable(group.scores for group in groups))

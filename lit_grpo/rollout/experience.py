@@ -78,7 +78,7 @@ class Rollout:
     """One rank's attempts of a batch, ready to be learned from. RolloutCallback attaches it to the batch."""
 
     updates: tuple[Experience, ...]
-    """Each ends in an optimizer step."""
+    """The updates, each of which ends in an optimizer step."""
     temperature: float
     """The temperature of the distribution that the sampler's log-probs belong to."""
 
@@ -106,7 +106,7 @@ def build_experience(
     """The experience of a rollout that is one optimizer step of one process, with nothing added to the rewards.
 
     Raises:
-        ValueError: An attempt that does not fit into a micro-batch.
+        ValueError: An attempt does not fit into a micro-batch.
     """
     (experience,) = build_updates(groups, ExperienceSettings(estimator, microbatch_tokens))
     return experience
@@ -130,7 +130,7 @@ def build_updates(
         sum_over_ranks: Used by estimators that compare with the batch.
 
     Raises:
-        ValueError: An attempt that does not fit into a micro-batch, or tokens without the sampler's log-probs.
+        ValueError: An attempt does not fit into a micro-batch, or tokens lack the sampler's log-probs.
     """
     estimated = estimate_advantages(
         groups, settings.estimator, settings.reward, settings.overlong_penalty, reward_kl, sum_over_ranks

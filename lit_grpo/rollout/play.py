@@ -44,7 +44,7 @@ def play(
     """Play every task to the end.
 
     Args:
-        tasks: What is played.
+        tasks: The tasks to play.
         players: Who plays, and how.
         num_threads: Questions that the world is asked at a time; more than one only if any thread may ask it.
 
@@ -52,8 +52,8 @@ def play(
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
 
     Raises:
-        ValueError: A prompt that does not fit into the engine's context together with a completion (unless those are
-            left out), or what the world refuses.
+        ValueError: A prompt does not fit into the engine's context together with a completion (unless such tasks are
+            left out), or the world refuses a task.
     """
     with WorldThreads(num_threads, on_answer=players.engine.wake) as threads:
         return Play(players, threads).play(tasks)

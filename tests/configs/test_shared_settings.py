@@ -324,7 +324,12 @@ def test_3_help_is_what_the_fields_say(capsys: pytest.CaptureFixture[str]) -> No
     said = " ".join(capsys.readouterr().out.split())
     for name in SETTINGS:
         assert f"--{name}" in said
-    for text in ("Attempts per task.", "Turns of an attempt in training;", "malformed ones count.", "Per turn."):
+    for text in (
+        "Attempts per task.",
+        "Most turns of an attempt in training;",
+        "malformed ones count.",
+        "tokens that a turn may have.",
+    ):
         assert text in said
 
 

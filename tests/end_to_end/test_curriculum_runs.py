@@ -160,8 +160,8 @@ def test_5_the_shipped_stages_from_the_command_line(tiny_checkpoint: Path, tmp_p
             "stage": 1.0,
         }
         # A random policy repairs nothing: every group is played, replaced once, and dropped.
-        refills = {name: float(row[f"rollout/{name}"]) for name in ("refill_rounds", "refill_episodes", "flat_groups")}
-        assert refills == {"refill_rounds": 1.0, "refill_episodes": 8.0, "flat_groups": 8.0}
+        refills = {name: float(row[f"rollout/{name}"]) for name in ("refill_rounds", "refill_attempts", "flat_groups")}
+        assert refills == {"refill_rounds": 1.0, "refill_attempts": 8.0, "flat_groups": 8.0}
     episodes = [json.loads(line) for line in (run / "episodes.jsonl").read_text().splitlines()]
     assert {episode["difficulty"] for episode in episodes} == {"easy"}
     curve = read_curriculum(run)

@@ -240,7 +240,7 @@ def test_5_however_it_ends(
     assert [play.batch for play in rollout.plays] == [0, 1, 2]
     assert threads_ahead() == []
     # Four tasks of four attempts.
-    assert "1 batch(es) were played ahead and not trained on (16 episodes of a rank)" in caplog.text
+    assert "1 batch(es) were played ahead and not trained on (16 attempts of a rank)" in caplog.text
 
 
 def test_5_what_is_being_played_is_broken_off(tiny_checkpoint: Path, tmp_path: Path) -> None:

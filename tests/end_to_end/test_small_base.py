@@ -41,7 +41,7 @@ WHOLE = Stage(
     NOTHING,
     batches_per_leg=1,
     batch_size=2,
-    decays=True,
+    final_fraction=0.05,
 )
 
 

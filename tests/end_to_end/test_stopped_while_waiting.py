@@ -34,7 +34,7 @@ def wait_for(what: Callable[[], object], log: Path) -> None:
 def servers_of(pid: int) -> list[int]:
     """Children that serve."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if "vllm_engine.server" in Path(f"/proc/{child}/cmdline").read_text()]
+    return [int(child) for child in children if "engines.vllm.server" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 def is_alive(pid: int) -> bool:

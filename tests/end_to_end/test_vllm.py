@@ -82,4 +82,4 @@ def servers_of_this_process() -> list[int]:
     """Process numbers of children that serve."""
     time.sleep(0.1)
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in children if "vllm_engine" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return [int(pid) for pid in children if "engines.vllm" in Path(f"/proc/{pid}/cmdline").read_text()]

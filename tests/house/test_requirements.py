@@ -19,10 +19,11 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+OF_THE_TYPE_CHECKER = {"_typeshed"}
+"""Stubs that exist for a type checker alone."""
 NOT_INSTALLED_HERE = {"trl": "trl", "datasets": "datasets", "vllm": "vllm"}
 """Import -> distribution of the extras that the set-up leaves out, or has under another name."""
 BROUGHT_ALONG = {
-    "accelerate": "transformers asks for it where weights are quantised or come from a GGUF file",
     "tensorboard": "Lightning's TensorBoardLogger",
     "bitsandbytes": "transformers, for a checkpoint with four- or eight-bit weights",
     "gguf": "transformers, for the weights that `lit-grpo base smollm2` fetches",
@@ -72,7 +73,7 @@ def distributions_of(folders: tuple[str, ...]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in files:
         tree = ast.parse(path.read_text(encoding="utf8"))
-        foreign = set(imported_roots(tree)) - sys.stdlib_module_names - (ours - provided.keys())
+        foreign = set(imported_roots(tree)) - sys.stdlib_module_names - OF_THE_TYPE_CHECKER - (ours - provided.keys())
         found[path.relative_to(ROOT).as_posix()] = {provided.get(name, f"{name} (nowhere)") for name in foreign}
     return found
 

@@ -120,13 +120,14 @@ def leaves_of(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def changed_at(fields: Fields, path: Path, change: Any) -> Fields | None:
-    copy = deepcopy(fields)
-    inside: Any = copy["certificate"]
+    certificate = deepcopy(fields["certificate"])
+    inside: Any = certificate
     for step in path[:-1]:
         inside = inside[step]
-    before = deepcopy(copy)
     change(inside, path[-1])
-    return None if json.dumps(copy) == json.dumps(before) else copy
+    return (
+        None if json.dumps(certificate) == json.dumps(fields["certificate"]) else fields | {"certificate": certificate}
+    )
 
 
 def _more(inside: Any, key: Any) -> None:

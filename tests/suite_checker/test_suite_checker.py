@@ -355,7 +355,13 @@ def swapped_cells(folder: Path) -> None:
     other.write_bytes(content)
 
 
+def cell_that_is_not_asked_for(folder: Path) -> None:
+    cells = json.loads((folder / "suite.json").read_text())["cells"]
+    sealed_manifest("cells", cells | {"J_easy.jsonl": "0" * 64})(folder)
+
+
 SPOILT: dict[str, Spoil] = {
+    "sealed: a cell that is not asked for": cell_that_is_not_asked_for,
     "no manifest": lambda folder: (folder / "suite.json").unlink(),
     "a cell deleted": lambda folder: (folder / "A_easy.jsonl").unlink(),
     "a cell renamed": lambda folder: (folder / "A_easy.jsonl").rename(folder / "A_hard.jsonl"),

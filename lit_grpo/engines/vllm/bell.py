@@ -6,7 +6,7 @@ import socket
 
 
 class Bell:
-    """Rung by any thread; readable for ``select`` until it is silenced."""
+    """A bell that any thread may ring; it is readable for ``select`` until it is silenced."""
 
     def __init__(self) -> None:
         self._ringing, self._rung = socket.socketpair()
@@ -18,7 +18,7 @@ class Bell:
         return self._rung.fileno()
 
     def ring(self) -> None:
-        """Once or several times before it is silenced is the same."""
+        """Ring; to ring several times before it is silenced is the same as once."""
         try:
             self._ringing.send(b"!")
         except BlockingIOError:
@@ -26,7 +26,7 @@ class Bell:
             return
 
     def silence(self) -> None:
-        """Whether it rings or not."""
+        """Stop the ringing, if there is any."""
         try:
             while self._rung.recv(4096):
                 pass
@@ -34,6 +34,6 @@ class Bell:
             return
 
     def close(self) -> None:
-        """It is of no more use."""
+        """Close its sockets; it cannot be rung any more."""
         self._ringing.close()
         self._rung.close()

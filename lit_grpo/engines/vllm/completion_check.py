@@ -1,4 +1,4 @@
-"""Whether a completion can be one of its request: what a server says is checked before it is believed.
+"""Checks whether a completion can belong to its request: a server's words are checked before they are believed.
 
 Called by engine.py.
 """
@@ -15,12 +15,12 @@ HIGHEST_LOGPROB = 1e-5
 
 
 def problems(completed: Completed, asked: Generate, vocabulary: int) -> Iterator[str]:
-    """What is wrong with it; nothing for one that may be believed.
+    """Yield each fault of a completion; none for one that may be believed.
 
     Args:
-        completed: From a server.
+        completed: The completion that a server sent.
         asked: The request.
-        vocabulary: Token ids are below it.
+        vocabulary: The number that token ids are below.
     """
     tokens, most = completed.token_ids, asked.sampling.max_completion_tokens
     stops = {*asked.stop_ids, *asked.sampling.stop}

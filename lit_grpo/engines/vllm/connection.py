@@ -1,7 +1,7 @@
 """A training's end of the line to one vLLM server. Used by engine.py; opened by servers.py.
 
-Everything has a deadline. Whatever goes wrong, and whatever the server says that it should not, is `ServerBroken`: the
-connection is of no more use then, and engine.py opens another one.
+Everything has a deadline. Whatever goes wrong, and whatever the server should not have said, raises `ServerBroken`:
+the connection is then of no more use, and engine.py opens another one.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from lit_grpo.engines.vllm.messages import (
 
 
 class ServerBroken(Exception):
-    """A server died, fell silent or talked nonsense; says which."""
+    """A server died, fell silent or talked nonsense; the message says which."""
 
 
 class Connection:
     """Messages to and from one server."""
 
     def __init__(self, host: str, port: int, token: str, deadline_s: float) -> None:
-        """Connect, and prove to know the token.
+        """Connect, and prove that the token is known.
 
         Raises:
-            ServerBroken: It cannot be reached, or hangs up.
+            ServerBroken: The server cannot be reached, or hangs up.
         """
         self.port = port
         self._received = bytearray()
@@ -65,14 +65,14 @@ class Connection:
         return self._socket.fileno()
 
     def send(self, message: Message) -> None:
-        """Say something."""
+        """Send a message."""
         try:
             self._socket.sendall(encode(message))
         except OSError as error:
             raise ServerBroken(f"it does not listen: {error}") from None
 
     def messages(self) -> list[Message]:
-        """What has come in, without waiting."""
+        """The messages that have come in, without waiting."""
         while _can_be_read(self._socket, 0):
             self._read()
         found = list(self._messages)
@@ -80,11 +80,11 @@ class Connection:
         return found
 
     def expect(self, kind: type[AnyMessage], deadline_s: float) -> AnyMessage:
-        """Wait for an answer; whatever else but a sign of life comes instead is nonsense.
+        """Wait for an answer; anything else that comes, signs of life aside, is nonsense.
 
         Raises:
-            ServerBroken: None in time, or another one.
-            EngineFailure: The server refuses; it would refuse again.
+            ServerBroken: No answer came in time, or one of another kind.
+            EngineFailure: The server refuses, and would refuse again.
         """
         deadline = time.monotonic() + deadline_s
         while True:

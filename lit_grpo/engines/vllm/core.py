@@ -34,7 +34,7 @@ class VllmCore:
     """One vLLM engine with the weights of one policy version."""
 
     def __init__(self, model: ModelSettings, capacity: Capacity) -> None:
-        """Start it, with the checkpoint's weights."""
+        """Start vLLM with the checkpoint's weights."""
         _set_environment(capacity)
         self._model, self._capacity = model, capacity
         self._engine = _started(model, capacity)
@@ -48,12 +48,12 @@ class VllmCore:
 
     @property
     def max_context_tokens(self) -> int:
-        """Context and completion together."""
+        """Most tokens of context and completion together."""
         return self._engine.model_config.max_model_len
 
     @property
     def vocabulary(self) -> int:
-        """Token ids are below it."""
+        """The number that token ids are below."""
         return self._engine.model_config.get_vocab_size()
 
     @property
@@ -79,7 +79,7 @@ class VllmCore:
         self._add(key, request.token_ids, _drawn(request))
 
     def step(self) -> list[tuple[str, Completed]]:
-        """Run every request in the batch by one token; those that ended."""
+        """Run every request in the batch by one token; returns those that ended."""
         if self._asked:
             self._scores_of_step()
         ended, self._ended = self._ended, []
@@ -104,9 +104,9 @@ class VllmCore:
         return tuple(scores[f"score/{number}"] for number in range(len(sequences)))
 
     def load(self, folder: Path, policy_version: int) -> float:
-        """Take the weights in a folder, unless they are those that are here; seconds it took.
+        """Take the weights in a folder, unless they are here already; returns the seconds it took.
 
-        Until it returns the server has no version. CannotDo while turns are sampled.
+        Until it returns the server has no version. It raises CannotDo while turns are sampled.
         """
         if (folder, policy_version) == (self._loaded, self.policy_version):
             return 0.0
@@ -144,7 +144,7 @@ class VllmCore:
         self._engine.add_request(key, prompt, params, lora_request=self._adapter)
 
     def _scores_of_step(self) -> dict[str, tuple[float, ...]]:
-        """One step of the engine: the scores that came of it; turns that ended wait in ``_ended``."""
+        """Run one step of the engine and return the scores it gave; turns that ended wait in ``_ended``."""
         from vllm import RequestOutput
 
         scores: dict[str, tuple[float, ...]] = {}
@@ -181,7 +181,7 @@ class VllmCore:
 
 
 def _set_environment(capacity: Capacity) -> None:
-    """What vLLM reads from the environment when it is imported."""
+    """Set the variables that vLLM reads from the environment when it is imported."""
     os.environ |= {
         # The engine steps in this process, which is a child process itself.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",

@@ -1,9 +1,9 @@
 # pyright: reportMissingImports=false
 """Draws each token inside vLLM with this package's own sampling: same settings, same seed, same draw as anywhere else.
 
-Loaded by vLLM, named in core.py. vLLM then decodes greedily: of every row's logits only the drawn token is left, and
-its logit is its log-prob, which the sampler hands back as it is (``processed_logits``, set by worker.py). It needs vLLM
-to be imported, so nothing else of this package imports it.
+vLLM loads the class, which core.py names, and then decodes greedily: of every row's logits only the drawn token is
+left, and its logit is its log-prob, which the sampler hands back as it is (``processed_logits``, set by worker.py).
+Importing this file needs vLLM, so nothing else of this package does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Row:
 
 
 class CounterDraws(LogitsProcessor):
-    """One draw per row and step, at the position that the row's tokens have reached."""
+    """Draws once per row and step, at the position that the row's tokens have reached."""
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         self._device = device
@@ -46,7 +46,7 @@ class CounterDraws(LogitsProcessor):
         self._sampling: RowSampling | None = None
 
     def is_argmax_invariant(self) -> bool:
-        """No: it decides what the greatest logit is."""
+        """False: it decides which logit is the greatest."""
         return False
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
@@ -66,7 +66,7 @@ class CounterDraws(LogitsProcessor):
         self._sampling = None
 
     def apply(self, logits: Tensor) -> Tensor:
-        """[rows, vocabulary] float32: the log-prob of the drawn token at its place, minus infinity elsewhere."""
+        """[rows, vocabulary] float32, the log-prob of the drawn token at its place and minus infinity elsewhere."""
         rows = [self._rows[index] for index in range(logits.shape[0])]
         if self._sampling is None:
             self._sampling = RowSampling.of([row.sampling for row in rows], self._device)

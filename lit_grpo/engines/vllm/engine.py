@@ -1,7 +1,7 @@
 """A rollout engine on one or several vLLM servers. Made by engines/settings.py; implements ``RolloutEngine``.
 
-Turns go out as they are submitted and come back as they end: no turn waits for another one's. What a server says is
-checked before it is believed. What becomes of one that breaks: server_pool.py.
+Turns go out as they are submitted and come back as they end: no turn waits for another. A server's words are
+checked before they are believed. server_pool.py decides what becomes of a server that breaks.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class VllmEngine:
         """Open every server; it samples nothing before the first `load`.
 
         Args:
-            places: Where the servers are.
+            places: The places of the servers.
             stop_ids: Tokens that end a turn.
-            weights: Where new weights are written for them.
-            deadlines: None: the defaults.
+            weights: The folder where new weights are written for them.
+            deadlines: The deadlines of the servers; None: the defaults.
 
         Raises:
-            EngineFailure: One does not come up.
+            EngineFailure: A server does not come up.
         """
         self._stop_ids = tuple(sorted(stop_ids))
         self._weights, self._deadlines = weights, deadlines or Deadlines()
@@ -75,7 +75,7 @@ class VllmEngine:
 
     @property
     def vocabulary(self) -> int:
-        """Token ids are below it."""
+        """The number that token ids are below."""
         return min(server.connection.ready.vocabulary for server in self._pool.servers)
 
     @property
@@ -85,7 +85,7 @@ class VllmEngine:
 
     @property
     def decodes_in_background(self) -> bool:
-        """Yes: in the servers."""
+        """True: it decodes in the servers."""
         return True
 
     def submit(self, request: GenerationRequest, sampling: SamplingSettings) -> None:
@@ -105,7 +105,7 @@ class VllmEngine:
         )
 
     def wait(self) -> Sequence[Completion]:
-        """Block until a turn is done, or ``wake``; those that are done. EngineFailure if that cannot be had."""
+        """Block until a turn is done, or ``wake``; returns those that are done. EngineFailure if no server is left."""
         is_woken = False
         while not self._done and not is_woken and (busy := [server for server in self._pool.servers if server.owed]):
             heard = [self._bell, *(server.connection for server in busy)]
@@ -120,7 +120,7 @@ class VllmEngine:
         return done
 
     def wake(self) -> None:
-        """Let the ``wait`` that blocks return, or else the next one. Any thread may call it."""
+        """Let the ``wait`` that blocks, or else the next one, return. Any thread may call it."""
         self._bell.ring()
 
     def release(self) -> None:
@@ -131,28 +131,28 @@ class VllmEngine:
     def publish(self, weights: Iterable[tuple[str, Tensor]]) -> Path:
         """Write weights for `load`, whatever the servers do meanwhile; they are kept until `drop`.
 
-        Gathers sharded weights, so every rank must call it.
+        It gathers sharded weights, so every rank must call it.
         """
         folder = self._weights.write(weights)
         self._weights.hold(folder)
         return folder
 
     def drop(self, folder: Path) -> None:
-        """What `publish` wrote there is not needed any more, by any rank."""
+        """Let go of the weights that `publish` wrote there: no rank needs them any more."""
         self._weights.drop(folder)
 
     def load(self, folder: Path, policy_version: int) -> None:
-        """Have every server load weights that are written; EngineFailure if none is left that does."""
+        """Have every server load weights that are written; EngineFailure if no server is left that does."""
         self._policy_version = policy_version
         self._pool.load(folder, policy_version)
 
     def score(self, sequences: Sequence[Sequence[int]]) -> list[tuple[tuple[float, ...], ...]]:
-        """Per server in ``names``, the log-prob at temperature 1 of each token but the first of each sequence."""
+        """The log-prob at temperature 1 of each sequence's tokens but the first, for each server in ``names``."""
         message = Score(tuple(map(tuple, sequences)))
         return [answer.logprobs for answer in self._pool.answers(lambda: message, Scored)]
 
     def export(self) -> list[Path]:
-        """Per server in ``names``, a folder with the weights that its kernels use; the next weights remove it."""
+        """A folder with the weights that the kernels use, for each server in ``names``; the next weights remove it."""
         answers = self._pool.answers(lambda: Export(str(self._weights.for_export())), Exported)
         return [Path(answer.folder) for answer in answers]
 

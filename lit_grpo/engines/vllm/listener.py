@@ -1,4 +1,4 @@
-"""The sockets of a vLLM server: who is connected, what they said, what they are to be told.
+"""The sockets of a vLLM server: who is connected, what they said, and what they are to be told.
 
 Used by server.py, which has one thread: nothing here waits unless it is asked to. A connection that sends anything but
 messages, or does not know the token, is closed.
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def proof_of(token: str, nonce: str) -> str:
-    """What answers a challenge: the token itself is never sent."""
+    """The answer to a challenge: the token itself is never sent."""
     return hmac.new(token.encode(), nonce.encode(), hashlib.sha256).hexdigest()
 
 
@@ -33,7 +33,7 @@ class Client:
     number: int
     nonce: str
     is_known: bool = False
-    """It has proved that it knows the token."""
+    """Whether it has proved that it knows the token."""
     received: bytearray = field(default_factory=bytearray)
     unsent: bytearray = field(default_factory=bytearray)
 
@@ -61,13 +61,13 @@ class Listener:
         self._selector.register(descriptor, selectors.EVENT_READ)
 
     def receive(self, wait_s: float | None) -> tuple[list[tuple[Client, Message]], list[Client], bool]:
-        """What came in.
+        """Receive what came in.
 
         Args:
-            wait_s: For the first event at most; 0: do not wait; None: for ever.
+            wait_s: Seconds to wait for the first event at most; 0: do not wait; None: wait for ever.
 
         Returns:
-            Messages of clients that know the token; clients that are gone; whether a watched descriptor is readable.
+            Messages of clients that know the token, clients that are gone, whether a watched descriptor is readable.
         """
         messages: list[tuple[Client, Message]] = []
         gone: list[Client] = []
@@ -87,7 +87,7 @@ class Listener:
         return messages, gone, other
 
     def send(self, client: Client, message: Message) -> None:
-        """Say something; what the other side does not take yet is kept."""
+        """Send a message; the part that the other side does not take yet is kept."""
         if client in self.clients:
             client.unsent += encode(message)
             self._flush(client)
@@ -110,7 +110,7 @@ class Listener:
         self.send(client, Challenge(client.nonce))
 
     def _read(self, client: Client, messages: list[tuple[Client, Message]]) -> bool:
-        """Whether the connection is still there."""
+        """Read the client's messages; false if the connection is gone."""
         try:
             part = client.socket.recv(1 << 16)
         except BlockingIOError:

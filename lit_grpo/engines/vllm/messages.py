@@ -1,7 +1,7 @@
-"""What a training and a vLLM server say to each other: one JSON object a line, parsed, never run.
+"""The messages between a training and a vLLM server: one JSON object per line, parsed, never run.
 
 Written and read by connection.py (training) and listener.py (server). Whatever comes from the other side is checked
-here: a line that is none of these messages is a ValueError.
+here: a line that is none of these messages raises a ValueError.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lit_grpo.data.json_values import list_of, number_of, object_of, text_of
 from lit_grpo.engines.engine import FinishReason, LogprobsOf, SamplingSettings
 
 MAX_LINE_BYTES = 1 << 26
-"""A longer line is no message."""
+"""The most bytes of a line that can be a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Training: drop all that it asked for."""
+    """Training: drop all turns that it asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Server: the token was right; what it is."""
+    """Server: the token was right, and this is what the server is."""
 
     max_context_tokens: int
     vocabulary: int
     policy_version: int
-    """-1: none was loaded yet."""
+    """The version of its weights; -1: none was loaded yet."""
     dtype: str
     """The dtype of its weights: ``float32`` or ``bfloat16``."""
 
@@ -102,7 +102,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Server: in the order of the sequences."""
+    """Server: the log-probs, in the order of the sequences."""
 
     logprobs: tuple[tuple[float, ...], ...]
 
@@ -155,11 +155,11 @@ Fields = Mapping[str, object]
 
 
 _to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=asdict).encode
-"""``asdict`` for what a message holds; of the message itself it would copy every token."""
+"""Uses ``asdict`` for the parts of a message; on the message itself it would copy every token."""
 
 
 def encode(message: Message) -> bytes:
-    """One line."""
+    """The line of a message."""
     content = {field.name: getattr(message, field.name) for field in fields_of(message)}
     return _to_json({"is": type(message).__name__} | content).encode() + b"\n"
 
@@ -168,7 +168,7 @@ def decode(line: bytes) -> Message:
     """The message of a line.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The line is not a message.
     """
     fields = object_of(json.loads(line), "a message")
     kind = text_of(fields, "is")

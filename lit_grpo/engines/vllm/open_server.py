@@ -17,7 +17,7 @@ class OwedTurn:
 
     message: Generate
     deadline: float
-    """The time, on the monotonic clock, at which it is given up."""
+    """The time, on the monotonic clock, at which the turn is given up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,12 +29,12 @@ class OpenServer:
     owed: dict[int, OwedTurn] = field(default_factory=dict)
     """Turns that are not answered yet, by their conversation."""
     recoveries: int = 0
-    """Since the last new weights."""
+    """The number of recoveries since the last new weights."""
     is_lost: bool = False
-    """It broke and did not come back: the others have its turns."""
+    """Whether it broke and did not come back: the others then have its turns."""
 
     def require_life(self, deadlines: Deadlines) -> None:
-        """ServerBroken if it owes something and has been silent, or a turn has been owed, for too long."""
+        """ServerBroken if it owes something and has been silent for too long, or owes a turn for too long."""
         if not self.owed:
             return
         now = time.monotonic()
@@ -53,7 +53,7 @@ class OpenServer:
 
 @dataclass(slots=True)
 class Usage:
-    """What all servers did since the last new weights, for benchmarks and tests."""
+    """The work of all servers since the last new weights, for benchmarks and tests."""
 
     context_tokens: int = 0
     cached_tokens: int = 0

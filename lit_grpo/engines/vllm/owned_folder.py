@@ -2,7 +2,7 @@
 
 Used by weights_folder.py and server.py. A process that is killed removes nothing, and shared memory stays full until
 the machine restarts. So each owner holds a lock on a file in its folder, which the kernel releases when it ends, in
-whatever way; a folder whose lock can be had is nobody's. Process numbers would not do: they are used again, and
+whatever way; a folder whose lock is free is nobody's. Process numbers would not do: they are used again, and
 containers that share memory do not share them.
 """
 
@@ -30,7 +30,7 @@ class OwnedFolder:
 
     @classmethod
     def at(cls, path: Path) -> OwnedFolder | None:
-        """Make it, under a name that begins with `PREFIX`; None if somebody else has."""
+        """Make the folder, under a name that begins with `PREFIX`; None if somebody else has made it."""
         while True:
             try:
                 path.mkdir(mode=0o700)
@@ -44,15 +44,15 @@ class OwnedFolder:
                 time.sleep(0.01)
 
     def remove(self) -> None:
-        """It and all that is in it."""
+        """Remove the folder and all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
 def remove_orphans(base: Path) -> list[Path]:
-    """Remove the folders below ``base`` whose owners are gone; which they were.
+    """Remove the folders below ``base`` whose owners are gone, and return them.
 
-    Those of live processes, of other users, and without a lock file stay.
+    Folders of live processes, of other users, and without a lock file stay.
     """
     removed = []
     for folder in sorted(base.glob(f"{PREFIX}*")):
@@ -66,7 +66,7 @@ def remove_orphans(base: Path) -> list[Path]:
 
 
 def _locked(file: Path, flags: int) -> int | None:
-    """A descriptor that holds the lock of a file that is still there; None if that cannot be had."""
+    """A descriptor that holds the lock of a file that is still there; None if the lock is not free."""
     try:
         descriptor = os.open(file, flags, 0o600)
     except (FileNotFoundError, PermissionError, NotADirectoryError):

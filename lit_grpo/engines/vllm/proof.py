@@ -2,8 +2,8 @@
 
 Called by publishing.py.
 
-That the output changed proves nothing: one layer that kept its old weights changes it as well. Probes are other random
-tokens in every version, so that in time every row of the embeddings is asked for; the head takes part in each of them.
+A changed output proves nothing: it changes even if one layer kept its old weights. Every version has other random
+tokens as probes, so that in time every row of the embeddings is asked for; the head takes part in each of them.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ PROBE_TOKENS = 48
 MOST_NAMED = 12
 
 THRESHOLDS: Mapping[Dtype, float] = {"float32": 1e-4, "bfloat16": 0.5}
-"""The most that `judged_difference` may be. In float32 two right implementations differ by about 1e-5. In bfloat16 they
-differ by 0.05 per token on average and up to 0.34: what this finds there is coarse (docs/rollouts.md).
+"""The largest `judged_difference` allowed. In float32 two right implementations differ by about 1e-5. In bfloat16 they
+differ by 0.05 per token on average and up to 0.34, so that the proof is coarse there (docs/rollouts.md).
 """
 
 STRAY_SHARE, STRAY_FACTOR = 0.05, 100.0
-"""So many log-probs may differ by so many times the threshold."""
+"""The share of log-probs that may differ by more than the threshold, and by how many times it at most."""
 
 
 class WeightsDiffer(EngineFailure):
-    """A server scores the probes otherwise than the policy."""
+    """A server's scores of the probes are not the policy's."""
 
 
 def probes(vocabulary: int, policy_version: int, max_context_tokens: int) -> list[tuple[int, ...]]:
-    """Sequences of random token ids, of their own for each version."""
+    """Sequences of random token ids, other ones for each version."""
     rng = Random(f"lit_grpo probes {policy_version}")
     length = min(PROBE_TOKENS, max_context_tokens - 1)
     return [tuple(rng.randrange(vocabulary) for _ in range(length)) for _ in range(NUM_PROBES)]
 
 
 def judged_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:
-    """The difference of log-probs that is held against the threshold: all but a few stray ones are within it.
+    """The difference of log-probs that is compared with the threshold: all but a few stray ones are within it.
 
-    A wrong tensor moves nearly every log-prob. Rounding moves all of them little and, where random tokens bring a large
-    model to the brink of another state (a token that half becomes an attention sink), a few of them by 50 times as
-    much: the largest twentieth counts for a hundredth.
+    A wrong tensor moves nearly every log-prob. Rounding moves all of them a little and, where random tokens bring a
+    large model to the brink of another state (a token that half becomes an attention sink), a few of them by 50 times
+    as much: the largest twentieth counts for a hundredth.
 
     Args:
-        ours: Of one row of tokens after the other.
-        theirs: Of the same tokens; ValueError if they are not of the same.
+        ours: The policy's log-probs, one row of tokens after the other.
+        theirs: A server's log-probs of the same tokens; ValueError if the shapes differ.
 
     Returns:
-        Infinity if anything is not a number.
+        The difference; infinity if anything is not a finite number.
     """
     pairs = zip(ours, theirs, strict=True)
     found = [abs(one - other) for row, other_row in pairs for one, other in zip(row, other_row, strict=True)]
@@ -78,11 +78,11 @@ def weights_differ(
     """The error that stops the run.
 
     Args:
-        server: Its name.
-        difference: Of the probes' log-probs, as judged.
-        dtype: Of the weights.
-        policy_version: Of both.
-        names: Of the tensors that differ, from ``differing_tensors``.
+        server: The server's name.
+        difference: The difference of the probes' log-probs, as judged.
+        dtype: The dtype of the weights.
+        policy_version: The version of both weights.
+        names: The names of the tensors that differ, from ``differing_tensors``.
     """
     found = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
     return WeightsDiffer(
@@ -93,12 +93,12 @@ def weights_differ(
 
 
 def differing_tensors(exported: Path, weights: Iterable[tuple[str, Tensor]]) -> list[str]:
-    """Names of the policy's tensors that a server's kernels use other values of, or none.
+    """The names of the policy's tensors for which a server's kernels use other values.
 
     Args:
-        exported: Folder of a server's weights, one file each (of each of its processes, where they are split), with a
-            head of its own even where it is tied.
-        weights: Of the policy; a tied one may come once, under the embeddings' name.
+        exported: The folder of a server's weights, one file per tensor (and process, where they are split), with a head
+            of its own even where it is tied.
+        weights: The policy's weights; a tied one may come once, under the embeddings' name.
     """
     theirs = _exported_files(exported)
     names: list[str] = []
@@ -141,7 +141,7 @@ def _equal(paths: Sequence[Path], name: str, ours: Tensor) -> bool:
 
 
 def _repeats(parts: Sequence[Tensor], shape: torch.Size) -> int:
-    """How many processes have the same part: keys and values of fewer heads than processes come several times."""
+    """The number of processes with the same part: with fewer heads than processes, keys and values repeat."""
     by_outputs = parts[0].shape[1:] == shape[1:]
     return max(len(parts) * parts[0].shape[0] // shape[0], 1) if by_outputs else 1
 

@@ -31,7 +31,7 @@ from lit_grpo.engines.vllm.weights_folder import CHECKPOINT_FILES, written_weigh
 
 
 class ProvenPublisher:
-    """Publishes to the servers of one engine: its method is that engine's `BuiltEngine.publish`."""
+    """Publishes to the servers of one engine, whose `BuiltEngine.publish` is the method of this class."""
 
     def __init__(self, engine: VllmEngine) -> None:
         self._engine = engine
@@ -74,18 +74,18 @@ class PreparedProof:
     logprobs: Sequence[Sequence[float]]
     """The policy's own log-prob of each token but the first."""
     folder: Path
-    """All weights, or the adapters, were written here for the servers."""
+    """The folder where all weights, or the adapters, were written for the servers."""
     base: Path | None
     """The checkpoint with the weights below the adapters; None where there are no adapters."""
 
     def require(self, engine: VllmEngine) -> float:
-        """Compare with what the servers say.
+        """Compare with the servers' log-probs.
 
         Returns:
             The difference of log-probs as judged, the largest of all servers.
 
         Raises:
-            WeightsDiffer: It is beyond the threshold; names the server and the tensors.
+            WeightsDiffer: The difference is beyond the threshold; the message names the server and the tensors.
             EngineFailure: A server did not score.
         """
         differences = [judged_difference(self.logprobs, theirs) for theirs in engine.score(self.sequences)]
@@ -97,7 +97,7 @@ class PreparedProof:
         )
 
     def _differing(self, engine: VllmEngine, server: int) -> list[str]:
-        """Names of tensors, or why there are none."""
+        """The names of the tensors that differ, or a text that says why there are none."""
         try:
             exported = engine.export()[server]
         except EngineFailure as error:
@@ -112,12 +112,12 @@ def prepared_proof(engine: VllmEngine, policy: PolicyView, folder: Path) -> Prep
     """Score the probes of this version. Every rank must call it.
 
     Args:
-        engine: Whose servers hold weights of ``policy.dtype``.
-        policy: Whose present weights were written.
-        folder: Where they were written.
+        engine: The engine, whose servers hold weights of ``policy.dtype``.
+        policy: The policy whose present weights were written.
+        folder: The folder where they were written.
 
     Raises:
-        EngineFailure: On all ranks, if the policy's log-probs are not finite.
+        EngineFailure: The policy's log-probs are not finite; raised on all ranks.
     """
     version = policy.version
     sequences = probes(engine.vocabulary, version, engine.max_context_tokens)

@@ -38,16 +38,16 @@ from lit_grpo.engines.vllm.owned_folder import remove_orphans
 from lit_grpo.engines.vllm.settings import TOKEN_VARIABLE, ServerSettings, require_vllm
 
 BEAT_S = 1.0
-"""Seconds between two words to a client that waits."""
+"""Seconds between two signs of life to a client that waits."""
 
 WEIGHT_FILES = {".safetensors", ".json"}
-"""What a folder of weights may hold: formats that run nothing when they are read."""
+"""The files that a folder of weights may hold: formats that run nothing when they are read."""
 
 _log = logging.getLogger(__name__)
 
 
 class Server:
-    """Serves until its parent is gone, or for ever."""
+    """Serves until its parent is gone; without one, for ever."""
 
     def __init__(self, core: VllmCore, listener: Listener, weights_folder: Path) -> None:
         self._core, self._listener, self._weights_folder = core, listener, weights_folder.resolve()
@@ -55,7 +55,7 @@ class Server:
         self._last_beat = time.monotonic()
 
     def serve(self) -> None:
-        """Return when the parent is gone."""
+        """Serve, and return when the parent is gone."""
         while True:
             messages, gone, parent_gone = self._listener.receive(0 if self._core.is_busy else None)
             if parent_gone:
@@ -120,7 +120,7 @@ class Server:
             del self._owners[key]
 
     def _allowed(self, folder: str, suffixes: set[str]) -> Path:
-        """The folder, if it lies where weights do and holds files of these kinds only."""
+        """The folder, if it lies where weights do and holds only files of these kinds."""
         path = Path(folder).resolve()
         if self._weights_folder not in path.parents or not path.is_dir():
             raise CannotDo(f"{folder}: expected a folder below {self._weights_folder}")
@@ -131,7 +131,7 @@ class Server:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Start, say on which port as a line of JSON on standard output, and serve."""
+    """Start, print the port as a line of JSON on standard output, and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", type=Path, required=True, help="ServerSettings as JSON")
     parser.add_argument("--parent", action="store_true", help="end when standard input is closed")
@@ -140,10 +140,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(settings: ServerSettings, has_parent: bool = False) -> None:
-    """Serve; with a parent, until it closes standard input.
+    """Serve; if there is a parent, until it closes standard input.
 
     Raises:
-        ValueError: VLLM is missing, or others than this machine's processes could connect without a token.
+        ValueError: The package vLLM is missing, or processes of other machines could connect without a token.
     """
     require_vllm()
     token = os.environ.get(TOKEN_VARIABLE, "")

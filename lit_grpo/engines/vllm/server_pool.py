@@ -1,7 +1,7 @@
 """The servers of one engine: which of them is asked, and what happens when one breaks. Used by engine.py.
 
 A server that breaks is opened again, given the present weights, and asked again for what it owed; a draw depends on its
-seed and position, so nothing comes back twice or otherwise. One that does not come back, or breaks again and again, is
+seed and position, so nothing comes back twice or changed. One that does not come back, or breaks again and again, is
 lost: the others get its turns. When the last one is lost, the run stops.
 """
 
@@ -20,10 +20,10 @@ from lit_grpo.engines.vllm.servers import Place
 from lit_grpo.engines.vllm.settings import Deadlines
 
 MAX_RECOVERIES = 3
-"""Recoveries of one server until the next weights come: more means something that a new start does not mend."""
+"""Recoveries of one server until the next weights come: more of them mean a fault that a new start does not mend."""
 
 RETURN_S = 2.0
-"""Seconds that a server which somebody else starts is waited for while others live."""
+"""Seconds to wait for a server that somebody else starts, while others live."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class ServerPool:
     """Servers that all hold the same weights."""
 
     def __init__(self, places: Sequence[Place], deadlines: Deadlines) -> None:
-        """Open every one; EngineFailure if one does not come up."""
+        """Open every server; EngineFailure if one does not come up."""
         self._deadlines = deadlines
         self._load: Load | None = None
         self._server_of: dict[int, OpenServer] = {}
@@ -49,7 +49,7 @@ class ServerPool:
 
     @property
     def servers(self) -> list[OpenServer]:
-        """Those that are not lost."""
+        """The servers that are not lost."""
         return [server for server in self._servers if not server.is_lost]
 
     def ask(self, message: Generate) -> None:
@@ -64,7 +64,7 @@ class ServerPool:
             self.recover(server, error)
 
     def answers(self, question: Callable[[], Message], kind: type[AnyMessage]) -> list[AnyMessage]:
-        """What each server says to a question of its own; of those that are not lost in the meantime."""
+        """Each server's answer to a question of its own; servers lost in the meantime give none."""
         found: list[AnyMessage] = []
         for server in self.servers:
             while not server.is_lost:
@@ -117,9 +117,9 @@ class ServerPool:
     # --- faults -----------------------------------------------------------------------------------------------------
 
     def recover(self, server: OpenServer, reason: ServerBroken) -> None:
-        """Open it again, with the present weights before anything else, and ask again for what it owes.
+        """Open a server again, with the present weights before anything else, and ask again for what it owes.
 
-        If that cannot be had the others are asked; without others, EngineFailure.
+        If it does not come back, the others are asked; EngineFailure if there are no others.
         """
         started = time.monotonic()
         cause: ServerBroken | None = reason
@@ -154,7 +154,7 @@ class ServerPool:
         return self._deadlines.start_s
 
     def _resumed(self, server: OpenServer) -> ServerBroken | None:
-        """The present weights, then the turns that it owes; why that failed, if it did."""
+        """Send the present weights, then the turns that it owes; returns the error if that failed."""
         try:
             if self._load is not None:
                 server.connection.send(self._load)
@@ -167,7 +167,7 @@ class ServerPool:
         return None
 
     def _lose(self, server: OpenServer, reason: ServerBroken) -> None:
-        """Leave it out; the others get its turns."""
+        """Leave a server out; the others get its turns."""
         server.connection.close()
         server.place.close()
         server.is_lost = True
@@ -211,7 +211,7 @@ class ServerPool:
     # --- which server -----------------------------------------------------------------------------------------------
 
     def _server_for(self, message: Generate) -> OpenServer:
-        """A conversation stays where its keys and values are, and so do conversations that begin alike."""
+        """The server of a conversation: the one with its keys and values, or else with those of the same prompt."""
         if message.key not in self._server_of:
             if message.token_ids not in self._server_of_prompt:
                 self._server_of_prompt[message.token_ids] = min(self.servers, key=lambda server: len(server.owed))

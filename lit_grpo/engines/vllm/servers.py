@@ -1,4 +1,4 @@
-"""Where vLLM servers come from: children of this process, or addresses. Used by engine.py.
+"""The origins of vLLM servers: children of this process, or addresses. Used by engine.py.
 
 A child is a process of its own on this machine: it leaves the training's process as it is (vLLM replaces functions of
 torch), decodes while the training's process talks to the solver, and can be killed.
@@ -28,16 +28,16 @@ from lit_grpo.engines.vllm.settings import TOKEN_VARIABLE, ServerSettings
 RETRY_S = 0.5
 REAP_S = 10.0
 SERVER_COMMAND = (sys.executable, "-P", "-m", "lit_grpo.engines.vllm.server")
-"""``-P``: nothing that lies in the working directory is imported."""
+"""The program of a server; with ``-P`` nothing that lies in the working directory is imported."""
 
 LOG_LINES = 12
-"""How many of a server's last lines an error shows."""
+"""The number of a server's last lines that an error shows."""
 
 OF_RANKS = frozenset(
     f"{prefix}{name}" for prefix in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_") for name in ("RANK", "WORLD_SIZE")
 ) | {"ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"}
-"""What launchers say of a process in its environment, beside ``TORCHELASTIC_...``: with these torch would look for the
-training's store where the server has one of its own, and wait for ever."""
+"""The variables that launchers set for a process, beside ``TORCHELASTIC_...``: with these torch would look for the
+training's store, where the server has one of its own, and wait for ever."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,20 +47,20 @@ class Place(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name that people know it by."""
         ...
 
     @property
     def is_started_here(self) -> bool:
-        """Whether ``open`` starts the server: one that does not come up then need not be asked again."""
+        """Whether ``open`` starts the server; one that then does not come up need not be asked again."""
         ...
 
     def open(self, deadline_s: float) -> Connection:
-        """A new connection to a server that holds no weights that count; ServerBroken if there is none in time."""
+        """A new connection to a server, whose weights do not count yet; ServerBroken if there is none in time."""
         ...
 
     def close(self) -> None:
-        """End what ``open`` began."""
+        """End the server if ``open`` started it."""
         ...
 
 
@@ -68,7 +68,7 @@ class Address:
     """A server that somebody else started."""
 
     def __init__(self, host: str, port: int, token: str | None = None) -> None:
-        """Say where it is; ``token`` None means the one in the environment, if there is one."""
+        """Take the server's address; ``token`` None means the one in the environment, if there is one."""
         self._host, self._port = host, port
         self._token = os.environ.get(TOKEN_VARIABLE, "") if token is None else token
 
@@ -79,7 +79,7 @@ class Address:
 
     @property
     def is_started_here(self) -> bool:
-        """No: whoever started it may start it anew at any time."""
+        """False: whoever started it may start it anew at any time."""
         return False
 
     def open(self, deadline_s: float) -> Connection:
@@ -98,7 +98,7 @@ class Address:
                 time.sleep(RETRY_S)
 
     def close(self) -> None:
-        """It is not ours to end."""
+        """Do nothing: the server is not ours to end."""
 
 
 class Child:
@@ -114,10 +114,10 @@ class Child:
         """Start nothing yet.
 
         Args:
-            settings: Of the server.
-            number: Which of several, for people.
-            devices: GPUs that it may see, as CUDA_VISIBLE_DEVICES has them; None: those of this process.
-            command: Of the server's program, without its arguments.
+            settings: The server's settings.
+            number: The number of the server among several, for people.
+            devices: The GPUs that it may see, as CUDA_VISIBLE_DEVICES has them; None: those of this process.
+            command: The command of the server's program, without its arguments.
         """
         self._settings, self._number, self._devices = settings, number, devices
         self._command = command
@@ -135,7 +135,7 @@ class Child:
 
     @property
     def is_started_here(self) -> bool:
-        """Yes."""
+        """True: ``open`` starts it."""
         return True
 
     @property
@@ -145,11 +145,11 @@ class Child:
 
     @property
     def log(self) -> Path:
-        """What the server and its libraries print."""
+        """The file with all that the server and its libraries print."""
         return Path(self._folder.name) / "server.log"
 
     def open(self, deadline_s: float) -> Connection:
-        """Kill the process there was, start another one, and connect to it."""
+        """Kill the process that there was, start another one, and connect to it."""
         self.close()
         deadline = time.monotonic() + deadline_s
         process = self._started()
@@ -187,7 +187,7 @@ class Child:
             )
 
     def _port(self, process: subprocess.Popen[bytes], deadline: float, deadline_s: float) -> int:
-        """The port, from the one line that a server says on standard output."""
+        """The port, from the one line that a server prints on standard output."""
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], deadline - time.monotonic())
         if not ready:
@@ -204,12 +204,12 @@ class Child:
 
 
 def environment_without_ranks() -> dict[str, str]:
-    """The environment without what a launcher says of this process: the server is a world of its own."""
+    """The environment without a launcher's variables for this process: the server is a world of its own."""
     return {name: value for name, value in os.environ.items() if name not in OF_RANKS and "TORCHELASTIC" not in name}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill it, whatever it is doing, and leave no zombie. Processes of its own end when it does."""
+    """Kill a server, whatever it is doing, and leave no zombie. The processes it started end when it does."""
     process.kill()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

@@ -1,6 +1,6 @@
 """How a vLLM server is made: its model, its capacity, where it listens. Read by server.py, written by servers.py.
 
-Also the name of the extra that brings vLLM, for whoever lacks it.
+It also has the name of the extra that brings vLLM, for whoever lacks it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TOKEN_VARIABLE = "LIT_GRPO_SERVER_TOKEN"
 """Environment variable with the secret that server and training share; no command line shows it."""
 
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""Ranks that vLLM makes room for."""
+"""The ranks of adapters that vLLM makes room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class Capacity:
     """How much one server takes at a time, and how it runs."""
 
     max_context_tokens: int | None = None
-    """Context and completion together; None: the model's ``max_position_embeddings``."""
+    """Most tokens of context and completion together; None: the model's ``max_position_embeddings``."""
     max_sequences: int = 256
-    """Decoded together; more wait."""
+    """The most sequences that are decoded together; more of them wait."""
     max_batch_tokens: int = 4096
     """The most tokens of one pass: prompts are run in portions that fit."""
     kv_cache_gib: float = 1.0
     """Memory for keys and values, allocated at the start."""
     block_tokens: int = 32
-    """Keys and values are shared in whole blocks of so many tokens."""
+    """The tokens of a block; keys and values are shared in whole blocks."""
     prefix_cache: bool = True
-    """Keys and values of earlier turns and of equal prompts are used again."""
+    """Whether keys and values of earlier turns and of equal prompts are used again."""
     tensor_parallel_size: int = 1
     """Processes (devices) that one server's weights are split over."""
     eager: bool = True
-    """No compilation and no CUDA graphs: starts at once. False pays off in long runs on GPUs."""
+    """Whether vLLM runs without compilation or CUDA graphs: it starts at once. False pays off in long runs on GPUs."""
     num_threads: int = 1
     """The threads of each process, on a CPU."""
 
@@ -70,7 +70,7 @@ class ModelSettings:
     dtype: Dtype = "float32"
     """The dtype of the weights: that of the policy in training."""
     adapters: Adapters | None = None
-    """None: training sends whole weights."""
+    """The adapters that training sends; None: it sends whole weights."""
 
     def __post_init__(self) -> None:
         """ValueError for adapters that a server cannot hold."""
@@ -86,16 +86,16 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """One server: ``python -m lit_grpo.engines.vllm.server --config FILE``."""
+    """The settings of one server: ``python -m lit_grpo.engines.vllm.server --config FILE``."""
 
     model: ModelSettings
     capacity: Capacity = field(default_factory=Capacity)
     host: str = "127.0.0.1"
     """Address to listen on; any but a loopback one needs a token in LIT_GRPO_SERVER_TOKEN."""
     port: int = 0
-    """0: any that is free; the server says which."""
+    """The port to listen on; 0: any that is free, and the server says which."""
     weights_folder: Path = Path("/dev/shm")
-    """New weights are read from files below it and from nowhere else."""
+    """The folder below which new weights are read, and nowhere else."""
 
     @property
     def is_local(self) -> bool:
@@ -132,19 +132,19 @@ class Deadlines:
     sync_s: float = 300.0
     """Seconds for new weights, and for scoring the probes."""
     silence_s: float = 30.0
-    """Without a word from a server that has work: a busy one speaks after each step, once a second at most."""
+    """Seconds without a word from a server that has work: a busy one speaks after each step, once a second at most."""
     turn_s: float = 600.0
     """Seconds from the submission of a turn to its completion."""
 
     def __post_init__(self) -> None:
-        """ValueError for a deadline that is none."""
+        """ValueError for a deadline that is not above 0."""
         for name, value in asdict(self).items():
             if not value > 0:
                 raise ValueError(f"engine.deadlines.{name}: expected above 0, got {value}; give seconds")
 
 
 def require_servable(adapters: Adapters) -> None:
-    """ValueError for adapters that vLLM has no room for, or that could not be proven to be there."""
+    """ValueError for adapters that vLLM has no room for, or whose arrival could not be proven."""
     if not 1 <= adapters.rank <= LORA_RANKS[-1]:
         raise ValueError(f"lora.r: expected 1 to {LORA_RANKS[-1]} with vLLM, got {adapters.rank}")
     if "lm_head" in adapters.target_modules:

@@ -1,6 +1,6 @@
 """A policy's weights as safetensors files in shared memory, for servers of the same machine. Written by engine.py.
 
-Whole weights go into parts of limited size, as they come: of a sharded policy a part at most is gathered at a time.
+Whole weights go into parts of limited size, as they come: at most one part of a sharded policy is gathered at a time.
 Adapters go into one file beside a config, as peft writes it. A version stays until the next one is written, for a
 server that has to be started anew.
 """
@@ -30,13 +30,13 @@ CHECKPOINT_FILES = "model*.safetensors"
 
 
 class WeightsFolder:
-    """One version of the weights at a time, beside those that are held for later."""
+    """A folder with one version of the weights at a time, beside those that are held for later."""
 
     def __init__(self, base: Path, adapters: Adapters | None, ranks: Ranks) -> None:
         """Make a folder of its own below ``base``; it is removed at the end of the process at the latest.
 
-        Or, of a process that is killed, at the start of the next one. It has the same name for all processes. Where
-        machines share ``base``, whoever makes it first writes for all.
+        The folder of a process that is killed is removed when the next one starts. The name is the same for
+        all processes. Where machines share ``base``, whoever makes it first writes for all.
         """
         self._adapters, self._ranks = adapters, ranks
         self._root = base / ranks.texts_of_all(f"{PREFIX}{secrets.token_hex(8)}")[0]
@@ -57,7 +57,7 @@ class WeightsFolder:
         """Write a new version in place of those not held. Gathers sharded weights, so every process must call it.
 
         Raises:
-            ValueError: No room.
+            ValueError: There is no room for them.
             EngineFailure: Another process could not write.
         """
         self._num_written += 1
@@ -93,7 +93,7 @@ class WeightsFolder:
         self._held.add(folder)
 
     def drop(self, folder: Path) -> None:
-        """The next version may take its place. Every process must have finished with it."""
+        """Let the next version take its place. Every process must have finished with it."""
         self._held.discard(folder)
 
     def for_export(self) -> Path:
@@ -118,7 +118,7 @@ class WeightsFolder:
 
 
 def written_weights(folder: Path, pattern: str = "*.safetensors") -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors in the files of a folder that are called so, one at a time."""
+    """The names and tensors in those files of a folder that match the pattern, one at a time."""
     for path in sorted(folder.glob(pattern)):
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - it is no mapping

@@ -1,8 +1,8 @@
 # pyright: reportMissingImports=false
-"""What a vLLM worker can do beyond vLLM: take a policy's weights, all of them, and show those that its kernels use.
+"""Extends a vLLM worker: it takes all of a policy's weights, and shows those that its kernels use.
 
-Mixed by vLLM into its own worker class, named in core.py; the methods are called by their names with plain texts, in
-every process that a server's weights are split over.
+vLLM mixes the class, which core.py names, into its own worker class; the methods are called by their names, with
+plain texts, in every process that a server's weights are split over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ else:
     _Base = object
 
 IDENTITY_ROWS = 512
-"""Rows of the identity matrix that a layer is asked with at a time."""
+"""The rows of the identity matrix that go through a layer at a time."""
 
 
 class PolicyWorker(_Base):
@@ -42,8 +42,8 @@ class PolicyWorker(_Base):
     def export_policy(self, folder: str) -> None:
         """Write the weights in use, under their names in the policy, as files of one tensor each.
 
-        Linear layers are asked through their kernels: a packed copy that was not renewed shows, which looking at the
-        parameter would not. Each of several processes writes its part of a tensor; the files' order is theirs.
+        Linear layers are asked through their kernels, which shows a packed copy that was not renewed; the parameter
+        itself would not show it. Each of several processes writes its part of a tensor; the files' order is theirs.
         """
         for number, (name, tensor) in enumerate(_weights_in_use(self.model_runner.get_model())):
             path = Path(folder) / f"{number:05d}_{self.rank:03d}.safetensors"
@@ -58,7 +58,7 @@ def _tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _pack_heads(model: Any) -> None:
-    """Renew what a language-model head made of its weight at the start.
+    """Renew the packed copy that a language-model head made of its weight at the start.
 
     vLLM renews it for layers that new weights came for. A head that is tied to the embeddings gets none of its own: its
     weight is new, being the embeddings', while a CPU's packed copy of it would stay that of the first weights.
@@ -95,7 +95,7 @@ def _weights_in_use(model: Any) -> Iterator[tuple[str, Tensor]]:
 
 @torch.inference_mode()
 def _asked(layer: Any, num_inputs: int) -> Tensor:
-    """[outputs, inputs]: what the layer makes of each row of the identity matrix."""
+    """[outputs, inputs], the layer's output for each row of the identity matrix."""
     some = next(layer.parameters())
     columns = []
     for start in range(0, num_inputs, IDENTITY_ROWS):
@@ -106,7 +106,7 @@ def _asked(layer: Any, num_inputs: int) -> Tensor:
 
 
 def _parts(name: str, stacked: Tensor, layer: Any) -> Iterator[tuple[str, Tensor]]:
-    """vLLM stacks some of a model's layers into one; their own names and parts."""
+    """The model's own layers in one of vLLM's, which stacks some of them: the name and the part of each."""
     stacks = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
     for stack, names in stacks.items():
         if f".{stack}." in name and len(layer.output_partition_sizes) == len(names):

@@ -89,7 +89,11 @@ def test_1d_rows_without_terms(rhs: float, holds: bool) -> None:
 
 def _vertices(rows: list[Constraint]) -> list[tuple[Fraction, Fraction]]:
     """Where two of the lines cross and every row holds; coefficients are whole numbers."""
-    lines = [(*(Fraction(dict(r.terms).get(n, 0)) for n in "xy"), r.sense, Fraction(r.rhs)) for r in rows]
+    terms = [dict(row.terms) for row in rows]
+    lines = [
+        (Fraction(own.get("x", 0.0)), Fraction(own.get("y", 0.0)), row.sense, Fraction(row.rhs))
+        for own, row in zip(terms, rows, strict=True)
+    ]
     found: list[tuple[Fraction, Fraction]] = []
     for (a, b, _, c), (d, e, _, f) in combinations(lines, 2):
         if (determinant := a * e - b * d) == 0:
