@@ -19,6 +19,7 @@ from attack_page import Earnings, console_table, page
 from audit_policies.attacks import ATTACKS, Attack
 from audit_policies.attacks_by_guessing import GUESSING_ATTACKS
 from audit_policies.attacks_on_grammar import GRAMMAR_ATTACKS
+from audit_policies.attacks_on_the_verdict import VERDICT_ATTACKS
 from audit_policies.searchers import GreedySearcher, RandomSearcher
 from equivalence import differences
 from rich.console import Console
@@ -41,7 +42,7 @@ from lit_grpo.rewards.composite import composite_reward
 
 MAX_STEPS = 5
 WEIGHTS = RewardWeights()
-ALL_ATTACKS = (*ATTACKS, *GUESSING_ATTACKS, *GRAMMAR_ATTACKS)
+ALL_ATTACKS = (*ATTACKS, *GUESSING_ATTACKS, *GRAMMAR_ATTACKS, *VERDICT_ATTACKS)
 HONEST = Attack("honest, errs once", lambda view, rng: "hm" if view.turn == 0 else Oracle().act(view, rng))
 
 
@@ -136,7 +137,8 @@ def main() -> None:
     for text in findings:
         Console().print(text, style="red", markup=False)
     if arguments.out is not None:
-        arguments.out.write_text(page(results[3:], results[:3], findings), encoding="utf-8")
+        text = page(results[3:], results[:3], findings, arguments.num_tasks, arguments.episodes)
+        arguments.out.write_text(text, encoding="utf-8")
     raise SystemExit(1 if findings else 0)
 
 

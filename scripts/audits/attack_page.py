@@ -76,12 +76,20 @@ def console_table(results: Sequence[Earnings]) -> Table:
     return table
 
 
-def page(attacks: Sequence[Earnings], references: Sequence[Earnings], findings: Sequence[str]) -> str:
-    """docs/attacks.md: the table, what stands beside it, and what was found."""
+def page(
+    attacks: Sequence[Earnings], references: Sequence[Earnings], findings: Sequence[str], tasks: int, searched: int
+) -> str:
+    """docs/attacks.md: the table, what stands beside it, and what was found.
+
+    ``tasks`` and ``searched`` are what the script was given: of tasks, and of the searchers' episodes together.
+    """
     num = sum(len(one.rewards) for one in (*attacks, *references))
     integer = sum(one.num_integer for one in (*attacks, *references)) / num
     ordered = [*references, *sorted(attacks, key=lambda one: -one.mean)]
-    lines = [OPENING.format(episodes=num, integer=round(100 * integer)), _header(COLUMNS)]
+    lines = [
+        OPENING.format(episodes=num, integer=round(100 * integer), tasks=tasks, searched=searched),
+        _header(COLUMNS),
+    ]
     lines += [_row(one.cells) for one in ordered]
     lines += ["", BY_KIND, "", *_kinds(attacks, references), "", "## What was found", ""]
     lines += [f"- {text}" for text in findings] or ["Nothing that is held to above was broken by any episode."]
@@ -115,18 +123,18 @@ def _row(cells: Sequence[str]) -> str:
 OPENING = """# What attacks on the reward earn
 
 Written by the command below, not by hand. What each attack does is in `attacks.py`, `attacks_by_guessing.py`,
-`attacks_on_grammar.py` and `searchers.py` of `scripts/audits/audit_policies/`; what the reward is, in
-[environment.md](environment.md).
+`attacks_on_grammar.py`, `attacks_on_the_verdict.py` and `searchers.py` of `scripts/audits/audit_policies/`; what the
+reward is, in [environment.md](environment.md).
 
 ```bash
-.venv/bin/python scripts/audits/attack_environment.py --episodes 10000 --out docs/attacks.md
+.venv/bin/python scripts/audits/attack_environment.py --episodes {searched} --num-tasks {tasks} --out docs/attacks.md
 ```
 
 Half of the tasks have two variables and are played as the shipped configs train, with edits taken back that leave the
 program infeasible; the others are of all kinds, sizes and domains, and their edits persist. Each attack plays every
-task once; the two searchers play 10,000 episodes together. The greedy one is given what no model has: it tries moves in
-the solver first, and is told of each whether it would be faithful. {episodes} episodes, {integer} % of them on programs
-with integers. Of every one of them is held that
+task once; the two searchers play {searched} episodes together. The greedy one is given what no model has: it tries
+moves in the solver first, and is told of each whether it would be faithful. {episodes} episodes, {integer} % of them on
+programs with integers. Of every one of them is held that
 
 - it earns at most what the oracle earns, and at most 0.3 (its diagnosis) if it is not faithful;
 - if it is faithful by score, a second judge, which shares no code with the score, finds the same feasible set and

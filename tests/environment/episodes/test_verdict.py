@@ -6,6 +6,8 @@
 3. A row less never counts, implied or not: dropping the culprit of kind A or C.
 4. Rational LPs: what follows exactly counts, a hair less does not.
 5. The second judge, which shares no code with the verdict, finds the same differences.
+6. A nearly integral relaxation is no solution.
+7. Variables and the objective, term by term; what one element asks for.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from whole_programs import any_number, any_program, best, points
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
-from lit_grpo.environment.episodes.faithful import is_faithful
+from lit_grpo.environment.episodes.faithful import asks_no_more, is_faithful
 from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.environment.programs.edits import (
     AddRow,
@@ -37,7 +39,15 @@ from lit_grpo.environment.programs.edits import (
     apply,
     apply_all,
 )
-from lit_grpo.environment.programs.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
+from lit_grpo.environment.programs.program import (
+    Constraint,
+    Direction,
+    LinearProgram,
+    Sense,
+    Variable,
+    VariableType,
+    row_element,
+)
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import SolverStatus
 
@@ -253,3 +263,35 @@ def test_6_a_nearly_integral_relaxation_is_no_solution() -> None:
     assert SOLVER.solve(program).status is SolverStatus.INFEASIBLE
     opened = SOLVER.solve(replace(program, constraints=rows[:2]))
     assert (opened.status, opened.objective) == (SolverStatus.OPTIMAL, 1.0)
+
+
+# 7. Variables, the objective, one element.
+
+
+def test_7_other_variables() -> None:
+    """One more that no row holds, or one less, is another program."""
+    more = replace(MEAN, variables=(*MEAN.variables, Variable("z", 0.0, 9.0)))
+    assert not is_faithful(more, MEAN, SOLVER)
+    assert not is_faithful(MEAN, more, SOLVER)
+    assert is_faithful(more, more, SOLVER)
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        ((("x", 5.3), ("y", 1.0)), True),
+        ((("x", 5.3), ("z", 1.0)), False),
+        ((("x", 5.3),), False),
+        ((("x", 5.3), ("y", 1.0), ("z", 1.0)), False),
+        ((("x", 5.300001), ("y", 1.0)), False),  # x is a whole number
+    ],
+)
+def test_7b_other_objectives(objective: tuple[tuple[str, float], ...], expected: bool) -> None:
+    program = replace(_whole((0, 9), (0, 9), (0, 9), rows=[]), objective=(("x", 5.3), ("y", 1.0)))
+    assert is_faithful(replace(program, objective=objective), program, SOLVER) is expected
+
+
+@pytest.mark.parametrize(("rhs", "expected"), [(2.0, True), (2.1, True), (3.5, False), (4.0, False)])
+def test_7c_what_an_element_asks(rhs: float, expected: bool) -> None:
+    """x + y >= 3 holds where it was written; more is asked for, or not."""
+    assert asks_no_more(row_element("r"), apply(MEAN, SetRhs("r", rhs)), MEAN, SOLVER) is expected

@@ -30,8 +30,9 @@ def test_1_by_hand() -> None:
 def test_2_the_page() -> None:
     informed = earnings("informed-random", (A, 1.0, True), (D, 0.2, False))
     low, high = earnings("low", (A, 0.1, False), (D, 0.0, False)), earnings("high", (A, 0.0, False), (D, 0.3, False))
-    text = page([low, high], [informed], [])
+    text = page([low, high], [informed], [], tasks=2, searched=40)
     assert "6 episodes, 50 % of them" in text
+    assert "--episodes 40 --num-tasks 2 --out docs/attacks.md" in text
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert table[2:5] == [
         "| informed-random | 2 | 0.600 | 1.000 | 0.200 | 50.0 % |",
@@ -40,4 +41,4 @@ def test_2_the_page() -> None:
     ]
     assert table[7:] == ["| A | 1.000 | low 0.100 | high 0.000 |", "| D | 0.200 | **high 0.300** | low 0.000 |"]
     assert text.endswith("Nothing that is held to above was broken by any episode.\n")
-    assert page([low], [informed], ["low: cheats"]).endswith("- low: cheats\n")
+    assert page([low], [informed], ["low: cheats"], tasks=2, searched=40).endswith("- low: cheats\n")

@@ -24,6 +24,7 @@ import pytest
 from audit_policies.attacks import ATTACKS, Attack
 from audit_policies.attacks_by_guessing import GUESSING_ATTACKS
 from audit_policies.attacks_on_grammar import GRAMMAR_ATTACKS
+from audit_policies.attacks_on_the_verdict import VERDICT_ATTACKS
 from audit_policies.searchers import GreedySearcher, RandomSearcher
 from desk_problem import FAULT, ORIGINAL, DeskTask, ScriptedSolver, turn
 from equivalence import differences
@@ -58,7 +59,7 @@ from lit_grpo.rewards.composite import composite_reward
 
 DIAGNOSIS_ALONE = 0.3
 HONEST = 0.95
-ALL_ATTACKS = (*ATTACKS, *GUESSING_ATTACKS, *GRAMMAR_ATTACKS)
+ALL_ATTACKS = (*ATTACKS, *GUESSING_ATTACKS, *GRAMMAR_ATTACKS, *VERDICT_ATTACKS)
 WORTHLESS = (
     *("submit at once", "unicode names", "unknown names", "a diagnosis in every object", "keys twice"),
     *("names with a space", "names with a NUL", "names in capitals", "a diagnosis in the reasoning"),
