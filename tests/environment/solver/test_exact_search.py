@@ -118,9 +118,9 @@ def test_2_against_vertices() -> None:
             continue
         # Rows times the denominator, so that every number is a whole one.
         for best, sense in ((max(reached), LE), (min(reached), GE)):
-            scaled = [c * best.denominator for c in form]
-            tight = _row(*scaled, sense, best.numerator)
-            hair = _row(*scaled, sense, best.numerator - (0.0001 if sense is LE else -0.0001))
+            a, b = (c * best.denominator for c in form)
+            tight = _row(a, b, sense, best.numerator)
+            hair = _row(a, b, sense, best.numerator - (0.0001 if sense is LE else -0.0001))
             assert _proven(tight, REAL, *rows), f"seed {seed}: {tight}, {rows}"
             assert not _proven(hair, REAL, *rows), f"seed {seed}: {hair}, {rows}"
             num_tight += 1
