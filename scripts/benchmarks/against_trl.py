@@ -205,7 +205,7 @@ def run(num_steps: int, trl_microbatch: int) -> tuple[Times, Times]:
     from datasets import Dataset  # pyright: ignore[reportMissingImports]
     from trl import GRPOConfig, GRPOTrainer  # pyright: ignore[reportMissingImports, reportPrivateImportUsage]
 
-    def trl_reward(completion_ids: list[list[int]], **_: object) -> list[float]:
+    def trl_reward(completion_ids: list[list[int]], **_: object) -> list[float | None]:
         return [reward(answer) for answer in completion_ids]
 
     prompts = build_prompts(num_steps)
