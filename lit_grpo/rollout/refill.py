@@ -43,11 +43,6 @@ class RefilledGroups:
         return tuple(group for groups in self.rounds for group in groups)
 
     @property
-    def num_flat(self) -> int:
-        """Groups that were played and are not trained on."""
-        return len(self.played) - len(self.kept)
-
-    @property
     def num_extra_attempts(self) -> int:
         """Attempts beyond those of the batch itself."""
         return sum(len(group.attempts) for groups in self.rounds[1:] for group in groups)

@@ -37,10 +37,6 @@ class Numbering:
         """The variable that this bound belongs to."""
         return (requirement - self.num_rows) // 2
 
-    def integrality_of_bound(self, requirement: int) -> int:
-        """The integrality of the variable that this bound belongs to."""
-        return self.integrality(self.column_of_bound(requirement))
-
     def is_integrality(self, requirement: int) -> bool:
         """Whether the requirement is the integrality of a variable."""
         return requirement >= self.integrality(0)
