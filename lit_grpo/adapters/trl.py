@@ -74,7 +74,7 @@ def repair_reward(solver: Solver, stop_ids: Collection[int], weights: RewardWeig
         solver: Judges; asked once for each different program of a batch.
         stop_ids: Tokens that end a turn. A completion that ends with none of them was cut off, and is malformed
             whatever it holds, as in the package's own rollouts.
-        weights: Of the composite reward; None: the default ones.
+        weights: The weights of the composite reward; None: the default ones.
     """
     chosen = weights or RewardWeights()
 

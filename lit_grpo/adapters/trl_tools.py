@@ -46,7 +46,7 @@ class RepairTools:
         Args:
             solver: Answers every call and judges the end.
             settings: Rules and rendering, those of the rows.
-            weights: Of the composite reward; None: the default ones.
+            weights: The weights of the composite reward; None: the default ones.
         """
         self._solver, self._settings, self._weights = solver, settings, weights or RewardWeights()
         self._remembering = RememberingSolver(solver)
@@ -136,7 +136,7 @@ class RepairTools:
 
         Args:
             row: The name of the row.
-            amount: By how much; of an equality also negative.
+            amount: How far it is relaxed; of an equality also negative.
             diagnosis: The elements held responsible, such as row:NAME or var:NAME.
         """
         return self._play("relax", diagnosis, row=row, amount=amount)

@@ -24,7 +24,7 @@ class CanaryOptions:
     fit: tuple[str, ...]
     """Words of `lit-grpo fit`."""
     folder: Path
-    """For the configs as they were run."""
+    """The folder for the configs as they were run."""
 
 
 def parse(words: Sequence[str]) -> CanaryOptions:

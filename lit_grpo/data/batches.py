@@ -35,7 +35,7 @@ class TaskBatch(Generic[ProblemT]):
         self.tasks = tuple(tasks)
         """Empty until the batch begins where a curriculum draws them."""
         self.demonstrations = tuple(demonstrations)
-        """To be replayed in this batch."""
+        """Demonstrations that are replayed in this batch."""
         self.experience: object | None = None
         """The rollout's Experience, once RolloutCallback has attached it; None in evaluation."""
 
@@ -118,7 +118,7 @@ def last_batches(trainer: pl.Trainer, batch: int, updates_per_batch: int) -> Ite
 
     Args:
         trainer: Its limits are in epochs or in updates.
-        batch: That begins now.
+        batch: The batch that begins now.
         updates_per_batch: Optimizer steps that a batch takes.
     """
     epochs, updates = trainer.max_epochs, trainer.max_steps
@@ -134,7 +134,7 @@ def consecutive(batch: int, batch_size: int, rank: int, world_size: int) -> rang
     Args:
         batch: Position in the stream.
         batch_size: Over all ranks, a multiple of their number.
-        rank: Of this process.
+        rank: The rank of this process.
         world_size: Number of ranks.
     """
     share = batch_size // world_size

@@ -46,7 +46,7 @@ KEYS = frozenset(
         "generator_version",
     }
 )
-"""Of a record."""
+"""The keys of a record."""
 
 
 class BenchmarkError(ValueError):

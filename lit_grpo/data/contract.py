@@ -21,7 +21,7 @@ from lit_grpo.environment.episodes.faithful import VERDICT_VERSION
 from lit_grpo.environment.episodes.observation import RENDERING_VERSION
 
 CONTRACT_FILE = "lit_grpo.json"
-"""In an exported policy's folder."""
+"""The file's name in an exported policy's folder."""
 LEARNED = ("rendering", "grammar")
 """What a policy depends on."""
 
@@ -35,13 +35,13 @@ class Contract:
     """Versions, each a whole number from 1 on."""
 
     rendering: int
-    """Of the texts that an agent reads (observation.py)."""
+    """The version of the texts that an agent reads (observation.py)."""
     grammar: int
-    """Of the actions that it writes (actions.py)."""
+    """The version of the actions that it writes (actions.py)."""
     generator: int
-    """Of the tasks that a seed yields (data/task.py)."""
+    """The version of the tasks that a seed yields (data/task.py)."""
     verdict: int
-    """Of what counts as a faithful repair (faithful.py)."""
+    """The version of what counts as a faithful repair (faithful.py)."""
 
     @classmethod
     def read(cls, value: object, where: str) -> Contract:
@@ -60,7 +60,7 @@ class Contract:
         return cls(**value)
 
     def to_json(self) -> dict[str, int]:
-        """As it is written."""
+        """The versions as they are written."""
         return asdict(self)
 
     def differs(self, other: Contract, names: tuple[str, ...] | None = None) -> str | None:

@@ -43,7 +43,7 @@ class TaskDataModule(HeldOutDataModule, TaskStream):
         held_out: Validation and test tasks.
         num_tasks: Tasks of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch; tasks go on being fresh in the next one.
-        seed: Of the training tasks.
+        seed: The seed of the training tasks.
         replay: Demonstrations beside the tasks of each batch; None for none.
         num_workers: Processes that generate tasks ahead, where there is no curriculum.
         curriculum: Decides kinds and difficulties batch by batch; None: drawn as ``tasks`` says throughout.
@@ -182,7 +182,7 @@ class DemonstrationDataModule(HeldOutDataModule):
         num_demonstrations: How many there are, reshuffled in each pass; None for fresh ones in every batch.
         batch_size: Demonstrations of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch; None for one pass, which needs ``num_demonstrations``.
-        seed: Of the demonstrated tasks and of the order.
+        seed: The seed of the demonstrated tasks and of the order.
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.
         episode: Rules and rendering, the same as in evaluation; the command line fills them in; None: the defaults.
         num_workers: Processes that make demonstrations ahead.
@@ -248,7 +248,7 @@ class ProofreadingDataModule(HeldOutDataModule):
         proofreading: Slips per program.
         batch_size: Exercises of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch.
-        seed: Of the exercises.
+        seed: The seed of the exercises.
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.
         episode: Its rendering is the one of the exercises; the command line fills it in; None: the defaults.
         num_workers: Processes that make exercises ahead.

@@ -23,7 +23,7 @@ from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind, kinds_of
 
 MANIFEST_FILE = "suite.json"
-"""In a suite's folder."""
+"""The manifest's name in a suite's folder."""
 REMEDY = "make the suite again in another folder (lit-grpo suite make), or use the release that made it"
 
 
@@ -34,10 +34,10 @@ class SuiteSettings:
     kinds: tuple[FaultKind, ...] = field(default_factory=lambda: kinds_of(None))
     difficulties: tuple[Difficulty, ...] = tuple(Difficulty)
     num_tasks: int = 200
-    """Of each cell."""
+    """The number of tasks of each cell."""
     seed: int = 0
     size: ProgramSize | None = None
-    """Of the base programs; None: what the difficulty says (difficulty.py)."""
+    """The size of the base programs; None: what the difficulty says (difficulty.py)."""
 
     def __post_init__(self) -> None:
         impossible = [kind.value for kind in self.kinds if kind not in kinds_of(self.size)]
@@ -55,11 +55,11 @@ class SuiteSettings:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """In the order in which they are settled, whatever the order they were asked for in."""
+        """The cells in the order in which they are settled, whatever the order they were asked for in."""
         return tuple(Cell(k, d) for k in FaultKind if k in self.kinds for d in Difficulty if d in self.difficulties)
 
     def to_json(self) -> dict[str, Any]:
-        """As the manifest has it; kinds and difficulties in the order of the cells."""
+        """The settings as the manifest has them; kinds and difficulties in the order of the cells."""
         document: dict[str, Any] = {
             "seed": self.seed,
             "tasks_per_cell": self.num_tasks,
@@ -70,7 +70,7 @@ class SuiteSettings:
 
     @classmethod
     def from_json(cls, document: dict[str, object]) -> SuiteSettings:
-        """Of a manifest; ValueError if a field is missing or is not what it should be."""
+        """The settings in a manifest; ValueError if a field is missing or is not what it should be."""
         kinds, difficulties = list_of(document, "kinds"), list_of(document, "difficulties")
         return cls(
             kinds=tuple(FaultKind(str(kind)) for kind in kinds),
@@ -92,7 +92,7 @@ class Manifest:
 
     @classmethod
     def open(cls, folder: Path, settings: SuiteSettings) -> Manifest:
-        """Of a suite that was begun in the folder, or of a new one.
+        """The manifest of a suite that was begun in the folder, or of a new one.
 
         Raises:
             ValueError: The suite in the folder was made with other settings or under other versions.

@@ -37,7 +37,7 @@ def make_suite(folder: Path, settings: SuiteSettings, num_workers: int, report: 
         folder: Made if missing. Cells that an earlier call has finished with the same settings are kept.
         settings: What to make.
         num_workers: Processes; no effect on the files.
-        report: Of the progress.
+        report: Told of the progress.
 
     Raises:
         ValueError: The folder holds a suite of another seed, number of tasks, size or version.
@@ -84,7 +84,7 @@ class _Taken:
         return keys.id in self._ids or keys.program in self._programs
 
     def take(self, several: Iterable[_Keys]) -> None:
-        """From now on they are there."""
+        """Count them as there from now on."""
         for keys in several:
             self._ids.add(keys.id)
             self._programs.add(keys.program)
@@ -125,7 +125,7 @@ def _first_new(stream: _CellStream, num_tasks: int, taken: _Taken, report: Repor
 
 
 def _cell_seed(seed: int, cell: Cell) -> int:
-    """Of its own for each cell: with one seed for all, the kinds of a difficulty would share their programs."""
+    """A seed of its own for each cell: with one seed for all, the kinds of a difficulty would share their programs."""
     digest = hashlib.sha256(f"suite/{seed}/{cell.kind.value}/{cell.difficulty.value}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
 

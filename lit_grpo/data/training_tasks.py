@@ -21,8 +21,8 @@ class TrainingTasks:
 
     Args:
         settings: What tasks are drawn, where no shares are given.
-        seed: Of the stream.
-        num_tasks: Of a batch, over all ranks.
+        seed: The seed of the stream.
+        num_tasks: Tasks of a batch, over all ranks.
         rank: This one.
         world_size: Number of ranks.
     """
@@ -49,9 +49,9 @@ class TrainingTasks:
 
         Args:
             batch: Position of the batch.
-            number: Of the round, 1 for the first.
+            number: The number of the round, 1 for the first.
             slots: Places in this rank's share of the batch, 0-based.
-            shares: Of the cells.
+            shares: The shares of the cells.
         """
         first = self._rank * (self._num_tasks // self._world_size)
         return [self._task(RefillIndex(batch, number, first + slot), shares) for slot in slots]

@@ -18,7 +18,7 @@ class Problem(Protocol):
 
     @property
     def id(self) -> str:
-        """Of this problem alone: together with seed, batch, attempt and turn it seeds each draw."""
+        """A name that no other problem has: together with seed, batch, attempt and turn it seeds each draw."""
         ...
 
 
@@ -84,7 +84,7 @@ class Episode(Protocol[_RecordT]):
 
 
 class World(Protocol[_PlayedT, _RecordT]):
-    """Where problems are played."""
+    """A place where problems are played."""
 
     def begin(self, problem: _PlayedT, num_attempts: int) -> Sequence[Episode[_RecordT]]:
         """One episode for each attempt at a problem, perhaps over already. Called in a thread of its own."""
@@ -111,9 +111,9 @@ class Measure(Generic[RecordT, ScoreT]):
 
     name: str
     value: Callable[[RecordT, ScoreT], float]
-    """Of one attempt, times its weight."""
+    """The value of one attempt, which is multiplied by its weight."""
     weight: Callable[[RecordT, ScoreT], float] = _once
-    """Of one attempt: 1, or what it is counted in."""
+    """The weight of one attempt: 1, or what it is counted in."""
 
 
 class Environment(ABC, Generic[ProblemT, RecordT, ScoreT]):
@@ -155,4 +155,4 @@ class Environment(ABC, Generic[ProblemT, RecordT, ScoreT]):
 
 
 AnyEnvironment = Environment[Any, Any, Any]
-"""To the parts of a run that hand problems, records and scores on without looking into them."""
+"""An environment as it is to the parts of a run that hand problems, records and scores on without looking into them."""

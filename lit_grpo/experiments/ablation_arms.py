@@ -34,7 +34,7 @@ def reinforced(
     """An arm of reinforcement learning on the CPU.
 
     Args:
-        name: Of the arm.
+        name: The name of the arm.
         changes: Configs over configs/ablation/baseline.yaml.
         last: Configs over configs/ablation/cpu.yaml.
         replay: Whether demonstrations are replayed.

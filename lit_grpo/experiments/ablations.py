@@ -51,7 +51,7 @@ SHIFT_EVERY = 4
 """The KL and the entropy are measured on every fourth test task: 192 of them."""
 TRIVIAL_FOLDER = "baselines"
 MAX_COMPLETION_TOKENS = 24
-"""As in configs/ablation/cpu.yaml."""
+"""The same as in configs/ablation/cpu.yaml."""
 INTERVALS = BootstrapSettings(num_replicates=4000)
 
 
@@ -68,7 +68,7 @@ class Study:
 
     @property
     def threads(self) -> int:
-        """Of each arm, and of what is measured afterwards."""
+        """The threads of each arm, and of what is measured afterwards."""
         return self.runs[0].threads
 
     def jobs(self) -> list[Job]:
@@ -94,7 +94,7 @@ def run_study(study: Study, num_jobs: int, console: Console) -> Choice:
     """All arms, then the curriculum on the arm that validation chose, then what is measured of every policy.
 
     Raises:
-        ArmFailed: Of the first arm that fails.
+        ArmFailed: The ArmFailed of the first arm that fails.
     """
     run_all(study.jobs(), num_jobs, console)
     choice = choose_best(study.runs, REAL)
@@ -164,7 +164,7 @@ def make_study(
         base: Folder of the pre-trained base.
         seeds: The first has the arms of one seed as well.
         num_workers: Processes that make the test tasks.
-        threads: Of each arm.
+        threads: The threads of each arm.
         accelerator: ``cpu``, or ``gpu``, which all arms share.
         is_smoke: Whether all is small enough to take minutes, and the figures mean nothing.
     """

@@ -25,18 +25,20 @@ POLICY_FOLDER = "policy"
 
 @dataclass(frozen=True, slots=True)
 class ArmRun:
-    """Where and how the arms of a seed are run."""
+    """Says where and how the arms of a seed are run."""
 
     root: Path
-    """Of the seed: holds ``arms/NAME``."""
+    """The folder of the seed, which holds ``arms/NAME``."""
     base: Path
     """Directory of the pre-trained base."""
     benchmark: Path
     """The held-out test tasks, a file or a folder of files, the same for all arms."""
     seed: int
-    """Of everything that is drawn: demonstrations, fresh tasks, episodes. The held-out tasks are the same for all."""
+    """The seed of everything that is drawn: demonstrations, fresh tasks, episodes. The held-out tasks are the same for
+    all.
+    """
     threads: int
-    """Of the process."""
+    """The threads of the process."""
     extra_config: Path | None = None
     """Overrides every arm's configs and arguments; the smoke run's sizes."""
     arguments: tuple[str, ...] = ()

@@ -17,10 +17,10 @@ class TrainingData(Enum):
     FRESH_DEMONSTRATIONS = "fresh demonstrations"
     FRESH_TASKS = "fresh tasks"
     FRESH_TASKS_AND_REPLAY = "fresh tasks and replay"
-    """Of the shared demonstrations."""
+    """Fresh tasks with replay of the shared demonstrations."""
 
     def arguments(self, seed: int) -> list[str]:
-        """Of a `lit-grpo` command."""
+        """The arguments of a `lit-grpo` command."""
         demonstrated, fresh = 2 * seed, 2 * seed + 1
         match self:
             case TrainingData.DEMONSTRATIONS:
@@ -42,9 +42,9 @@ class Arm:
     """The arm whose policy it goes on from; None: the pre-trained base."""
     data: TrainingData
     arguments: tuple[str, ...] = ()
-    """Of both commands, after the configs."""
+    """Arguments of both commands, after the configs."""
     expected_cpu_s: float = 300.0
-    """On one core as fast as the one it was measured on: for the time left alone."""
+    """CPU seconds on one core as fast as the one it was measured on: for the time left alone."""
 
 
 class ArmFailed(RuntimeError):

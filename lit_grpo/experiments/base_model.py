@@ -25,7 +25,7 @@ from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.presets import CONFIGS
 
 NAMES = ("x", "y", *ROW_NAMES)
-"""Of variables and rows in tiny programs: each is one token."""
+"""Names of variables and rows in tiny programs: each is one token."""
 
 CYCLES = (1400, 600)
 """Batches of proofreading: the rate is warmed up and decayed in each, the second on other exercises."""
@@ -49,7 +49,9 @@ class TinyModelSettings:
     rope_theta: float = 10_000.0
     """Base of the rotary positions: the larger, the more of a head compares content alike at any distance."""
     embedding_std: float = 0.02
-    """Of the initial embeddings, which are the head, too: the larger, the surer a copied token, seen before or not."""
+    """The deviation of the initial embeddings, which are the head, too: the larger, the surer a copied token, seen
+    before or not.
+    """
     attention_gain: float = 1.0
     """Initial weight of the norms of queries and keys: attention's scores begin with its square as their spread."""
 
@@ -63,7 +65,7 @@ def make_base_model(
         directory: Made if missing; afterwards loadable with ``from_pretrained``.
         texts: Task text the tokenizer is learned from.
         names: Row and variable names that become single tokens.
-        seed: Of the initial weights.
+        seed: The seed of the initial weights.
         settings: Shape of the model.
 
     Returns:
@@ -121,7 +123,7 @@ def make_tiny_base(output: Path, seed: int) -> int:
 
     Args:
         output: Folder of the base, and of the runs that made it.
-        seed: Of the texts and the weights.
+        seed: The seed of the texts and the weights.
 
     Returns:
         The exit status of the last fit: 0 if the base is made.

@@ -34,8 +34,8 @@ def play_baselines(
 
     Args:
         tasks: At least one.
-        rules: Of all episodes.
-        seed: Of the policies that draw.
+        rules: The rules of all episodes.
+        seed: The seed of the policies that draw.
 
     Returns:
         The scores of each policy, in the order of the tasks.

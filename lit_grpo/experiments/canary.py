@@ -73,7 +73,7 @@ class CanaryCLI(RepairCLI):
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """With the canary behind the rollout."""
+        """Put the canary behind the rollout."""
         self.config_init["fit"].trainer.callbacks.append(self._canary)
         return super().instantiate_trainer(**kwargs)
 
@@ -102,7 +102,7 @@ def run_canary(fit: Sequence[str], folder: Path) -> int:
 
     Args:
         fit: Words of `lit-grpo fit`.
-        folder: For the configs as they were run.
+        folder: The folder for the configs as they were run.
 
     Returns:
         Exit status: 0 if nothing moves, 1 if something does, 2 after an error of the user's.
@@ -161,7 +161,7 @@ def drifts(run: CanaryRun, reference: CanaryRun) -> Iterator[str]:
 
 
 def _exact(differences: Sequence[float], run: CanaryRun) -> Iterator[str]:
-    """In float32 both engines draw the same tokens, but for a draw in 10^5."""
+    """Say where rewards differ in float32, in which both engines draw the same tokens, but for a draw in 10^5."""
     most = max(1, round(SHARE_OF_DRAWS * run.num_episodes)) / run.num_episodes
     for number, difference in enumerate(differences, 1):
         if not abs(difference) <= most + 1e-6:
@@ -172,7 +172,9 @@ def _exact(differences: Sequence[float], run: CanaryRun) -> Iterator[str]:
 
 
 def _on_average(differences: Sequence[float]) -> Iterator[str]:
-    """In bfloat16 the engines' draws part after a few tokens: the mean reward is the same up to chance."""
+    """Say where mean rewards differ in bfloat16, in which the engines' draws part after a few tokens: the mean reward
+    is the same up to chance.
+    """
     mean, error = fmean(differences), stdev(differences) / math.sqrt(len(differences))
     if not abs(mean) <= STANDARD_ERRORS * error + 1e-6:
         yield (

@@ -42,7 +42,7 @@ class Verdict:
     """What the comparison says."""
 
     difference: Estimate
-    """Of FR@5, vLLM minus transformers, with its interval over tasks and seeds."""
+    """The difference of FR@5, vLLM minus transformers, with its interval over tasks and seeds."""
 
     @property
     def is_equal(self) -> bool:
@@ -58,7 +58,7 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """In points."""
+        """The difference in points."""
         assert self.difference.value is not None
         value, low, high = (100 * number for number in (self.difference.value, *self._interval))
         if low == high == 0:
@@ -145,9 +145,9 @@ def make_runs(
     Args:
         root: Folder of the comparison.
         base: Folder of the pre-trained base.
-        seeds: Of training.
+        seeds: The seeds of training.
         num_workers: Processes that make the test tasks.
-        threads: Of each arm.
+        threads: The threads of each arm.
         study: A study of the ablations, whose start, first arm and test tasks are taken; None: everything is made.
         is_smoke: Whether all is small enough to take minutes, and the figures mean nothing.
 

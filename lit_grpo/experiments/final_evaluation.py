@@ -35,7 +35,7 @@ class EvaluationSettings:
     rules: EpisodeSettings
     """Those of training, rendering included; kinds E and G need one without taking edits back."""
     max_completion_tokens: int = 64
-    """Of a turn."""
+    """The most tokens of a turn."""
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
 

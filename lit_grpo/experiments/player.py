@@ -39,7 +39,7 @@ class Player:
 
     @classmethod
     def read(cls, checkpoint: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Player:
-        """From a folder with weights and tokenizer; ValueError if there is none."""
+        """Read a player from a folder with weights and tokenizer; ValueError if there is none."""
         policy = load_policy(checkpoint, dtype).requires_grad_(False).eval().to(device)
         return cls(policy, ConversationFormat(AutoTokenizer.from_pretrained(checkpoint)))
 

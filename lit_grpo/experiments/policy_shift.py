@@ -35,7 +35,7 @@ def measure_shift(
         start: Before it; on the same device.
         tasks: Held out.
         rules: Those that the policy was trained under, rendering included.
-        max_completion_tokens: Of a turn.
+        max_completion_tokens: The most tokens of a turn.
     """
     sampling = SamplingSettings(temperature=1.0, max_completion_tokens=max_completion_tokens)
     groups = policy.play(tasks, RepairEnvironment(rules, HighsSolver()), sampling)

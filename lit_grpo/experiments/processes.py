@@ -26,7 +26,7 @@ class Ended:
     status: int
     """0, an exit status, or minus the number of the signal that ended it."""
     cpu_s: float
-    """Of the process and of those that it waited for."""
+    """CPU seconds of the process and of those that it waited for."""
 
 
 class Processes:

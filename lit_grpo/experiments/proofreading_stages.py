@@ -58,11 +58,11 @@ class Stage:
     final_fraction: float = 0.3
     """What the rates fall to within each leg, so that what is read after it is not read in the noise of large steps."""
     max_prompts: int = 20_000
-    """After these the exercise is to be changed, not the clock."""
+    """Prompts after which the exercise is to be changed, not the clock."""
 
     @property
     def tasks(self) -> TaskSettings:
-        """Where its programs are drawn from."""
+        """The tasks that its programs are drawn from."""
         return TaskSettings(size=None, difficulties=dict(self.difficulties))
 
 
@@ -75,7 +75,7 @@ class Leg:
     start: Path
     """The policy it goes on from."""
     seed: int
-    """Of its exercises: no leg repeats those of another."""
+    """The seed of its exercises: no leg repeats those of another."""
 
 
 def run_stages(

@@ -11,12 +11,12 @@ PACKAGES = ("torch", "lightning", "transformers", "highspy", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that results can depend on."""
+    """The versions of Python and of the packages that results can depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def device_name(accelerator: str, threads: int) -> str:
-    """In words, without the machine's name."""
+    """The device in words, without the machine's name."""
     if accelerator == "gpu":
         return torch.cuda.get_device_name()
     return f"CPU ({platform.machine()}), {threads} thread(s) per arm"

@@ -29,12 +29,12 @@ from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.report import REPORT_FILE, write_report
 
 HELD_OUT_SEED = 20_000
-"""Of the test tasks, the same in every comparison; training seeds are far below it."""
+"""The seed of the test tasks, the same in every comparison; training seeds are far below it."""
 NUM_TEST_TASKS = 768
 NUM_SMOKE_TASKS = 48
 
 EPISODE = EpisodeSettings(undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
-"""As in configs/quickstart; the trivial policies are judged by the same rules."""
+"""The rules of configs/quickstart; the trivial policies are judged by the same rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class QuickstartSettings:
     """What is compared, and with how much of the machine."""
 
     root: Path
-    """Of all runs; with several seeds it has a folder for each."""
+    """The folder of all runs; with several seeds it has a folder for each."""
     base: Path
     """Folder of the pre-trained base."""
     seeds: tuple[int, ...]
@@ -52,7 +52,7 @@ class QuickstartSettings:
     num_jobs: int
     """Arms at a time."""
     threads: int
-    """Of each arm."""
+    """The threads of each arm."""
     is_smoke: bool
     """Whether all is small enough to take seconds, and the figures mean nothing."""
 

@@ -39,7 +39,7 @@ class Share:
 
     @property
     def value(self) -> float:
-        """From 0 to 1; NaN of nothing."""
+        """The share, from 0 to 1; NaN of nothing."""
         return self.num_right / self.num_all if self.num_all else float("nan")
 
 
@@ -60,9 +60,9 @@ class ReadingScores:
     found: Share = field(default_factory=Share)
     """The first element that is named, given nothing: one with a slip. Once per program."""
     judged_untouched: Share = field(default_factory=Share)
-    """Of a named element without a slip: that it is inspected, not edited."""
+    """How often a named element without a slip was judged right: that it is inspected, not edited."""
     judged_slipped: Share = field(default_factory=Share)
-    """Of a named element with a slip: the action that mends it, or one of several."""
+    """How often a named element with a slip was judged right: the action that mends it, or one of several."""
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Mapping[str, int]]) -> ReadingScores:
@@ -97,7 +97,7 @@ def measure_reading(
 
     Args:
         policy: The model; left in evaluation mode.
-        exercises: From ``held_out_exercises``.
+        exercises: The exercises of ``held_out_exercises``.
         conversation: The format they were made with.
         max_tokens: Positions of one forward pass at most.
     """
@@ -122,7 +122,7 @@ def count(
     Args:
         scores: What they are added to.
         read: The program's exercises, each with the token predicted for each of its targets.
-        conversation: To know names, numbers and pieces of the grammar by their texts.
+        conversation: Tells names, numbers and pieces of the grammar by their texts.
     """
     mending = [(exercise, list(tokens)) for exercise, tokens in read if exercise.practice is Practice.MENDING]
     for exercise, tokens in read:
@@ -163,7 +163,9 @@ def _targets(exercise: Exercise) -> list[int]:
 
 
 def _name_offsets(exercise: Exercise, conversation: ConversationFormat) -> tuple[range, range]:
-    """Where a move names its element: in the diagnosis, and where it acts on it. Names have no quotes, grammar has."""
+    """The places where a move names its element: in the diagnosis, and where it acts on it. Names have no quotes,
+    grammar has.
+    """
     ids = exercise.continuation.token_ids
     is_name = ['"' not in conversation.decode([token]) for token in ids]
     ranges: list[range] = []

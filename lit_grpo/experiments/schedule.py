@@ -26,7 +26,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """As it stands in the progress."""
+        """The name that it has in the progress."""
         return f"seed {self.run.seed}: {self.arm.name}"
 
     @property
@@ -71,7 +71,7 @@ def run_all(jobs: Iterable[Job], num_jobs: int, console: Console) -> None:
     Told to end (Ctrl-C, SIGTERM), it ends the arms that run: they begin again in the next call.
 
     Raises:
-        ArmFailed: Of the first arm that fails; those that are running then are finished, no other begins.
+        ArmFailed: The ArmFailed of the first arm that fails; those that are running then are finished, no other begins.
         ValueError: An arm starts from one that is neither done nor among the jobs.
     """
     missing = [job for job in jobs if not job.is_done]
@@ -99,8 +99,8 @@ def time_left(missing: Sequence[Job], running: Sequence[tuple[Job, float]], pace
     Example: pace 2; an arm of 100 expected seconds has not begun, one of 60 has run for 50: (200 + 120 - 50) / 1 job.
 
     Args:
-        missing: That have not begun.
-        running: With the seconds since they began.
+        missing: The arms that have not begun.
+        running: Those that run, with the seconds since they began.
         pace: Seconds taken over seconds expected, of the arms that have ended; 1 before any has.
         num_jobs: At a time.
     """

@@ -97,9 +97,9 @@ def make_small_base(
 
     Args:
         output: The run folder; the finished base lies in ``output / "policy"``.
-        seed: Of weights and exercises.
+        seed: The seed of weights and exercises.
         stages: In order.
-        shape: Of the model.
+        shape: The shape of the model.
         num_tokenizer_texts: Programs whose names and words the tokenizer has.
 
     Returns:

@@ -34,7 +34,7 @@ def results_section(document: Mapping[str, Any], figures: str) -> str:
     """Everything between the markers.
 
     Args:
-        document: Of `ablations.json`.
+        document: The document of `ablations.json`.
         figures: What stands before the pictures' paths, which are relative to the study's folder.
     """
     parts = [_introduction(document)]

@@ -69,11 +69,11 @@ def write_ablations(
     """Compare, print the tables, and write `ablations.json`, `report.md` and the figures into ``root``.
 
     Args:
-        root: Of the study.
+        root: The root of the study.
         seeds: Their run folders, the one with the single arms first.
         plan: What is compared.
         about: What else the JSON says: versions, device, settings, the arm that was chosen.
-        settings: Of the intervals.
+        settings: The settings of the intervals.
         console: Where the tables go.
 
     Raises:

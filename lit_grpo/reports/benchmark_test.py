@@ -45,7 +45,7 @@ def write_benchmark_test(
         tasks: Those of the test.
         solver: Judges the trivial policies.
         rules: Those of the test.
-        settings: Of the intervals.
+        settings: The settings of the intervals.
         console: Gets the tables.
     """
     write_cells(run, settings, console)

@@ -30,7 +30,7 @@ class HeatMap:
     percent: Sequence[Sequence[float]]
     """[kinds][columns], in the order of `COLUMNS`; NaN where there is no task: it stays white."""
     has_few_tasks: Sequence[Sequence[bool]]
-    """Of the same shape: which cells are marked."""
+    """Which cells are marked; of the same shape."""
 
 
 def draw_heat_maps(panels: Sequence[HeatMap], kinds: Sequence[FaultKind | None], path: Path) -> None:

@@ -25,7 +25,7 @@ def pooled_cells(tables: Sequence[ScoreTable], settings: BootstrapSettings) -> C
 
     Args:
         tables: One per training seed, all of the same tasks.
-        settings: Of the intervals.
+        settings: The settings of the intervals.
     """
     draws = draw_pool(tables, settings)
     kinds = [kind for kind in KINDS if any(bool(table.is_kind(kind).any()) for table in tables)]

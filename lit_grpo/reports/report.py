@@ -37,7 +37,7 @@ def write_report(root: Path, candidate: str, base: str, settings: BootstrapSetti
         root: Holds ``arms`` and ``baselines``, or one such folder per seed.
         candidate: The arm that is compared with every other one.
         base: The arm whose failed attempt stands in the transcript beside the candidate's.
-        settings: Of the intervals.
+        settings: The settings of the intervals.
         console: Where the tables go.
 
     Raises:

@@ -28,7 +28,7 @@ def write_run_report(run: Path, settings: BootstrapSettings, console: Console) -
 
     Args:
         run: Its folder.
-        settings: Of the intervals.
+        settings: The settings of the intervals.
         console: Where the tables go.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Any
 from lit_grpo.suite_checker.strict_json import RecordError, read_object
 
 GRAMMAR_VERSION = 2
-"""Of the grammar that is read here."""
+"""The version of the grammar that is read here."""
 LARGEST_NUMBER = 1e9
 """Numbers in actions are below this in magnitude."""
 KEYS: dict[str, dict[str, tuple[type, ...]]] = {
@@ -22,7 +22,7 @@ KEYS: dict[str, dict[str, tuple[type, ...]]] = {
     "set_bounds": {"variable": (str,), "lower": (float, type(None)), "upper": (float, type(None))},
     "set_type": {"variable": (str,), "type": (str,)},
 }
-"""Of each action, beside ``action``."""
+"""The keys of each action, beside ``action``."""
 _CHOICES = {"sense": ("<=", ">=", "="), "type": ("continuous", "integer", "binary")}
 
 

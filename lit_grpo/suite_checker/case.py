@@ -47,7 +47,7 @@ class Case:
 
     @cached_property
     def violation(self) -> float:
-        """Of the faulty program."""
+        """The violation of the faulty program."""
         return self.violation_of(self.faulty)
 
     def violation_of(self, requirements: Requirements) -> float:
@@ -89,7 +89,9 @@ class Case:
 
     @cached_property
     def own_conflicts(self) -> dict[str, Requirements]:
-        """By faulty element, what the deletion filter leaves of the original with that fault alone (LP relaxation)."""
+        """For each faulty element, what the deletion filter leaves of the original with that fault alone (LP
+        relaxation).
+        """
         texts = self.record.fields["inverse_actions"]
         return {
             edit.element: conflict(

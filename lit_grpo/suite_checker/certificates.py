@@ -24,9 +24,9 @@ def failures(record: Record, judge: Judge, size: str | None = None) -> Iterator[
     """Everything that does not hold of a record; nothing if it is as it says.
 
     Args:
-        record: As read.
+        record: The record as it was read.
         judge: The solver.
-        size: Of all programs of its suite; None where the difficulty decides.
+        size: The size of all programs of its suite; None where the difficulty decides.
     """
     case = Case(record, judge)
     found = [*identity_failures(record), *inverse_failures(record), *native_failures(record)]

@@ -36,7 +36,7 @@ class Place:
     number: int
 
     def __str__(self) -> str:
-        """As it is printed."""
+        """The line that is printed."""
         return f"{self.file}, line {self.number}" if self.number else str(self.file)
 
 
@@ -138,7 +138,7 @@ def check_suite(path: Path, num_workers: int, size: str | None = None) -> bool:
     Args:
         path: A .jsonl file, or a folder of them with its manifest.
         num_workers: Processes that check at once.
-        size: Of all programs; None: as the manifest says, or as the difficulty of each record says.
+        size: The size of all programs; None: as the manifest says, or as the difficulty of each record says.
 
     Returns:
         Whether everything holds.
@@ -163,7 +163,7 @@ def check_suite(path: Path, num_workers: int, size: str | None = None) -> bool:
 
 
 def _check_chunk(size: str | None, lines: Sequence[tuple[Place, str]]) -> list[Checked]:
-    """In a worker."""
+    """Check some lines in a worker."""
     return [check_line(place, line, _judge(), size) for place, line in lines]
 
 

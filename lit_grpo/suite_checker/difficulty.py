@@ -27,7 +27,7 @@ class Wording:
 
 WORDING = {"easy": Wording(False, 0), "medium": Wording(True, 0), "hard": Wording(True, 3)}
 SIZE = {"easy": "small", "medium": "medium", "hard": "large"}
-"""Of the program, unless the suite has one size."""
+"""The size of the program, unless the suite has one size."""
 OTHERS = {"easy": (0, 3), "medium": (4, 8), "hard": (7, MANY)}
 """Least and most true elements of the conflict."""
 DISTANT_OTHERS = {"easy": (0, 5), "medium": (6, 9), "hard": (10, MANY)}
@@ -37,7 +37,7 @@ ROWS_WITH_ADDED = {"easy": 1, "medium": 1, "hard": 3}
 TINY_SUSPECTS = {"easy": (0, 2), "medium": (3, 3), "hard": (4, 4)}
 """Other elements and decoys of a program of two variables."""
 NUM_FAULTS = {"easy": 2, "medium": 2, "hard": 3}
-"""Of kind E."""
+"""The number of faults of kind E."""
 
 
 def difficulty_failures(case: Case, size: str | None) -> Iterator[str]:

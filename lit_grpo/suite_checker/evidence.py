@@ -24,9 +24,9 @@ from lit_grpo.suite_checker.requirements import (
 Evidence = dict[str, Any]
 
 ROUNDING = 1e-7
-"""Of the sum of a smallest relaxation, relative above 1."""
+"""The rounding of the sum of a smallest relaxation, relative above 1."""
 LEAST_SHARE = 1e-5
-"""Of a smallest relaxation, from which on an element counts as giving way in it; likewise relative above 1."""
+"""The share of a smallest relaxation from which on an element counts as giving way in it; likewise relative above 1."""
 
 
 def evidence_failures(case: Case) -> Iterator[str]:

@@ -13,7 +13,7 @@ from lit_grpo.suite_checker.case import LEAST_VIOLATION, TIE, TOLERANCE, Case, n
 from lit_grpo.suite_checker.requirements import Requirements, conflict, elements_of, relaxed, requirements_of, without
 
 LEAST_SHIFT = 1e-3
-"""Of the objective, relative to it (to 1 if that is smaller), by which deleting a row shows (kind F)."""
+"""The shift of the objective, relative to it (to 1 if that is smaller), by which deleting a row shows (kind F)."""
 NEARLY_EQUAL = 0.01
 """Relative; violations that differ by less are a tie (kind I)."""
 
@@ -130,7 +130,7 @@ def _cascade(case: Case) -> Iterator[str]:
 
 
 def _with_last(requirements: Requirements, element: str) -> Requirements:
-    """With the element behind all others of its sort: rows, bounds, integralities."""
+    """The requirements with the element behind all others of its sort: rows, bounds, integralities."""
     sorts = {"row": 0, "lower": 1, "upper": 1, "integrality": 2}
     return tuple(sorted(requirements, key=lambda r: (sorts[r.part], r.element == element)))
 

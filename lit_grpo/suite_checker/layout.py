@@ -20,7 +20,7 @@ DOMAINS = (
 STATUSES = ("optimal", "infeasible", "unbounded")
 PARTS = ("row", "lower", "upper", "integrality")
 GENERATOR_VERSION = 4
-"""Of the generator whose texts, difficulties and certificates are checked here."""
+"""The version of the generator whose texts, difficulties and certificates are checked here."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ EVIDENCE: dict[str, Object] = {
     "H": Object({"conflicts": List(_CONFLICT, least=1)}),
     "I": Object({"repairs": List(_REPAIR, least=2)}),
 }
-"""By the letter of the kind."""
+"""The shapes by the letter of the kind."""
 
 
 def record_shape(kind: str) -> Object:
-    """Of a record of that kind."""
+    """The shape of a record of that kind."""
     figures: dict[str, Shape] = {
         "variant": Text(),
         "violation": Number(least=0.0),

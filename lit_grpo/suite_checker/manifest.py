@@ -19,7 +19,7 @@ from lit_grpo.suite_checker.strict_json import RecordError, read_object
 
 MANIFEST = "suite.json"
 KEYS = ("seed", "tasks_per_cell", "kinds", "difficulties", "size", "versions", "cells", "sha256")
-"""In this order; ``size`` only where the suite has one."""
+"""The keys in this order; ``size`` only where the suite has one."""
 VERSIONS = ("rendering", "grammar", "generator", "verdict")
 KNOWN = {"grammar": GRAMMAR_VERSION, "generator": GENERATOR_VERSION}
 """Versions that this checker was written for."""

@@ -30,7 +30,7 @@ class Variable:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """As they hold: a binary is within [0, 1]."""
+        """The bounds as they hold: a binary is within [0, 1]."""
         return (max(self.lower, 0.0), min(self.upper, 1.0)) if self.type == "binary" else (self.lower, self.upper)
 
 

@@ -39,7 +39,7 @@ class Record:
 
     @property
     def faulty(self) -> Program:
-        """Before any repair."""
+        """The program before any repair."""
         return self.repairs[0]
 
     @property

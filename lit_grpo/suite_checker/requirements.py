@@ -59,7 +59,7 @@ def requirements_of(program: Program) -> Requirements:
 
 
 def without(requirements: Iterable[Requirement], elements: Collection[str]) -> Requirements:
-    """With all that these elements require taken out: a row deleted, a variable freed."""
+    """The requirements without all that these elements require: a row deleted, a variable freed."""
     return tuple(r for r in requirements if r.element not in elements)
 
 
@@ -139,7 +139,7 @@ class Judge:
 
 
 def _softened(requirements: Requirements, soft: Collection[Requirement]) -> tuple[Requirements, dict[str, str]]:
-    """With slacks in the soft ones; and whose each slack is, by its name, which no variable has."""
+    """The requirements with slacks in the soft ones; and whose each slack is, by its name, which no variable has."""
     given, slacks = [], {}
     for i, requirement in enumerate(requirements):
         if requirement not in soft:
@@ -173,7 +173,7 @@ def _highs(options: dict[str, str | float | int]) -> highspy.Highs:
 
 
 def _arrays(requirements: Requirements, costs: dict[str, float], maximize: bool) -> tuple[Any, ...]:
-    """As HiGHS takes them: single-variable requirements as bounds, the others as rows."""
+    """The requirements as HiGHS takes them: single-variable requirements as bounds, the others as rows."""
     names = dict.fromkeys([*costs, *(name for r in requirements for name, _ in r.terms)])
     position = {name: j for j, name in enumerate(names)}
     lower, upper, integral = [-math.inf] * len(names), [math.inf] * len(names), [0] * len(names)

@@ -158,7 +158,7 @@ def _wording(record: Record, read: Read, words: DomainWords) -> Iterator[str]:
 
 
 def _places(program: Program, read: Read) -> Sequence[int]:
-    """Where the sentences stand that a text in order has first to last."""
+    """The places of the sentences that a text in order has first to last."""
     variables = [read.variables[name] for name in program.variables if name in read.variables]
     rows = [read.rows[name] for name in program.rows if name in read.rows]
     return [*variables, *read.objective, *rows, *read.distractors]

@@ -10,13 +10,13 @@ from lit_grpo.suite_checker.programs import Edit
 from lit_grpo.suite_checker.strict_json import RecordError
 
 BY_ACTION = {"set_sense": "reversed_sense", "set_rhs": "wrong_rhs", "set_type": "wrong_type", "drop": "added_row"}
-"""Of the inverse."""
+"""The variant by the action of the inverse."""
 BY_FACTOR = {0.0: "dropped", -1.0: "negated", 10.0: "unit_slip_10", 1000.0: "unit_slip_1000"}
 """Wrong coefficient over true one."""
 
 
 def variant_of(case: Case) -> str:
-    """Of all faults, joined; RecordError for one that has no name."""
+    """The variants of all faults, joined; RecordError for one that has no name."""
     return "+".join(_variant(case, edit) for edit in case.record.edits)
 
 

@@ -17,8 +17,8 @@ def lower_end(rate: float, num_tasks: int, confidence: float) -> float:
 
     Args:
         rate: Share of successes, in [0, 1].
-        num_tasks: That it is over, at least 1.
-        confidence: Of the interval, e.g. 0.95.
+        num_tasks: The tasks that it is over, at least 1.
+        confidence: The confidence of the interval, e.g. 0.95.
     """
     z = _z(confidence)
     spread = z * math.sqrt(rate * (1 - rate) / num_tasks + z * z / (4 * num_tasks * num_tasks))

@@ -38,7 +38,7 @@ class PosedProblem(Protocol):
 
     @property
     def id(self) -> str:
-        """Of this problem alone."""
+        """A name that no other problem has."""
         ...
 
     @property
@@ -57,7 +57,7 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
     Args:
         rules: Rules and rendering.
         solver: Is asked.
-        num_threads: That ask it at a time; more than one only of a solver that any thread may ask.
+        num_threads: Threads that ask it at a time; more than one only of a solver that any thread may ask.
     """
 
     def __init__(self, rules: EpisodeSettings, solver: Solver, num_threads: int = 1) -> None:
@@ -66,7 +66,7 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
 
     @classmethod
     def of(cls, rules: EpisodeSettings, solver: SolverSettings | None) -> RepairEnvironment:
-        """With a solver as its settings say; None: the default ones."""
+        """The environment with a solver as its settings say; None: the default ones."""
         settings = solver or SolverSettings()
         return cls(rules, make_solver(settings), settings.threads)
 
@@ -88,7 +88,7 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
 
     @override
     def score(self, problem: GradedProblem, record: EpisodeRecord) -> RepairScore:
-        """By the original program; the solver is asked whether superfluous rows are redundant."""
+        """Judge by the original program; the solver is asked whether superfluous rows are redundant."""
         return score_episode(record, problem.fault, self._remembering)
 
     @override

@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import NewType
 
 MAX_NAME_CHARACTERS = 2000
-"""Of a row or a variable: an action and its diagnosis hold four such names within the length of one object."""
+"""The longest name of a row or a variable: an action and its diagnosis hold four such names within the length of one
+object.
+"""
 
 Element = NewType("Element", str)
 """A part of a program that can be held responsible: ``row:NAME``, or ``var:NAME`` for its bounds and its type."""

@@ -18,9 +18,9 @@ from lit_grpo.environment.programs.rationals import CanonicalRow, canonical_row,
 from lit_grpo.environment.solver.exact_simplex import ZERO, ExactSimplex, LimitReached, Value
 
 MAX_NODES = 400
-"""Of a search tree; redundant rows of generated tasks take a few."""
+"""The most nodes of a search tree; redundant rows of generated tasks take a few."""
 MAX_PIVOTS = 4000
-"""In one search tree altogether."""
+"""The most pivots of one search tree altogether."""
 
 
 def follows_from_bounds(row: Constraint, program: LinearProgram) -> bool:

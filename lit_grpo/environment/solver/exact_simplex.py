@@ -95,7 +95,7 @@ class ExactSimplex:
         return low is not None and high is not None and low > high
 
     def _first_violated(self) -> tuple[int, Value, bool] | None:
-        """Of the basic columns outside their bounds the first, the bound, and whether it is the lower one."""
+        """The first of the basic columns outside their bounds, the bound, and whether it is the lower one."""
         found: tuple[int, Value, bool] | None = None
         for column in self._rows:
             if found is not None and column > found[0]:

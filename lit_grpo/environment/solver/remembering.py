@@ -30,7 +30,7 @@ class RememberingSolver:
 
     Args:
         solver: The other one.
-        most_programs: That are remembered; beyond it the oldest is forgotten first.
+        most_programs: Programs that are remembered; beyond it the oldest is forgotten first.
     """
 
     def __init__(self, solver: Solver, most_programs: int = MOST_PROGRAMS) -> None:
@@ -40,15 +40,15 @@ class RememberingSolver:
         self._relaxations = _Memory[tuple[Violation, ...] | None](solver.minimum_relaxation, most_programs)
 
     def solve(self, program: LinearProgram) -> Solution:
-        """As ``Solver.solve``."""
+        """Answer as ``Solver.solve`` does."""
         return self._solutions.answer(program)
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
-        """As ``Solver.conflict``."""
+        """Answer as ``Solver.conflict`` does."""
         return self._conflicts.answer(program)
 
     def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
-        """As ``Solver.minimum_relaxation``."""
+        """Answer as ``Solver.minimum_relaxation`` does."""
         return self._relaxations.answer(program)
 
 

@@ -48,7 +48,7 @@ class WorkerProcess:
         """Start it and wait until it is ready.
 
         Args:
-            command: Of the program, without its argument.
+            command: The command of the program, without its argument.
             memory_mb: What the worker may take beyond its imports, in MiB.
 
         Raises:

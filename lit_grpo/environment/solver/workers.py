@@ -85,7 +85,7 @@ class WorkerSolver:
 
         Args:
             settings: How many workers, and what each may take.
-            command: That starts one.
+            command: The command that starts one.
 
         Raises:
             ValueError: There would be no worker.

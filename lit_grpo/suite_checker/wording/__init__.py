@@ -21,4 +21,4 @@ WORDS: dict[str, DomainWords] = {
     "facility_location": FACILITY_LOCATION,
     "set_covering": SET_COVERING,
 }
-"""By the name of the domain, for programs above tiny size."""
+"""The words by the name of the domain, for programs above tiny size."""

@@ -75,7 +75,7 @@ class RowWords:
 
     @cached_property
     def patterns(self) -> tuple[re.Pattern[str], ...]:
-        """Of the sentences, the row's name included."""
+        """The patterns of the sentences, the row's name included."""
         subjects = "|".join(map(re.escape, self.subjects)) if self.subjects else ".+" if self.adds_up else NAME
         return tuple(
             re.compile(f"{pattern_of(text, subjects).pattern} \\((?P<row>{NAME})\\)\\.") for text in self.templates
@@ -107,17 +107,17 @@ class DomainWords:
 
     @cached_property
     def variable_patterns(self) -> tuple[re.Pattern[str], ...]:
-        """Of sentences about a variable."""
+        """The patterns of sentences about a variable."""
         return tuple(map(pattern_of, self.variable_templates))
 
     @cached_property
     def objective_patterns(self) -> tuple[re.Pattern[str], ...]:
-        """Of the sentence about the objective."""
+        """The patterns of the sentence about the objective."""
         return tuple(map(pattern_of, self.objective_templates))
 
     @cached_property
     def distractor_patterns(self) -> tuple[re.Pattern[str], ...]:
-        """Of sentences that determine nothing."""
+        """The patterns of sentences that determine nothing."""
         return tuple(map(pattern_of, self.distractors))
 
 

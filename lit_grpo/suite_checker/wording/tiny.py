@@ -33,7 +33,7 @@ class TinyWords:
     maximize: bool
     nouns: frozenset[str]
     types: tuple[str, str]
-    """Of x and of y."""
+    """The types of x and of y."""
     limited: frozenset[str]
     """What a row with at most is about."""
     required: frozenset[str]
@@ -65,4 +65,4 @@ TINY_WORDS: dict[str, TinyWords] = {
     "capital_budgeting": _words("most value", "shops farms roads mines", "ii", "budget land staff", "jobs income", 2),
     "staffing": _words("least cost", "nurses cooks clerks guards", "ii", "wages rooms", "calls meals visits", 1),
 }
-"""By the name of the domain."""
+"""The words by the name of the domain."""

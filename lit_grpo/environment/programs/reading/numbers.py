@@ -27,7 +27,7 @@ def exact(text: str) -> Fraction | None:
     """The value of a number's text, exactly.
 
     Args:
-        text: With or without a sign, e.g. ``-1.5e3``.
+        text: The number's text with or without a sign, e.g. ``-1.5e3``.
 
     Returns:
         None for a text that is no number, or one that double precision cannot hold: beyond 1.8e308, or so small that

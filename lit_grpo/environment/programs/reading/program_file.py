@@ -51,9 +51,9 @@ def read_program_text(text: str, suffix: str, name: str) -> ProgramFile:
     """Read a program's text.
 
     Args:
-        text: As the file has it.
+        text: The text as the file has it.
         suffix: ``.lp`` or ``.mps``: which format it is.
-        name: Of the file, for messages.
+        name: The name of the file, for messages.
 
     Raises:
         ProgramError: It cannot be read exactly.

@@ -54,8 +54,8 @@ class Source:
         """An error, to be raised, that says where the file cannot be read exactly, and what to change.
 
         Args:
-            span: Where.
-            section: Of the file, as users know it, e.g. ``Bounds``.
+            span: The place.
+            section: The section of the file, as users know it, e.g. ``Bounds``.
             expected: What should stand there.
             got: What does.
             remedy: What to change.
