@@ -177,3 +177,9 @@ def test_nothing_is_left_open_and_no_machine_is_named() -> None:
         for pattern in (OPEN_ENDS, PLACES)
         for match in pattern.finditer(path.read_text(encoding="utf8"))
     ]
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Folders of tests are no packages, so that pytest imports each file by its name alone."""
+    names = [path.name for path in PYTHON_FILES if path.name.startswith("test_")]
+    assert not {name for name in names if names.count(name) > 1}
