@@ -7,13 +7,12 @@ whole step over all ranks, so that packing and the number of ranks never change 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -22,13 +21,21 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
+from lit_grpo.data.batches import consumed_batches
 from lit_grpo.dtypes import Dtype, torch_dtype
-from lit_grpo.engines.ranks import Ranks
-from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule, clip_gradients
+from lit_grpo.modules.collective import CollectiveModule
+from lit_grpo.modules.finite import FiniteUpdates, NotFinite, all_finite
+from lit_grpo.modules.microbatch import MicroBatch, TokenScores, idle_microbatch
+from lit_grpo.modules.optimizers import (
+    OptimizerSettings,
+    build_optimizer,
+    build_schedule,
+    clip_gradients,
+    gradient_norm,
+)
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.modules.sharding import load_sharded_policy
-from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 from lit_grpo.presets import find_checkpoint, nearest_checkpoint
 
 
@@ -70,29 +77,7 @@ class PolicySettings:
         return load_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenScores:
-    """The policy's log-probs of the targets of a micro-batch, with gradient."""
-
-    logprobs: Tensor
-    """[num_tokens]."""
-    entropies: Tensor | None
-    """[num_tokens] in nats; None unless the micro-batch asked for them."""
-
-
-@dataclass(frozen=True, slots=True)
-class MicroBatch:
-    """One forward and backward pass."""
-
-    batch: PackedBatch
-    loss: Callable[[TokenScores], Tensor]
-    """Turns the targets' scores into this micro-batch's share of the step's loss, a scalar."""
-    temperature: float = 1.0
-    with_entropies: bool = False
-    """Whether the loss needs entropies, which cost a second pass over the logits."""
-
-
-class PolicyModule(pl.LightningModule):
+class PolicyModule(CollectiveModule):
     """A policy in training.
 
     Args:
@@ -110,6 +95,7 @@ class PolicyModule(pl.LightningModule):
         self.automatic_optimization = False
         self.policy_version = 0
         """Optimizer steps taken; sampled tokens are stamped with it."""
+        self.finite_updates = FiniteUpdates(optimizer.max_not_finite_updates)
         self._is_configured = False
 
     @property
@@ -127,7 +113,7 @@ class PolicyModule(pl.LightningModule):
             version=self.policy_version,
             dtype=self.compute_dtype,
             is_mixed=self.trainer.precision in ("bf16-mixed", "bf16-true"),
-            ranks=self._ranks(),
+            ranks=self.ranks(),
             read_whole=lambda: self.policy_settings.load().model,
         )
 
@@ -148,9 +134,19 @@ class PolicyModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @override
+    def on_fit_start(self) -> None:
+        """Refuse to train weights that are broken already."""
+        self.require_finite_weights(f"at the start, from {self.policy_settings.checkpoint}")
+
+    @override
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         """Return to training mode, which generation and evaluation may have left."""
         self.policy.train()
+
+    @override
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """Stop if too many updates in a row could not be taken; every rank comes here alike."""
+        self.finite_updates.stop_if_too_many(self.trainer)
 
     @override
     def validation_step(self, batch: object, batch_idx: int) -> None:
@@ -166,7 +162,12 @@ class PolicyModule(pl.LightningModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the policy version; if the policy has adapters, keep these only."""
+        """Add the policy version; if the policy has adapters, keep these only.
+
+        Raises:
+            NotFinite: There is nothing to save; a checkpoint from before stays as it is.
+        """
+        self.require_finite_weights("in a checkpoint")
         checkpoint["policy_version"] = self.policy_version
         if self.policy_settings.lora is not None:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
@@ -180,30 +181,57 @@ class PolicyModule(pl.LightningModule):
 
     # --- one optimizer step ---------------------------------------------------------------------------------------
 
-    def update(self, microbatches: Sequence[MicroBatch]) -> Tensor:
-        """Take one optimizer step on all ranks' micro-batches; returns the gradient's norm as `take_step` does."""
-        self.accumulate(microbatches)
-        return self.take_step()
+    def update(self, microbatches: Sequence[MicroBatch]) -> Tensor | None:
+        """Take one optimizer step on all ranks' micro-batches; returns the gradient's norm as `accumulate` does."""
+        norm = self.accumulate(microbatches)
+        if norm is not None:
+            self.take_step(norm)
+        return norm
 
-    def accumulate(self, microbatches: Sequence[MicroBatch]) -> None:
+    def accumulate(self, microbatches: Sequence[MicroBatch]) -> Tensor | None:
         """Add up the gradient of the sum of the micro-batches' losses over all ranks.
 
         Every rank makes as many passes as the one with the most, as sharded weights and DDP's buckets demand; those
         beyond its own have a loss of 0.
+
+        Returns:
+            The gradient's L2 norm before clipping, a float32 scalar. None where it or a loss of any rank is not finite:
+            the update cannot be taken, which is counted.
         """
         self._optimizer.zero_grad()
         passes = max(self.over_ranks([len(microbatches)], "max")[0], 1)
+        losses: list[Tensor] = []
         for number in range(passes):
             own = microbatches[number] if number < len(microbatches) else None
             with contextlib.nullcontext() if number == passes - 1 else self._without_sync():
-                self._accumulate(own or _idle_microbatch())
+                losses.append(self._accumulate(own or idle_microbatch()))
+        norm = gradient_norm(self._optimizer.optimizer)
+        if self.on_all_ranks(all_finite([*losses, norm])):
+            return norm
+        self._optimizer.zero_grad()
+        self.finite_updates.failed(consumed_batches(self.trainer), "a loss or the gradient is not finite")
+        return None
 
-    def take_step(self) -> Tensor:
-        """Clip the gradient and take a step with it; returns its L2 norm before clipping, a float32 scalar."""
-        norm = clip_gradients(self._optimizer.optimizer, self.optimizer_settings.gradient_clip)
+    def take_step(self, norm: Tensor) -> None:
+        """Clip the gradient, whose norm `accumulate` gave, and take a step with it.
+
+        Raises:
+            NotFinite: Weights are not finite after it.
+        """
+        clip_gradients(self._optimizer.optimizer, self.optimizer_settings.gradient_clip, norm)
         self._optimizer.step()
         self.policy_version += 1
-        return norm
+        self.finite_updates.taken()
+        self.require_finite_weights(f"after an update in batch {consumed_batches(self.trainer)}")
+
+    def require_finite_weights(self, when: str) -> None:
+        """NotFinite on every rank if trained weights of any are not finite. Every rank must call it."""
+        trained = (parameter for parameter in self.policy.parameters() if parameter.requires_grad)
+        if not self.on_all_ranks(all_finite(trained)):
+            raise NotFinite(
+                f"expected finite weights {when}, got NaN or infinite ones; they are not saved: go on from an earlier "
+                "checkpoint with --ckpt_path, at a lower model.optimizer.learning_rate"
+            )
 
     @property
     def _optimizer(self) -> LightningOptimizer:
@@ -217,42 +245,17 @@ class PolicyModule(pl.LightningModule):
         assert isinstance(schedule, LambdaLR)
         schedule.step()
 
-    def over_ranks(self, values: Sequence[float], operation: Literal["sum", "max"] = "sum") -> list[int]:
-        """Whole numbers summed, or their maximum, over all ranks. Every rank must call it."""
-        tensor = torch.tensor(values, dtype=torch.int64, device=self.device)
-        if self.trainer.world_size > 1:
-            operations = {"sum": torch.distributed.ReduceOp.SUM, "max": torch.distributed.ReduceOp.MAX}
-            torch.distributed.all_reduce(tensor, operations[operation])
-        return tensor.tolist()
-
-    def sum_over_ranks(self, values: Tensor) -> Tensor:
-        """Float64 numbers summed over all ranks, on the CPU. Every rank must call it."""
-        if self.trainer.world_size == 1:
-            return values
-        total = values.to(self.device, torch.float64)
-        torch.distributed.all_reduce(total)
-        return total.cpu()
-
-    def _ranks(self) -> Ranks:
-        trainer = self.trainer
-        if trainer.world_size == 1:
-            return Ranks()
-
-        def texts_of_all(text: str) -> Sequence[str]:
-            texts: list[str] = [""] * trainer.world_size
-            torch.distributed.all_gather_object(texts, text)
-            return texts
-
-        return Ranks(trainer.local_rank == 0, trainer.world_size // trainer.num_nodes, texts_of_all)
-
-    def _accumulate(self, microbatch: MicroBatch) -> None:
+    def _accumulate(self, microbatch: MicroBatch) -> Tensor:
+        """Add a micro-batch's gradient; returns its loss, without gradient."""
         batch = microbatch.batch.to(self.device)
         if microbatch.with_entropies:
             scores = TokenScores(*self.policy.logprobs_and_entropies(batch, microbatch.temperature))
         else:
             scores = TokenScores(self.policy(batch, microbatch.temperature), None)
         # DDP and FSDP average gradients over the ranks; the losses are shares of one sum.
-        self.manual_backward(microbatch.loss(scores) * self.trainer.world_size)
+        loss = microbatch.loss(scores)
+        self.manual_backward(loss * self.trainer.world_size)
+        return loss.detach()
 
     def _without_sync(self) -> contextlib.AbstractContextManager[None]:
         strategy = self.trainer.strategy
@@ -264,13 +267,3 @@ def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyMo
     if not isinstance(module, PolicyModule):
         raise ValueError(f"{callback}: expected SFTModule or GRPOModule as the model, got {type(module).__name__}")
     return module
-
-
-def idle_batch() -> PackedBatch:
-    """A batch with a single target, for a pass in which only the other ranks have something to do."""
-    (batch,) = pack([PromptGroup((0,), (Continuation((0,), (True,)),))], microbatch_tokens=2)
-    return batch
-
-
-def _idle_microbatch() -> MicroBatch:
-    return MicroBatch(idle_batch(), lambda scores: scores.logprobs.sum() * 0.0)

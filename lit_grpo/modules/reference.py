@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from lit_grpo.losses.entropy import top_entropy_threshold
 from lit_grpo.losses.reference_kl import k1
-from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch
+from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.microbatch import idle_batch
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import PackedBatch
@@ -55,6 +56,7 @@ class ReferencedModule(PolicyModule):
     @override
     def on_fit_start(self) -> None:
         """Move the reference to the policy's device."""
+        super().on_fit_start()
         for reference in self._reference:
             reference.to(self.device)
 

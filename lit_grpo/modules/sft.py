@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from lit_grpo.data.batches import DemonstrationBatch
 from lit_grpo.metrics.policy import PolicyMetrics
-from lit_grpo.modules.base import MicroBatch, PolicyModule, PolicySettings, TokenScores
+from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.microbatch import MicroBatch, TokenScores
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.packing import PromptGroup, pack
 
@@ -29,7 +30,7 @@ class SFTModule(PolicyModule):
 
     def __init__(self, policy: PolicySettings, optimizer: OptimizerSettings, microbatch_tokens: int = 8192) -> None:
         super().__init__(policy, optimizer, microbatch_tokens)
-        self.metrics = PolicyMetrics(["loss", "grad_norm", "tokens", "update_s"])
+        self.metrics = PolicyMetrics(["loss", "grad_norm", "not_finite", "tokens", "update_s"])
 
     @override
     def training_step(self, batch: DemonstrationBatch, batch_idx: int) -> None:
@@ -38,7 +39,12 @@ class SFTModule(PolicyModule):
         microbatches, num_tokens = self.demonstration_microbatches(batch.groups)
         norm = self.update(microbatches)
         self.step_schedule()
-        self.metrics.update({"grad_norm": norm, "tokens": num_tokens, "update_s": perf_counter() - started}, 1)
+        if norm is None:
+            self.metrics.reset()
+        else:
+            self.metrics.update({"grad_norm": norm}, 1)
+        seconds = perf_counter() - started
+        self.metrics.update({"not_finite": float(norm is None), "tokens": num_tokens, "update_s": seconds}, 1)
         self.log_dict({f"train/{name}": value for name, value in self.metrics.compute().items()}, prog_bar=False)
         self.metrics.reset()
 

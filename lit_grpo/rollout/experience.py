@@ -81,6 +81,8 @@ class Rollout:
     """The updates, each of which ends in an optimizer step."""
     temperature: float
     """The temperature of the distribution that the sampler's log-probs belong to."""
+    num_not_finite: int = 0
+    """Attempts of this rank without targets, since their reward or log-probs are not finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def build_updates(
     )
     advantages = estimated.advantages.split([len(group.attempts) for group in groups])
     scored = [
-        _ScoredGroup(group, values, signal, _prompt_group(group, settings.overlong_filter))
+        _ScoredGroup(group, values, signal, _prompt_group(group, _learned_from(group, settings)))
         for group, values, signal in zip(groups, advantages, estimated.has_signal.tolist(), strict=True)
     ]
     return tuple(_experience(part, settings.microbatch_tokens) for part in even_parts(scored, settings.num_updates))
@@ -151,7 +153,7 @@ def even_parts(groups: Sequence[Group], num_parts: int) -> list[Sequence[Group]]
 
 def pack_attempts(groups: Sequence[AnyGroup], microbatch_tokens: int) -> list[PackedBatch]:
     """All sampled tokens of some groups, whatever trains on them."""
-    return pack([_prompt_group(group, overlong_filter=False) for group in groups], microbatch_tokens)
+    return pack([_prompt_group(group, [True] * len(group.attempts)) for group in groups], microbatch_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +218,20 @@ def _policy_versions(group: AnyGroup, sample: int) -> list[int]:
     return [turn.policy_version for turn in turns for _ in turn.completion_ids]
 
 
-def _prompt_group(group: AnyGroup, overlong_filter: bool) -> PromptGroup:
-    return PromptGroup(group.prompt_ids, tuple(_continuation(attempt, overlong_filter) for attempt in group.attempts))
+def _learned_from(group: AnyScoredGroup, settings: ExperienceSettings) -> list[bool]:
+    """Which attempts of the group have targets."""
+    return [
+        is_finite and not (settings.overlong_filter and attempt.truncated)
+        for attempt, is_finite in zip(group.attempts, group.are_finite, strict=True)
+    ]
 
 
-def _continuation(attempt: Attempt[Any], overlong_filter: bool) -> Continuation:
-    learns = not (overlong_filter and attempt.truncated)
+def _prompt_group(group: AnyGroup, learned_from: Sequence[bool]) -> PromptGroup:
+    pairs = zip(group.attempts, learned_from, strict=True)
+    return PromptGroup(group.prompt_ids, tuple(_continuation(attempt, learns) for attempt, learns in pairs))
+
+
+def _continuation(attempt: Attempt[Any], learns: bool) -> Continuation:
     token_ids: tuple[int, ...] = ()
     is_target: tuple[bool, ...] = ()
     for turn in attempt.turns:
