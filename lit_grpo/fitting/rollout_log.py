@@ -74,10 +74,19 @@ class RolloutLog:
 
         Args:
             module: The module that logs.
-            groups: The groups that this rank played.
+            groups: The groups that this rank played, perhaps none.
             times: The times that the batch took.
             staleness: Mean age in batches of the tokens that are trained on, and their number.
         """
+        if groups:
+            self._add(groups)
+        self._metrics.update({"staleness": staleness[0]}, staleness[1])
+        self._metrics.update({"rollout_s": times.rollout_s, "wait_s": times.wait_s}, 1)
+        module.log_dict({f"rollout/{name}": value for name, value in self._metrics.compute().items()})
+        self._metrics.reset()
+
+    def _add(self, groups: Sequence[AnyScoredGroup]) -> None:
+        """Add what is known of at least one group."""
         attempts = [attempt for group in groups for attempt in group.attempts]
         unshaped = torch.tensor([[reward.unshaped for reward in group.rewards] for group in groups])
         rewards = torch.tensor([[reward.total for reward in group.rewards] for group in groups])
@@ -95,19 +104,15 @@ class RolloutLog:
             },
             num_attempts,
         )
-        self._log_components(groups)
+        self._add_components(groups)
         self._measure(groups)
         means = {"reward": unshaped[judged].double().mean().item(), "trained_reward": statistics.mean}
         self._metrics.update(means, int(judged.sum()))
         self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
         if not math.isnan(statistics.std_within_groups):
             self._metrics.update({"std_within_groups": statistics.std_within_groups}, len(groups))
-        self._metrics.update({"staleness": staleness[0]}, staleness[1])
-        self._metrics.update({"rollout_s": times.rollout_s, "wait_s": times.wait_s}, 1)
-        module.log_dict({f"rollout/{name}": value for name, value in self._metrics.compute().items()})
-        self._metrics.reset()
 
-    def _log_components(self, groups: Sequence[AnyScoredGroup]) -> None:
+    def _add_components(self, groups: Sequence[AnyScoredGroup]) -> None:
         """Add the components of the rewards that are finite."""
         pairs = [pair for group in groups for pair in zip(group.rewards, group.are_finite, strict=True)]
         parts = [astuple(reward.components) for reward, is_finite in pairs if is_finite]

@@ -1,8 +1,8 @@
 """Keeps numbers that are not finite (NaN, infinite) out of the weights and out of checkpoints.
 
-Used by modules/base.py. An update whose loss or gradient is not finite is not taken; several in a row end the run with
-a checkpoint from before them. Weights that are not finite end it at once, and are never saved. Every rank decides
-alike: what is found on one is known to all.
+Used by stepping.py and base.py. An update whose loss or gradient is not finite is not taken; several in a row end the
+run with a checkpoint from before them. Weights that are not finite end it at once, and are never saved. Every rank
+decides alike: what is found on one is known to all.
 """
 
 from __future__ import annotations

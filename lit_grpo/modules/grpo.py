@@ -72,6 +72,8 @@ class GRPOModule(ReferencedModule):
         microbatch_tokens: Positions, padding included, of one forward pass at most.
         mismatch_monitor: When a disagreement of sampler and trainer leads to a warning, and when it stops the run;
             None: the defaults.
+        longest_row_tokens: An attempt that is longer than ``microbatch_tokens``, with its prompt, has a pass of its
+            own up to so many tokens; longer ones are left out and counted. None: none are.
     """
 
     def __init__(
@@ -82,8 +84,9 @@ class GRPOModule(ReferencedModule):
         demonstration_loss_weight: float = 0.0,
         microbatch_tokens: int = 8192,
         mismatch_monitor: MismatchMonitorSettings | None = None,
+        longest_row_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens, needs_reference=objective.kl_beta > 0)
+        super().__init__(policy, optimizer, microbatch_tokens, objective.kl_beta > 0, longest_row_tokens)
         if demonstration_loss_weight < 0:
             raise ValueError(f"expected demonstration_loss_weight >= 0, got {demonstration_loss_weight}")
         self.objective = objective
@@ -105,6 +108,7 @@ class GRPOModule(ReferencedModule):
         experience = ExperienceSettings(
             estimator=objective.advantage,
             microbatch_tokens=self.microbatch_tokens,
+            longest_row_tokens=self.longest_row_tokens,
             num_updates=objective.updates_per_rollout,
             reward=settings.reward,
             overlong_filter=objective.overlong_filter,
@@ -112,7 +116,8 @@ class GRPOModule(ReferencedModule):
         )
         reward_kl = self._reward_kl(groups, temperature) if objective.kl_in_reward else None
         updates = build_updates(groups, experience, reward_kl, self.sum_over_ranks)
-        return Rollout(updates, temperature, num_not_finite(groups))
+        num_too_long = sum(experience.num_too_long for experience in updates)
+        return Rollout(updates, temperature, num_not_finite(groups), num_too_long)
 
     @override
     def training_step(self, batch: TaskBatch, batch_idx: int) -> None:
@@ -168,10 +173,7 @@ class GRPOModule(ReferencedModule):
                 why = f"nothing to learn from beside {num_left_out} attempts whose numbers are not finite"
                 self.finite_updates.failed(consumed_batches(self.trainer), why)
             return
-        earlier = self.metrics.so_far()
         norm = self.accumulate(microbatches)
-        if norm is None:
-            self.metrics.go_back(earlier)
         self.metrics.update({"not_finite": float(norm is None)}, 1)
         if norm is not None and not self.mismatch_monitor.must_stop(self.compute_dtype, consumed_batches(self.trainer)):
             self.take_step(norm)
@@ -212,9 +214,9 @@ class GRPOModule(ReferencedModule):
         """Weighted answer cross-entropy, averaged over this update's answer tokens on all ranks."""
         if self.demonstration_loss_weight == 0.0:
             return []
-        packed = pack(demonstrations, self.microbatch_tokens)
-        (num_tokens,) = self.over_ranks([sum(batch.num_tokens for batch in packed)])
-        if num_tokens == 0:
+        packed = pack(self.fitting(demonstrations), self.microbatch_tokens)
+        num_tokens, num_given = self.over_ranks([sum(batch.num_tokens for batch in packed), len(demonstrations)])
+        if num_given == 0:
             raise ValueError(
                 "demonstration_loss_weight: expected demonstrations in the batch, got none; set data.replay, with a "
                 "batch_size of at least updates_per_rollout x ranks"

@@ -31,6 +31,11 @@ class MicroBatch:
     with_entropies: bool = False
     """Whether the loss needs entropies, which cost a second pass over the logits."""
 
+    @property
+    def num_positions(self) -> int:
+        """Rows times length."""
+        return self.batch.input_ids.numel()
+
 
 def idle_batch() -> PackedBatch:
     """A batch with a single target, for a pass in which only the other ranks have something to do."""

@@ -35,12 +35,18 @@ class ReferencedModule(PolicyModule):
         optimizer: How its weights are updated.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
         needs_reference: Whether a reference is loaded at all.
+        longest_row_tokens: Tokens of a single sequence, with its prompt, at most.
     """
 
     def __init__(
-        self, policy: PolicySettings, optimizer: OptimizerSettings, microbatch_tokens: int, needs_reference: bool
+        self,
+        policy: PolicySettings,
+        optimizer: OptimizerSettings,
+        microbatch_tokens: int,
+        needs_reference: bool,
+        longest_row_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens)
+        super().__init__(policy, optimizer, microbatch_tokens, longest_row_tokens)
         self._needs_reference = needs_reference
         # In a list, so that the frozen reference is no part of this module's weights and checkpoints.
         self._reference: list[CausalPolicy] = []

@@ -50,6 +50,11 @@ class Attempt(Generic[RecordT]):
         return sum(len(turn.completion_ids) for turn in self.turns)
 
     @property
+    def is_too_long_to_begin(self) -> bool:
+        """Whether the prompt left no room for a turn: then nothing is known of the policy."""
+        return self.truncated and not self.turns
+
+    @property
     def has_finite_logprobs(self) -> bool:
         """Whether the sampler's log-probs are all finite."""
         return all(math.isfinite(value) for turn in self.turns for value in turn.sampler_logprobs)

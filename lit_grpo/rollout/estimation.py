@@ -51,7 +51,7 @@ def estimate_advantages(
 
     Returns:
         Advantages [num_attempts] and signal [num_groups], in the order of ``groups``. Attempts whose reward or
-        log-probs are not finite count as those without a verdict.
+        log-probs are not finite, and those without room for a turn, count as those without a verdict.
     """
     attempts = list(chain.from_iterable(group.attempts for group in groups))
     scores = list(chain.from_iterable(group.scores for group in groups))
@@ -60,6 +60,8 @@ def estimate_advantages(
     group_index = torch.arange(len(groups)).repeat_interleave(sizes)
     verified = torch.tensor([score.verified for score in scores], dtype=torch.bool)
     verified &= torch.tensor(list(chain.from_iterable(group.are_finite for group in groups)), dtype=torch.bool)
+    # What was never played is no failure of the policy.
+    verified &= torch.tensor([not attempt.is_too_long_to_begin for attempt in attempts], dtype=torch.bool)
     added = _added(attempts, overlong_penalty, reward_kl)
     if estimator is AdvantageEstimator.SUCCESS:
         assert not added, "an objective adds nothing to the rewards with SUCCESS, which looks at none"

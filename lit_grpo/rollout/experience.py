@@ -17,7 +17,7 @@ from torch import Tensor
 from lit_grpo.advantages import AdvantageEstimator, SumOverRanks, on_one_rank
 from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.overlong import OverlongPenalty
-from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
+from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, fitting, num_with_targets, pack
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rollout.attempts import AnyGroup, AnyScoredGroup, Attempt
@@ -71,6 +71,8 @@ class Experience:
     """Counts over all groups, with signal or without, of this process."""
     advantages: Tensor
     """[num_attempts] float64, group by group: what is logged is what trains."""
+    num_too_long: int = 0
+    """Attempts without targets, since they are longer than the longest row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Rollout:
     """The temperature of the distribution that the sampler's log-probs belong to."""
     num_not_finite: int = 0
     """Attempts of this rank without targets, since their reward or log-probs are not finite."""
+    num_too_long: int = 0
+    """Attempts of this rank without targets, since they are longer than the longest row. Their rewards still count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class ExperienceSettings:
     """The estimator: what a reward is compared with."""
     microbatch_tokens: int
     """Positions of a micro-batch at most, padding included."""
+    longest_row_tokens: int | None = None
+    """Tokens of an attempt with its prompt at most; longer ones have no targets. None: any number."""
     num_updates: int = 1
     """Optimizer steps that the groups are split into, in order."""
     reward: Reward[Any] = field(default_factory=CompositeReward)
@@ -108,7 +114,7 @@ def build_experience(
     """The experience of a rollout that is one optimizer step of one process, with nothing added to the rewards.
 
     Raises:
-        ValueError: An attempt does not fit into a micro-batch.
+        ValueError: Tokens lack the sampler's log-probs.
     """
     (experience,) = build_updates(groups, ExperienceSettings(estimator, microbatch_tokens))
     return experience
@@ -132,14 +138,14 @@ def build_updates(
         sum_over_ranks: Used by estimators that compare with the batch.
 
     Raises:
-        ValueError: An attempt does not fit into a micro-batch, or tokens lack the sampler's log-probs.
+        ValueError: Tokens lack the sampler's log-probs.
     """
     estimated = estimate_advantages(
         groups, settings.estimator, settings.reward, settings.overlong_penalty, reward_kl, sum_over_ranks
     )
     advantages = estimated.advantages.split([len(group.attempts) for group in groups])
     scored = [
-        _ScoredGroup(group, values, signal, _prompt_group(group, _learned_from(group, settings)))
+        _ScoredGroup.of(group, values, signal, settings)
         for group, values, signal in zip(groups, advantages, estimated.has_signal.tolist(), strict=True)
     ]
     return tuple(_experience(part, settings.microbatch_tokens) for part in even_parts(scored, settings.num_updates))
@@ -163,6 +169,16 @@ class _ScoredGroup:
     """[num_attempts]."""
     has_signal: bool
     prompt_group: PromptGroup
+    num_too_long: int
+
+    @classmethod
+    def of(
+        cls, group: AnyScoredGroup, advantages: Tensor, has_signal: bool, settings: ExperienceSettings
+    ) -> _ScoredGroup:
+        """The group without targets in what is too long."""
+        whole = _prompt_group(group, _learned_from(group, settings))
+        kept = fitting(whole, settings.longest_row_tokens)
+        return cls(group, advantages, has_signal, kept, num_with_targets([whole]) - num_with_targets([kept]))
 
     @property
     def num_targets(self) -> list[int]:
@@ -178,6 +194,7 @@ def _experience(scored: Sequence[_ScoredGroup], microbatch_tokens: int) -> Exper
         batches_with_signal=batches if len(chosen) == len(scored) else _batches(chosen, microbatch_tokens),
         totals=_totals(scored),
         advantages=torch.cat([torch.zeros(0, dtype=torch.float64), *(group.advantages for group in scored)]),
+        num_too_long=sum(group.num_too_long for group in scored),
     )
 
 

@@ -34,6 +34,7 @@ from lit_grpo.advantages import AdvantageEstimator, component_advantages, group_
 from lit_grpo.modules.finite import CHECKPOINT, NotFinite, all_finite
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
+from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.experience import ExperienceSettings, build_updates
 
@@ -204,7 +205,8 @@ def test_3_a_first_update_that_fails_leaves_no_optimizer_state(tiny_checkpoint: 
 def test_3_supervised_training_as_well(tiny_checkpoint: Path, tmp_path: Path) -> None:
     pl.seed_everything(0)
     module, logged = make_module("sft", tiny_checkpoint, PLAIN), Logged()
-    original = module.demonstration_microbatches  # pyright: ignore[reportAttributeAccessIssue]
+    assert isinstance(module, SFTModule)
+    original = module.demonstration_microbatches
 
     def spoilt(groups: Any) -> Any:
         microbatches, num_tokens = original(groups)
