@@ -17,6 +17,7 @@ from typing_extensions import override
 from lit_grpo.dtypes import Dtype, torch_dtype
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.precision import require_precision
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.modules.sharding import load_sharded_policy
 from lit_grpo.modules.stepping import SteppingModule
@@ -101,6 +102,11 @@ class PolicyModule(SteppingModule):
             ranks=self.ranks(),
             read_whole=lambda: self.policy_settings.load().model,
         )
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Refuse a precision that would train on wrong numbers."""
+        require_precision(self.trainer.precision)
 
     @override
     def configure_model(self) -> None:
