@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.distributed.device_mesh import DeviceMesh
 from typing_extensions import override
 
 from lit_grpo.dtypes import Dtype, torch_dtype
+from lit_grpo.modules.averaging import require_averaging
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.modules.precision import require_precision
@@ -105,8 +107,11 @@ class PolicyModule(SteppingModule):
 
     @override
     def setup(self, stage: str) -> None:
-        """Refuse a precision that would train on wrong numbers."""
+        """Refuse a precision that would train on wrong numbers, and callbacks that would train by themselves."""
         require_precision(self.trainer.precision)
+        if stage == "fit":
+            is_sharded = isinstance(self.trainer.strategy, ModelParallelStrategy)
+            require_averaging(self.trainer.callbacks, is_sharded)  # pyright: ignore[reportAttributeAccessIssue]
 
     @override
     def configure_model(self) -> None:
@@ -148,14 +153,15 @@ class PolicyModule(SteppingModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the policy version; if the policy has adapters, keep these only.
+        """Add the policy version; if the policy has adapters, keep these only, unless they are averaged as a whole.
 
         Raises:
             NotFinite: There is nothing to save; a checkpoint from before stays as it is.
         """
         self.require_finite_weights("in a checkpoint")
         checkpoint["policy_version"] = self.policy_version
-        if self.policy_settings.lora is not None:
+        # WeightAveraging puts its own weights in, and reads all of them back.
+        if self.policy_settings.lora is not None and "averaging_state" not in checkpoint:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
             weights = checkpoint["state_dict"]
             checkpoint["state_dict"] = {name: weights[name] for name in weights if name in trained}
