@@ -10,13 +10,14 @@ from typing import Literal, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning_utilities.core.rank_zero import rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.checkpointing import read_weights
 from lit_grpo.data.contract import write_contract
+from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.modules.base import PolicyModule, require_policy_module
 
@@ -68,7 +69,15 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) 
     policy = module.policy_settings.load()
     policy.model.load_state_dict(weights, strict=False)
     cast(PreTrainedModel, policy.model).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(module.policy_settings.checkpoint).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(module.policy_settings.checkpoint)
+    template = ConversationFormat(tokenizer).played_template
+    if template is not None:
+        rank_zero_info(
+            f"{folder}: the tokenizer's chat template drops thoughts of earlier turns, which the policy has read; the "
+            "exported one keeps them."
+        )
+        tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
     write_contract(folder)
 
 
