@@ -22,10 +22,13 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
+from lit_grpo.data.policy_folder import base_folder
 from lit_grpo.dtypes import Dtype, torch_dtype
 from lit_grpo.engines.ranks import Ranks
+from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule, clip_gradients
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.policy import CausalPolicy, load_policy
+from lit_grpo.modules.quantization import QuantizationSettings
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.modules.sharding import load_sharded_policy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
@@ -37,17 +40,28 @@ class PolicySettings:
     """Which network is trained."""
 
     checkpoint: Path
-    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it. Where the working folder
-    has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from anywhere."""
+    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it, or with adapters alone.
+    Where the working folder has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from
+    anywhere."""
+    base: Path | None = None
+    """The folder of the base, for a checkpoint of adapters; None: the one that its ``adapter_config.json`` names."""
     dtype: Dtype = "float32"
     """The weights have this dtype; log-probs, advantages and losses are float32 in any case."""
     lora: LoraSettings | None = None
-    """Train adapters only; None trains every weight."""
+    """Train adapters only; None trains every weight, or the adapters of the checkpoint if it has any."""
+    quantization: QuantizationSettings | None = None
+    """How the frozen weights below adapters are held; None: as the checkpoint's adapters were trained, else as they
+    are."""
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "checkpoint", find_checkpoint(self.checkpoint))
+
+    @property
+    def weights_folder(self) -> Path:
+        """The folder with whole weights: the checkpoint, or the base of the adapters in it."""
+        return base_folder(self.checkpoint, self.base)
 
     def load(self, mesh: DeviceMesh | None = None) -> CausalPolicy:
         """Read the network from its folder: nothing is ever fetched by name.
@@ -65,9 +79,10 @@ class PolicySettings:
                 f"which is none; make or fetch it first{nearest_checkpoint(self.checkpoint)}"
             )
         dtype = torch_dtype(self.dtype)
+        arguments = (self.checkpoint, dtype, self.lora, self.gradient_checkpointing)
         if mesh is not None:
-            return load_sharded_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing, mesh)
-        return load_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing)
+            return load_sharded_policy(*arguments, mesh, self.base, self.quantization)
+        return load_policy(*arguments, self.base, self.quantization)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +139,7 @@ class PolicyModule(pl.LightningModule):
         return ServedPolicy(
             policy=self.policy,
             checkpoint=self.policy_settings.checkpoint,
+            base=self.policy_settings.weights_folder,
             version=self.policy_version,
             dtype=self.compute_dtype,
             is_mixed=self.trainer.precision in ("bf16-mixed", "bf16-true"),
@@ -137,7 +153,7 @@ class PolicyModule(pl.LightningModule):
         if self._is_configured:
             return
         self.policy = self.policy_settings.load(self.device_mesh).train()
-        self.strict_loading = self.policy_settings.lora is None
+        self.strict_loading = self.policy.lora is None
         self._is_configured = True
 
     @override
@@ -168,7 +184,7 @@ class PolicyModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the policy version; if the policy has adapters, keep these only."""
         checkpoint["policy_version"] = self.policy_version
-        if self.policy_settings.lora is not None:
+        if self.policy.lora is not None:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
             weights = checkpoint["state_dict"]
             checkpoint["state_dict"] = {name: weights[name] for name in weights if name in trained}

@@ -45,11 +45,11 @@ from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.objective import Objective
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
+from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import MismatchLimits, MismatchMonitorSettings
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.modules.policy import LoraSettings
 from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.base import RewardBreakdown
 from lit_grpo.rewards.components import RewardComponents
