@@ -24,6 +24,9 @@ from torch.nn.functional import linear
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel
 from typing_extensions import override
 
+# Where it is installed, peft imports it, and on some CPUs it then says that it lacks a kernel, which nothing here uses.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
 
 class QuantizationKind(StrEnum):
     """How frozen weights are held. Members are all truthy: compare with ``is``."""
@@ -171,8 +174,6 @@ def read_quantised(
         ValueError: bitsandbytes is not installed, or the checkpoint is quantised by something else.
     """
     require_bitsandbytes()
-    # It looks for a kernel that nothing here uses, and says at each start that it found none.
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     if is_quantised(config):
         _require_bitsandbytes_checkpoint(checkpoint, config, settings)
     model = AutoModelForCausalLM.from_pretrained(
