@@ -55,6 +55,12 @@ class PolicyEngine:
             self._conversation = ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(policy.checkpoint)))
         return self._conversation
 
+    @property
+    def max_context_tokens(self) -> int:
+        """Most tokens that a context and its completion may have together, once something was published."""
+        assert self._built is not None, "publish comes first"
+        return self._built.engine.max_context_tokens
+
     def current(self, policy: PolicyView) -> RolloutEngine:
         """The engine with the policy's present weights. Every rank must call it; what fails on one fails on all."""
         weights = self.publish(policy)

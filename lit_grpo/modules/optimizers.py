@@ -41,6 +41,9 @@ class OptimizerSettings:
     """Batches after which the final fraction is reached; None: the end of the fit."""
     gradient_clip: float | None = 1.0
     """Largest L2 norm of the whole gradient; None never clips."""
+    max_not_finite_updates: int = 5
+    """Updates in a row that may fail, since a loss or the gradient is not finite, until the run stops with a checkpoint
+    from before them."""
 
     def __post_init__(self) -> None:
         if self.learning_rate < 0.0 or (self.matrix_learning_rate or 0.0) < 0.0:
@@ -61,6 +64,10 @@ class OptimizerSettings:
             raise ValueError(
                 f"optimizer.adamw: expected torch's beside Muon, got {self.adamw.__name__}; the two share one state: "
                 "set matrix_learning_rate to null"
+            )
+        if self.max_not_finite_updates < 1:
+            raise ValueError(
+                f"expected max_not_finite_updates >= 1, got {self.max_not_finite_updates}; 1 stops at the first"
             )
 
 
@@ -176,14 +183,31 @@ def learning_rate_factor(batch: int, settings: OptimizerSettings, horizon: float
     return 1.0 - (1.0 - settings.final_fraction) * progress
 
 
-def clip_gradients(optimizer: Optimizer, max_norm: float | None) -> Tensor:
-    """Scale the gradients down to at most this L2 norm, and return the norm before, a float32 scalar.
+def gradient_norm(optimizer: Optimizer) -> Tensor:
+    """The L2 norm of the whole gradient, a float32 scalar, computed in float32 whatever the gradients are.
 
     Sharded gradients (DTensor) count as the whole tensors they stand for, so every rank gets the same norm.
     """
-    parameters = list(_parameters(optimizer))
-    norm = nn.utils.clip_grad_norm_(parameters, math.inf if max_norm is None else max_norm)
+    gradients = [parameter.grad for parameter in _parameters(optimizer) if parameter.grad is not None]
+    if all(gradient.dtype in (torch.float32, torch.float64) for gradient in gradients):
+        norm = nn.utils.get_total_norm(gradients)
+    else:
+        norms = [torch.linalg.vector_norm(gradient, dtype=torch.float32) for gradient in gradients]
+        norm = torch.linalg.vector_norm(torch.stack(norms))
     return (norm.full_tensor() if isinstance(norm, DTensor) else norm).detach().float()
+
+
+def clip_gradients(optimizer: Optimizer, max_norm: float | None, norm: Tensor | None = None) -> Tensor:
+    """Scale the gradients down to at most ``max_norm`` (None leaves them as they are); returns the norm before.
+
+    Args:
+        optimizer: It knows the weights.
+        max_norm: The largest L2 norm of the whole gradient.
+        norm: What `gradient_norm` gave, if it was asked already.
+    """
+    norm = gradient_norm(optimizer) if norm is None else norm
+    nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), math.inf if max_norm is None else max_norm, norm)
+    return norm
 
 
 def _parameters(optimizer: Optimizer) -> Iterator[nn.Parameter]:

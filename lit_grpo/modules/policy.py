@@ -141,6 +141,11 @@ def chosen_quantization(checkpoint: Path, asked: QuantizationSettings | None) ->
     return None if stored is None else QuantizationSettings.from_json(stored, checkpoint)
 
 
+def context_of(causal_lm: PreTrainedModel) -> int:
+    """Most tokens that a context and its completion may have together."""
+    return causal_lm.config.max_position_embeddings
+
+
 def load_config(checkpoint: Path) -> PreTrainedConfig:
     """``config.json`` of a checkpoint; ValueError if there is none, or if it learned another rendering or grammar."""
     if not (checkpoint / "config.json").is_file():

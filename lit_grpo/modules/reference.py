@@ -15,7 +15,8 @@ from typing_extensions import override
 from lit_grpo.losses.entropy import top_entropy_threshold
 from lit_grpo.losses.reference_kl import k1
 from lit_grpo.modules.adapters import StartingAdapters
-from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch
+from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.microbatch import idle_batch
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import PackedBatch
@@ -36,12 +37,18 @@ class ReferencedModule(PolicyModule):
         optimizer: How its weights are updated.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
         needs_reference: Whether a reference is loaded at all.
+        longest_row_tokens: Tokens of a single sequence, with its prompt, at most.
     """
 
     def __init__(
-        self, policy: PolicySettings, optimizer: OptimizerSettings, microbatch_tokens: int, needs_reference: bool
+        self,
+        policy: PolicySettings,
+        optimizer: OptimizerSettings,
+        microbatch_tokens: int,
+        needs_reference: bool,
+        longest_row_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens)
+        super().__init__(policy, optimizer, microbatch_tokens, longest_row_tokens)
         self._needs_reference = needs_reference
         # In a list, so that the frozen reference is no part of this module's weights and checkpoints.
         self._reference: list[CausalPolicy] = []
@@ -62,6 +69,7 @@ class ReferencedModule(PolicyModule):
     @override
     def on_fit_start(self) -> None:
         """Move the reference to the policy's device."""
+        super().on_fit_start()
         for reference in self._reference:
             reference.to(self.device)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from bitsandbytes.optim import AdamW8bit, PagedAdamW8bit
+from bitsandbytes.optim.adamw import AdamW8bit, PagedAdamW8bit
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from small_runs import CoinRewards, Kind, StrategyName, make_data, make_module, make_trainer, run_as_program, weights_of
 from torch import Tensor
@@ -32,7 +32,9 @@ class Logged(Callback):
         self.rows: list[dict[str, float]] = []
 
     @override
-    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.rows.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
@@ -41,7 +43,7 @@ def fit(
     checkpoint: Path,
     folder: Path,
     strategy: StrategyName = "one",
-    export: str = "adapters",
+    export: Literal["adapters", "merged"] = "adapters",
     resume: Path | None = None,
     batches: int = 3,
     **module_settings: Any,
@@ -50,7 +52,7 @@ def fit(
     pl.seed_everything(0 if resume is None else 99)
     module = make_module(kind, checkpoint, **module_settings)
     logged = Logged()
-    callbacks: list[Callback] = [ExportPolicy(export=export), logged]  # pyright: ignore[reportArgumentType]
+    callbacks: list[Callback] = [ExportPolicy(export=export), logged]
     callbacks.append(ModelCheckpoint(folder, "batch_{step}", every_n_train_steps=1, save_top_k=-1))
     callbacks += [CoinRewards()] if kind == "grpo" else []
     trainer = make_trainer(folder, strategy, callbacks=callbacks, enable_checkpointing=True)

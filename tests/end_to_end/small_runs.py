@@ -111,7 +111,7 @@ class CoinRewards(RolloutCallback):
 
 def _paid(group: RepairGroup, reward: float | None) -> RepairGroup:
     tokens = [[token for turn in attempt.turns for token in turn.completion_ids] for attempt in group.attempts]
-    even = [sum(token % 2 == 0 for token in own) / len(own) for own in tokens]
+    even = [sum(token % 2 == 0 for token in own) / max(len(own), 1) for own in tokens]
     shares = even if reward is None else [reward] * len(even)
     scores = tuple(replace(score, faithful=share > 0.5) for score, share in zip(group.scores, shares, strict=True))
     rewards = tuple(RewardBreakdown(RewardComponents(share, 0.0, 0.0), share, share) for share in shares)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 from adapter_fits import EIGHT_BITS, INT8, LORA, NF4, PAGED, fit
-from bitsandbytes.optim import AdamW8bit
+from bitsandbytes.optim.adamw import AdamW8bit
 from small_runs import two_processes
 from torch import Tensor, nn
 
