@@ -14,6 +14,7 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from lit_grpo.data.played_template import Message, keeps_turns, template_as_played
+from lit_grpo.data.policy_folder import base_folder, tokenizer_folder
 
 _TURN_MARKER = "lit-grpo-turn"
 _OBSERVATION_MARKER = "lit-grpo-observation"
@@ -133,15 +134,20 @@ class ConversationFormat:
         return text
 
 
-def read_conversation(folder: Path) -> ConversationFormat:
+def read_conversation(folder: Path, weights: Path | None = None) -> ConversationFormat:
     """The chat format of a policy's folder, with every token that ends a sequence by its configuration.
 
     Those are the ``eos_token_id``, one or several, of ``config.json`` and of ``generation_config.json``: a server that
     is given the folder ends turns at them, too.
+
+    Args:
+        folder: The policy's folder, of whole weights or of adapters.
+        weights: The folder of the whole weights; None: the policy's own, or the base that its adapters name.
     """
     end_ids: set[int] = set()
     for name in ("config.json", "generation_config.json"):
-        if (folder / name).is_file():
-            found = json.loads((folder / name).read_text(encoding="utf-8")).get("eos_token_id")
+        path = (weights or base_folder(folder)) / name
+        if path.is_file():
+            found = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
             end_ids.update([] if found is None else [found] if isinstance(found, int) else found)
-    return ConversationFormat(AutoTokenizer.from_pretrained(folder), end_ids)
+    return ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(folder)), end_ids)

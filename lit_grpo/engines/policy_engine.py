@@ -49,7 +49,7 @@ class PolicyEngine:
     def conversation(self, policy: PolicyView) -> ConversationFormat:
         """The chat format of the folder that the policy's weights came from."""
         if self._conversation is None:
-            self._conversation = read_conversation(policy.checkpoint)
+            self._conversation = read_conversation(policy.checkpoint, policy.base)
         return self._conversation
 
     @property

@@ -15,11 +15,14 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.distributed.device_mesh import DeviceMesh
 from typing_extensions import override
 
+from lit_grpo.data.policy_folder import base_folder
 from lit_grpo.dtypes import Dtype, torch_dtype
+from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.averaging import require_averaging
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.policy import CausalPolicy, load_policy
 from lit_grpo.modules.precision import require_precision
+from lit_grpo.modules.quantization import QuantizationSettings
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.modules.sharding import load_sharded_policy
 from lit_grpo.modules.stepping import SteppingModule
@@ -31,17 +34,28 @@ class PolicySettings:
     """Which network is trained."""
 
     checkpoint: Path
-    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it. Where the working folder
-    has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from anywhere."""
+    """Folder with config, safetensors weights and tokenizer, as ``save_pretrained`` writes it, or with adapters alone.
+    Where the working folder has none of this name, the installed one is taken: ``checkpoints/tiny-base`` is found from
+    anywhere."""
+    base: Path | None = None
+    """The folder of the base, for a checkpoint of adapters; None: the one that its ``adapter_config.json`` names."""
     dtype: Dtype = "float32"
     """The weights have this dtype; log-probs, advantages and losses are float32 in any case."""
     lora: LoraSettings | None = None
-    """Train adapters only; None trains every weight."""
+    """Train adapters only; None trains every weight, or the adapters of the checkpoint if it has any."""
+    quantization: QuantizationSettings | None = None
+    """How the frozen weights below adapters are held; None: as the checkpoint's adapters were trained, else as they
+    are."""
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "checkpoint", find_checkpoint(self.checkpoint))
+
+    @property
+    def weights_folder(self) -> Path:
+        """The folder with whole weights: the checkpoint, or the base of the adapters in it."""
+        return base_folder(self.checkpoint, self.base)
 
     def load(self, mesh: DeviceMesh | None = None) -> CausalPolicy:
         """Read the network from its folder: nothing is ever fetched by name.
@@ -59,9 +73,10 @@ class PolicySettings:
                 f"which is none; make or fetch it first{nearest_checkpoint(self.checkpoint)}"
             )
         dtype = torch_dtype(self.dtype)
+        arguments = (self.checkpoint, dtype, self.lora, self.gradient_checkpointing)
         if mesh is not None:
-            return load_sharded_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing, mesh)
-        return load_policy(self.checkpoint, dtype, self.lora, self.gradient_checkpointing)
+            return load_sharded_policy(*arguments, mesh, self.base, self.quantization)
+        return load_policy(*arguments, self.base, self.quantization)
 
 
 class PolicyModule(SteppingModule):
@@ -98,6 +113,7 @@ class PolicyModule(SteppingModule):
         return ServedPolicy(
             policy=self.policy,
             checkpoint=self.policy_settings.checkpoint,
+            base=self.policy_settings.weights_folder,
             version=self.policy_version,
             dtype=self.compute_dtype,
             is_mixed=self.trainer.precision in ("bf16-mixed", "bf16-true"),
@@ -119,7 +135,7 @@ class PolicyModule(SteppingModule):
         if self._is_configured:
             return
         self.policy = self.policy_settings.load(self.device_mesh).train()
-        self.strict_loading = self.policy_settings.lora is None
+        self.strict_loading = self.policy.lora is None
         self._is_configured = True
 
     @override
@@ -161,7 +177,7 @@ class PolicyModule(SteppingModule):
         self.require_finite_weights("in a checkpoint")
         checkpoint["policy_version"] = self.policy_version
         # WeightAveraging puts its own weights in, and reads all of them back.
-        if self.policy_settings.lora is not None and "averaging_state" not in checkpoint:
+        if self.policy.lora is not None and "averaging_state" not in checkpoint:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
             weights = checkpoint["state_dict"]
             checkpoint["state_dict"] = {name: weights[name] for name in weights if name in trained}

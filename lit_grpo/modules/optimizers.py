@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from inspect import signature
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,10 @@ class OptimizerSettings:
 
     learning_rate: float = 1e-5
     """AdamW's rate, for every weight, or for embeddings, norms and the head when the matrices have Muon."""
+    adamw: type[Optimizer] = AdamW
+    """The class of AdamW, by its import path, such as ``bitsandbytes.optim.AdamW8bit`` (states in eight bits, an eighth
+    of the memory in float32) or ``bitsandbytes.optim.PagedAdamW8bit`` (also moved out to the CPU where a GPU is
+    full)."""
     matrix_learning_rate: float | None = None
     """Muon's rate, for the decoder's matrices; None trains everything with AdamW."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -50,6 +55,16 @@ class OptimizerSettings:
             raise ValueError(f"expected final_fraction between 0 and 1, got {self.final_fraction}")
         if self.gradient_clip is not None and self.gradient_clip <= 0.0:
             raise ValueError(f"expected gradient_clip above 0, got {self.gradient_clip}; null never clips")
+        if not {"lr", "betas", "weight_decay"} <= signature(self.adamw).parameters.keys():
+            raise ValueError(
+                f"optimizer.adamw: expected a class that takes lr, betas and weight_decay as AdamW does, got "
+                f"{self.adamw.__module__}.{self.adamw.__name__}; name one such as bitsandbytes.optim.AdamW8bit"
+            )
+        if self.matrix_learning_rate is not None and self.adamw is not AdamW:
+            raise ValueError(
+                f"optimizer.adamw: expected torch's beside Muon, got {self.adamw.__name__}; the two share one state: "
+                "set matrix_learning_rate to null"
+            )
         if self.max_not_finite_updates < 1:
             raise ValueError(
                 f"expected max_not_finite_updates >= 1, got {self.max_not_finite_updates}; 1 stops at the first"
@@ -113,7 +128,8 @@ def build_optimizer(policy: nn.Module, settings: OptimizerSettings) -> Optimizer
         raise ValueError("expected trainable weights in the policy, got none; check the policy's lora settings")
     if settings.matrix_learning_rate is None:
         parameters = [parameter for _, parameter in trainable]
-        return AdamW(parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay)
+        make = cast("Callable[..., Optimizer]", settings.adamw)
+        return make(parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay)
     matrices = [parameter for name, parameter in trainable if _is_decoder_matrix(name, parameter)]
     if not matrices:
         raise ValueError("expected decoder matrices for Muon, got none; leave matrix_learning_rate out")
