@@ -40,6 +40,7 @@ from lit_grpo.rollout.refill import RefilledGroups, refill
 from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.staleness import Staleness
 from lit_grpo.rollout.transcripts import transcripts_file, write_transcripts
+from lit_grpo.seeds import Seed
 
 
 class RolloutCallback(Callback):
@@ -50,7 +51,7 @@ class RolloutCallback(Callback):
         episode: Rules and rendering.
         engine: Makes the engine that samples; None: TransformersSettings.
         solver: Makes the solver; None: one worker process of this rank.
-        seed: The seed of the draws.
+        seed: The seed of the draws; None: the run's.
         transcripts_every: Batches between rollouts whose attempts are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
         environment: The environment; None: programs are repaired, under the rules of ``episode``, with ``solver``.
@@ -65,7 +66,7 @@ class RolloutCallback(Callback):
         episode: EpisodeSettings | None = None,
         engine: EngineSettings | None = None,
         solver: SolverSettings | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         transcripts_every: int = 10,
         environment: Environment | None = None,
     ) -> None:
@@ -78,7 +79,7 @@ class RolloutCallback(Callback):
                 "task are all alike and teach nothing"
             )
         self.settings.sampling.trained_temperature()
-        self.seed, self.transcripts_every = seed, transcripts_every
+        self._seed, self.transcripts_every = Seed(seed), transcripts_every
         self._engine_settings = engine or TransformersSettings()
         self.engine = PolicyEngine(self._engine_settings, plays_ahead=self.settings.max_staleness > 0)
         """The engine, which RepairEvaluation borrows."""
@@ -190,7 +191,7 @@ class RolloutCallback(Callback):
         self, tasks: Sequence[Problem], engine: RolloutEngine, conversation: ConversationFormat, batch: int
     ) -> list[AnyScoredGroup]:
         """Play the tasks with the weights that the engine has."""
-        seeds = Seeds(self.seed, batch)
+        seeds = Seeds(self._seed.value, batch)
         return collect_groups(tasks, self.environment, engine, conversation, self.play_settings, seeds)
 
     def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, position: int) -> PlayedBatch:
