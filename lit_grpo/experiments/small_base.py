@@ -97,6 +97,7 @@ def make_small_base(
     stages: Sequence[Stage] = STAGES,
     shape: TinyModelSettings = SHAPE,
     num_tokenizer_texts: int = NUM_TOKENIZER_TEXTS,
+    num_recall_batches: int = NUM_RECALL_BATCHES,
 ) -> Path:
     """Make the base, or go on making it: tokenizer, weights that copy, recall, then the stages.
 
@@ -106,6 +107,7 @@ def make_small_base(
         stages: In order.
         shape: The shape of the model.
         num_tokenizer_texts: Programs whose names and words the tokenizer has.
+        num_recall_batches: Batches of lists before the stages.
 
     Returns:
         The folder of the finished base.
@@ -117,7 +119,7 @@ def make_small_base(
     if not (untrained / "config.json").is_file():
         names, texts = names_and_texts(num_tokenizer_texts, seed)
         make_base_model(untrained, [*texts, *FOLLOW_UPS * 50], names, seed, shape)
-    recalled = fit_recall(output, untrained, seed)
+    recalled = fit_recall(output, untrained, seed, num_recall_batches)
     last = run_stages(output, recalled, stages, lambda leg: fit_leg(leg, seed), read_leg)
     return Path(shutil.copytree(last, output / POLICY_FOLDER, dirs_exist_ok=True))
 
@@ -143,8 +145,8 @@ def names_and_texts(num_programs: int, seed: int) -> tuple[list[str], list[str]]
     return sorted(names), [part for text in texts for part in between.split(text) if part]
 
 
-def fit_recall(output: Path, start: Path, seed: int) -> Path:
-    """A minute of lists to recall, before anything is read; the folder of the policy that has done it.
+def fit_recall(output: Path, start: Path, seed: int, num_batches: int) -> Path:
+    """Lists to recall, before anything is read; the folder of the policy that has done it.
 
     Raises:
         RuntimeError: The fit failed.
@@ -154,7 +156,7 @@ def fit_recall(output: Path, start: Path, seed: int) -> Path:
     if not (policy / "config.json").is_file():
         if run.exists():
             shutil.rmtree(run)
-        data = [f"--data.batch_size={RECALL_BATCH_SIZE}", f"--data.batches_per_epoch={NUM_RECALL_BATCHES}"]
+        data = [f"--data.batch_size={RECALL_BATCH_SIZE}", f"--data.batches_per_epoch={num_batches}"]
         _fit(run, start, seed, ["--data.recall.max_pairs=10", *data, f"--data.seed={seed}"])
     return policy
 
