@@ -80,11 +80,12 @@ def resealed(fields: Fields, corruption: Corruption) -> Fields:
 
 
 def spoilt(cell: Cell, corruption: Corruption) -> Iterator[Fields]:
+    """The record spoilt in every place; its id is made anew later, of the places that are taken."""
     one, other = honest(cell)
     for fields in corruption(one, other):
-        sealed = resealed(fields, corruption)
-        if text_of(sealed) != text_of(one):
-            yield sealed
+        is_resealed = corruption is not another_id and isinstance(fields.get("id"), str)
+        if text_of(fields | {"id": one["id"]} if is_resealed else fields) != text_of(one):
+            yield fields
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "_".join(str(part) for part in cell if part))
@@ -95,7 +96,8 @@ def test_1_whatever_is_spoilt_is_refused(cell: Cell, pytestconfig: pytest.Config
         found = list(spoilt(cell, corruption))
         chosen = found if takes_all else found[place % len(found) :][:1] if found else []
         for fields in chosen:
-            assert complaint(text_of(fields)) is not None, f"{corruption.__name__}, {found.index(fields)}"
+            sealed = resealed(fields, corruption)
+            assert complaint(text_of(sealed)) is not None, f"{corruption.__name__}, {found.index(fields)}"
 
 
 def test_1b_there_are_many_ways() -> None:
