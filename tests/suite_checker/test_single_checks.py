@@ -3,7 +3,8 @@
 A spoilt record is mostly refused for several reasons, so that test_corruptions.py does not notice the loss of one.
 
 1. What JSON may not hold, of an object's keys and of its numbers.
-2. Identity and inverse: a program of another split, rows in another order, an action that changes nothing.
+2. Identity and inverse: a program of another split, rows in another order, an action that changes nothing, or that no
+   agent may write.
 3. A fault's numbers and its added row are such as a true program has.
 4. A record fits its difficulty: the size, the conflict, the suspects of a tiny program.
 5. Blame that is not the smallest; nouns that a tiny domain does not have; a line in another cell's file.
@@ -25,6 +26,7 @@ from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.programs import scale
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.suite_checker.case import Case
 from lit_grpo.suite_checker.certificates import claim_failures, identity_failures
@@ -32,9 +34,9 @@ from lit_grpo.suite_checker.check import Place, check_line
 from lit_grpo.suite_checker.difficulty import difficulty_failures
 from lit_grpo.suite_checker.evidence import evidence_failures
 from lit_grpo.suite_checker.native import native_failures
-from lit_grpo.suite_checker.programs import Program, Row
+from lit_grpo.suite_checker.programs import Program, Row, Variable, apply_action
 from lit_grpo.suite_checker.records import Record, read_record, split_of
-from lit_grpo.suite_checker.repair import inverse_failures
+from lit_grpo.suite_checker.repair import ROOM, inverse_failures
 from lit_grpo.suite_checker.requirements import Judge, Requirement
 from lit_grpo.suite_checker.strict_json import RecordError, read_object
 from lit_grpo.suite_checker.tiny_specification import tiny_failures
@@ -115,6 +117,21 @@ def test_2c_an_action_that_changes_nothing_is_refused() -> None:
     actions = [rhs("need", 4), rhs("cap", 12)]
     idle = HANDMADE["D"] | {"inverse_actions": actions, "faulty_elements": ["row:need", "row:cap"]}
     assert_said(inverse_failures(read(idle)), "expected an inverse of 1 actions, one for each difference, got 2")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_writable"), [(2_000_000, True), (2_100_000, False), (1e-4, True), (9e-5, False), (0, True)]
+)
+def test_2d_a_repair_that_no_agent_may_write(value: float, is_writable: bool) -> None:
+    """From a ten-thousandth of 1 to ten thousand times 200; 0 always."""
+    text = action("set_rhs", row="r", value=value)
+    rows = {"r": Row({"x": 1.0}, "<=", 50.0)}
+    faulty = Program(False, 0.0, {"x": 2.0}, {"x": Variable(0.0, 200.0, "continuous")}, rows)
+    true, edit = apply_action(faulty, text)
+    fields = {"inverse_actions": [text], "faulty_elements": ["row:r"]}
+    found = inverse_failures(Record(fields, true, (faulty, true), (edit,)))
+    assert_said(found, *([] if is_writable else ["expected an inverse of numbers from 0.0001 to 2e+06 in magnitude"]))
+    assert scale.ROOM == ROOM
 
 
 @pytest.mark.parametrize(
