@@ -60,7 +60,7 @@ class RepairScore:
 
 
 def score_episode(record: EpisodeRecord, fault: GroundTruth, solver: Solver) -> RepairScore:
-    """The score of a finished episode. The solver is asked only about what is written otherwise than in the original."""
+    """The score of a finished episode. The solver is asked only about what differs from the original."""
     recovered = record.stop_reason is StopReason.RECOVERED
     verified = record.stop_reason is not StopReason.SOLVER_FAILED
     try:
