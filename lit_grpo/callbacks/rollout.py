@@ -94,6 +94,11 @@ class RolloutCallback(Callback):
         self._log, self._refill_log = RolloutLog(self.environment, self.settings.reward), RefillLog()
         self._too_long_log = TooLongLog()
 
+    @property
+    def seed(self) -> int:
+        """The seed of the draws."""
+        return self._seed.value
+
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Tell the data who draws the tasks."""
@@ -191,7 +196,7 @@ class RolloutCallback(Callback):
         self, tasks: Sequence[Problem], engine: RolloutEngine, conversation: ConversationFormat, batch: int
     ) -> list[AnyScoredGroup]:
         """Play the tasks with the weights that the engine has."""
-        seeds = Seeds(self._seed.value, batch)
+        seeds = Seeds(self.seed, batch)
         return collect_groups(tasks, self.environment, engine, conversation, self.play_settings, seeds)
 
     def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, position: int) -> PlayedBatch:
