@@ -26,7 +26,7 @@ def verdict_line(found: Explanation) -> str:
     match solution.status:
         case SolverStatus.OPTIMAL:
             assert solution.objective is not None
-            return f"Feasible: the optimum is {number(solution.objective)}. There is nothing to repair."
+            return f"Feasible: the optimum is {number(_readable(solution.objective))}. There is nothing to repair."
         case SolverStatus.UNBOUNDED:
             return "Feasible, and unbounded: the objective improves without end."
         case SolverStatus.INFEASIBLE:

@@ -22,6 +22,7 @@ from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.narrowing import narrowed
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, Solution, Solver, SolverStatus
 from lit_grpo.explain.explanation import ExplainSettings, Explanation
+from lit_grpo.explain.signs import questionable_elements, unwritten_signs
 
 TIME_LIMIT_S = 5.0
 """For one run of HiGHS."""
@@ -66,10 +67,10 @@ def explain(
     if not conflicts:
         remarks.append("no conflict was found within the limits of the search")
         return Explanation(file, specification, solution, remarks=tuple(remarks))
-    relaxations = _relaxations(program, conflicts, solver, settings)
+    relaxations = _relaxations(file, conflicts, solver, settings)
     if not relaxations:
         remarks.append("no change of right-hand sides and bounds alone was found that is allowed and enough")
-    candidates = _candidates(program, conflicts, solver, specification, settings)
+    candidates = _candidates(file, conflicts[0], solver, specification, settings)
     if not candidates:
         remarks.append(f"no likely slip was found whose correction is allowed and enough, up to {settings.max_changes}")
     return Explanation(file, specification, solution, conflicts, relaxations, candidates, remarks=tuple(remarks))
@@ -128,13 +129,13 @@ def _size(program: LinearProgram) -> int:
 
 
 def _relaxations(
-    program: LinearProgram, conflicts: tuple[Conflict, ...], solver: Solver, settings: ExplainSettings
+    file: ProgramFile, conflicts: tuple[Conflict, ...], solver: Solver, settings: ExplainSettings
 ) -> tuple[Relaxation, ...]:
-    among = None
-    if _size(program) > LARGE_PROGRAM:
-        among = {element for conflict in conflicts for element in conflict.elements}
-    relaxer = Relaxer(program, solver, settings.protections, among, RELAXATION_LIMIT_S)
-    return relaxations_of(relaxer, conflicts[0], settings.max_changes, settings.max_relaxations)
+    questionable = [e for conflict in conflicts for e in questionable_elements(file, conflict)]
+    among = set(questionable) if _size(file.program) > LARGE_PROGRAM else None
+    signs = unwritten_signs(file) - set(questionable)
+    relaxer = Relaxer(file.program, solver, settings.protections, among, signs, RELAXATION_LIMIT_S)
+    return relaxations_of(relaxer, questionable, settings.max_changes, settings.max_relaxations)
 
 
 def _effort(program: LinearProgram, settings: ExplainSettings) -> Effort:
@@ -146,23 +147,24 @@ def _effort(program: LinearProgram, settings: ExplainSettings) -> Effort:
 
 
 def _candidates(
-    program: LinearProgram,
-    conflicts: tuple[Conflict, ...],
+    file: ProgramFile,
+    conflict: Conflict,
     solver: Solver,
     specification: Specification | None,
     settings: ExplainSettings,
 ) -> tuple[Candidate, ...]:
-    """Single edits; where none is enough, one for the first conflict and more for what is left."""
-    effort = _effort(program, settings)
-    first = conflicts[0]
-    if len(first.elements) > effort.max_solves:
-        first = Conflict(first.members[: effort.max_solves], is_irreducible=False)
+    """Single edits; where none is enough, one for this conflict and more for what is left."""
+    program, effort = file.program, _effort(file.program, settings)
+    questionable = set(questionable_elements(file, conflict))
+    members = [member for member in conflict.members if member.element in questionable][: effort.max_solves]
+    first = Conflict(tuple(members), is_irreducible=False)
     found = find_candidates(program, first, solver, specification, settings.protections, effort)
     if not found and settings.max_changes > 1:
+        whole = replace(conflict, members=conflict.members[: effort.max_solves])
         found = joined_candidates(
-            program, first, solver, specification, settings.protections, effort, settings.max_changes
+            program, whole, solver, specification, settings.protections, effort, settings.max_changes
         )
-    found += types_together(program, first, solver, settings)
+    found += types_together(program, conflict, solver, settings)
     return tuple(sorted(found, key=lambda candidate: -candidate.score)[: settings.max_candidates])
 
 

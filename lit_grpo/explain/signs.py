@@ -6,26 +6,26 @@ network there are dozens: they are told apart, unless without them nothing is le
 
 from __future__ import annotations
 
-from lit_grpo.environment.programs.program import Element
+from lit_grpo.environment.programs.program import Element, variable_element
 from lit_grpo.environment.programs.reading.program_file import ProgramFile
 from lit_grpo.environment.solver.solver import Conflict, ConflictPart
 
 
-def default_signs(file: ProgramFile, conflict: Conflict) -> tuple[Element, ...]:
-    """The variables that are in the conflict by their default lower bound of 0 and by nothing else."""
+def unwritten_signs(file: ProgramFile) -> set[Element]:
+    """The variables whose lower bound of 0 is nowhere in the file."""
     written = {variable.name for variable in file.draft.variables.values() if variable.lower_span is not None}
     names = dict(file.report.renamed)
     written |= {names[name] for name in written if name in names}
+    return {variable_element(v.name) for v in file.program.variables if v.lower == 0.0 and v.name not in written}
+
+
+def default_signs(file: ProgramFile, conflict: Conflict) -> tuple[Element, ...]:
+    """The variables that are in the conflict by their default lower bound of 0 and by nothing else."""
+    unwritten = unwritten_signs(file)
     by_element: dict[Element, set[ConflictPart]] = {}
     for member in conflict.members:
         by_element.setdefault(member.element, set()).add(member.part)
-    return tuple(
-        element
-        for element, parts in by_element.items()
-        if parts == {ConflictPart.LOWER}
-        and element.partition(":")[2] not in written
-        and file.program.variable(element.partition(":")[2]).lower == 0.0
-    )
+    return tuple(e for e, parts in by_element.items() if parts == {ConflictPart.LOWER} and e in unwritten)
 
 
 def questionable_elements(file: ProgramFile, conflict: Conflict) -> tuple[Element, ...]:

@@ -7,7 +7,7 @@ has no price at all. Integrality stays. Chinneck (2008), Feasibility and Infeasi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -22,7 +22,7 @@ from lit_grpo.environment.programs.program import (
 from lit_grpo.environment.repairs.protections import NO_PROTECTIONS, Protections
 from lit_grpo.environment.solver.elastic import NEGLIGIBLE_VIOLATION, elastic_arrays
 from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Options, Verdict, model_arrays
-from lit_grpo.environment.solver.solver import Conflict, ConflictPart, Solver, SolverStatus
+from lit_grpo.environment.solver.solver import ConflictPart, Solver, SolverStatus
 
 SIGNIFICANT_DIGITS = 9
 """Of a number in a relaxation, where the program is feasible with so few."""
@@ -99,6 +99,7 @@ class Relaxer:
         solver: Judges what comes of them.
         protections: What must stay, and what must hold of the relaxed program.
         among: The elements that may give way; None: all. For programs so large that all of them take too long.
+        signs: Variables that stay at 0 or above, because nobody thinks of less.
         time_limit_s: Seconds for each elastic program.
     """
 
@@ -108,6 +109,7 @@ class Relaxer:
         solver: Solver,
         protections: Protections = NO_PROTECTIONS,
         among: Collection[Element] | None = None,
+        signs: Collection[Element] = (),
         time_limit_s: float = math.inf,
     ) -> None:
         self._program, self._solver, self._protections = program, solver, protections
@@ -116,7 +118,10 @@ class Relaxer:
         self._num_columns = len(arrays.costs)
         self._sides = _sides(program)
         self._is_soft = [
-            not protections.keeps(side.element) and (among is None or side.element in among) for side in self._sides
+            not protections.keeps(side.element)
+            and (among is None or side.element in among)
+            and not (side.part is ConflictPart.LOWER and side.element in signs)
+            for side in self._sides
         ]
         options: Options = {"presolve": "off", "time_limit": time_limit_s}
         self._highs = HighsModel(options, ({"presolve": "on"},))
@@ -189,16 +194,18 @@ class Relaxer:
 
 
 def relaxations_of(
-    relaxer: Relaxer, conflict: Conflict, max_changes: int, max_relaxations: int
+    relaxer: Relaxer, elements: Sequence[Element], max_changes: int, max_relaxations: int
 ) -> tuple[Relaxation, ...]:
-    """Several relaxations that differ: of one element alone where that is enough, then the least of each aim."""
+    """Several relaxations that differ: the least of each aim, then of one of these elements alone where that is enough,
+    those first that change least in proportion.
+    """
     found: list[Relaxation] = []
     for aim in Aim:
         relaxation = relaxer.least(aim)
         if relaxation is None:
             break  # a limit, or nothing may give way: the next aim would end in the same
         found.append(relaxation)
-    singles = [relaxer.of_element(element) for element in conflict.elements[: 2 * max_relaxations]]
+    singles = [relaxer.of_element(element) for element in elements[: 2 * max_relaxations]]
     found += sorted((one for one in singles if one is not None), key=lambda one: sum(_relative(s) for s in one.shifts))
     different: dict[tuple[Shift, ...], Relaxation] = {}
     for relaxation in found:

@@ -38,6 +38,9 @@ PRIOR: dict[SlipKind, float] = {
 }
 """How often a slip of a number is of each kind: what is plausible, not measured on anyone's models."""
 
+RARE = 0.3
+"""Of a sign that was lost, as against one that was put where none belongs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slip:
@@ -62,7 +65,7 @@ def slips_of(value: float) -> list[Slip]:
     found: dict[float, Slip] = {}
     for kind, values in by_kind.items():
         for meant in dict.fromkeys(values):
-            slip = Slip(meant, kind, PRIOR[kind] / len(values))
+            slip = Slip(meant, kind, PRIOR[kind] / len(values) * (RARE if kind is SlipKind.SIGN and value > 0 else 1.0))
             if meant != value and (meant not in found or found[meant].probability < slip.probability):
                 found[meant] = slip
     return list(found.values())
