@@ -22,6 +22,7 @@ from lit_grpo.commands import (
     base_smollm2,
     base_tiny,
     canary,
+    explain,
     lightning,
     quickstart,
     report,
@@ -39,6 +40,7 @@ from lit_grpo.experiments.arms import ArmFailed
 COMMANDS: tuple[Command[Any], ...] = (
     *lightning.COMMANDS,
     quickstart.COMMAND,
+    explain.COMMAND,
     report.COMMAND,
     suite_make.COMMAND,
     suite_check.COMMAND,
