@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Literal, cast
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning_utilities.core.rank_zero import rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.checkpointing import read_weights
 from lit_grpo.data.contract import write_contract
+from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.policy_folder import tokenizer_folder, write_trained_on
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.weights import full_weights
@@ -91,7 +92,15 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path, 
     else:
         whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
         whole.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint)).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint))
+    template = ConversationFormat(tokenizer).played_template
+    if template is not None:
+        rank_zero_info(
+            f"{folder}: the tokenizer's chat template drops thoughts of earlier turns, which the policy has read; the "
+            "exported one keeps them."
+        )
+        tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
     write_contract(folder)
 
 
