@@ -75,7 +75,7 @@ def test_1_arms_have_looks_of_their_own(nine_arms: SeedRun, drawn: list[Figure],
     assert len(set(looks)) == 36
     assert len({colour for colour, _ in looks[:9]}) == 9
     draw_arms(comparison_of(nine_arms), tmp_path / "arms.png")
-    named = {text.get_text(): text.get_color() for text in texts(drawn[0]) if text.get_text() in nine_arms.arms}
+    named = {label.get_text(): label.get_color() for label in drawn[0].axes[0].get_yticklabels()}
     assert len(set(named.values())) == len(named) == 9
 
 
