@@ -88,7 +88,7 @@ def test_2_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_3_weights() -> None:
     with pytest.raises(ValueError, match="of easy, medium, hard, got 'esay'; did you mean 'easy'"):
         TaskSettings(difficulties={"esay": 1.0})  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match=r"kinds with weights of A, B, .* got 'AB'; did you mean 'A'"):
+    with pytest.raises(ValueError, match=r"kinds with weights of A, B, .* got 'AB'"):
         Stage("one", difficulties={"easy": 1.0}, kinds={"AB": 1.0})  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"kinds with weights of A, B, .* got 'Z'"):
         KindPools(kinds={"Z": 1.0})  # pyright: ignore[reportArgumentType]
