@@ -7,7 +7,7 @@ has no price at all. Integrality stays. Chinneck (2008), Feasibility and Infeasi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -26,6 +26,9 @@ from lit_grpo.environment.solver.solver import ConflictPart, Solver, SolverStatu
 
 SIGNIFICANT_DIGITS = 9
 """Of a number in a relaxation, where the program is feasible with so few."""
+
+LARGE_PROGRAM = 10_000
+"""Places from which presolve pays; below, it takes longer than it saves."""
 
 NUM_REWEIGHTINGS = 4
 """Rounds of the search for few places: each prices a place by what it gave way in the round before."""
@@ -114,7 +117,9 @@ class Relaxer:
     ) -> None:
         self._program, self._solver, self._protections = program, solver, protections
         arrays = model_arrays(program)
-        self._elastic = elastic_arrays(arrays)
+        position = {variable.name: j for j, variable in enumerate(program.variables)}
+        points = [{position[name]: value for name, value in point.items()} for point in protections.points]
+        self._elastic = with_points(elastic_arrays(arrays), len(arrays.costs), points)
         self._num_columns = len(arrays.costs)
         self._sides = _sides(program)
         self._is_soft = [
@@ -123,8 +128,9 @@ class Relaxer:
             and not (side.part is ConflictPart.LOWER and side.element in signs)
             for side in self._sides
         ]
-        options: Options = {"presolve": "off", "time_limit": time_limit_s}
-        self._highs = HighsModel(options, ({"presolve": "on"},))
+        is_large = len(self._sides) > LARGE_PROGRAM
+        options: Options = {"presolve": "on" if is_large else "off", "time_limit": time_limit_s}
+        self._highs = HighsModel(options, ({"presolve": "off" if is_large else "on"},))
 
     def least(self, aim: Aim) -> Relaxation | None:
         """A relaxation that is least in what is aimed at; None if there is none, or a limit was reached.
@@ -170,7 +176,7 @@ class Relaxer:
         arrays = _with_prices(self._elastic, self._num_columns, prices)
         if self._highs.solve(arrays) is not Verdict.OPTIMAL:
             return None
-        return self._highs.values[self._num_columns :]
+        return self._highs.values[self._num_columns : self._num_columns + len(self._sides)]
 
     def _relaxation(self, aim: Aim, amounts: list[float]) -> Relaxation | None:
         """As shifts of numbers, rounded where the program is feasible still."""
@@ -194,18 +200,22 @@ class Relaxer:
 
 
 def relaxations_of(
-    relaxer: Relaxer, elements: Sequence[Element], max_changes: int, max_relaxations: int
+    relaxer: Relaxer,
+    elements: Sequence[Element],
+    max_changes: int,
+    max_relaxations: int,
+    aims: Sequence[Aim] = tuple(Aim),
 ) -> tuple[Relaxation, ...]:
     """Several relaxations that differ: the least of each aim, then of one of these elements alone where that is enough,
     those first that change least in proportion.
     """
     found: list[Relaxation] = []
-    for aim in Aim:
+    for aim in aims:
         relaxation = relaxer.least(aim)
         if relaxation is None:
             break  # a limit, or nothing may give way: the next aim would end in the same
         found.append(relaxation)
-    singles = [relaxer.of_element(element) for element in elements[: 2 * max_relaxations]]
+    singles = [relaxer.of_element(element) for element in elements]
     found += sorted((one for one in singles if one is not None), key=lambda one: sum(_relative(s) for s in one.shifts))
     different: dict[tuple[Shift, ...], Relaxation] = {}
     for relaxation in found:
@@ -247,11 +257,47 @@ def _sides(program: LinearProgram) -> list[Side]:
     return sides
 
 
+def with_points(elastic: ModelArrays, num_columns: int, points: Sequence[Mapping[int, float]]) -> ModelArrays:
+    """The elastic program with a copy of its variables for each point, in which some have their values.
+
+    The copies share the slacks: what gives way for the program gives way for its copies, all of which have to be met.
+
+    Args:
+        elastic: Of `elastic_arrays`: variables, then slacks.
+        num_columns: Its variables.
+        points: By position of the variable.
+    """
+    own = elastic
+    num_own = len(own.row_lower)
+    for point in points:
+        shift = len(elastic.costs)
+        fixed = [point.get(j) for j in range(num_columns)]
+        elastic = replace(
+            elastic,
+            costs=elastic.costs + [0.0] * num_columns,
+            column_lower=elastic.column_lower + [-math.inf if value is None else value for value in fixed],
+            column_upper=elastic.column_upper + [math.inf if value is None else value for value in fixed],
+            row_lower=elastic.row_lower + own.row_lower,
+            row_upper=elastic.row_upper + own.row_upper,
+            starts=elastic.starts + [elastic.starts[-1] + start for start in own.starts[1 : num_own + 1]],
+            columns=elastic.columns + [j + shift if j < num_columns else j for j in own.columns],
+            values=elastic.values + own.values,
+            integral=elastic.integral + own.integral[:num_columns],
+        )
+    return elastic
+
+
 def _with_prices(elastic: ModelArrays, num_columns: int, prices: list[float]) -> ModelArrays:
+    """The elastic program at these prices; what is not for sale cannot give way."""
+    first, end = num_columns, num_columns + len(prices)
     return replace(
         elastic,
-        costs=[0.0] * num_columns + [0.0 if math.isinf(p) else p for p in prices],
-        column_upper=elastic.column_upper[:num_columns] + [0.0 if math.isinf(p) else math.inf for p in prices],
+        costs=[*elastic.costs[:first], *(0.0 if math.isinf(p) else p for p in prices), *elastic.costs[end:]],
+        column_upper=[
+            *elastic.column_upper[:first],
+            *(0.0 if math.isinf(p) else math.inf for p in prices),
+            *elastic.column_upper[end:],
+        ],
     )
 
 
