@@ -22,6 +22,7 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.load import _METADATA_FILENAME  # pyright: ignore[reportPrivateUsage]
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
@@ -31,6 +32,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from typing_extensions import override
 
+from lit_grpo.seeds import go_on_with, run_seed
 from lit_grpo.sharded_checkpoint import WEIGHTS, load_sharded, read_sharded_weights
 
 PARTIAL_SUFFIX = ".partial"
@@ -140,16 +142,25 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 class RandomStates(Callback):
-    """Keeps every rank's random states (python, numpy, torch, CUDA) in the checkpoint and puts them back."""
+    """Keeps the run's seed and every rank's random states (python, numpy, torch, CUDA) in the checkpoint.
+
+    A resumed run has both from there, whatever ``--seed_everything`` says.
+    """
 
     def __init__(self) -> None:
         self._restored: list[dict[str, Any]] | None = None
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Have one seed on all ranks: what they draw are shares of one stream."""
+        go_on_with(trainer.strategy.broadcast(run_seed()))
 
     @override
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Gather the states of all ranks; called on every rank."""
+        checkpoint["run_seed"] = run_seed()
         states: list[dict[str, Any]] = [random_state()]
         if trainer.world_size > 1:
             states = [{} for _ in range(trainer.world_size)]
@@ -160,8 +171,13 @@ class RandomStates(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the states until training starts: building the rest of the run draws random numbers, too."""
+        """Go on with the run's seed; keep the states until training starts: building the rest draws, too."""
         self._restored = checkpoint.get("random_states")
+        if trainer.state.fn is TrainerFn.FITTING and "run_seed" in checkpoint:
+            began_with = checkpoint["run_seed"]
+            if began_with != run_seed():
+                rank_zero_info(f"The run goes on with the seed that it began with, {began_with}, not {run_seed()}.")
+            go_on_with(began_with)
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
