@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from random import Random
+from typing import cast
 
 from torch.utils.data import Dataset
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from typing_extensions import override
 
 from lit_grpo.data.conversation import ConversationFormat
@@ -122,7 +123,7 @@ class RecallDataset(Dataset[PromptGroup]):
 
     @cached_property
     def _tokens(self) -> RecallTokens:
-        return RecallTokens.of(load_tokenizer(self._tokenizer))
+        return RecallTokens.of(cast(PreTrainedTokenizerFast, load_tokenizer(self._tokenizer)))
 
     @override
     def __getitem__(self, index: int) -> PromptGroup:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from lit_grpo.packing import PromptGroup
 
@@ -42,14 +42,14 @@ class RecallTokens:
     separators: Sequence[int]
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase) -> RecallTokens:
+    def of(cls, tokenizer: PreTrainedTokenizerFast) -> RecallTokens:
         """Those of a tokenizer of data/tokenizer.py.
 
         Raises:
             ValueError: Names or numbers have no tokens of their own.
         """
         vocabulary = tokenizer.get_vocab()
-        added = tokenizer.get_added_vocab()
+        added = {str(text): token for token, text in tokenizer.added_tokens_decoder.items()}
         names = sorted(token for text, token in added.items() if text.isidentifier())
         separators = sorted(token for text, token in vocabulary.items() if len(text) <= 2 and not text.isalnum())
         numbers = list[int]()

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
-from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention
 
 NUM_HEADS = 4
 
@@ -85,6 +84,24 @@ def _head_size(config: Qwen3Config) -> int:
     return config.head_dim or config.hidden_size // config.num_attention_heads
 
 
+@dataclass(frozen=True, slots=True)
+class _Attention:
+    """The matrices of one layer's attention, heads one after the other."""
+
+    query: Tensor
+    """[heads * head size, hidden size], as are key and value."""
+    key: Tensor
+    value: Tensor
+    output: Tensor
+    """[hidden size, heads * head size]"""
+
+    @classmethod
+    def of(cls, model: Qwen3ForCausalLM, layer: int) -> _Attention:
+        """Those of a layer, to be changed in place."""
+        prefix = f"model.layers.{layer}.self_attn"
+        return cls(*(model.get_parameter(f"{prefix}.{part}_proj.weight") for part in "qkvo"))
+
+
 class _Stream:
     """How the residual stream is divided, and the weights that read and write its parts."""
 
@@ -107,23 +124,22 @@ class _Stream:
     def write(self, model: Qwen3ForCausalLM) -> None:
         """All weights that are not left as they are."""
         gain = self._settings.attention_gain
-        for layer in model.model.layers:
-            attention = layer.self_attn
-            attention.q_norm.weight.fill_(gain)
-            attention.k_norm.weight.fill_(gain)
-            attention.o_proj.weight.mul_(_OFF)
-            layer.mlp.down_proj.weight.mul_(_OFF)
+        for name, weight in model.named_parameters():
+            if name.endswith(("q_norm.weight", "k_norm.weight")):
+                weight.fill_(gain)
+            elif name.endswith(("o_proj.weight", "down_proj.weight")):
+                weight.mul_(_OFF)
         self._embed(model)
-        self._take_notes(model.model.layers[0].self_attn)
-        self._copy(model.model.layers[self._settings.layer].self_attn)
+        self._take_notes(_Attention.of(model, 0))
+        self._copy(_Attention.of(model, self._settings.layer))
 
     def _embed(self, model: Qwen3ForCausalLM) -> None:
-        embeddings, std = model.model.embed_tokens.weight, self._settings.embedding_std
+        embeddings, std = model.get_parameter("model.embed_tokens.weight"), self._settings.embedding_std
         embeddings.mul_(std / model.config.initializer_range)
         embeddings[:, self._width :].mul_(_OFF * model.config.initializer_range / std)
         embeddings[:, -1] = std
 
-    def _take_notes(self, attention: Qwen3Attention) -> None:
+    def _take_notes(self, attention: _Attention) -> None:
         """A head for each note: looks at a distance, whatever stands there, and writes its token into the note."""
         for head, ((distance, pairs), note) in enumerate(zip(_PLACES, self._notes, strict=True)):
             query, key, value, output = self._parts(attention, head)
@@ -136,7 +152,7 @@ class _Stream:
             value[:size, self._token] = _VALUE_GAIN * self._shortened[:size]
             output[note, :size] += self._settings.embedding_std / _VALUE_GAIN * torch.eye(size)
 
-    def _copy(self, attention: Qwen3Attention) -> None:
+    def _copy(self, attention: _Attention) -> None:
         """Four heads, each of which finds a place by something else.
 
         1. Where the token stood before this one that is here now: what followed it then.
@@ -188,15 +204,14 @@ class _Stream:
     def _written(self, frame: Tensor) -> Tensor:
         return _STRENGTH * self._settings.embedding_std / _VALUE_GAIN * frame
 
-    def _parts(self, attention: Qwen3Attention, head: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _parts(self, attention: _Attention, head: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Views of one head's weights: query and key scaled down, value emptied, output as it is."""
         rows = slice(head * self._head_size, (head + 1) * self._head_size)
-        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-        query, key, value = (projection.weight[rows] for projection in projections)
+        query, key, value = attention.query[rows], attention.key[rows], attention.value[rows]
         query.mul_(_OFF)
         key.mul_(_OFF)
         value.zero_()
-        return query, key, value, attention.o_proj.weight[:, rows]
+        return query, key, value, attention.output[:, rows]
 
     def _frame(self, size: int) -> Tensor:
         """So many orthonormal rows over the token's dimensions, at most as many as there are."""

@@ -22,7 +22,7 @@ def test_1_tokens_are_whole_names_and_numbers(tokenizer: PreTrainedTokenizerFast
     tokens = RecallTokens.of(tokenizer)
     assert sorted(tokenizer.decode([name]) for name in tokens.names) == NAMES
     assert [tokenizer.decode([number]) for number in tokens.numbers] == [str(number) for number in range(1000)]
-    assert not any(tokenizer.decode([separator]).isalnum() for separator in tokens.separators)
+    assert not any(str(tokenizer.decode([separator])).isalnum() for separator in tokens.separators)
 
 
 def test_2_every_number_of_the_repetition_is_predicted_and_stood_behind_its_name(

@@ -75,7 +75,8 @@ def test_3_a_seed_is_a_model() -> None:
         add_copying_heads(model, CopyingHeads(), seed)
     for (name, one), two in zip(first.named_parameters(), again.parameters(), strict=True):
         assert torch.equal(one, two), name
-    assert not torch.equal(first.model.layers[2].self_attn.v_proj.weight, other.model.layers[2].self_attn.v_proj.weight)
+    copied = "model.layers.2.self_attn.v_proj.weight"
+    assert not torch.equal(first.get_parameter(copied), other.get_parameter(copied))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_4_a_shape_without_room_is_refused(shape: dict[str, int], settings: Copy
 def test_5_the_settings_are_used() -> None:
     model = decoder()
     add_copying_heads(model, replace(CopyingHeads(), layer=1, embedding_std=0.1, attention_gain=1.2), seed=0)
-    assert model.model.embed_tokens.weight[:, :96].std().item() == pytest.approx(0.1, rel=0.05)
-    assert model.model.layers[3].self_attn.q_norm.weight.tolist() == pytest.approx([1.2] * 64)
-    assert model.model.layers[1].self_attn.v_proj.weight[:, :96].norm() > 1.0
-    assert model.model.layers[2].self_attn.v_proj.weight[:, 96:].norm() > 0.0
+    assert model.get_parameter("model.embed_tokens.weight")[:, :96].std().item() == pytest.approx(0.1, rel=0.05)
+    assert model.get_parameter("model.layers.3.self_attn.q_norm.weight").tolist() == pytest.approx([1.2] * 64)
+    assert model.get_parameter("model.layers.1.self_attn.v_proj.weight")[:, :96].norm() > 1.0
+    assert model.get_parameter("model.layers.2.self_attn.v_proj.weight")[:, 96:].norm() > 0.0
