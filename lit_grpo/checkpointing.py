@@ -1,7 +1,7 @@
 """Checkpoints that are whole or absent, hold every random state, and run no code when they are read.
 
 Installed by cli.py: `AtomicCheckpointIO` on one device and under DDP, `AtomicModelParallelStrategy` where weights are
-sharded (FSDP2), `RandomStates` and `StopAndSave` as callbacks of every fit.
+sharded (FSDP2), `RandomStates` as a callback of every fit. When they are written: callbacks/last_checkpoint.py.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -22,7 +20,6 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.load import _METADATA_FILENAME  # pyright: ignore[reportPrivateUsage]
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
-from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
     get_model_state_dict,
@@ -169,49 +166,6 @@ class RandomStates(Callback):
         if self._restored is not None and len(self._restored) == trainer.world_size:
             restore_random_state(self._restored[trainer.global_rank])
         self._restored = None
-
-
-class StopAndSave(Callback):
-    """Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly.
-
-    A second Ctrl-C stops at once; the last complete checkpoint stays.
-    """
-
-    def __init__(self, filename: str = "interrupted.ckpt") -> None:
-        self.filename = filename
-        self._asked = False
-        self._previous: dict[int, Any] = {}
-
-    @override
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for the signals."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._ask)
-
-    @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save and stop if any rank was asked to."""
-        if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
-            return
-        path = Path(trainer.default_root_dir) / self.filename
-        trainer.save_checkpoint(path)
-        rank_zero_info(f"Stopped. Resume with --ckpt_path {path}")
-        trainer.should_stop = True
-
-    @override
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous.clear()
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
-        rank_zero_info("\nFinishing this batch, then saving a checkpoint; once more stops at once.")
 
 
 def random_state() -> dict[str, Any]:

@@ -24,10 +24,11 @@ from yaml.representer import SafeRepresenter
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
+from lit_grpo.callbacks.last_checkpoint import LastCheckpoint
 from lit_grpo.callbacks.progress import RepairProgressBar
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
-from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates, StopAndSave
+from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
 from lit_grpo.config_errors import explain
 from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
@@ -216,8 +217,8 @@ class RepairCLI(LightningCLI):
             trainer.logger = [MetricsCsv(folder), tensorboard] if is_fit else False
         trainer.plugins = [*_as_list(trainer.plugins), AtomicCheckpointIO()]
         callbacks = [*_as_list(trainer.callbacks), RandomStates()]
-        if is_fit:
-            callbacks.append(StopAndSave())
+        if is_fit and trainer.enable_checkpointing is not False:
+            callbacks.append(LastCheckpoint(self.config_init[self.subcommand].last_checkpoint))
         if trainer.enable_progress_bar is not False:
             callbacks.append(RepairProgressBar())
         trainer.callbacks = callbacks

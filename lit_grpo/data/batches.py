@@ -111,6 +111,12 @@ def consumed_batches(trainer: pl.Trainer) -> int:
     return total.processed
 
 
+def started_updates(trainer: pl.Trainer) -> int:
+    """Optimizer steps that were begun so far, whether or not they ended."""
+    loop = trainer.fit_loop.epoch_loop.manual_optimization
+    return loop.optim_step_progress.total.ready
+
+
 def last_batches(trainer: pl.Trainer, batch: int, updates_per_batch: int) -> Iterator[int]:
     """Numbers of the last batch of a fit, by each limit that it has.
 
