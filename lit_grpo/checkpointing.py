@@ -7,6 +7,7 @@ sharded (FSDP2), `RandomStates` as a callback of every fit. When they are writte
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import shutil
 from collections.abc import Mapping
@@ -22,13 +23,23 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
     get_model_state_dict,
     get_optimizer_state_dict,
+    set_model_state_dict,
     set_optimizer_state_dict,
 )
 from typing_extensions import override
 
-from lit_grpo.sharded_checkpoint import WEIGHTS, load_sharded, read_sharded_weights
+from lit_grpo.sharded_checkpoint import (
+    OPTIMIZER,
+    WEIGHTS,
+    by_name,
+    load_sharded,
+    read_sharded_optimizers,
+    read_sharded_weights,
+)
+from lit_grpo.writing import NotWritten, writing
 
 PARTIAL_SUFFIX = ".partial"
 """The suffix of a checkpoint's name until it is complete; nothing ever reads such a path."""
@@ -41,14 +52,20 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write the checkpoint; the directory is made if there is none."""
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         partial = _partial(target)
-        with partial.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        _flush_directory(target.parent)
+        try:
+            # A disk that fills up while torch writes is a RuntimeError of its own.
+            with writing(target, RuntimeError):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with partial.open("wb") as file:
+                    torch.save(checkpoint, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(target)
+                _flush_directory(target.parent)
+        except NotWritten:
+            partial.unlink(missing_ok=True)
+            raise
 
     @override
     def load_checkpoint(
@@ -56,10 +73,17 @@ class AtomicCheckpointIO(CheckpointIO):
     ) -> dict[str, Any]:
         """Read a checkpoint onto the CPU, as data only: a pickled object in it is refused, never run.
 
+        One that is sharded is put together, weights and optimizer states: a run may go on with fewer ranks.
+
         Raises:
-            FileNotFoundError: There is no such file.
+            FileNotFoundError: There is no such checkpoint.
+            ValueError: It is not whole, or none of this package.
         """
-        return torch.load(_existing(Path(path)), map_location=map_location or "cpu", weights_only=True)
+        source = _existing(Path(path))
+        if source.is_dir():
+            whole = {"state_dict": read_sharded_weights(source), "optimizer_states": read_sharded_optimizers(source)}
+            return read_description(source) | whole
+        return _read_file(source, map_location or "cpu")
 
     @override
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -109,7 +133,7 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
         """Read every rank's part, as data only; FileNotFoundError if there is no such checkpoint."""
         path = _existing(Path(self.broadcast(checkpoint_path)))
         if path.is_file():
-            return super().load_checkpoint(path, weights_only=True)
+            return self._load_file(path)
         assert self.model is not None
         assert self.lightning_module is not None
         weights = get_model_state_dict(self.model)
@@ -120,10 +144,67 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
         load_sharded(state, path)
         self.model.load_state_dict(state[WEIGHTS], strict=False)
         for number, optimizer in enumerate(self.optimizers):
-            state = {f"optimizer_{number}": get_optimizer_state_dict(self.model, optimizer)}
+            name = f"{OPTIMIZER}{number}"
+            state = {name: get_optimizer_state_dict(self.model, optimizer)}
             load_sharded(state, path)
-            set_optimizer_state_dict(self.model, optimizer, optim_state_dict=state[f"optimizer_{number}"])
-        return torch.load(path / _METADATA_FILENAME, map_location="cpu", weights_only=True)
+            set_optimizer_state_dict(self.model, optimizer, optim_state_dict=state[name])
+        return read_description(path)
+
+    def _load_file(self, path: Path) -> dict[str, Any]:
+        """Give each rank its shards of a checkpoint that was written whole, by one process or under DDP."""
+        assert self.model is not None
+        assert self.lightning_module is not None
+        checkpoint = _read_file(path, "cpu", mmap=True)
+        require_weights(checkpoint[WEIGHTS], path, self.model.state_dict())
+        strict = self.lightning_module.strict_loading
+        options = StateDictOptions(full_state_dict=True, strict=strict)
+        set_model_state_dict(self.model, checkpoint.pop(WEIGHTS), options=options)
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        for optimizer, state in zip(self.optimizers, checkpoint.pop("optimizer_states", []), strict=False):
+            own = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+            set_optimizer_state_dict(self.model, optimizer, optim_state_dict=by_name(state, own), options=options)
+        return checkpoint
+
+
+def require_weights(weights: Mapping[str, Tensor], path: Path | str, own: Mapping[str, Tensor]) -> None:
+    """ValueError if weights of a checkpoint are none of a model's own, or of another shape."""
+    for name, weight in weights.items():
+        if name not in own or own[name].shape != weight.shape:
+            got = "no such weight" if name not in own else f"one of {tuple(own[name].shape)}"
+            raise ValueError(
+                f"--ckpt_path: expected the network of {path}, with {name} of {tuple(weight.shape)}, got {got}; name "
+                "the model that it was trained from as model.policy.checkpoint"
+            )
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """All of a checkpoint but its weights and optimizer states, where they can be left out without being read.
+
+    Raises:
+        ValueError: It is not whole, or none of this package.
+    """
+    if not path.is_dir():
+        return _read_file(path, "cpu", mmap=True)
+    if not (path / _METADATA_FILENAME).is_file():
+        raise ValueError(
+            f"{path}: expected a checkpoint, got a folder without {_METADATA_FILENAME}; a folder of exported weights "
+            "is given as --model.policy.checkpoint"
+        )
+    return _read_file(path / _METADATA_FILENAME, "cpu")
+
+
+def _read_file(path: Path, map_location: Any, mmap: bool = False) -> dict[str, Any]:
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or ["it is empty"])[0]
+        raise ValueError(
+            f"{path}: expected a whole checkpoint of this package, got one that cannot be read: {reason.rstrip('.')}; "
+            "take another one from its folder"
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"{path}: expected a checkpoint of this package, got a {type(checkpoint).__name__}")
+    return cast(dict[str, Any], checkpoint)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -133,7 +214,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     if _existing(path).is_dir():
         return read_sharded_weights(path)
-    return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return _read_file(path, "cpu")["state_dict"]
 
 
 class RandomStates(Callback):

@@ -42,6 +42,8 @@ class ExportPolicy(Callback):
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Gather the weights on every rank, write them on rank 0."""
+        if trainer.fast_dev_run:
+            return
         module = require_policy_module(pl_module, "ExportPolicy")
         best = _monitoring_checkpoint(trainer).best_model_path if self.which == "best" else ""
         if self.which == "best" and not best:

@@ -1,7 +1,7 @@
 """LastCheckpoint: `checkpoints/last.ckpt` is where the run stands, at an interval, when it ends and when it fails.
 
-Installed by cli.py in every fit; settings under the key ``last_checkpoint``. What is best is chosen by a ModelCheckpoint
-with a monitor, and lies beside it.
+Installed by cli.py in every fit; settings under the key ``last_checkpoint``. What is best is chosen by a
+ModelCheckpoint with a monitor, and lies beside it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import copy
 import signal
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -57,10 +56,10 @@ class _Boundary:
 class LastCheckpoint(Checkpoint):
     """Writes `checkpoints/last.ckpt` in the run folder.
 
-    Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly; a second one stops
-    at once. An exception before the first optimizer step of a batch (a reward that raises, an engine that dies, memory
-    that does not suffice) leaves the state from before that batch; one in the middle of a batch's updates, or while
-    weights are sharded over ranks, leaves what was written last.
+    Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly; a second one
+    stops at once. An exception before the first optimizer step of a batch (a reward that raises, an engine that dies,
+    memory that does not suffice) leaves the state from before that batch; one in the middle of a batch's updates, or
+    while weights are sharded over ranks, leaves what was written last.
 
     Args:
         settings: When it is written.

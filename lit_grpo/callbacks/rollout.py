@@ -147,7 +147,7 @@ class RolloutCallback(Callback):
         self._log.log(module, rollout.played, RolloutTimes(seconds, waited), self._staleness.of(rollout.kept, position))
         if self.settings.dynamic_sampling is not None:
             self._refill_log.log(module, rollout, data.num_tasks)
-        if self.transcripts_every and position % self.transcripts_every == 0:
+        if self.transcripts_every and position % self.transcripts_every == 0 and not trainer.fast_dev_run:
             path = Path(trainer.default_root_dir) / transcripts_file(trainer.global_rank)
             write_transcripts(path, rollout.played, self.environment, position)
 
@@ -200,7 +200,7 @@ class RolloutCallback(Callback):
             return PlayedBatch(tasks, groups, perf_counter() - started)
         if self._overlap is None:
             self._overlap = Overlap(self.settings.max_staleness, self.engine, play)
-        limits = last_batches(trainer, position, module.objective.updates_per_rollout)
+        limits = last_batches(trainer, module.updates_per_batch)
         return self._overlap.rollout(module.served, data, position, limits)
 
     def _play(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -95,8 +94,7 @@ class RolloutLog:
         means = {"reward": unshaped[verified].double().mean().item(), "trained_reward": statistics.mean}
         self._metrics.update(means, int(verified.sum()))
         self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
-        if not math.isnan(statistics.std_within_groups):
-            self._metrics.update({"std_within_groups": statistics.std_within_groups}, len(groups))
+        self._metrics.update({"std_within_groups": statistics.std_within_groups}, statistics.num_spreads)
         self._metrics.update({"staleness": staleness[0]}, staleness[1])
         self._metrics.update({"rollout_s": times.rollout_s, "wait_s": times.wait_s}, 1)
         module.log_dict({f"rollout/{name}": value for name, value in self._metrics.compute().items()})

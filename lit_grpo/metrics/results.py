@@ -22,6 +22,7 @@ from lit_grpo.metrics.functional import QUANTITIES, Quantity, ratio_terms, weigh
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, write_scores
 from lit_grpo.metrics.table import DIFFICULTIES, KINDS, ScoreTable, score_table
+from lit_grpo.writing import writing
 
 RESULTS_FILE = "results.json"
 SCORES_FILE = "scores.jsonl"
@@ -91,9 +92,16 @@ def summarise(table: ScoreTable, settings: BootstrapSettings) -> RepairResults:
     )
 
 
-def write_results(path: Path, results: RepairResults, settings: BootstrapSettings, notes: Sequence[str]) -> None:
+def write_results(
+    path: Path,
+    results: RepairResults,
+    settings: BootstrapSettings,
+    notes: Sequence[str],
+    made_with: Mapping[str, Any] | None = None,
+) -> None:
     """Write `results.json`: keys in a fixed order, numbers with `DIGITS` decimals, nothing that a rerun changes."""
     document = {
+        **({} if made_with is None else {"made_with": dict(made_with)}),
         "tasks": results.overall.num_tasks,
         "versions": CURRENT.to_json(),
         "notes": list(notes),
@@ -138,7 +146,11 @@ def results_of(scored_tasks: Sequence[ScoredTask], settings: BootstrapSettings |
 
 
 def write_run(
-    folder: Path, scored_tasks: Sequence[ScoredTask], results: RepairResults, settings: BootstrapSettings | None = None
+    folder: Path,
+    scored_tasks: Sequence[ScoredTask],
+    results: RepairResults,
+    settings: BootstrapSettings | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `scores.jsonl` and `results.json` into a run folder.
 
@@ -147,10 +159,12 @@ def write_run(
         scored_tasks: Each task once; under several ranks from `gather_scored_tasks`, and on rank 0 only.
         results: The results of these scores.
         settings: Those that the results were computed with.
+        made_with: Policy, config, seeds and versions; None where no policy was evaluated.
     """
     settings = settings or BootstrapSettings()
-    write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
-    write_results(folder / RESULTS_FILE, results, settings, notes_of(scored_tasks))
+    with writing(folder):
+        write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
+        write_results(folder / RESULTS_FILE, results, settings, notes_of(scored_tasks), made_with)
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | bool | None]:

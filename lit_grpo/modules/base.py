@@ -22,8 +22,10 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
+from lit_grpo.data.batches import fit_batches, is_last_by_updates
 from lit_grpo.dtypes import Dtype, torch_dtype
 from lit_grpo.engines.ranks import Ranks
+from lit_grpo.modules.checkpoint_origin import ORIGIN, origin_of, require_fits
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule, clip_gradients
 from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
@@ -131,6 +133,11 @@ class PolicyModule(pl.LightningModule):
             read_whole=lambda: self.policy_settings.load().model,
         )
 
+    @property
+    def updates_per_batch(self) -> int:
+        """Optimizer steps of a batch, those included that are skipped."""
+        return 1
+
     @override
     def configure_model(self) -> None:
         """Read the network, sharded where the strategy does that (FSDP2). A second call changes nothing."""
@@ -144,13 +151,22 @@ class PolicyModule(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimizer, and a schedule that is stepped once per batch."""
         optimizer = build_optimizer(self.policy, self.optimizer_settings)
-        schedule = build_schedule(optimizer, self.optimizer_settings, self.trainer.estimated_stepping_batches)
+        schedule = build_schedule(optimizer, self.optimizer_settings, fit_batches(self.trainer, self.updates_per_batch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @override
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         """Return to training mode, which generation and evaluation may have left."""
         self.policy.train()
+
+    @override
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """End with the batch that reaches ``max_steps`` if skipped updates are counted; all ranks come here alike."""
+        if (
+            is_last_by_updates(self.trainer, self.updates_per_batch)
+            and self.trainer.global_step < self.trainer.max_steps
+        ):
+            self.trainer.should_stop = True
 
     @override
     def validation_step(self, batch: object, batch_idx: int) -> None:
@@ -166,8 +182,9 @@ class PolicyModule(pl.LightningModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the policy version; if the policy has adapters, keep these only."""
+        """Add the policy version, and what this is a checkpoint of; if the policy has adapters, keep these only."""
         checkpoint["policy_version"] = self.policy_version
+        checkpoint[ORIGIN] = origin_of(self.trainer, self._fixed_settings)
         if self.policy_settings.lora is not None:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
             weights = checkpoint["state_dict"]
@@ -175,8 +192,15 @@ class PolicyModule(pl.LightningModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the policy version back."""
+        """Put the policy version back; ValueError if the checkpoint is of something else than this run."""
+        require_fits(checkpoint, self.trainer, self._fixed_settings, self.updates_per_batch)
         self.policy_version = checkpoint["policy_version"]
+
+    @property
+    def _fixed_settings(self) -> dict[str, Any]:
+        """The settings that a checkpoint can only go on with as they were."""
+        uses_muon = self.optimizer_settings.matrix_learning_rate is not None
+        return {"model.policy.lora": self.policy_settings.lora, "model.optimizer.matrix_learning_rate": uses_muon}
 
     # --- one optimizer step ---------------------------------------------------------------------------------------
 

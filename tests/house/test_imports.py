@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "lit_grpo"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TENSOR_PARTS = {"advantages", "dtypes", "logprobs", "losses", "packing"}
-BELOW_ROLLOUT = TENSOR_PARTS | {"presets", "environment", "data", "rewards", "metrics", "checkpointing"}
+BELOW_ROLLOUT = TENSOR_PARTS | {"presets", "writing", "environment", "data", "rewards", "metrics", "checkpointing"}
 BELOW_MODULES = BELOW_ROLLOUT | {"engines", "rollout"}
 EVERYTHING = BELOW_MODULES | {"modules", "reports"}
 ALLOWED: dict[str, set[str]] = {
@@ -28,11 +28,12 @@ ALLOWED: dict[str, set[str]] = {
     "losses": {"advantages"},
     "packing": set(),
     "presets": set(),
+    "writing": set(),
     "sharded_checkpoint": set(),
-    "checkpointing": {"sharded_checkpoint"},
+    "checkpointing": {"sharded_checkpoint", "writing"},
     "rewards": {"environment"},
     "data": {"environment", "packing", "presets"},
-    "metrics": {"advantages", "environment", "data"},
+    "metrics": {"advantages", "environment", "data", "writing"},
     "reports": {"environment", "metrics"},
     "engines": {"data", "dtypes"},
     "rollout": BELOW_ROLLOUT | {"engines"},
