@@ -64,7 +64,8 @@ class AtomicCheckpointIO(CheckpointIO):
                 partial.replace(target)
                 _flush_directory(target.parent)
         except NotWritten:
-            partial.unlink(missing_ok=True)
+            if target.parent.is_dir():
+                partial.unlink(missing_ok=True)
             raise
 
     @override

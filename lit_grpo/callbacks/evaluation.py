@@ -34,6 +34,7 @@ from lit_grpo.fitting.curriculum_steps import observe_validation
 from lit_grpo.fitting.due_validation import run_due_validation
 from lit_grpo.fitting.evaluation_log import log_evaluation
 from lit_grpo.fitting.made_with import made_with, require_same_evaluation
+from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
@@ -142,7 +143,7 @@ class RepairEvaluation(Callback):
         config = None if kept is None else (kept.name, kept.digest)
         module = require_policy_module(pl_module, "RepairEvaluation")
         self._made_with = made_with(trainer, module, self.settings.seed, config)
-        if trainer.state.fn is not TrainerFn.FITTING and not trainer.fast_dev_run:
+        if trainer.state.fn is not TrainerFn.FITTING and not is_trial(trainer):
             require_same_evaluation(self._folder(trainer), self._made_with)
 
     on_test_start = on_validation_start
@@ -212,7 +213,7 @@ class RepairEvaluation(Callback):
         folder, data = self._folder(trainer), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         results = self._write(trainer, folder)
         is_benchmark = isinstance(data, HeldOutDataModule) and data.held_out.benchmark is not None
-        is_benchmark = is_benchmark and not trainer.fast_dev_run
+        is_benchmark = is_benchmark and not is_trial(trainer)
         if is_benchmark and trainer.is_global_zero:
             rules, intervals = self.play_settings.episode, self._metrics.settings
             write_benchmark_test(folder, data.listed, self._solver, rules, intervals, get_console())
@@ -239,7 +240,7 @@ class RepairEvaluation(Callback):
         if not scored:
             raise ValueError("expected held-out tasks to evaluate, got none; raise data.held_out.num_..._tasks")
         results = self._metrics.compute()
-        if trainer.fast_dev_run:
+        if is_trial(trainer):
             return results
         if trainer.is_global_zero:
             write_run(folder, scored, results, self._metrics.settings, self._made_with)

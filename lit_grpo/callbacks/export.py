@@ -18,6 +18,7 @@ from typing_extensions import override
 from lit_grpo.checkpointing import read_weights
 from lit_grpo.data.contract import write_contract
 from lit_grpo.engines.weights import full_weights
+from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.modules.base import PolicyModule, require_policy_module
 
 
@@ -42,7 +43,7 @@ class ExportPolicy(Callback):
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Gather the weights on every rank, write them on rank 0."""
-        if trainer.fast_dev_run:
+        if is_trial(trainer):
             return
         module = require_policy_module(pl_module, "ExportPolicy")
         best = _monitoring_checkpoint(trainer).best_model_path if self.which == "best" else ""

@@ -20,7 +20,7 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
 from lit_grpo.data.batches import consumed_batches, started_updates
-from lit_grpo.fitting.run_folder import last_checkpoint
+from lit_grpo.fitting.run_folder import is_trial, last_checkpoint
 
 LARGE = ("state_dict", "optimizer_states")
 """Entries of a checkpoint that hold the tensors of the run themselves."""
@@ -103,7 +103,7 @@ class LastCheckpoint(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write if it is due, and stop if any rank was asked to. All ranks decide alike."""
-        if trainer.fast_dev_run:
+        if is_trial(trainer):
             return
         decide = trainer.strategy.reduce_boolean_decision
         self._progress = copy.deepcopy(trainer.fit_loop.state_dict())
@@ -122,7 +122,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the state at the end, unless that was done when it was asked to stop."""
         self._ends_within_epoch = not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        if not trainer.fast_dev_run and not self._asked:
+        if not is_trial(trainer) and not self._asked:
             self._write(trainer)
 
     @override

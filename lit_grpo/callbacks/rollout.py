@@ -29,6 +29,7 @@ from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.fitting.curriculum_steps import begin_batch, observe_rollouts, require_trainable
 from lit_grpo.fitting.refill_log import RefillLog
 from lit_grpo.fitting.rollout_log import RolloutLog, RolloutTimes
+from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.attempts import AnyScoredGroup
 from lit_grpo.rollout.collect import collect_groups
@@ -147,7 +148,7 @@ class RolloutCallback(Callback):
         self._log.log(module, rollout.played, RolloutTimes(seconds, waited), self._staleness.of(rollout.kept, position))
         if self.settings.dynamic_sampling is not None:
             self._refill_log.log(module, rollout, data.num_tasks)
-        if self.transcripts_every and position % self.transcripts_every == 0 and not trainer.fast_dev_run:
+        if self.transcripts_every and position % self.transcripts_every == 0 and not is_trial(trainer):
             path = Path(trainer.default_root_dir) / transcripts_file(trainer.global_rank)
             write_transcripts(path, rollout.played, self.environment, position)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
+
 from lit_grpo.checkpointing import read_description
 from lit_grpo.fitting.metrics_csv import METRICS_FILE
 from lit_grpo.modules.checkpoint_origin import ORIGIN
@@ -16,6 +18,11 @@ from lit_grpo.rollout.transcripts import transcripts_file
 
 CHECKPOINTS = "checkpoints"
 """The folder of checkpoints within a run folder, whatever the logger."""
+
+
+def is_trial(trainer: pl.Trainer) -> bool:
+    """Whether it is a ``fast_dev_run``, which leaves nothing behind."""
+    return bool(trainer.fast_dev_run)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def last_checkpoint(folder: Path | str) -> Path:
@@ -32,7 +39,7 @@ def checkpoint_of(word: str, folder: Path) -> Path:
 
     Raises:
         FileNotFoundError: There is none.
-        ValueError: ``last.ckpt`` is no checkpoint.
+        ValueError: It is no checkpoint of this package, or not whole.
     """
     if word not in ("last", "best"):
         path = Path(word)
@@ -43,6 +50,11 @@ def checkpoint_of(word: str, folder: Path) -> Path:
     if not path.exists():
         got = f"{path}, which does not exist" if path.name == word else f"{word!r}, while there is no {path}"
         raise FileNotFoundError(f"--ckpt_path: expected a checkpoint, got {got}; leave it out to start a run")
+    if "policy_version" not in read_description(path):
+        raise ValueError(
+            f"--ckpt_path: expected a checkpoint of this package, got {path}, which says nothing of a policy; weights "
+            "from elsewhere come in as a folder: --model.policy.checkpoint"
+        )
     return path
 
 

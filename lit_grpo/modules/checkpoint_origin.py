@@ -75,11 +75,6 @@ def require_fits(
         ValueError: It is of something else.
     """
     path, now, is_fit = str(trainer.ckpt_path), origin_of(trainer, settings), trainer.state.fn is TrainerFn.FITTING
-    if "policy_version" not in checkpoint:
-        raise ValueError(
-            f"--ckpt_path: expected a checkpoint of this package, got {path}, which says nothing of a policy; weights "
-            "from elsewhere come in as a folder: --model.policy.checkpoint"
-        )
     found = checkpoint.get(ORIGIN)
     if found is None:
         rank_zero_warn(f"{path} does not say what it is of (an earlier version wrote it): that it fits is not checked")
