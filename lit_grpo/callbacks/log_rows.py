@@ -48,8 +48,9 @@ class LogRows(Callback):
         loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector  # pyright: ignore[reportPrivateUsage]
         total = loop.batch_progress.total
         is_between = trainer.training and total.processed == total.completed + 1  # pyright: ignore[reportAttributeAccessIssue]
-        if is_between and connector.should_update_logs:
-            row = convert_tensors_to_scalars(connector.metrics["log"]) | {"epoch": trainer.current_epoch}
+        logged = connector.metrics["log"] if is_between and connector.should_update_logs else {}
+        if logged:
+            row = convert_tensors_to_scalars(logged) | {"epoch": trainer.current_epoch}
             for logger in _own(trainer):
                 logger.log_metrics(row, loop._batches_that_stepped)  # pyright: ignore[reportPrivateUsage]
 
