@@ -87,9 +87,10 @@ def group_advantages(
     Returns:
         Advantages, computed in float64. They are exactly 0 in a group without spread or with fewer than two verified
         episodes; that is decided on the rewards themselves, since equal numbers may have a deviation other than 0.
+        A reward that is not finite counts as one without a verdict, so that it reaches no other attempt.
     """
-    values = rewards.double()
-    weights = torch.ones_like(values) if verified is None else verified.double()
+    values, is_finite = finite_rewards(rewards)
+    weights = (is_finite if verified is None else is_finite & verified).double()
     num_groups = int(group_index.max()) + 1 if len(group_index) else 0
     counts = _sum(weights, group_index, num_groups)
     has_signal = groups_with_spread(values, group_index, weights > 0)
@@ -114,6 +115,15 @@ def group_advantages(
     return GroupAdvantages(advantages.to(rewards.dtype), has_signal)
 
 
+def finite_rewards(rewards: Tensor) -> tuple[Tensor, Tensor]:
+    """The rewards in float64, with 0 for those that are not finite, and which are.
+
+    What float32 cannot hold is not finite either: its square would not be, and advantages are float32 in a loss.
+    """
+    is_finite = rewards.float().isfinite()
+    return torch.where(is_finite, rewards.double(), 0.0), is_finite
+
+
 def groups_with_spread(rewards: Tensor, group_index: Tensor, verified: Tensor) -> Tensor:
     """Which groups have at least two verified episodes, and rewards that differ by more than `SPREAD_TOLERANCE`.
 
@@ -128,8 +138,10 @@ def groups_with_spread(rewards: Tensor, group_index: Tensor, verified: Tensor) -
         [num_groups] bool.
     """
     num_groups = int(group_index.max()) + 1 if len(group_index) else 0
-    counts = _sum(verified.double(), group_index, num_groups)
-    return (counts >= 2) & (_spread(rewards.double(), verified, group_index, num_groups) > SPREAD_TOLERANCE)
+    values, is_finite = finite_rewards(rewards)
+    counted = verified & is_finite
+    counts = _sum(counted.double(), group_index, num_groups)
+    return (counts >= 2) & (_spread(values, counted, group_index, num_groups) > SPREAD_TOLERANCE)
 
 
 def component_advantages(
@@ -156,8 +168,11 @@ def component_advantages(
         sum_over_ranks: Used for the standard deviation, which is over the verified episodes of all ranks.
 
     Returns:
-        Advantages, computed in float64; a group has signal if any weighted component differs within it.
+        Advantages, computed in float64; a group has signal if any weighted component differs within it. An episode with
+        any component that is not finite counts as one without a verdict.
     """
+    is_finite = finite_rewards(components)[1].all(dim=1)
+    verified = is_finite if verified is None else is_finite & verified
     parts = [
         group_advantages(column, group_index, verified)
         for column, weight in zip(components.double().T, component_weights.tolist(), strict=True)
@@ -165,7 +180,7 @@ def component_advantages(
     ]
     weighted = zip(parts, component_weights[component_weights != 0].tolist(), strict=True)
     sums = torch.stack([part.advantages * weight for part, weight in weighted]).sum(dim=0)
-    weights = torch.ones_like(sums) if verified is None else verified.double()
+    weights = verified.double()
     advantages = sums / (batch_deviation(sums, weights, sum_over_ranks) + STD_EPSILON)
     has_signal = torch.stack([part.has_signal for part in parts]).any(dim=0)
     return GroupAdvantages(advantages.to(components.dtype), has_signal)

@@ -48,6 +48,7 @@ from lit_grpo.losses.gmpo import GMPOLoss
 from lit_grpo.losses.reinforce import ReinforceLoss
 from lit_grpo.losses.sapo import SAPOLoss
 from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
+from lit_grpo.modules.finite import NotFinite
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import SamplerDiffers
 from lit_grpo.modules.sft import SFTModule
@@ -117,7 +118,15 @@ class UserError(Exception):
     """Something in a config or on the command line."""
 
 
-EXPECTED = (UserError, ValueError, FileNotFoundError, MisconfigurationException, EngineFailure, SamplerDiffers)
+EXPECTED = (
+    UserError,
+    ValueError,
+    FileNotFoundError,
+    MisconfigurationException,
+    EngineFailure,
+    NotFinite,
+    SamplerDiffers,
+)
 """The errors that a run may end with for a reason that the message explains."""
 
 

@@ -96,25 +96,52 @@ def pack(groups: Sequence[PromptGroup], microbatch_tokens: int, pad_id: int = 0)
     """Pack groups into micro-batches of at most ``microbatch_tokens`` positions, padding included.
 
     A group that does not fit into one row is split over several, its prompt repeated in each. A sequence is never
-    split. Continuations without a target are left out: they have no loss. So is what follows a continuation's last
-    target, and that target itself as an input, since nothing is predicted from there. A prompt with targets of its own
-    has them in the first of its rows.
+    split: one that is beyond the budget by itself, with its prompt, is a micro-batch of its own. Continuations without
+    a target are left out: they have no loss. So is what follows a continuation's last target, and that target itself as
+    an input, since nothing is predicted from there. A prompt with targets of its own has them in the first of its rows.
 
     Args:
         groups: The prompts with their continuations.
-        microbatch_tokens: Rows times length of a micro-batch at most.
+        microbatch_tokens: Rows times length of a micro-batch at most, unless it is a single sequence.
         pad_id: Token at padding positions; its value has no effect.
 
     Returns:
         Micro-batches, longest rows first; empty if there is no target at all.
 
     Raises:
-        ValueError: A prompt is empty or has a target before its second token or behind its last, a mask differs in
-            length from its tokens, or a sequence is beyond the budget.
+        ValueError: A prompt is empty or has a target before its second token or behind its last, or a mask differs in
+            length from its tokens.
     """
     rows = [row for index, group in enumerate(groups) for row in _rows_of_group(index, group, microbatch_tokens)]
     rows.sort(key=lambda row: row.length, reverse=True)
     return [_batch(chosen, pad_id) for chosen in _microbatches(rows, microbatch_tokens)]
+
+
+def fitting(group: PromptGroup, longest_row_tokens: int | None) -> PromptGroup:
+    """The group without targets in continuations whose row, with the prompt, has more than so many tokens.
+
+    Args:
+        group: A prompt with its continuations.
+        longest_row_tokens: None: the group as it is.
+    """
+    if longest_row_tokens is None:
+        return group
+    room = longest_row_tokens - len(group.prompt_ids)
+    kept = (
+        c if _num_inputs(c) <= room else Continuation(c.token_ids, (False,) * len(c.token_ids))
+        for c in group.continuations
+    )
+    return PromptGroup(group.prompt_ids, tuple(kept), group.prompt_targets if room >= 0 else ())
+
+
+def num_with_targets(groups: Sequence[PromptGroup]) -> int:
+    """Continuations with a target."""
+    return sum(any(continuation.is_target) for group in groups for continuation in group.continuations)
+
+
+def _num_inputs(continuation: Continuation) -> int:
+    """The number of tokens before the last target, which are all that is computed."""
+    return max((offset for offset, target in enumerate(continuation.is_target) if target), default=0)
 
 
 def attention_mask(segment_ids: Tensor) -> Tensor:
@@ -210,12 +237,7 @@ def _rows_of_group(index: int, group: PromptGroup, microbatch_tokens: int) -> It
     used = 0
     for sequence in _sequences(index, group):
         length = len(sequence.input_ids)
-        if length > room:
-            raise ValueError(
-                f"group {index}: expected a prompt and continuation of at most microbatch_tokens={microbatch_tokens}, "
-                f"got {len(group.prompt_ids)} + {length} tokens; raise microbatch_tokens or shorten the episodes"
-            )
-        if used + length > room:
+        if chosen and used + length > room:
             yield _Row(index, group.prompt_ids, prompt_targets, tuple(chosen))
             chosen, used, prompt_targets = [], 0, ()
         chosen.append(sequence)

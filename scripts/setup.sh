@@ -56,7 +56,7 @@ if is_current .venv/lit_grpo_setup.sha256 "$base_stamp"; then
   echo "setup: .venv is up to date"
 else
   echo "setup: installing lit_grpo and its dependencies into .venv (about 1.5 GB, a few minutes the first time)"
-  "${pip[@]}" --constraint constraints.txt --editable '.[test,docs]'
+  "${pip[@]}" --constraint constraints.txt --editable '.[test,docs,bitsandbytes]'
   echo "$base_stamp" >.venv/lit_grpo_setup.sha256
 fi
 

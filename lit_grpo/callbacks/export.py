@@ -6,33 +6,49 @@ Named in configs as a callback. The directory is what the next run's ``model.pol
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.checkpointing import read_weights
 from lit_grpo.data.contract import write_contract
+from lit_grpo.data.policy_folder import tokenizer_folder, write_trained_on
+from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.fitting.run_folder import is_trial
-from lit_grpo.modules.base import PolicyModule, require_policy_module
+from lit_grpo.modules.adapters import whole_weights
+from lit_grpo.modules.base import PolicyModule, PolicySettings, require_policy_module
+from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config
+from lit_grpo.modules.quantization import unquantised
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 class ExportPolicy(Callback):
-    """Writes the weights (the adapters alone if the policy has any) and the tokenizer.
+    """Writes the weights and the tokenizer.
 
     Args:
         which: ``last``: the weights at the end of the fit; ``best``: those of the checkpoint that the run's
             ModelCheckpoint with a ``monitor`` found best.
         folder: The directory's name within the run folder.
+        export: What is written of a policy with adapters. ``adapters``: these alone, beside the name of their base;
+            ``merged``: a plain model that computes the same, adapters added to the (dequantised) weights below them.
     """
 
-    def __init__(self, which: Literal["last", "best"] = "last", folder: str = "policy") -> None:
-        self.which, self.folder = which, folder
+    def __init__(
+        self,
+        which: Literal["last", "best"] = "last",
+        folder: str = "policy",
+        export: Literal["adapters", "merged"] = "adapters",
+    ) -> None:
+        self.which, self.folder, self.export = which, folder, export
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -57,22 +73,49 @@ class ExportPolicy(Callback):
         else:
             weights = dict(full_weights(module.policy.model))
         if trainer.is_global_zero:
-            save_policy(module, weights, Path(trainer.default_root_dir) / self.folder)
+            folder = Path(trainer.default_root_dir) / self.folder
+            save_policy(module, weights, folder, merged=self.export == "merged")
 
 
-def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path) -> None:
+def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path, merged: bool = False) -> None:
     """Write a policy and its tokenizer with ``save_pretrained``, and beside them what they were trained under.
 
     Args:
         module: The module whose policy it is.
         weights: Tensors by the names of ``policy.model.state_dict()``, on any device.
         folder: The directory to write, made if missing.
+        merged: Whether adapters are added to the weights below them; otherwise they are written alone.
     """
-    policy = module.policy_settings.load()
+    settings = module.policy_settings
+    policy = settings.load()
     policy.model.load_state_dict(weights, strict=False)
-    cast(PreTrainedModel, policy.model).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(module.policy_settings.checkpoint).save_pretrained(folder)
+    if policy.lora is not None and not merged:
+        save_adapters(policy, settings, folder)
+    else:
+        whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
+        whole.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint)).save_pretrained(folder)
     write_contract(folder)
+
+
+def save_adapters(policy: CausalPolicy, settings: PolicySettings, folder: Path) -> None:
+    """Write adapters alone; their config names the folder of the base, and a file beside it how that was quantised."""
+    model = cast("PeftModel", policy.model)
+    model.peft_config["default"].base_model_name_or_path = str(settings.weights_folder.resolve())
+    model.save_pretrained(str(folder))
+    quantization = chosen_quantization(settings.checkpoint, settings.quantization)
+    write_trained_on(folder, None if quantization is None else quantization.to_json())
+
+
+def merged_model(policy: CausalPolicy, settings: PolicySettings) -> PreTrainedModel:
+    """The plain model that computes what the policy does: adapters added to the (dequantised) weights below them."""
+    config = unquantised(load_config(settings.weights_folder))
+    with torch.device("meta"):
+        whole = AutoModelForCausalLM.from_config(config, dtype=torch_dtype(settings.dtype))
+    # Names, dtypes and tied weights are those of the base; a buffer that is no part of a checkpoint is not written.
+    whole.load_state_dict(dict(whole_weights(policy.model)), strict=False, assign=True)
+    whole.tie_weights()
+    return whole
 
 
 def _policy_weights(path: Path) -> dict[str, Tensor]:

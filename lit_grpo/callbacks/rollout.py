@@ -30,6 +30,7 @@ from lit_grpo.fitting.curriculum_steps import begin_batch, observe_rollouts, req
 from lit_grpo.fitting.refill_log import RefillLog
 from lit_grpo.fitting.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.fitting.run_folder import is_trial
+from lit_grpo.fitting.too_long_log import TooLongLog, require_room_for_prompts
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.attempts import AnyScoredGroup
 from lit_grpo.rollout.collect import collect_groups
@@ -91,6 +92,7 @@ class RolloutCallback(Callback):
             )
         self.environment: AnyEnvironment = environment or RepairEnvironment.of(self.play_settings.episode, solver)
         self._log, self._refill_log = RolloutLog(self.environment, self.settings.reward), RefillLog()
+        self._too_long_log = TooLongLog()
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -112,6 +114,7 @@ class RolloutCallback(Callback):
             require_steady(self.settings.reward)
         module.objective.require_group_size(self.settings.group_size)
         module.objective.require_correction(self.settings.max_staleness)
+        require_room_for_prompts(module, self.settings)
         require_own_engine(self.settings.max_staleness, self._engine_settings, trainer.world_size)
         if module.objective.advantage is AdvantageEstimator.PER_COMPONENT:
             require_components(module.objective.advantage, self.settings.reward)
@@ -142,10 +145,13 @@ class RolloutCallback(Callback):
         played = self._played(trainer, module, batch, position)
         rollout, batch.tasks = played.groups, tuple(played.tasks)
         batch.experience = module.rollout_of(rollout.kept, self.settings)
-        observe_rollouts(module, data, rollout.played)
+        room = self.engine.max_context_tokens - self.settings.sampling.max_completion_tokens
+        self._too_long_log.log(module, rollout.played, batch.experience, room)
+        fitting = [group for group in rollout.played if not group.attempts[0].is_too_long_to_begin]
+        observe_rollouts(module, data, fitting)
         waited = perf_counter() - started
         seconds = played.seconds if self._overlap is not None else waited
-        self._log.log(module, rollout.played, RolloutTimes(seconds, waited), self._staleness.of(rollout.kept, position))
+        self._log.log(module, fitting, RolloutTimes(seconds, waited), self._staleness.of(rollout.kept, position))
         if self.settings.dynamic_sampling is not None:
             self._refill_log.log(module, rollout, data.num_tasks)
         if self.transcripts_every and position % self.transcripts_every == 0 and not is_trial(trainer):

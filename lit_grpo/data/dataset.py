@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
+from lit_grpo.data.policy_folder import tokenizer_folder
 from lit_grpo.data.proofreading import ProofreadingSettings, proofread
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
 from lit_grpo.environment.domains import build_base
@@ -119,7 +120,7 @@ def load_conversation(tokenizer: Path | None) -> ConversationFormat:
     folder = None if tokenizer is None else find_checkpoint(tokenizer)
     if folder is None or not folder.is_dir():
         raise FileNotFoundError(f"data.tokenizer: expected the directory of a tokenizer, got {tokenizer}")
-    return ConversationFormat(AutoTokenizer.from_pretrained(folder))
+    return ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(folder)))
 
 
 def drawn_program(settings: TaskSettings, split: Split, rng: Random) -> BaseModel:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.data.policy_folder import tokenizer_folder
 from lit_grpo.engines.engine import RolloutEngine
 from lit_grpo.engines.policy_view import PolicyView
 from lit_grpo.engines.publishing import Published
@@ -51,8 +52,14 @@ class PolicyEngine:
     def conversation(self, policy: PolicyView) -> ConversationFormat:
         """The chat format of the tokenizer beside the policy's weights."""
         if self._conversation is None:
-            self._conversation = ConversationFormat(AutoTokenizer.from_pretrained(policy.checkpoint))
+            self._conversation = ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(policy.checkpoint)))
         return self._conversation
+
+    @property
+    def max_context_tokens(self) -> int:
+        """Most tokens that a context and its completion may have together, once something was published."""
+        assert self._built is not None, "publish comes first"
+        return self._built.engine.max_context_tokens
 
     def current(self, policy: PolicyView) -> RolloutEngine:
         """The engine with the policy's present weights. Every rank must call it; what fails on one fails on all."""

@@ -36,7 +36,17 @@ class PolicyView(Protocol):
 
     @property
     def checkpoint(self) -> Path:
-        """Folder with the config, the tokenizer and the weights that the training started from."""
+        """Folder with the tokenizer and the weights, or adapters, that the training started from."""
+        ...
+
+    @property
+    def base(self) -> Path | None:
+        """Folder with the config and whole weights, where ``checkpoint`` has adapters alone; else None."""
+        ...
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether it computes with dequantised weights, which are then not quite those in the folder."""
         ...
 
     @property
@@ -75,6 +85,10 @@ class PolicyView(Protocol):
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Names and whole tensors of the trained weights, as weights.py gives them. Collective."""
+        ...
+
+    def base_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and tensors of the weights below the adapters, as it computes with them."""
         ...
 
     def fingerprint(self) -> str:

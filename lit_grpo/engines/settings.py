@@ -22,6 +22,7 @@ from lit_grpo.engines.publishing import InProcessEngine, Published, publish_in_p
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.vllm.engine import VllmEngine
 from lit_grpo.engines.vllm.publishing import ProvenPublisher
+from lit_grpo.engines.vllm.served_base import ServedBase, served_base
 from lit_grpo.engines.vllm.servers import Address, Child, Place
 from lit_grpo.engines.vllm.settings import (
     Capacity,
@@ -113,11 +114,12 @@ class VllmSettings(EngineSettings):
     @override
     def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
         """Start the servers; EngineFailure if one does not come up."""
-        model = ModelSettings(policy.checkpoint, policy.dtype, policy.adapters)
+        base = served_base(policy, self.weights_folder)
+        model = ModelSettings(base.folder, policy.dtype, policy.adapters)
         settings = ServerSettings(model, self.capacity, weights_folder=self.weights_folder)
         devices = _devices(policy, self.capacity.tensor_parallel_size)
         places = [Child(settings, number, devices) for number in range(self.num_servers)]
-        return _served(places, policy, conversation, self.weights_folder, self.deadlines)
+        return _served(places, policy, conversation, self.weights_folder, self.deadlines, base)
 
 
 class VllmServerSettings(EngineSettings):
@@ -143,7 +145,14 @@ class VllmServerSettings(EngineSettings):
     @override
     def build(self, policy: PolicyView, conversation: ConversationFormat, plays_ahead: bool) -> BuiltEngine:
         """Connect to the servers; EngineFailure if one is not there."""
-        return _served(self.places, policy, conversation, self.weights_folder, self.deadlines)
+        if policy.is_quantised:
+            raise ValueError(
+                "engine: expected VllmSettings or TransformersSettings with model.policy.quantization, got "
+                "VllmServerSettings; servers that run already have weights of their own below the adapters, and not "
+                "the dequantised ones that are trained on"
+            )
+        base = ServedBase(policy.base or policy.checkpoint)
+        return _served(self.places, policy, conversation, self.weights_folder, self.deadlines, base)
 
 
 def _served(
@@ -152,6 +161,7 @@ def _served(
     conversation: ConversationFormat,
     weights_folder: Path,
     deadlines: Deadlines,
+    base: ServedBase,
 ) -> BuiltEngine:
     if policy.adapters is not None:
         require_servable(policy.adapters)
@@ -159,7 +169,7 @@ def _served(
     with policy.ranks.together():
         engine = VllmEngine(places, conversation.stop_ids, weights, deadlines)
         _require_dtype(engine, policy.dtype)
-    return BuiltEngine(engine, ProvenPublisher(engine).publish, engine.close)
+    return BuiltEngine(engine, ProvenPublisher(engine, base).publish, engine.close)
 
 
 def _require_dtype(engine: VllmEngine, dtype: Dtype) -> None:

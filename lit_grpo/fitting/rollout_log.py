@@ -20,6 +20,7 @@ METRICS = (
     "turns",
     "truncated",
     "verified",
+    "not_finite",
     "groups_with_signal",
     "std_within_groups",
     "staleness",
@@ -72,33 +73,49 @@ class RolloutLog:
 
         Args:
             module: The module that logs.
-            groups: The groups that this rank played.
+            groups: The groups that this rank played, perhaps none.
             times: The times that the batch took.
             staleness: Mean age in batches of the tokens that are trained on, and their number.
         """
-        attempts = [attempt for group in groups for attempt in group.attempts]
-        unshaped = torch.tensor([[reward.unshaped for reward in group.rewards] for group in groups])
-        rewards = torch.tensor([[reward.total for reward in group.rewards] for group in groups])
-        verified = torch.tensor([[score.verified for score in group.scores] for group in groups])
-        statistics = reward_statistics(rewards, verified)
-        num_attempts = len(attempts)
-        components = zip(*(astuple(reward.components) for group in groups for reward in group.rewards), strict=True)
-        sums = dict(zip(self._components, map(sum, components), strict=True))
-        means = {name: value / num_attempts for name, value in sums.items()} | {
-            "turns": sum(len(attempt.turns) for attempt in attempts) / num_attempts,
-            "truncated": sum(attempt.truncated for attempt in attempts) / num_attempts,
-            "verified": verified.double().mean().item(),
-        }
-        self._metrics.update(means, num_attempts)
-        self._measure(groups)
-        means = {"reward": unshaped[verified].double().mean().item(), "trained_reward": statistics.mean}
-        self._metrics.update(means, int(verified.sum()))
-        self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
-        self._metrics.update({"std_within_groups": statistics.std_within_groups}, statistics.num_spreads)
+        if groups:
+            self._add(groups)
         self._metrics.update({"staleness": staleness[0]}, staleness[1])
         self._metrics.update({"rollout_s": times.rollout_s, "wait_s": times.wait_s}, 1)
         module.log_dict({f"rollout/{name}": value for name, value in self._metrics.compute().items()})
         self._metrics.reset()
+
+    def _add(self, groups: Sequence[AnyScoredGroup]) -> None:
+        """Add what is known of at least one group."""
+        attempts = [attempt for group in groups for attempt in group.attempts]
+        unshaped = torch.tensor([[reward.unshaped for reward in group.rewards] for group in groups])
+        rewards = torch.tensor([[reward.total for reward in group.rewards] for group in groups])
+        verified = torch.tensor([[score.verified for score in group.scores] for group in groups])
+        is_finite = torch.tensor([group.are_finite for group in groups])
+        judged = verified & is_finite
+        statistics = reward_statistics(rewards, judged)
+        num_attempts = len(attempts)
+        self._metrics.update(
+            {
+                "turns": sum(len(attempt.turns) for attempt in attempts) / num_attempts,
+                "truncated": sum(attempt.truncated for attempt in attempts) / num_attempts,
+                "verified": verified.double().mean().item(),
+                "not_finite": 1 - is_finite.double().mean().item(),
+            },
+            num_attempts,
+        )
+        self._add_components(groups)
+        self._measure(groups)
+        means = {"reward": unshaped[judged].double().mean().item(), "trained_reward": statistics.mean}
+        self._metrics.update(means, int(judged.sum()))
+        self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
+        self._metrics.update({"std_within_groups": statistics.std_within_groups}, statistics.num_spreads)
+
+    def _add_components(self, groups: Sequence[AnyScoredGroup]) -> None:
+        """Add the components of the rewards that are finite."""
+        pairs = [pair for group in groups for pair in zip(group.rewards, group.are_finite, strict=True)]
+        parts = [astuple(reward.components) for reward, is_finite in pairs if is_finite]
+        sums = {name: sum(column) for name, column in zip(self._components, zip(*parts, strict=True), strict=False)}
+        self._metrics.update({name: value / len(parts) for name, value in sums.items()}, len(parts))
 
     def _measure(self, groups: Sequence[AnyScoredGroup]) -> None:
         """Add the environment's own numbers."""

@@ -69,6 +69,14 @@ class PolicyMetrics(Metric):
             # What is not a number stays one.
             self.largest[index] = torch.maximum(self.largest[index], value)
 
+    def so_far(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The present sums, counts and maxima of this rank, for `go_back`."""
+        return self.sums.clone(), self.counts.clone(), self.largest.clone()
+
+    def go_back(self, earlier: tuple[Tensor, Tensor, Tensor]) -> None:
+        """Forget what was added since `so_far` gave this."""
+        self.sums, self.counts, self.largest = earlier
+
     @override
     def compute(self) -> dict[str, float]:
         """The mean or maximum by name, in the order of the names; those that were never counted are absent."""

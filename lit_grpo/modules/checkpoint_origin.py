@@ -30,10 +30,11 @@ REMEDIES: Mapping[str, str] = {
     "data.num_tasks": f"tasks are counted in batches, so that some would {_KEEP}",
     "data.batch_size": f"demonstrations are counted in batches, so that some would {_KEEP}",
     "model.policy.lora": "name the adapters that it was trained with",
+    "model.policy.quantization": "adapters belong to the weights that they were trained on: keep it",
     "model.optimizer.matrix_learning_rate": "the moments of one optimizer are none of another's: keep it",
 }
 """What has to be the same when a fit goes on -> what to do where it is not."""
-EVALUATED = ("model.policy.lora",)
+EVALUATED = ("model.policy.lora", "model.policy.quantization")
 """What has to be the same wherever the weights are used."""
 
 

@@ -19,12 +19,14 @@ from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.description import describe
 from lit_grpo.losses.objective import Objective
 from lit_grpo.metrics.policy import PolicyMetrics
-from lit_grpo.modules.base import MicroBatch, PolicySettings, TokenScores
+from lit_grpo.modules.base import PolicySettings
+from lit_grpo.modules.microbatch import MicroBatch, TokenScores
 from lit_grpo.modules.mismatch_monitor import MAXIMA, MEANS, MismatchMonitor, MismatchMonitorSettings
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.reference import ReferencedModule
 from lit_grpo.packing import PromptGroup, pack
 from lit_grpo.rollout.attempts import AnyGroup, AnyScoredGroup
+from lit_grpo.rollout.estimation import num_not_finite
 from lit_grpo.rollout.experience import Experience, ExperienceBatch, ExperienceSettings, Rollout, build_updates
 from lit_grpo.rollout.settings import RolloutSettings
 
@@ -40,6 +42,7 @@ METRICS = (
     "demonstration_loss",
     "grad_norm",
     "skipped",
+    "not_finite",
     "tokens",
     "update_s",
 )
@@ -69,6 +72,8 @@ class GRPOModule(ReferencedModule):
         microbatch_tokens: Positions, padding included, of one forward pass at most.
         mismatch_monitor: When a disagreement of sampler and trainer leads to a warning, and when it stops the run;
             None: the defaults.
+        longest_row_tokens: An attempt that is longer than ``microbatch_tokens``, with its prompt, has a pass of its
+            own up to so many tokens; longer ones are left out and counted. None: none are.
     """
 
     def __init__(
@@ -79,8 +84,9 @@ class GRPOModule(ReferencedModule):
         demonstration_loss_weight: float = 0.0,
         microbatch_tokens: int = 8192,
         mismatch_monitor: MismatchMonitorSettings | None = None,
+        longest_row_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens, needs_reference=objective.kl_beta > 0)
+        super().__init__(policy, optimizer, microbatch_tokens, objective.kl_beta > 0, longest_row_tokens)
         if demonstration_loss_weight < 0:
             raise ValueError(f"expected demonstration_loss_weight >= 0, got {demonstration_loss_weight}")
         self.objective = objective
@@ -108,13 +114,16 @@ class GRPOModule(ReferencedModule):
         experience = ExperienceSettings(
             estimator=objective.advantage,
             microbatch_tokens=self.microbatch_tokens,
+            longest_row_tokens=self.longest_row_tokens,
             num_updates=objective.updates_per_rollout,
             reward=settings.reward,
             overlong_filter=objective.overlong_filter,
             overlong_penalty=objective.overlong_penalty,
         )
         reward_kl = self._reward_kl(groups, temperature) if objective.kl_in_reward else None
-        return Rollout(build_updates(groups, experience, reward_kl, self.sum_over_ranks), temperature)
+        updates = build_updates(groups, experience, reward_kl, self.sum_over_ranks)
+        num_too_long = sum(experience.num_too_long for experience in updates)
+        return Rollout(updates, temperature, num_not_finite(groups), num_too_long)
 
     @override
     def training_step(self, batch: TaskBatch, batch_idx: int) -> None:
@@ -135,11 +144,12 @@ class GRPOModule(ReferencedModule):
         # All of them before the first step: the ratio is that to the policy as it was when the rollout came in.
         before = [self._before_updates(rollout, number) for number in range(num_updates)]
         num_tokens = 0
+        (num_left_out,) = self.over_ranks([rollout.num_not_finite])
         for number, experience in enumerate(rollout.updates):
             totals = self._totals(experience)
             microbatches = self._policy_microbatches(experience, totals, before[number], rollout.temperature)
             microbatches += self._replay_microbatches(batch.demonstrations[number::num_updates])
-            self._update_or_skip(microbatches)
+            self._update_or_skip(microbatches, num_left_out)
             num_tokens += totals.num_tokens
             if self.mismatch_monitor.reason is not None:
                 break
@@ -151,18 +161,29 @@ class GRPOModule(ReferencedModule):
 
     @override
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
-        """Stop at the end, or if sampler and trainer differ too much; every rank comes here alike."""
+        """Stop at the end, or if sampler and trainer differ too much, or updates are not finite; all ranks alike."""
         super().on_train_batch_end(outputs, batch, batch_idx)
         self.mismatch_monitor.stop_if_asked(self.trainer)
 
-    def _update_or_skip(self, microbatches: Sequence[MicroBatch]) -> None:
-        """Update, unless no rank has signal: an optimizer's moments would move the weights all the same."""
+    def _update_or_skip(self, microbatches: Sequence[MicroBatch], num_left_out: int) -> None:
+        """Update, unless no rank has signal: an optimizer's moments would move the weights all the same.
+
+        Args:
+            microbatches: Those of this rank.
+            num_left_out: Attempts of all ranks that were left out, since their numbers are not finite.
+        """
         is_empty = self.over_ranks([len(microbatches)], "max")[0] == 0
         self.metrics.update({"skipped": float(is_empty)}, 1)
-        if not is_empty:
-            self.accumulate(microbatches)
-            if not self.mismatch_monitor.must_stop(self.compute_dtype, consumed_batches(self.trainer)):
-                self.metrics.update({"grad_norm": self.take_step()}, 1)
+        if is_empty:
+            if num_left_out:
+                why = f"nothing to learn from beside {num_left_out} attempts whose numbers are not finite"
+                self.finite_updates.failed(consumed_batches(self.trainer), why)
+            return
+        norm = self.accumulate(microbatches)
+        self.metrics.update({"not_finite": float(norm is None)}, 1)
+        if norm is not None and not self.mismatch_monitor.must_stop(self.compute_dtype, consumed_batches(self.trainer)):
+            self.take_step(norm)
+            self.metrics.update({"grad_norm": norm}, 1)
 
     def _policy_microbatches(
         self, experience: Experience, totals: UpdateTotals, before: _BeforeUpdates, temperature: float
@@ -199,9 +220,9 @@ class GRPOModule(ReferencedModule):
         """Weighted answer cross-entropy, averaged over this update's answer tokens on all ranks."""
         if self.demonstration_loss_weight == 0.0:
             return []
-        packed = pack(demonstrations, self.microbatch_tokens)
-        (num_tokens,) = self.over_ranks([sum(batch.num_tokens for batch in packed)])
-        if num_tokens == 0:
+        packed = pack(self.fitting(demonstrations), self.microbatch_tokens)
+        num_tokens, num_given = self.over_ranks([sum(batch.num_tokens for batch in packed), len(demonstrations)])
+        if num_given == 0:
             raise ValueError(
                 "demonstration_loss_weight: expected demonstrations in the batch, got none; set data.replay, with a "
                 "batch_size of at least updates_per_rollout x ranks"

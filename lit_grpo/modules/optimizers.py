@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from inspect import signature
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,10 @@ class OptimizerSettings:
 
     learning_rate: float = 1e-5
     """AdamW's rate, for every weight, or for embeddings, norms and the head when the matrices have Muon."""
+    adamw: type[Optimizer] = AdamW
+    """The class of AdamW, by its import path, such as ``bitsandbytes.optim.AdamW8bit`` (states in eight bits, an eighth
+    of the memory in float32) or ``bitsandbytes.optim.PagedAdamW8bit`` (also moved out to the CPU where a GPU is
+    full)."""
     matrix_learning_rate: float | None = None
     """Muon's rate, for the decoder's matrices; None trains everything with AdamW."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -36,6 +41,9 @@ class OptimizerSettings:
     """Batches after which the final fraction is reached; None: the end of the fit."""
     gradient_clip: float | None = 1.0
     """Largest L2 norm of the whole gradient; None never clips."""
+    max_not_finite_updates: int = 5
+    """Updates in a row that may fail, since a loss or the gradient is not finite, until the run stops with a checkpoint
+    from before them."""
 
     def __post_init__(self) -> None:
         if self.learning_rate < 0.0 or (self.matrix_learning_rate or 0.0) < 0.0:
@@ -47,6 +55,20 @@ class OptimizerSettings:
             raise ValueError(f"expected final_fraction between 0 and 1, got {self.final_fraction}")
         if self.gradient_clip is not None and self.gradient_clip <= 0.0:
             raise ValueError(f"expected gradient_clip above 0, got {self.gradient_clip}; null never clips")
+        if not {"lr", "betas", "weight_decay"} <= signature(self.adamw).parameters.keys():
+            raise ValueError(
+                f"optimizer.adamw: expected a class that takes lr, betas and weight_decay as AdamW does, got "
+                f"{self.adamw.__module__}.{self.adamw.__name__}; name one such as bitsandbytes.optim.AdamW8bit"
+            )
+        if self.matrix_learning_rate is not None and self.adamw is not AdamW:
+            raise ValueError(
+                f"optimizer.adamw: expected torch's beside Muon, got {self.adamw.__name__}; the two share one state: "
+                "set matrix_learning_rate to null"
+            )
+        if self.max_not_finite_updates < 1:
+            raise ValueError(
+                f"expected max_not_finite_updates >= 1, got {self.max_not_finite_updates}; 1 stops at the first"
+            )
 
 
 class MuonWithAdamW(Optimizer):
@@ -106,7 +128,8 @@ def build_optimizer(policy: nn.Module, settings: OptimizerSettings) -> Optimizer
         raise ValueError("expected trainable weights in the policy, got none; check the policy's lora settings")
     if settings.matrix_learning_rate is None:
         parameters = [parameter for _, parameter in trainable]
-        return AdamW(parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay)
+        make = cast("Callable[..., Optimizer]", settings.adamw)
+        return make(parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay)
     matrices = [parameter for name, parameter in trainable if _is_decoder_matrix(name, parameter)]
     if not matrices:
         raise ValueError("expected decoder matrices for Muon, got none; leave matrix_learning_rate out")
@@ -160,14 +183,31 @@ def learning_rate_factor(batch: int, settings: OptimizerSettings, horizon: float
     return 1.0 - (1.0 - settings.final_fraction) * progress
 
 
-def clip_gradients(optimizer: Optimizer, max_norm: float | None) -> Tensor:
-    """Scale the gradients down to at most this L2 norm, and return the norm before, a float32 scalar.
+def gradient_norm(optimizer: Optimizer) -> Tensor:
+    """The L2 norm of the whole gradient, a float32 scalar, computed in float32 whatever the gradients are.
 
     Sharded gradients (DTensor) count as the whole tensors they stand for, so every rank gets the same norm.
     """
-    parameters = list(_parameters(optimizer))
-    norm = nn.utils.clip_grad_norm_(parameters, math.inf if max_norm is None else max_norm)
+    gradients = [parameter.grad for parameter in _parameters(optimizer) if parameter.grad is not None]
+    if all(gradient.dtype in (torch.float32, torch.float64) for gradient in gradients):
+        norm = nn.utils.get_total_norm(gradients)
+    else:
+        norms = [torch.linalg.vector_norm(gradient, dtype=torch.float32) for gradient in gradients]
+        norm = torch.linalg.vector_norm(torch.stack(norms))
     return (norm.full_tensor() if isinstance(norm, DTensor) else norm).detach().float()
+
+
+def clip_gradients(optimizer: Optimizer, max_norm: float | None, norm: Tensor | None = None) -> Tensor:
+    """Scale the gradients down to at most ``max_norm`` (None leaves them as they are); returns the norm before.
+
+    Args:
+        optimizer: It knows the weights.
+        max_norm: The largest L2 norm of the whole gradient.
+        norm: What `gradient_norm` gave, if it was asked already.
+    """
+    norm = gradient_norm(optimizer) if norm is None else norm
+    nn.utils.clip_grads_with_norm_(list(_parameters(optimizer)), math.inf if max_norm is None else max_norm, norm)
+    return norm
 
 
 def _parameters(optimizer: Optimizer) -> Iterator[nn.Parameter]:

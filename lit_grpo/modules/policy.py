@@ -6,7 +6,6 @@ only where a target is predicted, so that one call of this module is all a shard
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,25 +14,14 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from lit_grpo.data.contract import require_readable_policy
+from lit_grpo.data.policy_folder import base_folder, holds_adapters, trained_on
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
+from lit_grpo.modules.adapters import LoraSettings, read_adapters, settings_of, with_adapters
+from lit_grpo.modules.quantization import QuantizationKind, QuantizationSettings, is_quantised, read_quantised
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
 if TYPE_CHECKING:
     from peft import PeftModel
-
-
-@dataclass(frozen=True, slots=True)
-class LoraSettings:
-    """Low-rank adapters in place of full fine-tuning (Hu et al. 2021, arXiv:2106.09685)."""
-
-    r: int = 16
-    """The rank of each adapter."""
-    alpha: float = 32.0
-    """The adapter's output is scaled by alpha / r."""
-    dropout: float = 0.0
-    """The dropout of the adapters; 0 keeps the log-probs equal to the sampler's before the first optimizer step."""
-    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    """Names of the linear layers that get an adapter."""
 
 
 class CausalPolicy(nn.Module):
@@ -51,7 +39,7 @@ class CausalPolicy(nn.Module):
         _require_plain_head(causal_lm)
         _require_full_attention(causal_lm.config)
         self.lora = lora
-        self.model: nn.Module = causal_lm if lora is None else _with_adapters(causal_lm, lora)
+        self.model: nn.Module = causal_lm if lora is None else with_adapters(causal_lm, lora)
         if gradient_checkpointing:
             causal_lm.gradient_checkpointing_enable()
 
@@ -105,57 +93,57 @@ class CausalPolicy(nn.Module):
         head = cast(nn.Linear, causal_lm.get_output_embeddings())
         return predictors, head.weight
 
-    @torch.no_grad()
-    def without_adapters(self, batch: PackedBatch, temperature: float = 1.0) -> Tensor:
-        """``forward`` of the base model below the adapters, without gradient."""
-        assert self.lora is not None, "a policy without adapters has no base model apart from itself"
-        with cast("PeftModel", self.model).disable_adapter():
-            return self(batch, temperature)
-
-
-def reference_logprobs(
-    policy: CausalPolicy, reference: CausalPolicy | None, batch: PackedBatch, temperature: float = 1.0
-) -> Tensor:
-    """Log-probs under the frozen reference of a KL: the base below the policy's adapters, else a model of its own.
-
-    Args:
-        policy: The policy in training.
-        reference: A frozen policy; None for a policy with adapters.
-        batch: Packed rows.
-        temperature: The temperature of the policy's own log-probs.
-
-    Returns:
-        [num_tokens], without gradient.
-    """
-    if reference is None:
-        return policy.without_adapters(batch, temperature)
-    with torch.no_grad():
-        return reference(batch, temperature)
-
 
 def load_policy(
     checkpoint: Path,
     dtype: torch.dtype = torch.float32,
     lora: LoraSettings | None = None,
     gradient_checkpointing: bool = False,
+    base: Path | None = None,
+    quantization: QuantizationSettings | None = None,
 ) -> CausalPolicy:
     """Read a policy from a folder written by ``save_pretrained``. Nothing is ever fetched by its name on a hub.
 
     Args:
-        checkpoint: Folder with ``config.json`` and safetensors weights.
+        checkpoint: Folder with ``config.json`` and safetensors weights, or with adapters alone.
         dtype: The dtype of the weights; adapters are float32 in any case.
-        lora: Adapters to put on it, freshly initialised.
+        lora: Adapters to put on it, freshly initialised; those of ``checkpoint`` are taken as they are.
         gradient_checkpointing: Recompute each layer in the backward pass, for memory.
+        base: The folder of the base below the adapters in ``checkpoint``; None: the one that they name.
+        quantization: How frozen weights are held; None: as adapters in ``checkpoint`` were trained, else as they are.
 
     Raises:
         ValueError: There is no such checkpoint, or it has learned another rendering or grammar; says so in one line.
     """
-    config = load_config(checkpoint)
+    weights = base_folder(checkpoint, base)
+    lora = settings_of(checkpoint, lora)
+    config = load_config(weights)
+    chosen = chosen_quantization(checkpoint, quantization)
     try:
-        causal_lm = AutoModelForCausalLM.from_pretrained(checkpoint, config=config, dtype=dtype, local_files_only=True)
+        if chosen is not None or is_quantised(config):
+            causal_lm = read_quantised(weights, config, dtype, chosen)
+        else:
+            causal_lm = AutoModelForCausalLM.from_pretrained(weights, config=config, dtype=dtype, local_files_only=True)
     except OSError as error:
-        raise ValueError(f"checkpoint: expected safetensors weights beside config.json in {checkpoint}") from error
-    return CausalPolicy(causal_lm, lora, gradient_checkpointing)
+        raise ValueError(f"checkpoint: expected safetensors weights beside config.json in {weights}") from error
+    policy = CausalPolicy(causal_lm, lora, gradient_checkpointing)
+    if holds_adapters(checkpoint):
+        require_readable_policy(checkpoint)
+        read_adapters(policy.model, checkpoint)
+    return policy
+
+
+def chosen_quantization(checkpoint: Path, asked: QuantizationSettings | None) -> QuantizationSettings | None:
+    """How the frozen weights are held: as asked, else as they were when the checkpoint's adapters were trained."""
+    if asked is not None:
+        return None if asked.kind is QuantizationKind.NONE else asked
+    stored = trained_on(checkpoint) if holds_adapters(checkpoint) else None
+    return None if stored is None else QuantizationSettings.from_json(stored, checkpoint)
+
+
+def context_of(causal_lm: PreTrainedModel) -> int:
+    """Most tokens that a context and its completion may have together."""
+    return causal_lm.config.max_position_embeddings
 
 
 def load_config(checkpoint: Path) -> PreTrainedConfig:
@@ -167,20 +155,6 @@ def load_config(checkpoint: Path) -> PreTrainedConfig:
         )
     require_readable_policy(checkpoint)
     return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
-
-
-def _with_adapters(causal_lm: PreTrainedModel, lora: LoraSettings) -> nn.Module:
-    # peft is needed by runs with adapters only.
-    from peft import LoraConfig, get_peft_model
-
-    config = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]  annotated int, used as a factor
-        lora_dropout=lora.dropout,
-        target_modules=list(lora.target_modules),
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(causal_lm, config)
 
 
 def _require_plain_head(causal_lm: PreTrainedModel) -> None:

@@ -14,7 +14,9 @@ from typing_extensions import override
 
 from lit_grpo.losses.entropy import top_entropy_threshold
 from lit_grpo.losses.reference_kl import k1
-from lit_grpo.modules.base import PolicyModule, PolicySettings, idle_batch
+from lit_grpo.modules.adapters import StartingAdapters
+from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.microbatch import idle_batch
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import PackedBatch
@@ -27,41 +29,56 @@ Scores = TypeVar("Scores")
 class ReferencedModule(PolicyModule):
     """A policy and, where a KL is configured, its reference.
 
-    With adapters the reference is the policy with these switched off; otherwise it is a frozen copy, read again.
+    The reference is the policy as it was read: with adapters a copy of these, which takes their place for a pass, and
+    without any a frozen copy of the whole, read again.
 
     Args:
         policy: The network.
         optimizer: How its weights are updated.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
         needs_reference: Whether a reference is loaded at all.
+        longest_row_tokens: Tokens of a single sequence, with its prompt, at most.
     """
 
     def __init__(
-        self, policy: PolicySettings, optimizer: OptimizerSettings, microbatch_tokens: int, needs_reference: bool
+        self,
+        policy: PolicySettings,
+        optimizer: OptimizerSettings,
+        microbatch_tokens: int,
+        needs_reference: bool,
+        longest_row_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens)
+        super().__init__(policy, optimizer, microbatch_tokens, longest_row_tokens)
         self._needs_reference = needs_reference
         # In a list, so that the frozen reference is no part of this module's weights and checkpoints.
         self._reference: list[CausalPolicy] = []
+        self._start: StartingAdapters | None = None
 
     @override
     def configure_model(self) -> None:
-        """Read the network, and the reference of a KL where the policy has no adapters to switch off."""
+        """Read the network, and the reference of a KL."""
         super().configure_model()
-        if self._needs_reference and self.policy_settings.lora is None and not self._reference:
+        if not self._needs_reference or self._reference or self._start is not None:
+            return
+        if self.policy.lora is None:
             reference = self.policy_settings.load(self.device_mesh)
             self._reference.append(reference.requires_grad_(False).eval())
+        else:
+            self._start = StartingAdapters(self.policy)
 
     @override
     def on_fit_start(self) -> None:
         """Move the reference to the policy's device."""
+        super().on_fit_start()
         for reference in self._reference:
             reference.to(self.device)
 
     def reference_logprobs(self, packed: Sequence[PackedBatch], temperature: float) -> list[Tensor]:
         """The reference's log-probs of the targets of each micro-batch."""
-        network = self._reference[0] if self._reference else self.policy.without_adapters
-        return self.frozen_passes(network, packed, temperature)
+        if self._start is None:
+            return self.frozen_passes(self._reference[0], packed, temperature)
+        with self._start.in_place():
+            return self.frozen_passes(self.policy, packed, temperature)
 
     @torch.no_grad()
     def frozen_passes(

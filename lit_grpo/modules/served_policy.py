@@ -19,7 +19,9 @@ from lit_grpo.engines.fingerprint import fingerprint
 from lit_grpo.engines.policy_view import Adapters
 from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.weights import full_weights
+from lit_grpo.modules.adapters import whole_weights
 from lit_grpo.modules.policy import CausalPolicy
+from lit_grpo.modules.quantization import QuantisedLinear
 from lit_grpo.packing import Continuation, PromptGroup, pack
 
 
@@ -33,7 +35,7 @@ class ServedPolicy:
 
     policy: CausalPolicy
     checkpoint: Path
-    """The folder that its config, its tokenizer and its first weights come from."""
+    """The folder that its tokenizer and its first weights, or adapters, come from."""
     version: int
     """Optimizer steps taken."""
     dtype: Dtype = "float32"
@@ -41,6 +43,8 @@ class ServedPolicy:
     is_mixed: bool = False
     """Whether weights are cast to ``dtype`` for each product, instead of being held in it."""
     ranks: Ranks = field(default_factory=Ranks)
+    base: Path | None = None
+    """The folder with whole weights, where ``checkpoint`` has adapters alone; None: it has whole weights itself."""
     read_whole: Callable[[], nn.Module] = _never_sharded
     """Reads the network of a sharded policy once more, whole, onto the CPU."""
 
@@ -55,6 +59,11 @@ class ServedPolicy:
         lora = self.policy.lora
         return None if lora is None else Adapters(lora.r, lora.alpha, tuple(lora.target_modules))
 
+    @property
+    def is_quantised(self) -> bool:
+        """Whether frozen weights are held in fewer bits than those in their folder."""
+        return any(isinstance(module, QuantisedLinear) for module in self.policy.modules())
+
     def network(self) -> nn.Module:
         """The policy's own network, or one read again where that is sharded."""
         if any(isinstance(parameter, DTensor) for parameter in self.policy.parameters()):
@@ -64,6 +73,10 @@ class ServedPolicy:
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the trained weights, whole, by their names in ``policy.model``. Every rank must run through it."""
         return full_weights(self.policy.model)
+
+    def base_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the weights below the adapters, dequantised, by the names of a model without adapters; unsharded."""
+        return whole_weights(self.policy.model, with_adapters=False)
 
     def fingerprint(self) -> str:
         """Hash the trained weights of all ranks. Every rank must call it."""

@@ -13,9 +13,10 @@ from typing_extensions import override
 
 from lit_grpo.data.batches import DemonstrationBatch
 from lit_grpo.metrics.policy import PolicyMetrics
-from lit_grpo.modules.base import MicroBatch, PolicyModule, PolicySettings, TokenScores
+from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.microbatch import MicroBatch, TokenScores
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.packing import PromptGroup, pack
+from lit_grpo.packing import PromptGroup, num_with_targets, pack
 
 
 class SFTModule(PolicyModule):
@@ -25,20 +26,32 @@ class SFTModule(PolicyModule):
         policy: The network.
         optimizer: How its weights are updated.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
+        longest_row_tokens: A demonstration that is longer than ``microbatch_tokens`` has a pass of its own up to so
+            many tokens; longer ones are left out and counted. None: none are.
     """
 
-    def __init__(self, policy: PolicySettings, optimizer: OptimizerSettings, microbatch_tokens: int = 8192) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens)
-        self.metrics = PolicyMetrics(["loss", "grad_norm", "tokens", "update_s"])
+    def __init__(
+        self,
+        policy: PolicySettings,
+        optimizer: OptimizerSettings,
+        microbatch_tokens: int = 8192,
+        longest_row_tokens: int | None = None,
+    ) -> None:
+        super().__init__(policy, optimizer, microbatch_tokens, longest_row_tokens)
+        self.metrics = PolicyMetrics(["loss", "grad_norm", "not_finite", "too_long", "tokens", "update_s"])
 
     @override
     def training_step(self, batch: DemonstrationBatch, batch_idx: int) -> None:
         """Take one optimizer step on the batch's demonstrations."""
         started = perf_counter()
         microbatches, num_tokens = self.demonstration_microbatches(batch.groups)
-        norm = self.update(microbatches)
+        # Without a token to learn from, an optimizer's moments would move the weights all the same.
+        norm = self.update(microbatches) if num_tokens else None
         self.step_schedule()
-        self.metrics.update({"grad_norm": norm, "tokens": num_tokens, "update_s": perf_counter() - started}, 1)
+        if norm is not None:
+            self.metrics.update({"grad_norm": norm}, 1)
+        seconds, not_finite = perf_counter() - started, float(norm is None and num_tokens > 0)
+        self.metrics.update({"not_finite": not_finite, "tokens": num_tokens, "update_s": seconds}, 1)
         self.log_dict({f"train/{name}": value for name, value in self.metrics.compute().items()}, prog_bar=False)
         self.metrics.reset()
 
@@ -48,7 +61,11 @@ class SFTModule(PolicyModule):
         Returns:
             Micro-batches, and the number of answer tokens over all ranks.
         """
-        packed = pack(groups, self.microbatch_tokens)
+        kept = self.fitting(groups)
+        num_given = num_with_targets(groups)
+        too_long = 1 - num_with_targets(kept) / max(num_given, 1)
+        self.metrics.update({"too_long": too_long}, num_given)
+        packed = pack(kept, self.microbatch_tokens)
         (num_tokens,) = self.over_ranks([sum(batch.num_tokens for batch in packed)])
 
         def loss(scores: TokenScores) -> Tensor:

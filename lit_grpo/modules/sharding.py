@@ -19,7 +19,11 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_config
+from lit_grpo.data.contract import require_readable_policy
+from lit_grpo.data.policy_folder import base_folder, holds_adapters
+from lit_grpo.modules.adapters import LoraSettings, plain_name, read_adapters, settings_of
+from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config
+from lit_grpo.modules.quantization import QuantizationSettings, is_quantised
 
 
 def load_sharded_policy(
@@ -28,28 +32,38 @@ def load_sharded_policy(
     lora: LoraSettings | None,
     gradient_checkpointing: bool,
     mesh: DeviceMesh,
+    base: Path | None = None,
+    quantization: QuantizationSettings | None = None,
 ) -> CausalPolicy:
     """The policy of ``load_policy``, each decoder layer and the rest sharded over ranks. Every rank must call it.
 
     Adapters are initialised whole on each rank, by the same random numbers as without sharding, and then sharded.
 
     Args:
-        checkpoint: Folder with ``config.json`` and safetensors weights, which every rank sees.
+        checkpoint: Folder with ``config.json`` and safetensors weights, or with adapters, which every rank sees.
         dtype: The dtype of the weights; adapters are float32 in any case.
         lora: Adapters to put on it.
         gradient_checkpointing: Recompute each layer in the backward pass.
         mesh: The strategy's mesh, with the dimensions ``data_parallel`` and ``tensor_parallel``.
+        base: The folder of the base below the adapters in ``checkpoint``; None: the one that they name.
+        quantization: Refused, if it is any: a row of weights does not end where a block of them does.
 
     Raises:
-        ValueError: Tensor parallelism was asked for, or the files do not hold the weights that the config describes.
+        ValueError: Tensor parallelism or quantised weights were asked for, or the files do not hold the weights that
+            the config describes.
     """
     if mesh["tensor_parallel"].size() != 1:
         raise ValueError(
             f"expected tensor_parallel_size 1, got {mesh['tensor_parallel'].size()}; set data_parallel_size to the "
             "number of devices x nodes"
         )
-    files = _Files(checkpoint)
-    policy = _without_weights(checkpoint, dtype, lora, gradient_checkpointing)
+    weights = base_folder(checkpoint, base)
+    _require_unquantised(checkpoint, weights, quantization)
+    files = _Files(weights)
+    policy = _without_weights(weights, dtype, settings_of(checkpoint, lora), gradient_checkpointing)
+    if holds_adapters(checkpoint):
+        require_readable_policy(checkpoint)
+        read_adapters(policy.model, checkpoint)
     ranks = mesh["data_parallel"]
     for layer in policy.causal_lm.base_model.get_submodule("layers").children():
         fully_shard(layer, mesh=ranks)
@@ -57,6 +71,16 @@ def load_sharded_policy(
     register_fsdp_forward_method(policy, "logprobs_and_entropies")
     _read_rows(policy.model, files)
     return policy
+
+
+def _require_unquantised(checkpoint: Path, weights: Path, quantization: QuantizationSettings | None) -> None:
+    chosen = chosen_quantization(checkpoint, quantization)
+    if chosen is not None or is_quantised(load_config(weights)):
+        raise ValueError(
+            f"model.policy.quantization: expected none with sharded weights, got {chosen.kind if chosen else 'some'} "
+            f"in {checkpoint}; use one device or DDP (configs/hardware/one_gpu.yaml, ddp.yaml), or, sharded, the "
+            "weights as they are (quantization: {kind: none})"
+        )
 
 
 def _without_weights(
@@ -118,7 +142,7 @@ class _Files:
 
     def rows(self, names: list[str], parameter: DTensor) -> Tensor:
         """This rank's rows of a parameter that is stored under one of its names, in its dtype, on the CPU."""
-        for name in map(_stored_name, names):
+        for name in map(plain_name, names):
             for path in self._paths():
                 with safe_open(path, framework="pt") as file:
                     if name not in file.keys():  # noqa: SIM118 - it is no mapping
@@ -133,7 +157,7 @@ class _Files:
                     # A copy: what the slice shows is the file itself, mapped into memory.
                     return stored[first:last].to(parameter.dtype, copy=True)
         raise ValueError(
-            f"checkpoint: expected {_stored_name(names[0])} in the safetensors weights beside config.json in "
+            f"checkpoint: expected {plain_name(names[0])} in the safetensors weights beside config.json in "
             f"{self.folder}, got none"
         )
 
@@ -149,8 +173,3 @@ def _rows_of_rank(parameter: DTensor) -> tuple[int, int]:
     last = min(first + most, rows)
     assert last - first == parameter.to_local().shape[0], "sharded by rows, in order"
     return first, last
-
-
-def _stored_name(name: str) -> str:
-    """The parameter's name without adapters."""
-    return name.removeprefix("base_model.model.").replace(".base_layer.", ".")

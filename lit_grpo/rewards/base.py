@@ -6,8 +6,9 @@ chooses one as ``rollout.reward``.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
 from lit_grpo.environment.protocol import Score, ScoreT
@@ -42,6 +43,11 @@ class RewardBreakdown(Generic[ComponentsT]):
     """The number that trains, on the scale of the reward that is configured."""
     unshaped: float
     """A number in [0, 1], the same under all rewards that pay the same scores: one scale to compare runs on."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of its numbers are: an attempt that is paid NaN or infinity is not learned from."""
+        return all(math.isfinite(value) for value in (self.total, self.unshaped, *astuple(self.components)))
 
     def as_dict(self) -> dict[str, float]:
         """All numbers by name, for files."""

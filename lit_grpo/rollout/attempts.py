@@ -5,6 +5,7 @@ Made by play.py, with scores and rewards by collect.py; consumed by experience.p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -48,6 +49,16 @@ class Attempt(Generic[RecordT]):
         """The number of sampled tokens over all turns."""
         return sum(len(turn.completion_ids) for turn in self.turns)
 
+    @property
+    def is_too_long_to_begin(self) -> bool:
+        """Whether the prompt left no room for a turn: then nothing is known of the policy."""
+        return self.truncated and not self.turns
+
+    @property
+    def has_finite_logprobs(self) -> bool:
+        """Whether the sampler's log-probs are all finite."""
+        return all(math.isfinite(value) for turn in self.turns for value in turn.sampler_logprobs)
+
 
 @dataclass(frozen=True, slots=True)
 class Group(Generic[ProblemT, RecordT]):
@@ -70,6 +81,12 @@ class ScoredGroup(Group[ProblemT, RecordT], Generic[ProblemT, RecordT, ScoreT]):
     """The reward of each attempt."""
     refill_round: int = 0
     """The round of dynamic sampling that drew the task; 0 for a task of the batch itself."""
+
+    @property
+    def are_finite(self) -> tuple[bool, ...]:
+        """Which attempts have a reward and log-probs that are finite numbers; nothing is learned from the others."""
+        pairs = zip(self.attempts, self.rewards, strict=True)
+        return tuple(reward.is_finite and attempt.has_finite_logprobs for attempt, reward in pairs)
 
 
 AnyGroup = Group[Any, Any]

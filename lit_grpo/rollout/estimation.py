@@ -50,7 +50,8 @@ def estimate_advantages(
         sum_over_ranks: Used by BATCH and PER_COMPONENT.
 
     Returns:
-        Advantages [num_attempts] and signal [num_groups], in the order of ``groups``.
+        Advantages [num_attempts] and signal [num_groups], in the order of ``groups``. Attempts whose reward or
+        log-probs are not finite, and those without room for a turn, count as those without a verdict.
     """
     attempts = list(chain.from_iterable(group.attempts for group in groups))
     scores = list(chain.from_iterable(group.scores for group in groups))
@@ -58,6 +59,9 @@ def estimate_advantages(
     sizes = torch.tensor([len(group.attempts) for group in groups], dtype=torch.int64)
     group_index = torch.arange(len(groups)).repeat_interleave(sizes)
     verified = torch.tensor([score.verified for score in scores], dtype=torch.bool)
+    verified &= torch.tensor(list(chain.from_iterable(group.are_finite for group in groups)), dtype=torch.bool)
+    # What was never played is no failure of the policy.
+    verified &= torch.tensor([not attempt.is_too_long_to_begin for attempt in attempts], dtype=torch.bool)
     added = _added(attempts, overlong_penalty, reward_kl)
     if estimator is AdvantageEstimator.SUCCESS:
         assert not added, "an objective adds nothing to the rewards with SUCCESS, which looks at none"
@@ -75,6 +79,11 @@ def estimate_advantages(
     for values in added:
         rewards = rewards + values
     return group_advantages(rewards, group_index, verified, estimator, sum_over_ranks)
+
+
+def num_not_finite(groups: Sequence[AnyScoredGroup]) -> int:
+    """The number of attempts that are left out, since their reward or log-probs are not finite."""
+    return sum(not is_finite for group in groups for is_finite in group.are_finite)
 
 
 def require_steady(reward: Reward[Any]) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from lit_grpo.advantages import AdvantageEstimator, SumOverRanks, on_one_rank
 from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.overlong import OverlongPenalty
-from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
+from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, fitting, num_with_targets, pack
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rollout.attempts import AnyGroup, AnyScoredGroup, Attempt
@@ -71,6 +71,8 @@ class Experience:
     """Counts over all groups, with signal or without, of this process."""
     advantages: Tensor
     """[num_attempts] float64, group by group: what is logged is what trains."""
+    num_too_long: int = 0
+    """Attempts without targets, since they are longer than the longest row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class Rollout:
     """The updates, each of which ends in an optimizer step."""
     temperature: float
     """The temperature of the distribution that the sampler's log-probs belong to."""
+    num_not_finite: int = 0
+    """Attempts of this rank without targets, since their reward or log-probs are not finite."""
+    num_too_long: int = 0
+    """Attempts of this rank without targets, since they are longer than the longest row. Their rewards still count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,8 @@ class ExperienceSettings:
     """The estimator: what a reward is compared with."""
     microbatch_tokens: int
     """Positions of a micro-batch at most, padding included."""
+    longest_row_tokens: int | None = None
+    """Tokens of an attempt with its prompt at most; longer ones have no targets. None: any number."""
     num_updates: int = 1
     """Optimizer steps that the groups are split into, in order."""
     reward: Reward[Any] = field(default_factory=CompositeReward)
@@ -106,7 +114,7 @@ def build_experience(
     """The experience of a rollout that is one optimizer step of one process, with nothing added to the rewards.
 
     Raises:
-        ValueError: An attempt does not fit into a micro-batch.
+        ValueError: Tokens lack the sampler's log-probs.
     """
     (experience,) = build_updates(groups, ExperienceSettings(estimator, microbatch_tokens))
     return experience
@@ -130,14 +138,14 @@ def build_updates(
         sum_over_ranks: Used by estimators that compare with the batch.
 
     Raises:
-        ValueError: An attempt does not fit into a micro-batch, or tokens lack the sampler's log-probs.
+        ValueError: Tokens lack the sampler's log-probs.
     """
     estimated = estimate_advantages(
         groups, settings.estimator, settings.reward, settings.overlong_penalty, reward_kl, sum_over_ranks
     )
     advantages = estimated.advantages.split([len(group.attempts) for group in groups])
     scored = [
-        _ScoredGroup(group, values, signal, _prompt_group(group, settings.overlong_filter))
+        _ScoredGroup.of(group, values, signal, settings)
         for group, values, signal in zip(groups, advantages, estimated.has_signal.tolist(), strict=True)
     ]
     return tuple(_experience(part, settings.microbatch_tokens) for part in even_parts(scored, settings.num_updates))
@@ -151,7 +159,7 @@ def even_parts(groups: Sequence[Group], num_parts: int) -> list[Sequence[Group]]
 
 def pack_attempts(groups: Sequence[AnyGroup], microbatch_tokens: int) -> list[PackedBatch]:
     """All sampled tokens of some groups, whatever trains on them."""
-    return pack([_prompt_group(group, overlong_filter=False) for group in groups], microbatch_tokens)
+    return pack([_prompt_group(group, [True] * len(group.attempts)) for group in groups], microbatch_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +169,16 @@ class _ScoredGroup:
     """[num_attempts]."""
     has_signal: bool
     prompt_group: PromptGroup
+    num_too_long: int
+
+    @classmethod
+    def of(
+        cls, group: AnyScoredGroup, advantages: Tensor, has_signal: bool, settings: ExperienceSettings
+    ) -> _ScoredGroup:
+        """The group without targets in what is too long."""
+        whole = _prompt_group(group, _learned_from(group, settings))
+        kept = fitting(whole, settings.longest_row_tokens)
+        return cls(group, advantages, has_signal, kept, num_with_targets([whole]) - num_with_targets([kept]))
 
     @property
     def num_targets(self) -> list[int]:
@@ -176,6 +194,7 @@ def _experience(scored: Sequence[_ScoredGroup], microbatch_tokens: int) -> Exper
         batches_with_signal=batches if len(chosen) == len(scored) else _batches(chosen, microbatch_tokens),
         totals=_totals(scored),
         advantages=torch.cat([torch.zeros(0, dtype=torch.float64), *(group.advantages for group in scored)]),
+        num_too_long=sum(group.num_too_long for group in scored),
     )
 
 
@@ -216,12 +235,20 @@ def _policy_versions(group: AnyGroup, sample: int) -> list[int]:
     return [turn.policy_version for turn in turns for _ in turn.completion_ids]
 
 
-def _prompt_group(group: AnyGroup, overlong_filter: bool) -> PromptGroup:
-    return PromptGroup(group.prompt_ids, tuple(_continuation(attempt, overlong_filter) for attempt in group.attempts))
+def _learned_from(group: AnyScoredGroup, settings: ExperienceSettings) -> list[bool]:
+    """Which attempts of the group have targets."""
+    return [
+        is_finite and not (settings.overlong_filter and attempt.truncated)
+        for attempt, is_finite in zip(group.attempts, group.are_finite, strict=True)
+    ]
 
 
-def _continuation(attempt: Attempt[Any], overlong_filter: bool) -> Continuation:
-    learns = not (overlong_filter and attempt.truncated)
+def _prompt_group(group: AnyGroup, learned_from: Sequence[bool]) -> PromptGroup:
+    pairs = zip(group.attempts, learned_from, strict=True)
+    return PromptGroup(group.prompt_ids, tuple(_continuation(attempt, learns) for attempt, learns in pairs))
+
+
+def _continuation(attempt: Attempt[Any], learns: bool) -> Continuation:
     token_ids: tuple[int, ...] = ()
     is_target: tuple[bool, ...] = ()
     for turn in attempt.turns:

@@ -26,8 +26,8 @@ class PlaySettings:
     reward: Reward = field(default_factory=CompositeReward)
     """The reward that the attempts are paid by; no metric depends on it."""
     leave_out_long_prompts: bool = False
-    """If a prompt does not fit, end the task's attempts as ``prompt_limit``, without a turn. This is for evaluation,
-    where the tasks are given; in training such a task is a wrong setting, and a ValueError."""
+    """If a prompt does not fit, end the task's attempts as ``prompt_limit``, without a turn, instead of raising
+    ValueError."""
 
     def __post_init__(self) -> None:
         """ValueError for a number without a meaning."""
@@ -64,7 +64,7 @@ class RolloutSettings:
     def played_under(self, episode: EpisodeSettings) -> PlaySettings:
         """These settings with the rules of an episode, whose number of turns ``max_turns`` may lower."""
         rules = episode if self.max_turns is None else replace(episode, max_turns=self.max_turns)
-        return PlaySettings(self.group_size, self.sampling, rules, self.reward)
+        return PlaySettings(self.group_size, self.sampling, rules, self.reward, leave_out_long_prompts=True)
 
 
 def _require_group(group_size: int) -> None:

@@ -35,7 +35,8 @@ from lit_grpo.engines.vllm.servers import Address, Child, Place
 from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings, require_vllm
 from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.policy import CausalPolicy, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
 
 NUM_PROMPTS, PROMPT_TOKENS, COMPLETION_TOKENS = 8, 40, 24

@@ -25,8 +25,9 @@ from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
 from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
 from lit_grpo.engines.transformers.engine import TransformersEngine
+from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, clip_gradients
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings
+from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 
 

@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 from lit_grpo.cli import main
 from lit_grpo.commands import serve
 from lit_grpo.dtypes import torch_dtype
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.policy import CausalPolicy
 
 ROOT = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(ROOT.rglob("*.yaml"))

@@ -45,11 +45,12 @@ from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.objective import Objective
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
+from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.base import PolicyModule, PolicySettings
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import MismatchLimits, MismatchMonitorSettings
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.modules.policy import LoraSettings
+from lit_grpo.modules.quantization import QuantizationSettings
 from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.base import RewardBreakdown
 from lit_grpo.rewards.components import RewardComponents
@@ -110,7 +111,7 @@ class CoinRewards(RolloutCallback):
 
 def _paid(group: RepairGroup, reward: float | None) -> RepairGroup:
     tokens = [[token for turn in attempt.turns for token in turn.completion_ids] for attempt in group.attempts]
-    even = [sum(token % 2 == 0 for token in own) / len(own) for own in tokens]
+    even = [sum(token % 2 == 0 for token in own) / max(len(own), 1) for own in tokens]
     shares = even if reward is None else [reward] * len(even)
     scores = tuple(replace(score, faithful=share > 0.5) for score, share in zip(group.scores, shares, strict=True))
     rewards = tuple(RewardBreakdown(RewardComponents(share, 0.0, 0.0), share, share) for share in shares)
@@ -124,9 +125,10 @@ def make_module(
     lora: LoraSettings | None = None,
     demonstration_loss_weight: float = 0.0,
     mismatch_monitor: MismatchMonitorSettings | None = None,
+    quantization: QuantizationSettings | None = None,
     **axes: Any,
 ) -> PolicyModule:
-    policy = PolicySettings(checkpoint, lora=lora)
+    policy = PolicySettings(checkpoint, lora=lora, quantization=quantization)
     if kind == "sft":
         return SFTModule(policy, optimizer, microbatch_tokens=512)
     objective = Objective(ClippedLoss(), **axes)

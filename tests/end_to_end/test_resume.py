@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from lit_grpo.callbacks.last_checkpoint import LastCheckpoint
 from lit_grpo.data.batches import DemonstrationBatch, TaskBatch
-from lit_grpo.modules.policy import LoraSettings
+from lit_grpo.modules.adapters import LoraSettings
 
 SETTINGS: dict[Kind, dict[str, Any]] = {
     "sft": {"optimizer": MUON},

@@ -28,9 +28,10 @@ from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.policy_view import PolicyView
 from lit_grpo.engines.publishing import Published
 from lit_grpo.engines.settings import BuiltEngine, EngineSettings, TransformersSettings
+from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.policy import CausalPolicy, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.modules.sft import SFTModule
 

@@ -22,7 +22,8 @@ from lit_grpo.engines.engine import Completion, GenerationRequest, SamplingSetti
 from lit_grpo.engines.sampling import RowSampling, draw
 from lit_grpo.engines.transformers.decoding import plain_steps
 from lit_grpo.engines.transformers.engine import TransformersEngine
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.policy import CausalPolicy
 
 STOP, VOCABULARY = 7, 400
 GREEDY = SamplingSettings(temperature=0.0, max_completion_tokens=24)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs_and_entropies
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import Continuation, PromptGroup, pack
 
 VOCABULARY, MICROBATCH_TOKENS = 515, 600

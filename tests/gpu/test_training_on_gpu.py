@@ -32,7 +32,8 @@ from small_runs import (
 from torch import Tensor
 
 from lit_grpo.cli import main
-from lit_grpo.modules.policy import LoraSettings, load_policy
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.policy import load_policy
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted((ROOT / "configs" / "loss").glob("*.yaml"))

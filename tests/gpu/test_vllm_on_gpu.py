@@ -22,7 +22,8 @@ from lit_grpo.engines.vllm.servers import Child
 from lit_grpo.engines.vllm.settings import Capacity, ModelSettings, ServerSettings
 from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.modules.policy import LoraSettings, load_policy
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.policy import load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
 
 pytest.importorskip("vllm")

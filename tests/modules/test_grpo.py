@@ -29,9 +29,9 @@ from lit_grpo.losses.mismatch_weight import MismatchRule, MismatchWeight
 from lit_grpo.losses.overlong import OverlongPenalty
 from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
+from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.modules.policy import LoraSettings
 from lit_grpo.rollout.experience import pack_attempts
 
 PLAIN = OptimizerSettings(learning_rate=1e-3)

@@ -22,7 +22,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy, reference_logprobs
+from lit_grpo.modules.adapters import LoraSettings, StartingAdapters
+from lit_grpo.modules.policy import CausalPolicy, load_policy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
 
 SIZES: dict[str, Any] = {
@@ -78,6 +79,13 @@ def in_input_order(batches: list[PackedBatch], values: list[Tensor]) -> Tensor:
         for number, name in enumerate(batch.sequences)
     }
     return torch.cat([found[name] for name in sorted(found)])
+
+
+def randomise_adapters(policy: CausalPolicy) -> None:
+    generator = torch.Generator().manual_seed(3)
+    for parameter in policy.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.3, generator=generator)
 
 
 @pytest.mark.parametrize("model", [tiny_qwen3(), tiny_qwen3(tied=False), tiny_llama(), tiny_llama(tied=True)])
@@ -152,28 +160,29 @@ def test_5_fresh_adapters_change_nothing_and_train_alone() -> None:
     assert trained == {name for name, _ in policy.named_parameters() if "lora_" in name}
 
 
-def test_6_reference_of_a_policy_with_adapters_is_its_base() -> None:
+def test_6_the_reference_of_a_policy_with_fresh_adapters_is_its_base() -> None:
+    policy = CausalPolicy(tiny_qwen3(), LoraSettings(r=2, dropout=0.5))
+    [batch] = pack(groups(), 200)
+    start = StartingAdapters(policy)
+    randomise_adapters(policy)
+    after = policy.eval()(batch).detach()
+    policy.train()
+    with start.in_place(), torch.no_grad():
+        reference = policy(batch)
+    assert torch.equal(reference, CausalPolicy(tiny_qwen3())(batch))
+    assert policy.training, "dropout is on again"
+    assert torch.equal(policy.eval()(batch), after)
+    assert (after - reference).abs().max() > 1e-3
+
+
+def test_7_what_fails_under_the_reference_leaves_the_policy_as_it_was() -> None:
     policy = CausalPolicy(tiny_qwen3(), LoraSettings(r=2))
-    [batch] = pack(groups(), 200)
-    before = policy(batch).detach()
-    for name, parameter in policy.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.5)
-    assert (policy(batch) - before).abs().max() > 1e-3
-    reference = reference_logprobs(policy, None, batch)
-    assert torch.equal(reference, before)
-    assert not reference.requires_grad
-    assert policy(batch).requires_grad, "the adapters are on and trainable again"
-
-
-def test_7_reference_without_adapters_is_a_frozen_copy(tmp_path: Path) -> None:
-    tiny_qwen3().save_pretrained(tmp_path)
-    policy, reference = load_policy(tmp_path), load_policy(tmp_path).requires_grad_(False)
-    [batch] = pack(groups(), 200)
-    logprobs = reference_logprobs(policy, reference, batch)
-    assert torch.equal(logprobs, policy(batch))
-    assert not logprobs.requires_grad
-    assert not any(parameter.requires_grad for parameter in reference.parameters())
+    start = StartingAdapters(policy)
+    randomise_adapters(policy)
+    before = {name: parameter.clone() for name, parameter in policy.named_parameters()}
+    with pytest.raises(RuntimeError, match="out of memory"), start.in_place():
+        raise RuntimeError("out of memory")
+    assert all(torch.equal(before[name], parameter) for name, parameter in policy.named_parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

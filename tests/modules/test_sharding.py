@@ -28,7 +28,8 @@ from typing_extensions import override
 
 from lit_grpo.engines.ranks import Ranks
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.modules.policy import LoraSettings, load_policy
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.policy import load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.modules.sharding import load_sharded_policy
 

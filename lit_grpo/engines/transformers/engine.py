@@ -60,7 +60,7 @@ class TransformersEngine:
         dtype: torch.dtype | None = None,
         stepping: Stepping | None = None,
     ) -> None:
-        """Copy the model.
+        """Copy the model, but for the weights below adapters: nobody changes those, and they may be all of its size.
 
         Args:
             model: A ``PreTrainedModel`` for causal language modelling with plain causal attention, or a peft model
@@ -75,12 +75,13 @@ class TransformersEngine:
         """
         if not stop_ids:
             raise ValueError("expected at least one stop token, got none; pass ConversationFormat.stop_ids")
-        self._model = deepcopy(model).eval().requires_grad_(False)
+        self._model = deepcopy(model, _shared(model, dtype)).eval().requires_grad_(False)
         language_model = next(module for module in self._model.modules() if isinstance(module, PreTrainedModel))
         language_model.set_attn_implementation(ATTENTION_NAME)
         for parameter in self._model.parameters() if dtype is not None else ():
             # The parameters alone: rotary frequencies are buffers, and in bfloat16 positions would run together.
-            parameter.data = parameter.data.to(dtype)
+            if parameter.is_floating_point():
+                parameter.data = parameter.data.to(dtype)
         self._weights = self._model.state_dict()
         self._device = language_model.device
         default: Stepping = GraphedStepping() if self._device.type == "cuda" else plain_steps
@@ -220,6 +221,15 @@ class TransformersEngine:
             yield Completion(
                 request.conversation, token_ids, tuple(logprobs[:length]), finish, policy_version=self._policy_version
             )
+
+
+def _shared(model: nn.Module, dtype: torch.dtype | None) -> dict[int, object]:
+    """What ``deepcopy`` leaves as it is: frozen weights beside trained ones, unless another dtype is wanted."""
+    parameters = list(model.parameters())
+    if not any(parameter.requires_grad for parameter in parameters):
+        return {}
+    frozen = [parameter for parameter in parameters if not parameter.requires_grad]
+    return {id(p): p for p in frozen if dtype is None or not p.is_floating_point() or p.dtype == dtype}
 
 
 def _chunks(prompts: Sequence[_Ids], most_tokens: int) -> Iterator[list[_Ids]]:

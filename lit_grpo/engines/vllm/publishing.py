@@ -27,14 +27,20 @@ from lit_grpo.engines.vllm.proof import (
     probes,
     weights_differ,
 )
-from lit_grpo.engines.vllm.weights_folder import CHECKPOINT_FILES, written_weights
+from lit_grpo.engines.vllm.served_base import ServedBase
+from lit_grpo.engines.vllm.weights_folder import written_weights
 
 
 class ProvenPublisher:
-    """Publishes to the servers of one engine, whose `BuiltEngine.publish` is the method of this class."""
+    """Publishes to the servers of one engine, whose `BuiltEngine.publish` is the method of this class.
 
-    def __init__(self, engine: VllmEngine) -> None:
-        self._engine = engine
+    Args:
+        engine: The engine.
+        base: The weights that its servers started with; None: those of the policy's folder.
+    """
+
+    def __init__(self, engine: VllmEngine, base: ServedBase | None = None) -> None:
+        self._engine, self._base = engine, base
         self._is_first = True
 
     def publish(self, policy: PolicyView) -> Published:
@@ -46,7 +52,7 @@ class ProvenPublisher:
         with policy.ranks.together():
             folder = engine.publish(_as_served(policy))
         written_s = perf_counter() - started
-        proof = prepared_proof(engine, policy, folder)
+        proof = prepared_proof(engine, policy, folder, self._base)
 
         def adopt() -> None:
             begun = perf_counter()
@@ -75,8 +81,8 @@ class PreparedProof:
     """The policy's own log-prob of each token but the first."""
     folder: Path
     """The folder where all weights, or the adapters, were written for the servers."""
-    base: Path | None
-    """The checkpoint with the weights below the adapters; None where there are no adapters."""
+    base: ServedBase | None
+    """The weights below the adapters; None where there are no adapters."""
 
     def require(self, engine: VllmEngine) -> float:
         """Compare with the servers' log-probs.
@@ -104,17 +110,20 @@ class PreparedProof:
             return [f"unknown ({error})"]
         if self.base is None:
             return differing_tensors(exported, written_weights(self.folder))
-        names = differing_tensors(exported, written_weights(self.base, CHECKPOINT_FILES))
+        names = differing_tensors(exported, written_weights(self.base.folder, self.base.files))
         return names or ["the adapters, the weights below them being equal"]
 
 
-def prepared_proof(engine: VllmEngine, policy: PolicyView, folder: Path) -> PreparedProof:
+def prepared_proof(
+    engine: VllmEngine, policy: PolicyView, folder: Path, base: ServedBase | None = None
+) -> PreparedProof:
     """Score the probes of this version. Every rank must call it.
 
     Args:
         engine: The engine, whose servers hold weights of ``policy.dtype``.
         policy: The policy whose present weights were written.
         folder: The folder where they were written.
+        base: The weights below adapters that the servers started with; None: those of the policy's folder.
 
     Raises:
         EngineFailure: The policy's log-probs are not finite; raised on all ranks.
@@ -125,8 +134,8 @@ def prepared_proof(engine: VllmEngine, policy: PolicyView, folder: Path) -> Prep
     with policy.ranks.together():
         if not all(math.isfinite(value) for row in logprobs for value in row):
             raise EngineFailure(f"the policy's log-probs at version {version} are not finite: training has diverged")
-    base = None if policy.adapters is None else policy.checkpoint
-    return PreparedProof(version, policy.dtype, sequences, logprobs, folder, base)
+    below = None if policy.adapters is None else base or ServedBase(policy.base or policy.checkpoint)
+    return PreparedProof(version, policy.dtype, sequences, logprobs, folder, below)
 
 
 def _as_served(policy: PolicyView) -> Iterator[tuple[str, Tensor]]:

@@ -46,7 +46,8 @@ from lit_grpo.engines.vllm.settings import (
 )
 from lit_grpo.engines.vllm.weights_folder import WeightsFolder
 from lit_grpo.engines.weights import full_weights
-from lit_grpo.modules.policy import CausalPolicy, LoraSettings, load_policy
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.policy import CausalPolicy, load_policy
 from lit_grpo.modules.served_policy import ServedPolicy
 
 BASE = Path(__file__).parents[3] / "checkpoints" / "tiny-base"

@@ -1,0 +1,92 @@
+"""The folder of a policy: whole weights, or adapters as peft writes them, and then the base that they belong to.
+
+Asked by whoever reads a policy: modules/policy.py for its weights, engines/policy_engine.py and data/dataset.py for its
+tokenizer. Nothing is ever fetched by its name on a hub.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lit_grpo.data.json_values import object_of
+from lit_grpo.presets import find_checkpoint
+
+ADAPTER_CONFIG = "adapter_config.json"
+"""The file by which a folder of adapters is known."""
+TRAINED_ON = "lit_grpo_base.json"
+"""The file beside adapters that says how the base was quantised while they were trained; peft's own has no room."""
+
+
+def holds_adapters(folder: Path) -> bool:
+    """Whether the folder has adapters, and not whole weights."""
+    return (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file()
+
+
+def read_adapter_config(folder: Path) -> dict[str, Any]:
+    """The object in ``adapter_config.json``; ValueError if it holds none."""
+    return _read(folder / ADAPTER_CONFIG)
+
+
+def trained_on(folder: Path) -> dict[str, Any] | None:
+    """How the base was quantised while the adapters in a folder were trained; None if it was not, or nobody says."""
+    path = folder / TRAINED_ON
+    stored = _read(path).get("quantization") if path.is_file() else None
+    return None if stored is None else object_of(stored, f"quantization in {path}")
+
+
+def write_trained_on(folder: Path, quantization: Mapping[str, object] | None) -> None:
+    """Write `TRAINED_ON` beside adapters."""
+    text = json.dumps({"quantization": quantization}, indent=2) + "\n"
+    (folder / TRAINED_ON).write_text(text, encoding="utf-8")
+
+
+def base_folder(folder: Path, base: Path | None = None) -> Path:
+    """The folder with the whole weights of a policy: itself, or, of adapters, that of their base.
+
+    Args:
+        folder: The policy's folder.
+        base: The folder of the base; None: the one that ``adapter_config.json`` names, as a path from here, from the
+            adapters' folder, or below ``checkpoints``.
+
+    Raises:
+        ValueError: A base was given for whole weights, or the adapters' base is not to be found.
+    """
+    if not holds_adapters(folder):
+        if base is not None:
+            raise ValueError(
+                f"model.policy.base: expected it with a checkpoint of adapters alone, got {base} for {folder}, which "
+                f"has no {ADAPTER_CONFIG} of its own; leave it out"
+            )
+        return folder
+    named = read_adapter_config(folder).get("base_model_name_or_path")
+    places = [base] if base is not None else _places(folder, named)
+    found = next((place for place in map(find_checkpoint, places) if (place / "config.json").is_file()), None)
+    if found is None:
+        raise ValueError(
+            f"model.policy.base: expected the folder of the base below the adapters in {folder}, got "
+            f"{base or named}, which has no config.json here; name its folder with --model.policy.base"
+        )
+    return found
+
+
+def tokenizer_folder(folder: Path) -> Path:
+    """The folder of a policy's tokenizer: its own, or, of adapters without one, that of their base."""
+    if holds_adapters(folder) and not (folder / "tokenizer_config.json").is_file():
+        return base_folder(folder)
+    return folder
+
+
+def _places(folder: Path, named: object) -> list[Path]:
+    if not isinstance(named, str) or not named:
+        return []
+    return [Path(named), folder / named, Path(Path(named).name)]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return object_of(json.loads(path.read_text(encoding="utf-8")), str(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: expected a JSON object, got {error.msg}; export the policy again") from error
