@@ -120,13 +120,7 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
         super().save_checkpoint(checkpoint, partial, storage_options)
         self.barrier("checkpoint written")
         if self.is_global_zero:
-            _flush(partial)
-            retired = target.with_name(target.name + ".retired")
-            if target.is_dir():
-                target.rename(retired)
-            partial.rename(target)
-            _flush_directory(target.parent)
-            shutil.rmtree(retired, ignore_errors=True)
+            replace_folder(partial, target)
         self.barrier("checkpoint committed")
 
     @override
@@ -270,6 +264,17 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def replace_folder(partial: Path, target: Path) -> None:
+    """Put a folder that is complete in the place of another one, or of none."""
+    _flush(partial)
+    retired = target.with_name(target.name + ".retired")
+    if target.is_dir():
+        target.rename(retired)
+    partial.rename(target)
+    _flush_directory(target.parent)
+    shutil.rmtree(retired, ignore_errors=True)
 
 
 def _existing(path: Path) -> Path:

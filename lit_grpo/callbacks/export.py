@@ -5,6 +5,7 @@ Named in configs as a callback. The directory is what the next run's ``model.pol
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -12,20 +13,23 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning_utilities.core.rank_zero import rank_zero_warn
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
-from lit_grpo.checkpointing import read_weights
+from lit_grpo.checkpointing import PARTIAL_SUFFIX, read_weights, replace_folder
 from lit_grpo.data.contract import write_contract
 from lit_grpo.data.policy_folder import tokenizer_folder, write_trained_on
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.weights import full_weights
+from lit_grpo.fitting.export_check import require_exportable
 from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.modules.adapters import whole_weights
 from lit_grpo.modules.base import PolicyModule, PolicySettings, require_policy_module
 from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config
 from lit_grpo.modules.quantization import unquantised
+from lit_grpo.writing import writing
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -52,9 +56,13 @@ class ExportPolicy(Callback):
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Check that there will be a best checkpoint before hours are spent."""
-        if stage == "fit" and self.which == "best":
+        """Check before hours are spent that there will be a best checkpoint, and that it can be written."""
+        if stage != "fit" or is_trial(trainer):
+            return
+        if self.which == "best":
             _monitoring_checkpoint(trainer)
+        settings = require_policy_module(pl_module, "ExportPolicy").policy_settings
+        require_exportable(settings, Path(trainer.default_root_dir) / self.folder)
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,19 +91,24 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path, 
     Args:
         module: The module whose policy it is.
         weights: Tensors by the names of ``policy.model.state_dict()``, on any device.
-        folder: The directory to write, made if missing.
+        folder: The directory to write; it is there whole or as it was.
         merged: Whether adapters are added to the weights below them; otherwise they are written alone.
     """
     settings = module.policy_settings
     policy = settings.load()
     policy.model.load_state_dict(weights, strict=False)
-    if policy.lora is not None and not merged:
-        save_adapters(policy, settings, folder)
-    else:
-        whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
-        whole.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint)).save_pretrained(folder)
-    write_contract(folder)
+    partial = folder.with_name(folder.name + PARTIAL_SUFFIX)
+    # safetensors says of a full disk what torch says: an error of its own.
+    with writing(folder, SafetensorError):
+        shutil.rmtree(partial, ignore_errors=True)
+        if policy.lora is not None and not merged:
+            save_adapters(policy, settings, partial)
+        else:
+            whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
+            whole.save_pretrained(partial)
+        AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint)).save_pretrained(partial)
+        write_contract(partial)
+        replace_folder(partial, folder)
 
 
 def save_adapters(policy: CausalPolicy, settings: PolicySettings, folder: Path) -> None:

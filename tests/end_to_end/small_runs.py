@@ -339,9 +339,13 @@ def sharded_resume(lora: LoraSettings | None, checkpoint: Path, folder: Path) ->
     """FSDP2: four batches of SFT with a sharded checkpoint after each; then again from the second one.
 
     Leaves in ``folder``: ``whole.pt`` and ``resumed.pt``, the weights of each; ``whole/policy``, exported from the
-    checkpoint called best, which is that of the last batch; and the checkpoints.
+    checkpoint called best, which is that of the last batch; and the checkpoints. Where there is ``one.ckpt``, written
+    whole by one process, ``from_one.pt`` has the weights of the run that goes on from it.
     """
-    for name, resume in (("whole", None), ("resumed", folder / "whole" / "batch_step=2.ckpt")):
+    starts = {"whole": None, "resumed": folder / "whole" / "batch_step=2.ckpt"}
+    if (folder / "one.ckpt").exists():
+        starts["from_one"] = folder / "one.ckpt"
+    for name, resume in starts.items():
         pl.seed_everything(0 if resume is None else 99)
         module = make_module("sft", checkpoint, MUON, lora)
         saving = ModelCheckpoint(folder / name, "batch_{step}", every_n_train_steps=1, save_top_k=-1)

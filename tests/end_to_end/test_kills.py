@@ -36,8 +36,8 @@ class Kills(Callback):
     def __init__(self, folder: Path, prefix: str) -> None:
         self.folder, self.prefix = folder, prefix
 
-    def _kill(self, trainer: Any, *_: Any) -> None:
-        run = Path(trainer.default_root_dir)
+    def _kill(self, *arguments: Any, **_: Any) -> None:
+        run = Path(arguments[0].default_root_dir)
         if (run / "checkpoints" / "last.ckpt").exists():
             shutil.copytree(run, self.folder / f"{self.prefix}_{len(list(self.folder.iterdir())):02d}")
 
