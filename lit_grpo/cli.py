@@ -17,6 +17,7 @@ import jsonargparse
 import lightning.pytorch as pl
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
@@ -58,6 +59,7 @@ from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rewards.verdict import VerdictReward
 from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
+from lit_grpo.trainer_arguments import require_arguments, require_callbacks, require_strategy
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
@@ -209,15 +211,20 @@ class RepairCLI(LightningCLI):
         trainer = self.config_init[self.subcommand].trainer
         folder = trainer.default_root_dir
         is_fit = self.subcommand == "fit"
+        require_arguments(vars(trainer))
+        require_callbacks(_as_list(trainer.callbacks))
         trainer.logger = _loggers(trainer.logger, folder, is_fit)
         trainer.plugins = [*_as_list(trainer.plugins), AtomicCheckpointIO()]
         callbacks = [*([LogRows()] if is_fit else []), *_as_list(trainer.callbacks), RandomStates()]
         if is_fit and trainer.enable_checkpointing is not False:
             callbacks.append(LastCheckpoint(self.config_init[self.subcommand].last_checkpoint))
-        if trainer.enable_progress_bar is not False:
+        has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        if trainer.enable_progress_bar is not False and not has_bar:
             callbacks.append(RepairProgressBar())
         trainer.callbacks = callbacks
-        return super().instantiate_trainer(**kwargs)
+        made = super().instantiate_trainer(**kwargs)
+        require_strategy(made.strategy)
+        return made
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -14,16 +14,13 @@ from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
 from lit_grpo.data.batches import consumed_batches, started_updates
 from lit_grpo.fitting.run_folder import is_trial, last_checkpoint
-
-LARGE = ("state_dict", "optimizer_states")
-"""Entries of a checkpoint that hold the tensors of the run themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +136,8 @@ class LastCheckpoint(Checkpoint):
         boundary, path = self._boundary, last_checkpoint(trainer.default_root_dir)
         if boundary is None or self._is_writing:
             return
-        if started_updates(trainer) == boundary.updates:
+        is_swapped = trainer.validating and any(isinstance(c, WeightAveraging) for c in trainer.callbacks)  # pyright: ignore[reportAttributeAccessIssue]
+        if started_updates(trainer) == boundary.updates and not is_swapped:
             if trainer.is_global_zero:
                 trainer.strategy.checkpoint_io.save_checkpoint(boundary.checkpoint, path)
             self._written_at = boundary.batch
@@ -177,6 +175,13 @@ def _boundary(trainer: pl.Trainer) -> _Boundary | None:
     if isinstance(trainer.strategy, ModelParallelStrategy):
         return None
     dumped = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)  # pyright: ignore[reportPrivateUsage]
-    # Tensors change with the next optimizer step alone; progress, curricula and the like with every batch.
-    copied = {name: entry if name in LARGE else copy.deepcopy(entry) for name, entry in dumped.items()}
-    return _Boundary(consumed_batches(trainer), started_updates(trainer), copied)
+    return _Boundary(consumed_batches(trainer), started_updates(trainer), _copied(dumped))
+
+
+def _copied(entry: Any) -> Any:
+    """A copy of what holds values, but not of tensors: they change with the next optimizer step alone."""
+    if isinstance(entry, dict):
+        return {name: _copied(value) for name, value in entry.items()}
+    if isinstance(entry, list):
+        return [_copied(value) for value in entry]
+    return entry

@@ -111,6 +111,20 @@ def consumed_batches(trainer: pl.Trainer) -> int:
     return total.processed
 
 
+def drawn_batch(trainer: pl.Trainer | None, position: int, batches_per_epoch: int) -> int:
+    """The batch that is drawn at a position: with ``overfit_batches`` the first ones of the stream again and again.
+
+    Args:
+        trainer: The trainer that the data are attached to.
+        position: Batches before this one.
+        batches_per_epoch: Batches of an epoch, which a fraction is of.
+    """
+    asked = 0 if trainer is None else trainer.overfit_batches  # pyright: ignore[reportAttributeAccessIssue]
+    if not asked:
+        return position
+    return position % (asked if isinstance(asked, int) else max(1, int(batches_per_epoch * asked)))
+
+
 def started_updates(trainer: pl.Trainer) -> int:
     """Optimizer steps that were begun so far, whether or not they ended."""
     loop = trainer.fit_loop.epoch_loop.manual_optimization
