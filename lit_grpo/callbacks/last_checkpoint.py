@@ -23,6 +23,10 @@ from lit_grpo.data.batches import consumed_batches, started_updates
 from lit_grpo.fitting.run_folder import is_trial, last_checkpoint
 
 
+WHOLE = False
+"""Lightning's word for a checkpoint that holds more than weights."""
+
+
 @dataclass(frozen=True, slots=True)
 class LastCheckpointSettings:
     """When `checkpoints/last.ckpt` is written, beside the end of the fit, Ctrl-C, and an exception."""
@@ -159,7 +163,7 @@ class LastCheckpoint(Checkpoint):
 
     def _write(self, trainer: pl.Trainer) -> None:
         self._boundary, self._is_writing = None, True
-        trainer.save_checkpoint(last_checkpoint(trainer.default_root_dir), weights_only=False)
+        trainer.save_checkpoint(last_checkpoint(trainer.default_root_dir), WHOLE)
         self._is_writing = False
         self._written_at, self._written_s = consumed_batches(trainer), time.monotonic()
 
@@ -174,7 +178,7 @@ def _boundary(trainer: pl.Trainer) -> _Boundary | None:
     """The run as it is now. Every rank must call it; None where each rank has only a part of the weights."""
     if isinstance(trainer.strategy, ModelParallelStrategy):
         return None
-    dumped = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)  # pyright: ignore[reportPrivateUsage]
+    dumped = trainer._checkpoint_connector.dump_checkpoint(WHOLE)  # pyright: ignore[reportPrivateUsage]
     return _Boundary(consumed_batches(trainer), started_updates(trainer), _copied(dumped))
 
 
