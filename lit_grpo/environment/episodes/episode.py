@@ -275,7 +275,7 @@ def _require_infeasible(program: LinearProgram, solver: Solver) -> Conflict | No
     conflict = solver.conflict(program)
     if conflict is None and (status := solver.solve(program).status) is not SolverStatus.INFEASIBLE:
         raise ValueError(f"expected an infeasible program to repair, got one the solver calls {status}; nothing to do")
-    return conflict
+    return None if conflict is None else conflict.if_irreducible
 
 
 def _numbers(action: Action) -> tuple[float, ...]:

@@ -26,9 +26,10 @@ class TurnSolver:
             return Solution(SolverStatus.INCONCLUSIVE)
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
-        """Answer as ``Solver.conflict`` does; None if the program is intractable."""
+        """A conflict that is known to be irreducible, as an agent is told; None at any limit."""
         try:
-            return self._solver.conflict(program)
+            found = self._solver.conflict(program)
+            return None if found is None else found.if_irreducible
         except ProgramIntractable:
             return None
 

@@ -28,9 +28,17 @@ class LimitReached(Exception):
 
 
 class FeasibilityLp:
-    """The loaded LP relaxation of one program, of which any requirements can be left out."""
+    """The loaded LP relaxation of one program, of which any requirements can be left out.
 
-    def __init__(self, arrays: ModelArrays, lp: HighsModel) -> None:
+    Args:
+        arrays: The program.
+        lp: Solves it.
+        negligible: Multipliers below this share of the largest count as rounding errors. With 0 every requirement that
+            a proof touches at all belongs to it: slower, and sound where variables are as large as multipliers small.
+    """
+
+    def __init__(self, arrays: ModelArrays, lp: HighsModel, negligible: float = NEGLIGIBLE_MULTIPLIER) -> None:
+        self._negligible = negligible
         self.numbering = Numbering(len(arrays.row_lower), len(arrays.costs))
         self._arrays = arrays
         self._lp = lp
@@ -68,12 +76,12 @@ class FeasibilityLp:
         match self._lp.run():
             case Verdict.OPTIMAL:
                 return None
-            case Verdict.LIMIT:
+            case Verdict.LIMIT | Verdict.UNDECIDED:
                 raise LimitReached
             case _:
                 pass
         ray = self._lp.dual_ray or []
-        scale = max(map(abs, ray), default=0.0) * NEGLIGIBLE_MULTIPLIER
+        scale = max(map(abs, ray), default=0.0) * self._negligible
         multipliers = [(i, y) for i, y in enumerate(ray) if abs(y) > scale]
         for sign in (1.0, -1.0):
             support = self._farkas_support([(i, sign * y) for i, y in multipliers])
@@ -147,10 +155,13 @@ class FeasibilityLp:
             for k in range(arrays.starts[i], arrays.starts[i + 1]):
                 column = arrays.columns[k]
                 combined[column] = combined.get(column, 0.0) + y * arrays.values[k]
-        negligible = NEGLIGIBLE_MULTIPLIER * max(map(abs, combined.values()), default=0.0)
+        largest = max(map(abs, combined.values()), default=0.0)
+        negligible, rounding = self._negligible * largest, NEGLIGIBLE_MULTIPLIER * largest
         support = {i for i, _ in multipliers}
         most = 0.0
         for column, d in combined.items():
+            if abs(d) <= rounding and not math.isfinite((self._upper if d > 0.0 else self._lower)[column]):
+                continue
             if d > negligible:
                 most += d * self._upper[column]
                 weight += d

@@ -7,12 +7,13 @@ fifth of a re-solve, and would have to be kept exact under every edit there is.
 
 from __future__ import annotations
 
+import math
+
 from lit_grpo.environment.programs.program import LinearProgram
-from lit_grpo.environment.solver.conflict import canonical_conflict
+from lit_grpo.environment.solver.conflict_search import ConflictSearch, everything, requirements_of
 from lit_grpo.environment.solver.elastic import elastic_arrays, violations, with_integers_fixed, with_integers_within
-from lit_grpo.environment.solver.feasibility import LimitReached
-from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Verdict, model_arrays
-from lit_grpo.environment.solver.requirements import Numbering
+from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Options, Verdict, model_arrays
+from lit_grpo.environment.solver.integer_proof import CONFLICT_NODES
 from lit_grpo.environment.solver.search_tree import is_integral
 from lit_grpo.environment.solver.solver import Conflict, Solution, SolverStatus, Violation
 from lit_grpo.environment.solver.verified_points import (
@@ -23,6 +24,7 @@ from lit_grpo.environment.solver.verified_points import (
     tightened,
     with_integers_at,
 )
+from lit_grpo.environment.solver.whole_rows import unreachable_row
 
 ELASTIC_NODE_LIMIT = 1000
 """Nodes for a minimum relaxation of an integer program, which an agent can ask for in every turn."""
@@ -35,7 +37,18 @@ _STATUS = {
     Verdict.INFEASIBLE: SolverStatus.INFEASIBLE,
     Verdict.UNBOUNDED: SolverStatus.UNBOUNDED,
     Verdict.LIMIT: SolverStatus.INCONCLUSIVE,
+    Verdict.UNDECIDED: SolverStatus.INCONCLUSIVE,
 }
+
+OTHER_WAYS: tuple[Options, ...] = (
+    {"presolve": "on", "simplex_scale_strategy": 2},
+    {"presolve": "off", "simplex_scale_strategy": 4},
+    {"presolve": "off", "simplex_scale_strategy": 0},
+    {"presolve": "on", "solver": "ipm"},
+)
+"""How an LP is solved again that the simplex method left undecided: after presolve, with the matrix scaled otherwise
+or not at all, by the interior point method. NETLIB's vol1 and klein1 need it.
+"""
 
 
 class HighsSolver:
@@ -45,11 +58,29 @@ class HighsSolver:
         ValueError: A limit is not positive.
     """
 
-    def __init__(self, node_limit: int = 10_000, iteration_limit: int = 100_000) -> None:
-        for name, limit in (("node_limit", node_limit), ("iteration_limit", iteration_limit)):
+    def __init__(
+        self,
+        node_limit: int = 10_000,
+        iteration_limit: int = 100_000,
+        conflict_nodes: int = CONFLICT_NODES,
+        time_limit_s: float = math.inf,
+    ) -> None:
+        """Make the HiGHS objects.
+
+        Args:
+            node_limit: Nodes of branch-and-bound in one run.
+            iteration_limit: Iterations of the simplex method in one run.
+            conflict_nodes: Nodes in the whole search for a conflict.
+            time_limit_s: Seconds of each run. For answers to a person: they then depend on the machine.
+        """
+        limits = {"node_limit": node_limit, "iteration_limit": iteration_limit, "conflict_nodes": conflict_nodes}
+        for name, limit in limits.items():
             if limit < 1:
                 raise ValueError(f"{name}: expected at least 1, got {limit}; raise it")
-        self._lp = HighsModel({"presolve": "off", "solver": "simplex", "simplex_iteration_limit": iteration_limit})
+        if not time_limit_s > 0.0:
+            raise ValueError(f"time_limit_s: expected above 0, got {time_limit_s}; give seconds")
+        simplex = {"presolve": "off", "solver": "simplex", "simplex_scale_strategy": 2, "time_limit": time_limit_s}
+        self._lp = HighsModel(simplex | {"simplex_iteration_limit": iteration_limit}, OTHER_WAYS)
         # Gaps of zero: otherwise equal objectives mean nothing. Heuristics and restarts are for larger programs:
         # without the feasibility jump a run takes a fifth, and without the rest half of that.
         mip_options: dict[str, str | bool | int | float] = {
@@ -61,15 +92,16 @@ class HighsSolver:
             "mip_rel_gap": 0.0,
             "mip_abs_gap": 0.0,
             "mip_max_nodes": node_limit,
+            "time_limit": time_limit_s,
         }
-        self._mip = HighsModel(mip_options | {"presolve": "on"})
+        self._mip = HighsModel(mip_options | {"presolve": "on"}, ({"presolve": "off"},))
         strict: dict[str, str | bool | int | float] = {
             "mip_feasibility_tolerance": STRICT_TOLERANCE,
             "primal_feasibility_tolerance": STRICT_TOLERANCE,
         }
         self._strict_mip = HighsModel(mip_options | {"presolve": "on"} | strict)
         self._conflict_mip = HighsModel(mip_options | {"presolve": "on"})
-        self._node_limit = node_limit
+        self._search = ConflictSearch(self._lp, self._conflict_mip, node_limit, conflict_nodes)
         # Presolve makes elastic programs 8 times slower; the limit keeps a question about one within a second.
         self._elastic_mip = HighsModel(
             mip_options | {"presolve": "off", "mip_max_nodes": min(node_limit, ELASTIC_NODE_LIMIT)}
@@ -91,24 +123,21 @@ class HighsSolver:
         return self._solve(model_arrays(program))
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
-        """The canonical conflict of an infeasible program; None if a limit stopped the search for it.
+        """The canonical conflict of an infeasible program, as `Solver.conflict` says.
 
         Raises:
             ValueError: The program is not infeasible.
         """
-        arrays = model_arrays(program)
-        try:
-            requirements = canonical_conflict(arrays, self._lp, self._conflict_mip, self._node_limit)
-        except LimitReached:
+        found = self._search.find(program)
+        if found is not None:
+            return found
+        status = self.solve(program).status
+        if status is SolverStatus.INCONCLUSIVE:
             return None
-        if requirements is None:
-            status = self._solve(arrays).status
-            # On the edge of the tolerance no subset is surely infeasible, even where the program is.
-            if status in (SolverStatus.INFEASIBLE, SolverStatus.INCONCLUSIVE):
-                return None
+        if status is not SolverStatus.INFEASIBLE:
             raise ValueError(f"conflict: expected an infeasible program, got an {status} one; ask for solve() first")
-        number = Numbering(len(program.constraints), len(program.variables))
-        return Conflict(tuple(number.member(requirement, program) for requirement in requirements))
+        # On the edge of the tolerances no part of it is surely infeasible, though the program is.
+        return unreachable_row(program) or everything(requirements_of(program))
 
     def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
         """The violations of a smallest (sum, L1) relaxation of rows and bounds; empty if the program is feasible.

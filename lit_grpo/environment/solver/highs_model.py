@@ -7,7 +7,7 @@ refused call, so every code is looked at here. Limits are iterations and nodes: 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -35,6 +35,8 @@ class Verdict(Enum):
     UNBOUNDED = auto()
     UNBOUNDED_OR_INFEASIBLE = auto()
     LIMIT = auto()
+    UNDECIDED = auto()
+    """Not a limit of ours: the numbers are so far apart that this way of solving cannot settle the residuals."""
 
 
 _VERDICTS = {
@@ -45,10 +47,11 @@ _VERDICTS = {
     highspy.HighsModelStatus.kUnboundedOrInfeasible: Verdict.UNBOUNDED_OR_INFEASIBLE,
     highspy.HighsModelStatus.kIterationLimit: Verdict.LIMIT,
     highspy.HighsModelStatus.kSolutionLimit: Verdict.LIMIT,
-    # Numbers so far apart that HiGHS cannot settle the residuals: an agent can write them, so it is no failure.
-    highspy.HighsModelStatus.kUnknown: Verdict.LIMIT,
-    highspy.HighsModelStatus.kNotset: Verdict.LIMIT,
-    highspy.HighsModelStatus.kSolveError: Verdict.LIMIT,
+    highspy.HighsModelStatus.kTimeLimit: Verdict.LIMIT,
+    # An agent can write such numbers, so these are no failures.
+    highspy.HighsModelStatus.kUnknown: Verdict.UNDECIDED,
+    highspy.HighsModelStatus.kNotset: Verdict.UNDECIDED,
+    highspy.HighsModelStatus.kSolveError: Verdict.UNDECIDED,
 }
 _GIVES_UP = (highspy.HighsModelStatus.kNotset, highspy.HighsModelStatus.kSolveError)
 """What comes with an error code where the simplex method breaks down on the numbers; loading another model mends it."""
@@ -138,13 +141,23 @@ def model_arrays(program: LinearProgram) -> ModelArrays:
     )
 
 
-class HighsModel:
-    """One HiGHS object with fixed options; whatever was loaded before leaves no trace in the next answer."""
+Options = Mapping[str, str | bool | int | float]
+"""Options of HiGHS by name."""
 
-    def __init__(self, options: dict[str, str | bool | int | float]) -> None:
+
+class HighsModel:
+    """One HiGHS object with fixed options; whatever was loaded before leaves no trace in the next answer.
+
+    Args:
+        options: The options of every run.
+        other_ways: Options that take the place of some of them where a run is undecided, one after another, until one
+            of them decides.
+    """
+
+    def __init__(self, options: Options, other_ways: Sequence[Options] = ()) -> None:
         self._highs = highspy.Highs()
-        for name, value in {"output_flag": False, "threads": 1, **options}.items():
-            _require_ok(self._highs.setOptionValue(name, value), f"setOptionValue({name})")
+        self._options, self._other_ways = options, other_ways
+        self._set_options({"output_flag": False, "threads": 1, **options})
 
     def load(self, arrays: ModelArrays) -> None:
         """Replace the model, the basis and everything learnt from them."""
@@ -170,7 +183,25 @@ class HighsModel:
         _require_ok(status, "passModel", warning_passes=True)
 
     def run(self) -> Verdict:
-        """Solve what is loaded, from the basis of the run before if only bounds were changed since."""
+        """Solve what is loaded, from the basis of the run before if only bounds were changed since.
+
+        A run that is undecided is made again in the other ways, each from scratch.
+        """
+        verdict = self._run()
+        for way in self._other_ways:
+            if verdict is not Verdict.UNDECIDED:
+                break
+            _require_ok(self._highs.clearSolver(), "clearSolver")
+            self._set_options(way)
+            verdict = self._run()
+            self._set_options({name: self._options[name] for name in way})
+        return verdict
+
+    def _set_options(self, options: Options) -> None:
+        for name, value in options.items():
+            _require_ok(self._highs.setOptionValue(name, value), f"setOptionValue({name})")
+
+    def _run(self) -> Verdict:
         status = self._highs.run()
         model_status = self._highs.getModelStatus()
         verdict = _VERDICTS.get(model_status)
@@ -186,6 +217,10 @@ class HighsModel:
         """Load and run."""
         self.load(arrays)
         return self.run()
+
+    def maximize(self) -> None:
+        """Look for the greatest value of the loaded objective from now on."""
+        _require_ok(self._highs.changeObjectiveSense(highspy.ObjSense.kMaximize), "changeObjectiveSense")
 
     def set_row_bounds(self, row: int, lower: float, upper: float) -> None:
         """Change one row of the loaded model."""

@@ -43,6 +43,8 @@ MANY_NODES = 1000
 CONFLICT_NODES = 20_000
 """Nodes in all the tests of one conflict, ours and HiGHS's, before it is given up: what bounds its time."""
 
+_UNSETTLED = (Verdict.LIMIT, Verdict.UNDECIDED)
+
 BRANCH_AND_BOUND_NODES = 10
 """What one call of HiGHS's branch-and-bound counts beside its nodes, for presolving and the root."""
 
@@ -50,7 +52,9 @@ BRANCH_AND_BOUND_NODES = 10
 class IntegerProver:
     """Proves the infeasibility of one program's requirements, of fewer and fewer of them."""
 
-    def __init__(self, arrays: ModelArrays, lp: FeasibilityLp, mip: HighsModel, node_limit: int) -> None:
+    def __init__(
+        self, arrays: ModelArrays, lp: FeasibilityLp, mip: HighsModel, node_limit: int, conflict_nodes: int
+    ) -> None:
         self.points: list[list[float]] = []
         """Points found by the last test, which violate at most one of the requirements then active."""
         self._arrays = arrays
@@ -58,7 +62,7 @@ class IntegerProver:
         self._search = TreeSearch(arrays, lp)
         self._mip = mip
         self._mip_nodes = 0
-        self._node_limit = node_limit
+        self._node_limit, self._conflict_nodes = node_limit, conflict_nodes
         self._known: Refutation | None = None
         self._provable = math.inf
         self._nodes_per_run = FEW_NODES
@@ -74,7 +78,7 @@ class IntegerProver:
         Raises:
             LimitReached: An iteration or node limit was reached.
         """
-        if self.num_nodes > CONFLICT_NODES:
+        if self.num_nodes > self._conflict_nodes:
             raise LimitReached
         self.points = []
         try:
@@ -88,7 +92,7 @@ class IntegerProver:
                 return self._by_tree(None, active, PROVING_NODES)
             except TreeTooLarge:
                 self._provable = len(active) // 2
-        return self._settle(active) if verdict is Verdict.LIMIT else active
+        return self._settle(active) if verdict in _UNSETTLED else active
 
     def _settle(self, active: frozenset[int]) -> Set[int] | None:
         """Decide with more effort: many nodes, and so from now on; then near the bounds taken out; then trees of other
@@ -99,7 +103,7 @@ class IntegerProver:
         if self._nodes_per_run < MANY_NODES:
             self._nodes_per_run = MANY_NODES
             verdict = self._branch_and_bound(active, MANY_NODES)
-            if verdict is not Verdict.LIMIT:
+            if verdict not in _UNSETTLED:
                 return None if verdict is Verdict.OPTIMAL else active
         if self._branch_and_bound(active, FEW_NODES, WIDENING) is Verdict.OPTIMAL:
             return None

@@ -73,6 +73,14 @@ class Conflict:
 
     members: tuple[ConflictMember, ...]
     """Rows in the program's order, then bounds, then integralities."""
+    is_irreducible: bool = True
+    """False: a limit stopped the search, so some members may be superfluous; they are infeasible together all the
+    same."""
+
+    @property
+    def if_irreducible(self) -> Conflict | None:
+        """The conflict if it is known to be irreducible, else None: for who promises that no member is superfluous."""
+        return self if self.is_irreducible else None
 
     @property
     def elements(self) -> tuple[Element, ...]:
@@ -99,7 +107,8 @@ class Solver(Protocol):
         ...
 
     def conflict(self, program: LinearProgram) -> Conflict | None:
-        """The canonical conflict of an infeasible program; None if a limit stopped the search for it.
+        """The canonical conflict of an infeasible program; one that is not known to be irreducible if a limit stopped
+        the search for it; None if not even the infeasibility was settled within the limits.
 
         ValueError if the program is not infeasible.
         """

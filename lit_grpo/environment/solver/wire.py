@@ -123,7 +123,10 @@ def solution_of(content: Any) -> Solution:
 
 def conflict_of(content: Any) -> Conflict | None:
     """The answer to CONFLICT."""
-    return None if content is None else Conflict(tuple(ConflictMember(ConflictPart(p), name) for p, name in content))
+    if content is None:
+        return None
+    is_irreducible, members = content
+    return Conflict(tuple(ConflictMember(ConflictPart(part), name) for part, name in members), is_irreducible)
 
 
 def relaxation_of(content: Any) -> tuple[Violation, ...] | None:
@@ -140,7 +143,9 @@ def _ask(solver: Solver, question: Question, program: LinearProgram) -> Any:
             return solution.status, solution.objective, solution.values
         case Question.CONFLICT:
             conflict = solver.conflict(program)
-            return None if conflict is None else [(member.part, member.name) for member in conflict.members]
+            if conflict is None:
+                return None
+            return conflict.is_irreducible, [(member.part, member.name) for member in conflict.members]
         case Question.RELAXATION:
             violations = solver.minimum_relaxation(program)
             return None if violations is None else [(v.element, v.amount, v.part) for v in violations]

@@ -21,7 +21,7 @@ from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
 from lit_grpo.environment.programs.edits import SetRhs, apply
 from lit_grpo.environment.programs.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
 from lit_grpo.environment.solver import integer_proof
-from lit_grpo.environment.solver.conflict import canonical_conflict, deletion_filter
+from lit_grpo.environment.solver.conflict import Filtered, canonical_conflict, deletion_filter
 from lit_grpo.environment.solver.feasibility import FeasibilityLp, LimitReached
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.highs_model import HighsModel, Verdict, model_arrays
@@ -51,13 +51,13 @@ def integer_conflict_programs(count: int, seed: int) -> Iterator[LinearProgram]:
 class Search:
     """The parts of the search, put together as in conflict.py, open to be looked at."""
 
-    def __init__(self, program: LinearProgram) -> None:
+    def __init__(self, program: LinearProgram, conflict_nodes: int = integer_proof.CONFLICT_NODES) -> None:
         self.arrays = model_arrays(program)
         lp = HighsModel({"presolve": "off", "solver": "simplex"})
         self.lp = FeasibilityLp(self.arrays, lp)
         self.number = self.lp.numbering
         self.mip = HighsModel({})
-        self.prover = IntegerProver(self.arrays, self.lp, HighsModel({}), node_limit=10_000)
+        self.prover = IntegerProver(self.arrays, self.lp, HighsModel({}), 10_000, conflict_nodes)
         self.violations = LoneViolations(self.arrays)
 
     def proof(self, active: frozenset[int]) -> frozenset[int] | None:
@@ -82,7 +82,7 @@ class Search:
         assert verdict in (Verdict.OPTIMAL, Verdict.INFEASIBLE)
         return verdict is Verdict.OPTIMAL
 
-    def run(self) -> list[int] | None:
+    def run(self) -> Filtered | None:
         return deletion_filter(self.number.all(self.arrays), self.proof, self.needed)
 
 
@@ -98,7 +98,7 @@ def test_2_and_4_every_proof_and_every_need_holds() -> None:
         search = Search(program)
         conflict = search.run()
         assert conflict is not None
-        num_spared += len(search.violations.found_from([], frozenset()) & set(conflict))
+        num_spared += len(search.violations.found_from([], frozenset()) & set(conflict.requirements))
     assert num_spared > 60  # or the points were of no use
 
 
@@ -158,16 +158,31 @@ def test_5_a_hard_program_is_settled_within_the_nodes() -> None:
         lambda active: search.violations.found_from(search.prover.points, active),
     )
     assert conflict is not None
-    assert any(search.number.is_integrality(requirement) for requirement in conflict)
+    assert any(search.number.is_integrality(requirement) for requirement in conflict.requirements)
+    assert conflict.is_irreducible
     assert search.prover.num_nodes < integer_proof.CONFLICT_NODES
 
 
-def test_5b_no_conflict_takes_more_nodes_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(integer_proof, "CONFLICT_NODES", 40)
-    search = Search(hard_program(seed=1))
-    with pytest.raises(LimitReached):
-        deletion_filter(search.number.all(search.arrays), search.prover.proof, lambda _: frozenset())
+def test_5b_no_conflict_takes_more_nodes_than_it_may_and_what_is_left_is_infeasible() -> None:
+    program = hard_program(seed=1)
+    search = Search(program, conflict_nodes=40)
+    everything = search.number.all(search.arrays)
+    found = deletion_filter(everything, search.prover.proof, lambda _: frozenset())
     assert 40 < search.prover.num_nodes < 40 + ONE_TEST
-    arrays = search.arrays
+    assert found is not None
+    assert not found.is_irreducible
+    assert not search.is_feasible(frozenset(found.requirements))
+    lp = HighsModel({"presolve": "off", "solver": "simplex"})
+    again = canonical_conflict(search.arrays, lp, HighsModel({}), 1000, conflict_nodes=40)
+    assert again is not None
+    assert not again.is_irreducible
+
+
+def test_5c_a_first_test_without_an_answer_is_told() -> None:
+    search = Search(hard_program(seed=1))
+
+    def undecided(active: frozenset[int]) -> frozenset[int] | None:
+        raise LimitReached
+
     with pytest.raises(LimitReached):
-        canonical_conflict(arrays, HighsModel({"presolve": "off", "solver": "simplex"}), HighsModel({}), 1000)
+        deletion_filter(search.number.all(search.arrays), undecided, lambda _: frozenset())

@@ -153,4 +153,4 @@ def _with_second(relaxed: LinearProgram, first: Conflict, solver: Solver) -> tup
     if solver.solve(rest).status is not SolverStatus.INFEASIBLE:
         return None
     second = solver.conflict(rest)
-    return None if second is None else (first, second)
+    return None if second is None or not second.is_irreducible else (first, second)

@@ -83,7 +83,7 @@ def conflict_of(relaxed: LinearProgram, solver: Solver) -> Conflict | RejectionR
     if status is not SolverStatus.INFEASIBLE:
         return RejectionReason.INCONCLUSIVE if status is SolverStatus.INCONCLUSIVE else RejectionReason.FEASIBLE
     conflict = solver.conflict(relaxed)
-    return RejectionReason.INCONCLUSIVE if conflict is None else conflict
+    return RejectionReason.INCONCLUSIVE if conflict is None or not conflict.is_irreducible else conflict
 
 
 def smallest_relaxation(relaxed: LinearProgram, solver: Solver) -> tuple[Violation, ...] | RejectionReason:

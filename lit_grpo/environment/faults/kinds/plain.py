@@ -46,7 +46,7 @@ def _certify(
     if only_integrality and solver.solve(faulty).status is not SolverStatus.INFEASIBLE:
         return RejectionReason.FEASIBLE
     conflict = solver.conflict(faulty)
-    if conflict is None:
+    if conflict is None or not conflict.is_irreducible:
         return RejectionReason.INCONCLUSIVE
     num_decoys = 0 if only_integrality else count_decoys(relaxed, conflict, edited_element(candidate.edit))
     profile, num_variables = PROFILES[difficulty], len(faulty.variables)
