@@ -22,7 +22,6 @@ from typing_extensions import override
 from lit_grpo.data.batches import consumed_batches, started_updates
 from lit_grpo.fitting.run_folder import is_trial, last_checkpoint
 
-
 WHOLE = False
 """Lightning's word for a checkpoint that holds more than weights."""
 

@@ -106,7 +106,8 @@ def test_limits(tiny_checkpoint: Path, tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, callbacks=[CoinRewards(2), seen], limit_train_batches=1, max_epochs=2)
     trainer.fit(make_module("grpo", tiny_checkpoint), make_data("grpo", tiny_checkpoint, batches=3))
     assert len(set(seen.batches)) == len(seen.batches) == 2
-    for arguments in ({"max_time": timedelta(0)}, {"callbacks": [Timer(timedelta(0))]}):
+    ends: list[dict[str, Any]] = [{"max_time": timedelta(0)}, {"callbacks": [Timer(timedelta(0))]}]
+    for arguments in ends:
         trainer = make_trainer(tmp_path, max_epochs=9, **arguments)
         trainer.fit(make_module("sft", tiny_checkpoint), make_data("sft", tiny_checkpoint, batches=3))
         assert consumed_batches(trainer) <= 1
