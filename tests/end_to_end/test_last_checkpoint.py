@@ -5,6 +5,7 @@
 2. An exception before a batch's first optimizer step (in a reward, in the loss) leaves the state from before the batch:
    resuming gives the bits of the run that did not fail, though the curriculum had heard of that batch already.
 3. An exception between two updates of a batch leaves what was written last.
+   With two ranks (DDP) rank 0 writes it, also where the other one failed.
 4. A fit that something else ends within an epoch is gone on with within that epoch.
 5. A ModelCheckpoint that is asked for a last one leaves it to this.
 6. No interval at all is a setting, and 0 is none.
@@ -18,7 +19,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from small_runs import CoinRewards, Remembering, make_data, make_module, make_trainer, weights_of
+from small_runs import CoinRewards, Remembering, make_data, make_module, make_trainer, two_processes, weights_of
 from torch import Tensor
 from typing_extensions import override
 
@@ -158,6 +159,11 @@ def test_a_failure_between_updates_leaves_what_was_written(tiny_checkpoint: Path
     with pytest.raises(MemoryError):  # the second update of the second batch
         fit(tiny_checkpoint, tmp_path, Failing(3), settings=settings)
     assert batches_in(tmp_path) == 1
+
+
+def test_a_failure_on_another_rank_costs_no_batch(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    two_processes("ddp_failing", tiny_checkpoint, tmp_path)
+    assert batches_in(tmp_path) == 2
 
 
 class Ending(Callback):
