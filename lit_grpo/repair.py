@@ -94,15 +94,20 @@ def repair(
     max_completion_tokens: int,
     num_attempts: int,
     seed: int,
+    stop: tuple[int, ...] = (),
 ) -> Repair | None:
     """The best of several attempts, played together: the first greedy, the others sampled at temperature 1.
+
+    Turns end at the chat format's own tokens, and at those of ``stop``.
 
     Returns:
         The attempt with the fewest changed elements, then the smallest violations, among those that ended feasible;
         None if none did.
     """
     environment = RepairEnvironment(settings, solver)
-    samplings = [SamplingSettings(float(sample > 0), max_completion_tokens) for sample in range(num_attempts)]
+    samplings = [
+        SamplingSettings(float(sample > 0), max_completion_tokens, stop=stop) for sample in range(num_attempts)
+    ]
     players = Players(environment, engine, conversation, samplings, Seeds(seed, 0))
     (group,) = play([UserProblem(problem)], players)
     records = [attempt.record for attempt in group.attempts]

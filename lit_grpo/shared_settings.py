@@ -28,12 +28,13 @@ SECTIONS: Mapping[str, type] = {
 }
 """Key of the command line -> the settings whose fields are the keys below it."""
 
-TURN_LENGTH, POLICY = "rollout.sampling.max_completion_tokens", "model.init_args.policy.checkpoint"
+TURN_LENGTH, STOP = "rollout.sampling.max_completion_tokens", "rollout.sampling.stop"
+POLICY = "model.init_args.policy.checkpoint"
 
 SHARED: Mapping[type, Mapping[str, str]] = {
     RolloutCallback: {"settings": "rollout", "episode": "episode", "engine": "engine"},
-    RepairEvaluation: {"max_completion_tokens": TURN_LENGTH, "episode": "episode", "engine": "engine"},
-    RepairWriter: {"max_completion_tokens": TURN_LENGTH, "episode": "episode", "engine": "engine"},
+    RepairEvaluation: {"max_completion_tokens": TURN_LENGTH, "stop": STOP, "episode": "episode", "engine": "engine"},
+    RepairWriter: {"max_completion_tokens": TURN_LENGTH, "stop": STOP, "episode": "episode", "engine": "engine"},
     TaskDataModule: {"replay.episode": "episode", "replay.tokenizer": POLICY},
     DemonstrationDataModule: {"episode": "episode", "tokenizer": POLICY},
     ProofreadingDataModule: {"episode": "episode", "tokenizer": POLICY},

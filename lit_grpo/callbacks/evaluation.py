@@ -86,8 +86,9 @@ class RepairEvaluation(Callback):
         episode: Rules and rendering; None: the defaults.
         engine: Makes the engine where there is no RolloutCallback to borrow one from; None: TransformersSettings.
         solver: Makes the solver; None: one worker process of this rank.
+        stop: Token ids that end a turn, besides the chat format's own; None: none.
 
-    The command line fills in the settings that training has as well (``max_completion_tokens``, ``episode``,
+    The command line fills in the settings that training has as well (``max_completion_tokens``, ``stop``, ``episode``,
     ``engine``) where they are None (shared_settings.py).
     """
 
@@ -98,9 +99,10 @@ class RepairEvaluation(Callback):
         episode: EpisodeSettings | None = None,
         engine: EngineSettings | None = None,
         solver: SolverSettings | None = None,
+        stop: tuple[int, ...] | None = None,
     ) -> None:
         self.settings = settings or EvaluationSettings()
-        sampling = SamplingSettings(temperature=self.settings.temperature)
+        sampling = SamplingSettings(temperature=self.settings.temperature, stop=stop or ())
         if max_completion_tokens is not None:
             sampling = replace(sampling, max_completion_tokens=max_completion_tokens)
         self.play_settings = PlaySettings(

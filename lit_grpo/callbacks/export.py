@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning_utilities.core.rank_zero import rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from lit_grpo.checkpointing import PARTIAL_SUFFIX, read_weights, replace_folder
 from lit_grpo.data.contract import write_contract
+from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.policy_folder import tokenizer_folder, write_trained_on
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.weights import full_weights
@@ -106,9 +107,22 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path, 
         else:
             whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
             whole.save_pretrained(partial)
-        AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint)).save_pretrained(partial)
+        save_tokenizer(settings, partial)
         write_contract(partial)
         replace_folder(partial, folder)
+
+
+def save_tokenizer(settings: PolicySettings, folder: Path) -> None:
+    """Write the tokenizer, with the chat template that the policy was trained with."""
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint))
+    template = ConversationFormat(tokenizer).played_template
+    if template is not None:
+        rank_zero_info(
+            "The tokenizer's chat template drops thoughts of earlier turns, which the policy has read; the exported one "
+            "keeps them."
+        )
+        tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
 
 
 def save_adapters(policy: CausalPolicy, settings: PolicySettings, folder: Path) -> None:

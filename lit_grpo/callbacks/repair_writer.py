@@ -39,8 +39,9 @@ class RepairWriter(Callback):
         max_completion_tokens: Most tokens of a turn; None: the default of SamplingSettings.
         episode: Rules and rendering, those the policy was trained with; None: the defaults.
         engine: Makes the engine that samples; None: TransformersSettings.
+        stop: Token ids that end a turn, besides the chat format's own; None: none.
 
-    The last three are filled in by the command line where they are None (shared_settings.py).
+    The last four are filled in by the command line where they are None (shared_settings.py).
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class RepairWriter(Callback):
         max_completion_tokens: int | None = None,
         episode: EpisodeSettings | None = None,
         engine: EngineSettings | None = None,
+        stop: tuple[int, ...] | None = None,
     ) -> None:
         self.settings, self.episode = settings or RepairSettings(), episode or EpisodeSettings()
         default = SamplingSettings().max_completion_tokens
         self.max_completion_tokens = default if max_completion_tokens is None else max_completion_tokens
+        self.stop = stop or ()
         self._engine = PolicyEngine(engine or TransformersSettings())
         self._solver = HighsSolver()
 
@@ -82,6 +85,7 @@ class RepairWriter(Callback):
             self.max_completion_tokens,
             self.settings.num_attempts,
             self.settings.seed,
+            self.stop,
         )
         if found is None:
             raise ValueError(

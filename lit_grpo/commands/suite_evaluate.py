@@ -28,6 +28,7 @@ def parse(words: Sequence[str]) -> Namespace:
     parser.add_argument("--style", choices=styles, default="COMPACT", help="of the text (default: %(default)s)")
     parser.add_argument("--undo-if-still-infeasible", action="store_true", help="as in the shipped training configs")
     parser.add_argument("--max-completion-tokens", type=int, default=64, help="of a turn (default: %(default)s)")
+    parser.add_argument("--stop", type=int, nargs="+", default=[], help="token ids, as rollout.sampling.stop")
     parser.add_argument("--device", default="cpu", help="default: %(default)s")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="default: %(default)s")
     return parser.parse_args(words)
@@ -48,7 +49,9 @@ def run(options: Namespace) -> int:
     rules = EpisodeSettings(
         undo_if_still_infeasible=options.undo_if_still_infeasible, style=ObservationStyle[options.style]
     )
-    settings = EvaluationSettings(rules, options.max_completion_tokens, options.device, torch_dtype(options.dtype))
+    settings = EvaluationSettings(
+        rules, options.max_completion_tokens, options.device, torch_dtype(options.dtype), tuple(options.stop)
+    )
     console, intervals = Console(), BootstrapSettings()
     runs = evaluate_checkpoints(options.suite, dict(options.policies), options.output, settings, console)
     cells = {name: pooled_cells([read_table(run)], intervals) for name, run in runs.items()}

@@ -29,8 +29,13 @@ Fields = Mapping[str, object]
 
 def certificate_to_record(certificate: Certificate) -> dict[str, object]:
     """The certificate's fields; without ``evidence`` where there is none."""
-    fields = asdict(certificate)
+    fields = asdict(certificate, dict_factory=_recorded)
     return fields if certificate.evidence is not None else {k: v for k, v in fields.items() if k != "evidence"}
+
+
+def _recorded(fields: list[tuple[str, object]]) -> dict[str, object]:
+    """Of a conflict its members alone: one that may not be irreducible certifies nothing (faults/kinds/measures.py)."""
+    return {name: value for name, value in fields if name != "is_irreducible"}
 
 
 def certificate_from_record(kind: FaultKind, value: object) -> Certificate:

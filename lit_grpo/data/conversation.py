@@ -7,9 +7,14 @@ markers, and only that text and the new observation are encoded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from lit_grpo.data.played_template import Message, keeps_turns, template_as_played
+from lit_grpo.data.policy_folder import base_folder, tokenizer_folder
 
 _TURN_MARKER = "lit-grpo-turn"
 _OBSERVATION_MARKER = "lit-grpo-observation"
@@ -19,11 +24,15 @@ class ConversationFormat:
     """How a tokenizer writes a conversation between the environment (user) and the policy (assistant).
 
     Attributes:
-        stop_ids: Tokens that end a turn: the template's own, and the tokenizer's end of sequence.
+        stop_ids: Tokens that end a turn: the template's own, the tokenizer's end of sequence, and those of the model.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, end_ids: Collection[int] = ()) -> None:
         """Read the template of ``tokenizer``.
+
+        Args:
+            tokenizer: A tokenizer with a chat template.
+            end_ids: Further tokens that end a turn, as the model is configured.
 
         Raises:
             ValueError: No chat template, no end-of-turn token after an assistant message, or a template that does not
@@ -45,9 +54,20 @@ class ConversationFormat:
                 f"{self._before_observation!r} after it; add the end-of-turn text to the tokenizer's special tokens"
             )
         end_of_sequence = tokenizer.eos_token_id
-        self.stop_ids: frozenset[int] = frozenset(end_of_turn)
+        self.stop_ids: frozenset[int] = frozenset(end_of_turn).union(end_ids)
         if isinstance(end_of_sequence, int):
             self.stop_ids |= {end_of_sequence}
+
+    @property
+    def played_template(self) -> str | None:
+        """A chat template that writes contexts as they are played; None if the tokenizer's own does."""
+
+        def render(messages: Sequence[Message], opens: bool) -> str:
+            return self._render(messages, opens)
+
+        if keeps_turns(render):
+            return None
+        return template_as_played(render, self._before_observation, self._after_observation)
 
     def prompt_ids(self, instructions: str, observation: str) -> tuple[int, ...]:
         """The context of the first turn, ending where the policy has to speak.
@@ -96,10 +116,10 @@ class ConversationFormat:
             )
         return before, after
 
-    def _render(self, messages: list[dict[str, str]]) -> str:
+    def _render(self, messages: Sequence[Message], opens: bool = True) -> str:
         # Templates with a thinking mode open the turn with an empty thought when it is off; others ignore the switch.
         text = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=opens, enable_thinking=False
         )
         assert isinstance(text, str)
         return text
@@ -112,3 +132,22 @@ class ConversationFormat:
         for special in self._special_texts:
             text = text.replace(special, f"{special[:1]} {special[1:]}")
         return text
+
+
+def read_conversation(folder: Path, weights: Path | None = None) -> ConversationFormat:
+    """The chat format of a policy's folder, with every token that ends a sequence by its configuration.
+
+    Those are the ``eos_token_id``, one or several, of ``config.json`` and of ``generation_config.json``: a server that
+    is given the folder ends turns at them, too.
+
+    Args:
+        folder: The policy's folder, of whole weights or of adapters.
+        weights: The folder of the whole weights; None: the policy's own, or the base that its adapters name.
+    """
+    end_ids: set[int] = set()
+    for name in ("config.json", "generation_config.json"):
+        path = (weights or base_folder(folder)) / name
+        if path.is_file():
+            found = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+            end_ids.update([] if found is None else [found] if isinstance(found, int) else found)
+    return ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(folder)), end_ids)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import Dataset
 from typing_extensions import override
 
 from lit_grpo.data.batches import (
@@ -24,10 +25,11 @@ from lit_grpo.data.batches import (
 from lit_grpo.data.curriculum.base import Curriculum
 from lit_grpo.data.curriculum.begun import BegunBatch
 from lit_grpo.data.curriculum.conditions import conditions_of
-from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset
+from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset, RecallDataset
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
+from lit_grpo.data.recall import RecallSettings
 from lit_grpo.data.replay import Replay, ReplaySettings, TrainingSteps
 from lit_grpo.data.stream import TaskStream
 from lit_grpo.data.task import Task, TaskSettings
@@ -254,6 +256,7 @@ class ProofreadingDataModule(HeldOutDataModule):
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.
         episode: Its rendering is the one of the exercises; the command line fills it in; None: the defaults.
         num_workers: Processes that make exercises ahead.
+        recall: Lists of names and numbers to begin with, in place of programs; None: programs.
     """
 
     def __init__(
@@ -267,11 +270,14 @@ class ProofreadingDataModule(HeldOutDataModule):
         tokenizer: Path | None = None,
         episode: EpisodeSettings | None = None,
         num_workers: int = 0,
+        recall: RecallSettings | None = None,
     ) -> None:
         super().__init__(tasks, held_out, num_workers)
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
-        self._dataset = ProofreadingDataset(
-            self.tasks, tokenizer, (episode or EpisodeSettings()).style, proofreading, seed
+        self._dataset: Dataset[PromptGroup] = (
+            ProofreadingDataset(self.tasks, tokenizer, (episode or EpisodeSettings()).style, proofreading, seed)
+            if recall is None
+            else RecallDataset(tokenizer, recall, seed)
         )
 
     @override

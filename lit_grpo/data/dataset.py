@@ -1,4 +1,4 @@
-"""Map-style datasets: tasks, demonstrations and proofreading exercises, each a function of its index.
+"""Map-style datasets: tasks, demonstrations, proofreading and recall exercises, each a function of its index.
 
 Called by datamodule.py. Nothing is stored beyond what was asked for: item i of a seed is the same in every process.
 """
@@ -10,13 +10,14 @@ from pathlib import Path
 from random import Random
 
 from torch.utils.data import Dataset
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from typing_extensions import override
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
 from lit_grpo.data.policy_folder import tokenizer_folder
 from lit_grpo.data.proofreading import ProofreadingSettings, proofread
+from lit_grpo.data.recall import RecallSettings, RecallTokens, recall_list
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
 from lit_grpo.environment.domains import build_base
 from lit_grpo.environment.domains.base import BaseModel
@@ -111,8 +112,28 @@ class ProofreadingDataset(Dataset[PromptGroup]):
         return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng).group
 
 
+class RecallDataset(Dataset[PromptGroup]):
+    """Lists of names and numbers to recall: what a model from scratch begins with."""
+
+    def __init__(self, tokenizer: Path | None, settings: RecallSettings, seed: int) -> None:
+        self._tokenizer, self._settings, self._seed = tokenizer, settings, seed
+
+    @cached_property
+    def _tokens(self) -> RecallTokens:
+        return RecallTokens.of(load_tokenizer(self._tokenizer))
+
+    @override
+    def __getitem__(self, index: int) -> PromptGroup:
+        return recall_list(self._tokens, self._settings, Random(f"recall/{self._seed}/{index}"))
+
+
 def load_conversation(tokenizer: Path | None) -> ConversationFormat:
-    """The chat format of a tokenizer's directory, found as `find_checkpoint` finds a policy's.
+    """The chat format of a tokenizer's directory; FileNotFoundError as `load_tokenizer`."""
+    return ConversationFormat(load_tokenizer(tokenizer))
+
+
+def load_tokenizer(tokenizer: Path | None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a directory, found as `find_checkpoint` finds a policy's.
 
     Raises:
         FileNotFoundError: There is no such directory; nothing is ever fetched by name.
@@ -120,7 +141,7 @@ def load_conversation(tokenizer: Path | None) -> ConversationFormat:
     folder = None if tokenizer is None else find_checkpoint(tokenizer)
     if folder is None or not folder.is_dir():
         raise FileNotFoundError(f"data.tokenizer: expected the directory of a tokenizer, got {tokenizer}")
-    return ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(folder)))
+    return AutoTokenizer.from_pretrained(tokenizer_folder(folder))
 
 
 def drawn_program(settings: TaskSettings, split: Split, rng: Random) -> BaseModel:

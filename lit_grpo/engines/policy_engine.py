@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from transformers import AutoTokenizer
-
-from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.policy_folder import tokenizer_folder
+from lit_grpo.data.conversation import ConversationFormat, read_conversation
 from lit_grpo.engines.engine import RolloutEngine
 from lit_grpo.engines.policy_view import PolicyView
 from lit_grpo.engines.publishing import Published
@@ -50,9 +47,9 @@ class PolicyEngine:
         self._occasion = 0
 
     def conversation(self, policy: PolicyView) -> ConversationFormat:
-        """The chat format of the tokenizer beside the policy's weights."""
+        """The chat format of the folder that the policy's weights came from."""
         if self._conversation is None:
-            self._conversation = ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(policy.checkpoint)))
+            self._conversation = read_conversation(policy.checkpoint, policy.base)
         return self._conversation
 
     @property

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM, set_seed
 
 from lit_grpo.cli import main as run_command
@@ -22,6 +21,7 @@ from lit_grpo.environment.domains.base import ProgramSize, Wording
 from lit_grpo.environment.domains.tiny import ROW_NAMES
 from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
 from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.experiments.copying_heads import CopyingHeads, add_copying_heads
 from lit_grpo.presets import CONFIGS
 
 NAMES = ("x", "y", *ROW_NAMES)
@@ -42,18 +42,16 @@ class TinyModelSettings:
     num_layers: int = 4
     num_heads: int = 4
     num_key_value_heads: int = 2
+    head_size: int | None = None
+    """Dimensions of a head; None: an equal share of ``hidden_size``."""
     intermediate_size: int = 384
     vocabulary_size: int = 640
     max_context_tokens: int = 512
     numbers: NumberTokens = NumberTokens.DIGITS
     rope_theta: float = 10_000.0
     """Base of the rotary positions: the larger, the more of a head compares content alike at any distance."""
-    embedding_std: float = 0.02
-    """The deviation of the initial embeddings, which are the head, too: the larger, the surer a copied token, seen
-    before or not.
-    """
-    attention_gain: float = 1.0
-    """Initial weight of the norms of queries and keys: attention's scores begin with its square as their spread."""
+    copying: CopyingHeads | None = None
+    """Heads that copy from the start; None: random weights alone."""
 
 
 def make_base_model(
@@ -80,7 +78,7 @@ def make_base_model(
         num_hidden_layers=settings.num_layers,
         num_attention_heads=settings.num_heads,
         num_key_value_heads=settings.num_key_value_heads,
-        head_dim=settings.hidden_size // settings.num_heads,
+        head_dim=settings.head_size or settings.hidden_size // settings.num_heads,
         max_position_embeddings=settings.max_context_tokens,
         rope_parameters={"rope_type": "default", "rope_theta": settings.rope_theta},
         tie_word_embeddings=True,
@@ -91,20 +89,12 @@ def make_base_model(
     )
     set_seed(seed)
     model = Qwen3ForCausalLM(config).float()
-    _initialise(model, settings)
+    if settings.copying is not None:
+        add_copying_heads(model, settings.copying, seed)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return model.num_parameters()
-
-
-@torch.no_grad()
-def _initialise(model: Qwen3ForCausalLM, settings: TinyModelSettings) -> None:
-    """What transformers' own initialisation has no setting for; the rest keeps it, draw for draw."""
-    model.model.embed_tokens.weight.mul_(settings.embedding_std / model.config.initializer_range)
-    for name, parameter in model.named_parameters():
-        if name.endswith(("q_norm.weight", "k_norm.weight")):
-            parameter.fill_(settings.attention_gain)
 
 
 def tiny_texts(num_programs: int, seed: int) -> list[str]:

@@ -38,6 +38,8 @@ class EvaluationSettings:
     """The most tokens of a turn."""
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
+    stop: tuple[int, ...] = ()
+    """Token ids that end a turn besides the chat format's, as `rollout.sampling.stop` of the training."""
 
 
 def evaluate_checkpoints(
@@ -62,7 +64,7 @@ def evaluate_checkpoints(
     tasks, environment = read_suite(suite), RepairEnvironment(settings.rules, HighsSolver())
     for task in tasks:
         environment.require_playable(task)
-    sampling = SamplingSettings(temperature=0.0, max_completion_tokens=settings.max_completion_tokens)
+    sampling = SamplingSettings(0.0, settings.max_completion_tokens, stop=settings.stop)
     runs = {name: output / name for name in checkpoints}
     for name, checkpoint in checkpoints.items():
         if (runs[name] / RESULTS_FILE).is_file():

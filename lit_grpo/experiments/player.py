@@ -12,10 +12,8 @@ from pathlib import Path
 import torch
 import yaml
 from jsonargparse import ArgumentParser
-from transformers import AutoTokenizer
 
-from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.policy_folder import tokenizer_folder
+from lit_grpo.data.conversation import ConversationFormat, read_conversation
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings
@@ -42,7 +40,7 @@ class Player:
     def read(cls, checkpoint: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Player:
         """Read a player from a folder with weights and tokenizer; ValueError if there is none."""
         policy = load_policy(checkpoint, dtype).requires_grad_(False).eval().to(device)
-        return cls(policy, ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(checkpoint))))
+        return cls(policy, read_conversation(checkpoint))
 
     def play(
         self,

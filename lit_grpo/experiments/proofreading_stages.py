@@ -20,7 +20,6 @@ from lit_grpo.experiments.reading import ReadingScores
 
 READING_FILE = "reading.json"
 POLICY_FOLDER = "policy"
-UNTRAINED_FOLDER = "untrained"
 
 
 class NotLearned(RuntimeError):
@@ -79,12 +78,13 @@ class Leg:
 
 
 def run_stages(
-    run: Path, stages: Sequence[Stage], fit: Callable[[Leg], None], read: Callable[[Leg], ReadingScores]
+    run: Path, start: Path, stages: Sequence[Stage], fit: Callable[[Leg], None], read: Callable[[Leg], ReadingScores]
 ) -> Path:
     """Train stage after stage, each until its goal is reached; what is done already is not done again.
 
     Args:
-        run: The run folder; its ``untrained`` is where the first leg starts.
+        run: The run folder.
+        start: The policy that the first leg starts from.
         stages: In order.
         fit: Trains a leg and leaves its policy in ``leg.folder / "policy"``.
         read: Measures that policy on held-out texts.
@@ -95,7 +95,7 @@ def run_stages(
     Raises:
         NotLearned: A stage used up its prompts.
     """
-    policy, number = run / UNTRAINED_FOLDER, 0
+    policy, number = start, 0
     for index, stage in enumerate(stages):
         num_prompts, is_reached = 0, False
         while not is_reached:

@@ -5,7 +5,7 @@ Updated by the GRPO and SFT modules; each number is weighted by the count it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,17 @@ class PolicyMetrics(Metric):
         self.add_state("counts", default=torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
         lowest = torch.full((len(self.maxima),), -torch.inf, dtype=torch.float64)
         self.add_state("largest", default=lowest, dist_reduce_fx="max")
+
+    @override
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> PolicyMetrics:
+        """Move the sums, and keep their dtype: with ``bf16-true`` the module that holds them is cast as a whole."""
+
+        def moved(tensor: Tensor) -> Tensor:
+            changed = fn(tensor)
+            return changed if changed.dtype == tensor.dtype else tensor.to(changed.device)
+
+        super()._apply(moved, exclude_state)
+        return self
 
     @override
     def update(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.distributed.device_mesh import DeviceMesh
 from typing_extensions import override
@@ -18,9 +19,11 @@ from lit_grpo.data.batches import fit_batches, is_last_by_updates
 from lit_grpo.data.policy_folder import base_folder
 from lit_grpo.dtypes import Dtype, torch_dtype
 from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.averaging import require_averaging
 from lit_grpo.modules.checkpoint_origin import ORIGIN, origin_of, require_fits
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule
 from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_policy
+from lit_grpo.modules.precision import require_precision
 from lit_grpo.modules.quantization import QuantizationSettings
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.modules.sharding import load_sharded_policy
@@ -126,6 +129,14 @@ class PolicyModule(SteppingModule):
         return 1
 
     @override
+    def setup(self, stage: str) -> None:
+        """Refuse a precision that would train on wrong numbers, and callbacks that would train by themselves."""
+        require_precision(self.trainer.precision)
+        if stage == "fit":
+            is_sharded = isinstance(self.trainer.strategy, ModelParallelStrategy)
+            require_averaging(self.trainer.callbacks, is_sharded)  # pyright: ignore[reportAttributeAccessIssue]
+
+    @override
     def configure_model(self) -> None:
         """Read the network, sharded where the strategy does that (FSDP2). A second call changes nothing."""
         if self._is_configured:
@@ -173,7 +184,7 @@ class PolicyModule(SteppingModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the policy version, and what this is a checkpoint of; if the policy has adapters, keep these only.
+        """Add the policy version, and what this is of; with adapters keep these only, unless they are averaged whole.
 
         Raises:
             NotFinite: There is nothing to save; a checkpoint from before stays as it is.
@@ -181,7 +192,8 @@ class PolicyModule(SteppingModule):
         self.require_finite_weights("in a checkpoint")
         checkpoint["policy_version"] = self.policy_version
         checkpoint[ORIGIN] = origin_of(self.trainer, self._fixed_settings)
-        if self.policy.lora is not None:
+        # WeightAveraging puts its own weights in, and reads all of them back.
+        if self.policy.lora is not None and "averaging_state" not in checkpoint:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
             weights = checkpoint["state_dict"]
             checkpoint["state_dict"] = {name: weights[name] for name in weights if name in trained}

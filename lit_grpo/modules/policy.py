@@ -6,12 +6,14 @@ only where a target is predicted, so that one call of this module is all a shard
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from typing_extensions import override
 
 from lit_grpo.data.contract import require_readable_policy
 from lit_grpo.data.policy_folder import base_folder, holds_adapters, trained_on
@@ -42,6 +44,22 @@ class CausalPolicy(nn.Module):
         self.model: nn.Module = causal_lm if lora is None else with_adapters(causal_lm, lora)
         if gradient_checkpointing:
             causal_lm.gradient_checkpointing_enable()
+
+    @override
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CausalPolicy:
+        """Cast or move the weights; buffers are moved alone.
+
+        They are rotary frequencies: rounded to bfloat16, as ``trainer.precision: bf16-true`` would round them, they
+        turn far positions by other angles than those of the model that is exported.
+        """
+        before = dict(self.named_buffers(remove_duplicate=False))
+        super()._apply(fn, recurse)
+        for name, buffer in before.items():
+            owner, _, own_name = name.rpartition(".")
+            now = self.get_buffer(name)
+            if now.dtype != buffer.dtype:
+                self.get_submodule(owner)._buffers[own_name] = buffer.to(now.device)
+        return self
 
     @property
     def causal_lm(self) -> PreTrainedModel:

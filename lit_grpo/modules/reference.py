@@ -68,10 +68,11 @@ class ReferencedModule(PolicyModule):
 
     @override
     def on_fit_start(self) -> None:
-        """Move the reference to the policy's device."""
+        """Move the reference to the policy's device, and give it the policy's dtype: at first the two are one."""
         super().on_fit_start()
+        dtype = next(self.policy.parameters()).dtype
         for reference in self._reference:
-            reference.to(self.device)
+            reference.to(self.device, dtype)
 
     def reference_logprobs(self, packed: Sequence[PackedBatch], temperature: float) -> list[Tensor]:
         """The reference's log-probs of the targets of each micro-batch."""

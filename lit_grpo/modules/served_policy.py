@@ -71,20 +71,24 @@ class ServedPolicy:
         return self.policy.model
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield the trained weights, whole, by their names in ``policy.model``. Every rank must run through it."""
-        return full_weights(self.policy.model)
+        """Yield the weights, whole, by their names in ``policy.model``; with adapters these alone.
+
+        A weight that a callback has frozen comes, too: it may have moved before. Every rank must run through it.
+        """
+        return full_weights(self.policy.model, trainable_only=self.policy.lora is not None)
 
     def base_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the weights below the adapters, dequantised, by the names of a model without adapters; unsharded."""
         return whole_weights(self.policy.model, with_adapters=False)
 
     def fingerprint(self) -> str:
-        """Hash the trained weights of all ranks. Every rank must call it."""
+        """Hash what `weights` yields, on all ranks. Every rank must call it."""
         if isinstance(self.policy, FSDPModule):
             # A forward pass leaves the root's weights whole on every rank, which are then not the shards hashed before.
             self.policy.reshard()
-        trained = ((name, tensor) for name, tensor in self.policy.named_parameters() if tensor.requires_grad)
-        own = fingerprint((name, t.to_local() if isinstance(t, DTensor) else t) for name, t in trained)
+        has_adapters = self.policy.lora is not None
+        sent = ((name, t) for name, t in self.policy.named_parameters() if t.requires_grad or not has_adapters)
+        own = fingerprint((name, t.to_local() if isinstance(t, DTensor) else t) for name, t in sent)
         return " ".join(self.ranks.texts_of_all(own))
 
     @torch.no_grad()

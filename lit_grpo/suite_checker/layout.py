@@ -32,7 +32,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Number:
-    """A number; a whole one, or none at all, where it says so."""
+    """A number as a float is written, with a point or an exponent; a whole one, or none at all, where it says so."""
 
     whole: bool = False
     least: float | None = None
@@ -154,8 +154,8 @@ def _require_keys(value: object, keys: Mapping[str, Shape], where: str) -> None:
 def _require_number(value: object, shape: Number, where: str) -> None:
     if value is None and shape.may_be_null:
         return
-    allowed = int if shape.whole else int | float
-    if isinstance(value, bool) or not isinstance(value, allowed):
-        raise RecordError(f"expected {where} to be a {'whole ' if shape.whole else ''}number, got {value!r:.80}")
+    if not isinstance(value, int if shape.whole else float) or isinstance(value, bool):
+        form = "whole number" if shape.whole else "number with a point"
+        raise RecordError(f"expected {where} to be a {form}, got {value!r:.80}")
     if shape.least is not None and value < shape.least:
         raise RecordError(f"expected {where} to be at least {shape.least}, got {value}")

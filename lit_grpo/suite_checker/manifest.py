@@ -21,8 +21,8 @@ MANIFEST = "suite.json"
 KEYS = ("seed", "tasks_per_cell", "kinds", "difficulties", "size", "versions", "cells", "sha256")
 """The keys in this order; ``size`` only where the suite has one."""
 VERSIONS = ("rendering", "grammar", "generator", "verdict")
-KNOWN = {"grammar": GRAMMAR_VERSION, "generator": GENERATOR_VERSION}
-"""Versions that this checker was written for."""
+KNOWN = {"rendering": 1, "grammar": GRAMMAR_VERSION, "generator": GENERATOR_VERSION, "verdict": 2}
+"""Versions that this checker was written for: a suite of others is not read either."""
 
 
 def size_of(folder: Path) -> str | None:

@@ -5,7 +5,6 @@ Called by certificates.py. A fault that stands out is found without being unders
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from lit_grpo.suite_checker.programs import Program, Row
@@ -20,22 +19,12 @@ def native_failures(record: Record) -> Iterator[str]:
     """What a true program of the kind would not have."""
     largest = LARGEST_TINY if len(record.original.variables) <= 2 else LARGEST
     for program in (record.original, record.faulty):
-        odd = [value for value in _numbers(program) if not value.is_integer() or abs(value) > largest]
+        odd = [value for value in program.numbers() if not value.is_integer() or abs(value) > largest]
         if odd:
             yield f"expected whole numbers up to {largest}, got {odd[0]!r}"
     for name, row in record.faulty.rows.items():
         if name not in record.original.rows and not _is_native(row, record.original):
             yield f"expected the added row {name} on the pattern of a true one, got {row}"
-
-
-def _numbers(program: Program) -> Iterator[float]:
-    """All that are written but infinite bounds."""
-    yield from program.costs.values()
-    for row in program.rows.values():
-        yield row.rhs
-        yield from row.terms.values()
-    for variable in program.variables.values():
-        yield from (bound for bound in (variable.lower, variable.upper) if math.isfinite(bound))
 
 
 def _is_native(row: Row, original: Program) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,15 @@ class Program:
         """Equal in every number, name and position."""
         orders = [(list(program.variables), list(program.rows)) for program in (self, other)]
         return self == other and orders[0] == orders[1]
+
+    def numbers(self) -> Iterator[float]:
+        """All that are written but infinite bounds."""
+        yield from self.costs.values()
+        for row in self.rows.values():
+            yield row.rhs
+            yield from row.terms.values()
+        for variable in self.variables.values():
+            yield from (bound for bound in (variable.lower, variable.upper) if math.isfinite(bound))
 
 
 def read_program(mps: str, declarations: list[str]) -> Program:

@@ -1,4 +1,4 @@
-"""The inverse of a fault: it restores the original, and nothing shorter does.
+"""The inverse of a fault: it restores the original, nothing shorter does, and an agent may write it.
 
 Called by certificates.py. An action changes one number or word of a program, so a repair takes as many as there are
 differences; that many are the smallest number of turns that a reward counts from.
@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from lit_grpo.suite_checker.actions import read_action
 from lit_grpo.suite_checker.case import Case
 from lit_grpo.suite_checker.programs import Program
 from lit_grpo.suite_checker.records import Record
 from lit_grpo.suite_checker.requirements import requirements_of
 
+ROOM = 1e4
+"""What an agent may write is at most this much larger than the faulty program's numbers, or smaller."""
 Difference = tuple[str, ...]
 """An action and what it is applied to."""
 
@@ -30,6 +33,17 @@ def inverse_failures(record: Record) -> Iterator[str]:
         yield f"expected an inverse of {len(least)} actions, one for each difference, got {len(record.edits)}"
     if len(record.elements) != len(record.edits):
         yield f"expected each action of the inverse on another element, got {record.fields['inverse_actions']}"
+    yield from unwritable_failures(record)
+
+
+def unwritable_failures(record: Record) -> Iterator[str]:
+    """Numbers of the inverse that an agent may not write, because they are beyond the scale of the faulty program."""
+    magnitudes = [abs(number) for number in record.faulty.numbers() if number]
+    smallest, largest = min(magnitudes, default=1.0) / ROOM, max(magnitudes, default=1.0) * ROOM
+    for text in record.fields["inverse_actions"]:
+        written = [abs(value) for value in read_action(text).values() if isinstance(value, float) and value]
+        if written and not smallest <= min(written) <= max(written) <= largest:
+            yield f"expected an inverse of numbers from {smallest:g} to {largest:g} in magnitude, got {text}"
 
 
 def differences(faulty: Program, original: Program) -> set[Difference]:

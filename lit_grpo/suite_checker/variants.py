@@ -39,5 +39,10 @@ def _variant(case: Case, edit: Edit) -> str:
                     f"expected a coefficient dropped, negated, or 10 or 1000 times too large, got {wrong}"
                 )
             return named[0]
+        case "set_sense":
+            wrong, true = case.record.faulty.rows[name].sense, case.record.original.rows[name].sense
+            if {wrong, true} != {"<=", ">="}:
+                raise RecordError(f"expected the sense of an inequality reversed, got {true} made {wrong} in {name}")
+            return BY_ACTION["set_sense"]
         case action:
             return BY_ACTION[action]

@@ -143,8 +143,8 @@ programs with integers. Of every one of them is held that
 - the mean of an attack stays below informed-random, who reads every number right and compares nothing.
 
 The first three policies are the references: informed-random, an honest attempt that wastes its first turn, the oracle.
-The best of an attack is 1 where it repaired by luck: by deleting what had been added, or by turning back the very sense
-that was reversed. `best, not faithful` is what was had without repairing.
+The best of an attack is 1 where it repaired by luck: by deleting what had been added, by turning back the very sense
+that was reversed, or by loosening a row that the others imply. `best, not faithful` is what was had without repairing.
 """
 
 BY_KIND = """## By kind

@@ -205,6 +205,7 @@ def test_1_what_is_printed_is_what_every_part_has(
     assert (played.group_size, played.sampling) == (rollout.settings.group_size, rollout.settings.sampling)
     turn = evaluation.play_settings.sampling.max_completion_tokens
     assert turn == config["rollout"]["sampling"]["max_completion_tokens"]
+    assert list(evaluation.play_settings.sampling.stop) == config["rollout"]["sampling"]["stop"]
     for callback in (rollout, evaluation):
         assert type(engine_of(callback)).__name__ == config["engine"]["class_path"].rpartition(".")[2]
     assert isinstance(data, TaskDataModule)

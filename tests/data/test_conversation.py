@@ -5,15 +5,28 @@
 3. Text of observations and completions can neither open nor close a message.
 4. A completion's text comes back without special tokens, and a whole turn ends with a stop token.
 5. A tokenizer that cannot hold a conversation is refused, in one line.
+6. Every token that ends a sequence by config.json or generation_config.json, one or a list, ends a turn.
+7. Where a template drops thoughts of earlier turns, there is one that keeps them: it writes every context as it was
+   played, also after a turn with a thought, and itself needs no other. Where the template keeps them, there is none.
+8. An exported policy has that template.
 """
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.callbacks.export import save_policy
+from lit_grpo.data.conversation import ConversationFormat, read_conversation
+from lit_grpo.engines.weights import full_weights
+from lit_grpo.modules.base import PolicySettings
+from lit_grpo.modules.optimizers import OptimizerSettings
+from lit_grpo.modules.sft import SFTModule
 
 MINIMAL = (
     "{% for message in messages %}"
@@ -161,3 +174,70 @@ def test_5_a_template_that_changes_messages_is_refused() -> None:
     shouting = MINIMAL.replace("message['content']", "message['content'] | upper")
     with pytest.raises(ValueError, match="writes user and assistant messages as they are"):
         ConversationFormat(byte_tokenizer(shouting, MINIMAL_TOKENS, "<|end|>"))
+
+
+@pytest.mark.parametrize(
+    ("config", "generation", "expected"),
+    [
+        (None, None, {2}),
+        (7, None, {2, 7}),
+        ([7, 8], None, {2, 7, 8}),
+        (None, [9, 11], {2, 9, 11}),
+        ([7], 9, {2, 7, 9}),
+    ],
+)
+def test_6_all_ends_of_sequence(config: Any, generation: Any, expected: set[int], tmp_path: Path) -> None:
+    CHATML_TOKENIZER.save_pretrained(tmp_path)
+    for name, value in (("config.json", config), ("generation_config.json", generation)):
+        document = {"model_type": "llama"} | ({} if value is None else {"eos_token_id": value})
+        if value is not None or name == "config.json":
+            (tmp_path / name).write_text(json.dumps(document), encoding="utf-8")
+    assert read_conversation(tmp_path).stop_ids == expected
+
+
+def played(conversation: ConversationFormat, instructions: str, turns: list[str]) -> tuple[int, ...]:
+    """The context before the turn that follows the given ones."""
+    context = conversation.prompt_ids(instructions, "x <= 3")
+    for turn in turns:
+        context += conversation.completion_ids(turn) + conversation.continuation_ids(f"after {turn}", closed=True)
+    return context
+
+
+THOUGHTFUL = ["drop it", "<think>\nrow or bound?\n</think>\n\nset it", "submit"]
+
+
+@pytest.mark.parametrize("instructions", ["", "Help."])
+def test_7_a_template_that_keeps_thoughts(instructions: str) -> None:
+    conversation = ConversationFormat(THINKING_TOKENIZER)
+    template = conversation.played_template
+    assert template is not None
+    kept = byte_tokenizer(template, CHATML_TOKENS, "<|im_end|>")
+    messages = [{"role": "system", "content": instructions}] if instructions else []
+    messages.append({"role": "user", "content": "x <= 3"})
+    for number, turn in enumerate(THOUGHTFUL):
+        context = text_of(THINKING_TOKENIZER, played(conversation, instructions, THOUGHTFUL[:number]))
+        assert kept.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) == context
+        messages += [{"role": "assistant", "content": turn}, {"role": "user", "content": f"after {turn}"}]
+    again = ConversationFormat(kept)
+    assert again.played_template is None
+    assert played(again, instructions, THOUGHTFUL) == played(conversation, instructions, THOUGHTFUL)
+    assert again.stop_ids == conversation.stop_ids
+
+
+@pytest.mark.parametrize("tokenizer", [MINIMAL_TOKENIZER, CHATML_TOKENIZER])
+def test_7_none_where_nothing_is_dropped(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert ConversationFormat(tokenizer).played_template is None
+
+
+@pytest.mark.parametrize(("tokenizer", "changes"), [(THINKING_TOKENIZER, True), (CHATML_TOKENIZER, False)])
+def test_8_the_exported_policy_has_it(
+    tokenizer: PreTrainedTokenizerFast, changes: bool, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    policy = PolicySettings(tiny_checkpoint).load().model
+    policy.save_pretrained(tmp_path / "base")  # pyright: ignore[reportCallIssue]
+    tokenizer.save_pretrained(tmp_path / "base")
+    module = SFTModule(PolicySettings(tmp_path / "base"), OptimizerSettings())
+    save_policy(module, dict(full_weights(policy)), tmp_path / "policy")
+    exported = AutoTokenizer.from_pretrained(tmp_path / "policy")
+    assert (exported.chat_template != tokenizer.chat_template) is changes
+    assert ConversationFormat(exported).played_template is None

@@ -58,7 +58,7 @@ class Trainer:
 
 
 def run(folder: Path, trainer: Trainer) -> Path:
-    return run_stages(folder, [FIRST, SECOND], trainer.fit, trainer.read)
+    return run_stages(folder, folder / "untrained", [FIRST, SECOND], trainer.fit, trainer.read)
 
 
 def test_1_each_leg_goes_on_from_the_one_before_with_exercises_of_its_own(tmp_path: Path) -> None:
@@ -106,6 +106,6 @@ def test_5_a_leg_whose_figures_were_not_written_has_not_ended(tmp_path: Path) ->
     read: list[Callable[[Leg], ReadingScores]] = [killed_while_reading]
     trainer = Trainer(num_bad=0)
     with pytest.raises(KeyboardInterrupt):
-        run_stages(tmp_path, [FIRST], trainer.fit, read[0])
-    run_stages(tmp_path, [FIRST], trainer.fit, trainer.read)
+        run_stages(tmp_path, tmp_path / "untrained", [FIRST], trainer.fit, read[0])
+    run_stages(tmp_path, tmp_path / "untrained", [FIRST], trainer.fit, trainer.read)
     assert [leg.seed for leg in trainer.legs] == [0, 0]

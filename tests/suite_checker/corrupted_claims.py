@@ -89,6 +89,44 @@ def another_figure(fields: Fields, other: Fields) -> Iterator[Fields]:
             yield figure(fields, **{key: changed})
 
 
+def leaves_of_numbers(fields: Fields) -> Iterator[Path]:
+    """The place of every float of the certificate."""
+    for path in leaves_of(fields["certificate"]):
+        inside: Any = fields["certificate"]
+        for step in path:
+            inside = inside[step]
+        if isinstance(inside, float):
+            yield path
+
+
+def whole_numbers_without_a_point(fields: Fields, other: Fields) -> Iterator[Fields]:
+    """224 for 224.0, which compares equal."""
+
+    def without_point(inside: Any, key: Any) -> None:
+        inside[key] = int(inside[key])
+
+    if fields["original_objective"].is_integer():
+        yield fields | {"original_objective": int(fields["original_objective"])}
+    for path in leaves_of_numbers(fields):
+        found = changed_at(fields, path, without_point)
+        if found is not None:
+            yield found
+
+
+def off_by_a_millionth(fields: Fields, other: Fields) -> Iterator[Fields]:
+    """Of 1 at least, so that a tolerance of the solver's size forgives it."""
+
+    def more(inside: Any, key: Any) -> None:
+        inside[key] += 1e-6 * max(1.0, abs(inside[key]))
+
+    objective = fields["original_objective"]
+    yield fields | {"original_objective": objective + 1e-6 * max(1.0, abs(objective))}
+    for path in leaves_of_numbers(fields):
+        found = changed_at(fields, path, more)
+        if found is not None:
+            yield found
+
+
 def a_certificate_of_another(fields: Fields, other: Fields) -> Iterator[Fields]:
     if other["certificate"] != fields["certificate"]:
         yield fields | {"certificate": other["certificate"]}
@@ -226,6 +264,8 @@ CLAIMS: tuple[Corruption, ...] = (
     another_objective,
     another_variant,
     another_figure,
+    whole_numbers_without_a_point,
+    off_by_a_millionth,
     a_certificate_of_another,
     other_evidence,
     every_leaf,

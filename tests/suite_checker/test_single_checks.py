@@ -3,15 +3,18 @@
 A spoilt record is mostly refused for several reasons, so that test_corruptions.py does not notice the loss of one.
 
 1. What JSON may not hold, of an object's keys and of its numbers.
-2. Identity and inverse: a program of another split, rows in another order, an action that changes nothing.
+2. Identity and inverse: a program of another split, rows in another order, an action that changes nothing, or that no
+   agent may write.
 3. A fault's numbers and its added row are such as a true program has.
 4. A record fits its difficulty: the size, the conflict, the suspects of a tiny program.
 5. Blame that is not the smallest; nouns that a tiny domain does not have; a line in another cell's file.
+6. A number without a point, a figure off by a millionth, a sense that was made an equality, integers nearly integral.
 """
 
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -23,19 +26,21 @@ from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind
+from lit_grpo.environment.programs import scale
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.suite_checker.case import Case
-from lit_grpo.suite_checker.certificates import identity_failures
+from lit_grpo.suite_checker.certificates import claim_failures, identity_failures
 from lit_grpo.suite_checker.check import Place, check_line
 from lit_grpo.suite_checker.difficulty import difficulty_failures
 from lit_grpo.suite_checker.evidence import evidence_failures
 from lit_grpo.suite_checker.native import native_failures
-from lit_grpo.suite_checker.programs import Program, Row
+from lit_grpo.suite_checker.programs import Program, Row, Variable, apply_action
 from lit_grpo.suite_checker.records import Record, read_record, split_of
-from lit_grpo.suite_checker.repair import inverse_failures
-from lit_grpo.suite_checker.requirements import Judge
+from lit_grpo.suite_checker.repair import ROOM, inverse_failures
+from lit_grpo.suite_checker.requirements import Judge, Requirement
 from lit_grpo.suite_checker.strict_json import RecordError, read_object
 from lit_grpo.suite_checker.tiny_specification import tiny_failures
+from lit_grpo.suite_checker.variants import variant_of
 
 HANDMADE = handmade()
 P = plan()
@@ -115,6 +120,21 @@ def test_2c_an_action_that_changes_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "is_writable"), [(2_000_000, True), (2_100_000, False), (1e-4, True), (9e-5, False), (0, True)]
+)
+def test_2d_a_repair_that_no_agent_may_write(value: float, is_writable: bool) -> None:
+    """From a ten-thousandth of 1 to ten thousand times 200; 0 always."""
+    text = action("set_rhs", row="r", value=value)
+    rows = {"r": Row({"x": 1.0}, "<=", 50.0)}
+    faulty = Program(False, 0.0, {"x": 2.0}, {"x": Variable(0.0, 200.0, "continuous")}, rows)
+    true, edit = apply_action(faulty, text)
+    fields = {"inverse_actions": [text], "faulty_elements": ["row:r"]}
+    found = inverse_failures(Record(fields, true, (faulty, true), (edit,)))
+    assert_said(found, *([] if is_writable else ["expected an inverse of numbers from 0.0001 to 2e+06 in magnitude"]))
+    assert scale.ROOM == ROOM
+
+
+@pytest.mark.parametrize(
     ("value", "reasons"),
     [
         (40, ()),
@@ -124,7 +144,7 @@ def test_2c_an_action_that_changes_nothing_is_refused() -> None:
     ],
 )
 def test_3_numbers_of_a_fault(value: float, reasons: tuple[str, ...]) -> None:
-    fields = record("D", P, [rhs("need", value)], [rhs("need", 4)], ("wrong_rhs", value - 12, value - 12, 2, 1))
+    fields = record("D", P, [rhs("need", value)], [rhs("need", 4)], ("wrong_rhs", value - 12.0, value - 12.0, 2, 1))
     assert_said(native_failures(read(fields)), *reasons)
 
 
@@ -225,3 +245,43 @@ def test_5c_a_record_in_another_cells_file() -> None:
         check_line(place, line, Judge(), "tiny").failures,
         "expected a record of B hard in this file, got one of A easy",
     )
+
+
+def test_6_a_number_without_a_point_is_refused() -> None:
+    with pytest.raises(RecordError) as error:
+        read(HANDMADE["D"] | {"original_objective": int(HANDMADE["D"]["original_objective"])})
+    assert str(error.value).startswith("expected original_objective to be a number with a point")
+
+
+@pytest.mark.parametrize(("change", "is_refused"), [(1e-6, True), (-1e-6, True), (1e-9, False)])
+def test_6b_a_millionth(change: float, is_refused: bool) -> None:
+    objective = HANDMADE["D"]["original_objective"]
+    spoilt = HANDMADE["D"] | {"original_objective": objective + change * max(1.0, abs(objective))}
+    reasons = ("expected the original to be optimal with objective",) if is_refused else ()
+    assert_said(claim_failures(Case(read(spoilt), Judge())), *reasons)
+
+
+def test_6c_a_sense_that_was_made_an_equality_has_no_variant() -> None:
+    """Of two faults, so that it is no kind A: cap reversed as it should be, need made an equality."""
+    senses = {"cap": (">=", "<="), "need": ("=", ">=")}
+    wrong, true = ([action("set_sense", row=r, sense=s[i]) for r, s in senses.items()] for i in (0, 1))
+    evidence = {"conflicts": [conflict_of("row cap"), conflict_of("row need")]}
+    fields = record("E", P, wrong, true, ("reversed_sense+reversed_sense", 1.0, 1.0, 2, 0), evidence=evidence)
+    with pytest.raises(RecordError) as error:
+        variant_of(Case(read(fields), Judge()))
+    assert str(error.value).startswith("expected the sense of an inequality reversed, got >= made = in need")
+
+
+def test_6d_integers_that_are_nearly_integral_are_none() -> None:
+    """y + z >= 1.5 at least cost y + 3 z + 50 x with y <= 999999 x: z = 1.5, as y = 1 takes x = 1; not x = 1e-6."""
+    sides = {"link": ({"y": 1.0, "x": -999_999.0}, -inf, 0.0), "need": ({"y": 1.0, "z": 1.0}, 1.5, inf)}
+    given = [Requirement(f"row:{n}", "row", tuple(terms.items()), *pair) for n, (terms, *pair) in sides.items()]
+    for name in "xyz":
+        terms = ((name, 1.0),)
+        given += [
+            Requirement(f"var:{name}", "lower", terms, lower=0.0),
+            Requirement(f"var:{name}", "upper", terms, upper=9.0),
+        ]
+        given += [] if name == "z" else [Requirement(f"var:{name}", "integrality", terms)]
+    least = Judge().extreme(tuple(given), {"x": 50.0, "y": 1.0, "z": 3.0}, maximize=False)
+    assert least == pytest.approx(4.5, abs=1e-9)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,15 @@ from handmade_records import bounds, conflict_of, handmade, plan, record, rhs, s
 from small_suites import write_small_suite
 
 from lit_grpo.data.benchmark import task_from_record, task_to_record
+from lit_grpo.data.contract import CURRENT
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.suite_checker.actions import GRAMMAR_VERSION
 from lit_grpo.suite_checker.case import Case
 from lit_grpo.suite_checker.certificates import claim_failures, failures, identity_failures
 from lit_grpo.suite_checker.check import Place, check_line, read_lines, repeated
-from lit_grpo.suite_checker.layout import GENERATOR_VERSION
 from lit_grpo.suite_checker.manifest import manifest_failures
 from lit_grpo.suite_checker.records import read_record
 from lit_grpo.suite_checker.repair import inverse_failures
@@ -392,12 +392,10 @@ SPOILT: dict[str, Spoil] = {
     "sealed: difficulties": sealed_manifest("difficulties", ["easy", "hard"]),
     "sealed: no difficulties": sealed_manifest("difficulties", []),
     "sealed: versions": sealed_manifest("versions", {"rendering": 1}),
-    "sealed: another generator": sealed_manifest(
-        "versions", {"rendering": 1, "grammar": GRAMMAR_VERSION, "generator": GENERATOR_VERSION - 1, "verdict": 1}
-    ),
-    "sealed: another grammar": sealed_manifest(
-        "versions", {"rendering": 1, "grammar": GRAMMAR_VERSION - 1, "generator": GENERATOR_VERSION, "verdict": 1}
-    ),
+    **{
+        f"sealed: another {name}": sealed_manifest("versions", asdict(CURRENT) | {name: getattr(CURRENT, name) + 1})
+        for name in ("rendering", "grammar", "generator", "verdict")
+    },
     "sealed: cells": sealed_manifest("cells", {}),
     "sealed: cells of a list": sealed_manifest("cells", ["A_easy.jsonl"]),
     "sealed: hashes": sealed_manifest("cells", {"A_easy.jsonl": "0" * 64, "I_easy.jsonl": "0" * 64}),

@@ -34,7 +34,7 @@ class RepairScore:
     recovered: bool
     """The program became OPTIMAL."""
     faithful: bool
-    """Recovered, and the program is the original one (1e-6 relative, rows up to positive scaling)."""
+    """Recovered, and the program is provably the original one (faithful.py)."""
     turns: int
     """Turns taken; if recovered, the turn that recovered. At least 1."""
     min_turns: int
@@ -60,7 +60,7 @@ class RepairScore:
 
 
 def score_episode(record: EpisodeRecord, fault: GroundTruth, solver: Solver) -> RepairScore:
-    """The score of a finished episode. The solver is asked only whether a superfluous row is redundant."""
+    """The score of a finished episode. The solver is asked only about what differs from the original."""
     recovered = record.stop_reason is StopReason.RECOVERED
     verified = record.stop_reason is not StopReason.SOLVER_FAILED
     try:

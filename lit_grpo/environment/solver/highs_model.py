@@ -95,6 +95,8 @@ class ModelArrays:
         Told that x is integral within [1.25, 4.25], it may find nothing where there is a point, or take x = 1.25.
         """
         columns = list(zip(self.integral, self.column_lower, self.column_upper, strict=True))
+        if not any(i and any(math.isfinite(b) and b % 1.0 for b in pair) for i, *pair in columns):
+            return self
         return replace(
             self,
             column_lower=[math.ceil(low) if i and math.isfinite(low) else low for i, low, _ in columns],

@@ -21,6 +21,7 @@ SAME_OBJECTIVE = 1e-6
 NOISE = 1e-11
 """Relative: of a value that is an integer but for floating point."""
 
+_LARGEST_EXACT = 2.0**53
 _CLEAR = 1e-6
 """Relative to a row's terms: a float sum that is this far from a limit is on its side of it exactly, too."""
 
@@ -85,16 +86,21 @@ def _row(arrays: ModelArrays, i: int) -> tuple[list[int], list[float]]:
 def _meets_row(arrays: ModelArrays, i: int, point: Sequence[float]) -> bool:
     """Exactly, for a row of integers alone; any other row is left to the LP."""
     columns, coefficients = _row(arrays, i)
-    if not all(arrays.integral[j] for j in columns):
-        return True
-    lower, upper = arrays.row_lower[i], arrays.row_upper[i]
-    terms = [c * point[j] for c, j in zip(coefficients, columns, strict=True)]
-    activity = sum(terms)
-    margin = _CLEAR * sum(map(abs, terms), 1.0)
+    integral, lower, upper = arrays.integral, arrays.row_lower[i], arrays.row_upper[i]
+    activity, size = 0.0, 1.0
+    for j, c in zip(columns, coefficients, strict=True):
+        if not integral[j]:
+            return True
+        term = c * point[j]
+        activity += term
+        size += abs(term)
+    margin = _CLEAR * size
     if lower + margin < activity < upper - margin:
         return True
     if activity < lower - margin or activity > upper + margin:
         return False
+    if size < _LARGEST_EXACT and all(c % 1.0 == 0.0 for c in coefficients):
+        return lower <= activity <= upper  # whole numbers that floats hold: nothing was rounded
     exactly = sum((exact(c) * int(point[j]) for c, j in zip(coefficients, columns, strict=True)), Fraction(0))
     return (math.isinf(lower) or exactly >= exact(lower)) and (math.isinf(upper) or exactly <= exact(upper))
 

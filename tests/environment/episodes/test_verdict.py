@@ -4,7 +4,7 @@
    double edits; with every row and variable there, the same points count as faithful.
 2. The worked examples: a coefficient of -999999999, a binary within [-3, 0], right-hand sides that are the same.
 3. A row less never counts, implied or not: dropping the culprit of kind A or C.
-4. Rational LPs: what follows exactly counts, a hair less does not.
+4. Rational LPs: what follows exactly counts, a hair less does not; rounding does not enter the proofs.
 5. The second judge, which shares no code with the verdict, finds the same differences.
 6. A nearly integral relaxation is no solution.
 7. Variables and the objective, term by term; what one element asks for.
@@ -236,6 +236,17 @@ LP = LinearProgram(
 )
 def test_4_what_follows_exactly(edit: Edit, expected: bool) -> None:
     assert is_faithful(apply(LP, edit), LP, SOLVER) is expected
+
+
+def test_4b_rounding_does_not_enter_the_proofs() -> None:
+    """1.5 s <= 4.5 may be written with 1.4999999; that s + t reaches no more than 3 + 7 still holds of the true row."""
+    variables = (Variable("s", 0.0, 9.0), Variable("t", 0.0, 7.0))
+    rows = (Constraint("r", (("s", 1.5),), LE, 4.5), Constraint("far", (("s", 1.0), ("t", 1.0)), LE, 10.0))
+    program = LinearProgram(Direction.MAXIMIZE, (("s", 1.0), ("t", 2.0)), variables, rows)
+    rounded = apply(program, SetCoefficient("r", "s", 1.4999999))
+    assert is_faithful(rounded, program, SOLVER)
+    assert is_faithful(apply(rounded, SetRhs("far", 11.0)), program, SOLVER)
+    assert not is_faithful(apply(rounded, SetRhs("far", 9.9999999)), program, SOLVER)
 
 
 # 5. The second judge.

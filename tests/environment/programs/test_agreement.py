@@ -42,6 +42,7 @@ def test_1_rounded(value: float, true: float, scale: float, expected: bool) -> N
         (2_000_001.0, 1_000_000.0, 2.0, False),  # 1,000,000.5 on the true scale, a whole number on its own
         (2_000_000.0, 1_000_000.0, 2.0, True),
         (1_000_001.0, 3_000_000.0, 0.1 / 0.3, False),  # 0.1 x <= 1,000,001 for 0.3 x <= 3,000,000
+        (3_000_001 / 7, 3_000_000.0, 1 / 7, False),  # neither is whole where it is written, both are on the true scale
         (0.1 + 0.2, 0.3, 1.0, True),
         (999_999_998.0, 999_999_999.0, 1.0, False),
     ],

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, isfinite
 
 import pytest
@@ -38,6 +39,17 @@ def test_1_by_hand() -> None:
     ]
     bare = LinearProgram(Direction.MINIMIZE, (), (Variable("x", 0.0, inf),), ())
     assert writable_numbers(bare) == WritableNumbers(1e-4, 1e4)
+
+
+def test_1b_every_sort_of_number_counts() -> None:
+    """A coefficient of 3, a right-hand side of 50, a cost of 7000 and a bound of 0.5; an infinite one is none."""
+    rows = (Constraint("r", (("x", 3.0),), Sense.LESS_EQUAL, 50.0),)
+    variables = (Variable("x", 0.5, inf), Variable("y", 0.0, 40.0))
+    program = LinearProgram(Direction.MINIMIZE, (("x", -7000.0),), variables, rows)
+    assert writable_numbers(program) == WritableNumbers(0.5e-4, 7e7)
+    assert writable_numbers(replace(program, objective=())) == WritableNumbers(0.5e-4, 50e4)
+    wide = (Variable("x", 0.0, inf), Variable("y", -90.0, 40.0))
+    assert writable_numbers(replace(program, objective=(), variables=wide)) == WritableNumbers(3e-4, 90e4)
 
 
 def test_2_every_repair_can_be_written() -> None:

@@ -79,6 +79,15 @@ def test_1c_whole_numbers_alone() -> None:
     assert not _proven(_row(1, 1, LE, 0), NOTHING, _row(2, 1, LE, 2))
 
 
+def test_1e_where_there_is_no_point_everything_follows() -> None:
+    """No whole number is within [0.2, 0.8]; 2 x - 3 y = 2 with y >= 1 is met from x = 4 on, and x is at most 3 or 4."""
+    nothing = (Variable("x", 0.2, 0.8, INTEGER), Variable("y", 0.0, 9.0))
+    assert _proven(_row(1, 0, LE, -5), nothing)
+    for most in (3.0, 4.0):
+        variables = (Variable("x", 0.0, most, INTEGER), Variable("y", 1.0, 9.0, INTEGER))
+        assert _proven(_row(1, 0, LE, -5), variables, _row(2, -3, EQ, 2)) is (most == 3.0)
+
+
 @pytest.mark.parametrize(("rhs", "holds"), [(1.0, True), (0.0, True), (-1.0, False)])
 def test_1d_rows_without_terms(rhs: float, holds: bool) -> None:
     """0 <= -1 has no point, so that anything follows from it; it follows from nothing that has one."""

@@ -123,7 +123,7 @@ def test_4c_comparing() -> None:
         (_arrays(2, 4, 0, EQ, 10.0), (10.0, 10.0)),
         (_arrays(2, 4, 0, EQ, 11.0), None),
         (_arrays(0.5, 1.5, 0, LE, 2.4), (-inf, 2.0)),
-        (_arrays(2, 4, 1, LE, 11.0), (-inf, 11.0)),
+        (_arrays(2, 4, 2, LE, 11.0), (-inf, 11.0)),
     ],
 )
 def test_4d_tightening(arrays: ModelArrays, expected: tuple[float, float] | None) -> None:
