@@ -118,8 +118,8 @@ def save_tokenizer(settings: PolicySettings, folder: Path) -> None:
     template = ConversationFormat(tokenizer).played_template
     if template is not None:
         rank_zero_info(
-            "The tokenizer's chat template drops thoughts of earlier turns, which the policy has read; the exported one "
-            "keeps them."
+            "The tokenizer's chat template drops thoughts of earlier turns, which the policy has read; the one "
+            "exported keeps them."
         )
         tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
