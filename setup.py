@@ -13,6 +13,7 @@ setup(
     package_data={
         "lit_grpo": ["py.typed"],
         "lit_grpo.data": ["benchmark.schema.json"],
+        "lit_grpo.explain": ["explanation.schema.json"],
         "lit_grpo.configs": ["**/*.yaml"],
         "lit_grpo.checkpoints": ["tiny-base/*"],
     },

@@ -19,6 +19,7 @@ from lit_grpo.commands import (
     base_smollm2,
     base_tiny,
     canary,
+    explain,
     lightning,
     quickstart,
     report,
@@ -36,6 +37,7 @@ from lit_grpo.experiments.arms import ArmFailed
 COMMANDS: tuple[Command[Any], ...] = (
     *lightning.COMMANDS,
     quickstart.COMMAND,
+    explain.COMMAND,
     report.COMMAND,
     suite_make.COMMAND,
     suite_check.COMMAND,

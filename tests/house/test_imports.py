@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "writing": set(),
     "sharded_checkpoint": set(),
     "checkpointing": {"sharded_checkpoint", "writing"},
+    "explain": {"environment"},
     "rewards": {"environment"},
     "data": {"environment", "packing", "presets"},
     "metrics": {"advantages", "environment", "data", "writing"},
@@ -49,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": EVERYTHING | {"repair", "fitting", "callbacks", "config_errors", "shared_settings", "trainer_arguments"},
     "suite_checker": set(),
     "experiments": EVERYTHING | {"repair", "fitting", "callbacks", "cli"},
-    "commands": EVERYTHING | {"repair", "callbacks", "cli", "experiments", "suite_checker"},
+    "commands": EVERYTHING | {"explain", "repair", "callbacks", "cli", "experiments", "suite_checker"},
     "__main__": {"commands"},
 }
 """Part of the package -> the other parts it may import. A new part has to be given its place here."""
@@ -60,7 +61,8 @@ ROOMS: dict[str, set[str]] = {
     "domains": {"programs"},
     "faults": {"programs", "solver", "domains"},
     "episodes": {"programs", "solver", "faults"},
-    "policies": {"programs", "solver", "faults", "episodes"},
+    "repairs": {"programs", "solver"},
+    "policies": {"programs", "solver", "faults", "episodes", "repairs"},
 }
 """Room of the environment -> the other rooms it may import."""
 
@@ -151,6 +153,12 @@ def test_the_environment_needs_neither_torch_nor_a_language_model() -> None:
     loaded = modules_after_importing(environment)
     assert "lit_grpo" in loaded
     assert not loaded & {"torch", "lightning", "transformers", "tokenizers"}
+
+
+def test_explaining_needs_no_torch() -> None:
+    explain = [dotted(path) for path in MODULES if part_of(path) == "explain"]
+    loaded = modules_after_importing([*explain, "lit_grpo.commands.explain"])
+    assert not loaded & {"torch", "lightning", "transformers", "matplotlib", "jsonargparse"}
 
 
 def test_every_module_imports_without_the_optional_engines() -> None:

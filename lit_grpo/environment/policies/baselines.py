@@ -11,14 +11,16 @@ import math
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from lit_grpo.environment.episodes.actions import Action, Move, Relax, Submit, render
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings
 from lit_grpo.environment.episodes.repairable import require_repairable
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
-from lit_grpo.environment.faults.ground_truth import GradedProblem, GroundTruth
+from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.policies.ranked import RankedCandidates
+from lit_grpo.environment.policies.view import BaselinePolicy, BaselineView
 from lit_grpo.environment.programs.difference import random_edit, true_edits
 from lit_grpo.environment.programs.edits import (
     DropRow,
@@ -31,35 +33,7 @@ from lit_grpo.environment.programs.edits import (
     coefficient,
 )
 from lit_grpo.environment.programs.program import Element, LinearProgram, Sense, VariableType
-from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, Solver, Violation
-
-
-@dataclass(frozen=True, slots=True)
-class BaselineView:
-    """What a policy may look at in one turn."""
-
-    program: LinearProgram
-    """The program as it stands."""
-    conflict: Conflict | None
-    """The conflict of the program as it stands; None if it has none that could be found."""
-    turn: int
-    """Turns taken so far."""
-    fault: GroundTruth
-    """The ground truth: for the informed policies alone."""
-    solver: Solver
-
-
-class BaselinePolicy(Protocol):
-    """Chooses a move, or writes a text, in each turn."""
-
-    @property
-    def name(self) -> str:
-        """The name that it has in tables."""
-        ...
-
-    def act(self, view: BaselineView, rng: random.Random) -> Move | str:
-        """The next turn."""
-        ...
+from lit_grpo.environment.solver.solver import ConflictMember, ConflictPart, Solver, Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +134,8 @@ BASELINES: tuple[BaselinePolicy, ...] = (
     DropFirst(),
     RandomInConflict(),
     MinimumRelaxation(),
+    RankedCandidates("ranked-candidates-blind", reads_text=False),
+    RankedCandidates(),
     InformedRandom(),
     InformedElement(),
     Oracle(),
@@ -197,7 +173,9 @@ def _play(
     episode = RepairEpisode(task.problem, solver, settings)
     turn = 0
     while episode.stop_reason is None:
-        view = BaselineView(episode.program, episode.current_conflict(), turn, task.fault, solver)
+        view = BaselineView(
+            episode.program, episode.current_conflict(), turn, task.fault, solver, task.problem.specification
+        )
         answer = policy.act(view, rng)
         episode.step(answer if isinstance(answer, str) else render(answer))
         turn += 1

@@ -25,6 +25,8 @@ def narrowed(program: LinearProgram, members: Collection[ConflictMember]) -> Lin
     rows = tuple(row for row in program.constraints if row.name in required[ConflictPart.ROW])
     used = {name for row in rows for name, _ in row.terms}
     used |= required[ConflictPart.LOWER] | required[ConflictPart.UPPER] | required[ConflictPart.INTEGRALITY]
+    # A program has a variable, also where all that is left of it says 0 = 1.
+    used = used or {program.variables[0].name}
     variables: list[Variable] = []
     for variable in program.variables:
         if variable.name in used:

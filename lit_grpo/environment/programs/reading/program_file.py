@@ -47,20 +47,21 @@ def read_program_file(path: Path | str) -> ProgramFile:
     return read_program_text(_text_of(path), suffix, str(path))
 
 
-def read_program_text(text: str, suffix: str, name: str) -> ProgramFile:
+def read_program_text(text: str, suffix: str, name: str, first_line: int = 1) -> ProgramFile:
     """Read a program's text.
 
     Args:
         text: The text as the file has it.
         suffix: ``.lp`` or ``.mps``: which format it is.
         name: The name of the file, for messages.
+        first_line: The number of its first line, for messages.
 
     Raises:
         ProgramError: It cannot be read exactly.
     """
     has_mark = text.startswith(BYTE_ORDER_MARK)
     # The mark stays a character of the text, so that places are those of the file.
-    source = Source(name, " " + text[1:] if has_mark else text)
+    source = Source(name, " " + text[1:] if has_mark else text, first_line)
     draft, format_name = (read_lp(source), "LP") if suffix == ".lp" else read_mps(source)
     if has_mark:
         draft.note(None, "the file begins with a byte order mark, which was skipped")

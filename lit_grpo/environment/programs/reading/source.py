@@ -31,6 +31,8 @@ class Source:
     name: str
     """The file's name as the user gave it."""
     text: str
+    first_line: int = 1
+    """The number of the text's first line: below 1 where something was put before the user's own."""
     _line_starts: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -39,8 +41,8 @@ class Source:
         object.__setattr__(self, "_line_starts", starts)
 
     def line_of(self, span: Span) -> int:
-        """The number of the line that a span begins in, from 1."""
-        return bisect_right(self._line_starts, span.start)
+        """The number of the line that a span begins in."""
+        return bisect_right(self._line_starts, span.start) + self.first_line - 1
 
     def at(self, span: Span) -> str:
         """``FILE:LINE``."""

@@ -1,0 +1,97 @@
+"""`lit-grpo explain FILE`: what a program says, why it has no solution, and what may have gone wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lit_grpo.commands.command import Command, CommandParser, UsageError
+
+if TYPE_CHECKING:
+    from lit_grpo.explain.explanation import Explanation
+
+DESCRIPTION = """\
+Explain a linear or mixed-integer program in an .lp or .mps file (or either with .gz behind it): how it was read, its
+status, the requirements that contradict each other, the least changes that make it feasible, and which slip may have
+happened. No model takes part. Exit status: 0; 1 if the limits of the search were reached; 2 for a file that is
+refused, with the reason in one line."""
+
+FORMATS = ("text", "json", "html")
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Read the options."""
+    parser = CommandParser("explain", DESCRIPTION)
+    parser.add_argument("file", type=Path, help="the program: .lp, .mps, or one of them with .gz behind it")
+    parser.add_argument(
+        "--specification", type=Path, help="text that says what it should mean: what fits it comes first"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
+    parser.add_argument("--output", type=Path, help="file to write instead of the terminal")
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="ELEMENT",
+        help="must not be touched: row:NAME, var:NAME, or a pattern such as 'row:demand*'; can be repeated",
+    )
+    parser.add_argument(
+        "--assert",
+        dest="assertions",
+        type=Path,
+        metavar="FILE",
+        help="rows in LP syntax that a repaired program has to satisfy; below a line Points: values it has to allow",
+    )
+    parser.add_argument("--max-changes", type=int, default=2, help="elements that one repair may change (default: 2)")
+    parser.add_argument("--max-candidates", type=int, default=10, help="slips that are listed (default: %(default)s)")
+    return parser.parse_args(words)
+
+
+def run(options: Namespace) -> int:
+    """Read, explain, show."""
+    from lit_grpo.environment.programs.reading.program_file import read_program_file
+    from lit_grpo.environment.repairs.assertions_file import read_assertions
+    from lit_grpo.environment.repairs.protections import Protections, unknown_patterns
+    from lit_grpo.environment.solver.solver import SolverStatus
+    from lit_grpo.explain.explain import explain
+    from lit_grpo.explain.explanation import ExplainSettings
+    from lit_grpo.explain.specification_file import read_specification
+
+    file = read_program_file(options.file)
+    if unknown := unknown_patterns(options.keep, file.program):
+        raise UsageError(
+            f"--keep: expected row:NAME or var:NAME of the program, or a pattern for some, got {unknown[0]!r}, which "
+            "fits none; check the name"
+        )
+    rows, points = ((), ()) if options.assertions is None else read_assertions(options.assertions, file.program)
+    settings = ExplainSettings(
+        Protections(tuple(options.keep), rows, points),
+        max_changes=options.max_changes,
+        max_candidates=options.max_candidates,
+    )
+    specification = None if options.specification is None else read_specification(options.specification, file.program)
+    found = explain(file, specification, settings)
+    text = shown(found, options.format)
+    if options.output is None:
+        sys.stdout.write(text)
+    else:
+        options.output.write_text(text, encoding="utf-8")
+    return 1 if found.solution.status is SolverStatus.INCONCLUSIVE else 0
+
+
+def shown(found: Explanation, format_name: str) -> str:
+    """The explanation in the form asked for."""
+    from lit_grpo.explain.as_html import explanation_html
+    from lit_grpo.explain.as_json import explanation_json
+    from lit_grpo.explain.as_text import explanation_text
+
+    if format_name == "json":
+        return json.dumps(explanation_json(found), indent=1, allow_nan=False) + "\n"
+    return explanation_html(found) if format_name == "html" else explanation_text(found)
+
+
+COMMAND = Command("explain", "why a program has no solution, and what may have gone wrong; no model", parse, run)

@@ -1,0 +1,91 @@
+"""Reads a file of assertions: rows in LP syntax, and points.
+
+Called by `lit-grpo explain --assert FILE`::
+
+    pay: 3 x + 2 y >= 40
+    x - y <= 5
+    Points
+    last_year: x = 4, y = 2
+
+Rows may stand below ``Rows`` or ``Subject To`` as well. A point gives the values of some variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from lit_grpo.environment.programs.program import Constraint, LinearProgram, ProgramError
+from lit_grpo.environment.programs.reading.draft import nearest
+from lit_grpo.environment.programs.reading.program_file import read_program_text
+
+_ROWS = re.compile(r"(?i)\s*(rows|subject to|such that|st|s\.t\.)\s*:?\s*$")
+_POINTS = re.compile(r"(?i)\s*points?\s*:?\s*$")
+_END = re.compile(r"(?i)\s*end\s*$")
+_VALUE = re.compile(r"\s*([^\s=]+)\s*=\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:,|$|(?=\s))")
+
+
+def read_assertions(
+    path: Path, program: LinearProgram
+) -> tuple[tuple[Constraint, ...], tuple[Mapping[str, float], ...]]:
+    """The rows and the points of the file.
+
+    Raises:
+        ProgramError: There is no such file, it cannot be read exactly, or it names a variable that the program lacks.
+    """
+    if not path.is_file():
+        raise ProgramError(f"{path}: expected a file of assertions, got none; check the path")
+    rows: list[str] = []
+    points: list[Mapping[str, float]] = []
+    in_points = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.split("\\")[0].rstrip()
+        if _ROWS.match(text) or _POINTS.match(text) or _END.match(text):
+            in_points = _POINTS.match(text) is not None
+            rows.append("")
+        elif in_points and text.strip():
+            points.append(_point(text, f"{path}:{number}", program))
+            rows.append("")
+        else:
+            # The line stays where it is, so that a refusal has its number.
+            rows.append(text)
+    return _rows("\n".join(rows), path, program), tuple(points)
+
+
+def _rows(text: str, path: Path, program: LinearProgram) -> tuple[Constraint, ...]:
+    if not text.strip():
+        return ()
+    asserted = read_program_text(f"Minimize\nSubject To\n{text}\nEnd\n", ".lp", str(path), first_line=-1).program
+    known = [variable.name for variable in program.variables]
+    for row in asserted.constraints:
+        for name, _ in row.terms:
+            _require_known(name, known, f"{path}: row {row.name}")
+    position = {name: j for j, name in enumerate(known)}
+    return tuple(
+        Constraint(row.name, tuple(sorted(row.terms, key=lambda term: position[term[0]])), row.sense, row.rhs)
+        for row in asserted.constraints
+    )
+
+
+def _point(text: str, where: str, program: LinearProgram) -> Mapping[str, float]:
+    known = [variable.name for variable in program.variables]
+    values: dict[str, float] = {}
+    rest = re.sub(r"^\s*[^\s=,]+\s*:\s", "", text)
+    while rest.strip():
+        # Names may hold commas (x[1,2]), so values are taken one by one.
+        match = _VALUE.match(rest)
+        if match is None:
+            raise ProgramError(
+                f"{where}: expected NAME = NUMBER, with commas between them, got {rest.strip()!r}; fix it"
+            )
+        _require_known(match[1], known, where)
+        values[match[1]], rest = float(match[2]), rest[match.end() :]
+    return values
+
+
+def _require_known(name: str, known: list[str], where: str) -> None:
+    if name not in known:
+        raise ProgramError(
+            f"{where}: expected the name of a variable of the program, got {name!r}{nearest(name, known)}; correct it"
+        )

@@ -1,0 +1,45 @@
+"""Reads a user's text: ``row:NAME: text`` or ``var:NAME: text`` lines are about their element, the rest is prose.
+
+Called by commands/explain.py.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lit_grpo.environment.programs.difference import elements_of
+from lit_grpo.environment.programs.program import Element, LinearProgram, ProgramError
+from lit_grpo.environment.programs.reading.draft import nearest
+from lit_grpo.environment.programs.specification import Sentence, Specification
+
+_LABELLED = re.compile(r"\s*((?:row|var):\S+?):?\s+(.*)")
+
+
+def read_specification(path: Path, program: LinearProgram) -> Specification:
+    """The text as sentences.
+
+    Raises:
+        ProgramError: There is no such file, or a label names no element of the program.
+    """
+    if not path.is_file():
+        raise ProgramError(
+            f"{path}: expected a text that says what the program means, got no such file; check the path"
+        )
+    known = set(elements_of(program))
+    sentences: list[Sentence] = []
+    prose: list[str] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        match = _LABELLED.fullmatch(line)
+        if match is None:
+            prose.append(line)
+            continue
+        element = Element(match[1])
+        if element not in known:
+            raise ProgramError(
+                f"{path}:{number}: expected row:NAME or var:NAME of the program, got {element!r}"
+                f"{nearest(element, known)}; correct the label"
+            )
+        sentences.append(Sentence(match[2], element))
+    text = "\n".join(prose).strip()
+    return Specification((*sentences, *([Sentence(text)] if text else [])))
