@@ -1,7 +1,7 @@
 """A few steps of TRL's GRPOTrainer on generated tasks, one turn each, with the solver's rewards.
 
 Run: `pip install -c constraints.txt -e '.[trl]'`, then `python examples/grpo_with_trl.py --output runs/trl`.
-On a CPU, with the tiny base that comes with the repository. docs/adapters.md says
+On a CPU, with the tiny base that comes with the repository. docs/other_trainers.md says
 what differs from the package's own trainer.
 """
 

@@ -11,6 +11,7 @@ from random import Random
 from lit_grpo.data.stream import TaskStream
 from lit_grpo.data.task import TaskIndex
 from lit_grpo.environment.protocol import Cutoff, Environment, Verdict
+from lit_grpo.seeds import Seed
 
 HIGHEST, MAX_TURNS = 9, 4
 Guesses = tuple[int | None, ...]  # of one attempt; None where a turn held no number
@@ -70,10 +71,10 @@ class GuessTheNumber(Environment[Secret, Guesses, Verdict]):
 class Secrets(TaskStream):
     """Endless numbers, each a function of where it stands."""
 
-    def __init__(self, num_tasks: int = 16, batches_per_epoch: int = 40, seed: int = 0) -> None:
+    def __init__(self, num_tasks: int = 16, batches_per_epoch: int = 40, seed: int | None = None) -> None:
         super().__init__()
-        self.num_tasks, self.batches_per_epoch, self._seed = num_tasks, batches_per_epoch, seed
+        self.num_tasks, self.batches_per_epoch, self._seed = num_tasks, batches_per_epoch, Seed(seed)
 
     def task(self, index: TaskIndex) -> Secret:
         """The number at a place of the stream."""
-        return Secret(str(index), Random(f"{self._seed}/{index}").randint(0, HIGHEST))
+        return Secret(str(index), Random(f"{self._seed.value}/{index}").randint(0, HIGHEST))

@@ -7,7 +7,6 @@ sharded (FSDP2), `RandomStates` as a callback of every fit. When they are writte
 from __future__ import annotations
 
 import os
-import pickle
 import random
 import shutil
 from collections.abc import Mapping
@@ -18,10 +17,10 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.fabric.utilities.load import _METADATA_FILENAME  # pyright: ignore[reportPrivateUsage]
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
-from torch import Tensor
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning_utilities.core.rank_zero import rank_zero_info
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -31,6 +30,8 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from typing_extensions import override
 
+from lit_grpo.checkpoint_reading import existing, read_description, read_file, require_weights
+from lit_grpo.seeds import go_on_with, run_seed
 from lit_grpo.sharded_checkpoint import (
     OPTIMIZER,
     WEIGHTS,
@@ -80,11 +81,11 @@ class AtomicCheckpointIO(CheckpointIO):
             FileNotFoundError: There is no such checkpoint.
             ValueError: It is not whole, or none of this package.
         """
-        source = _existing(Path(path))
+        source = existing(Path(path))
         if source.is_dir():
             whole = {"state_dict": read_sharded_weights(source), "optimizer_states": read_sharded_optimizers(source)}
             return read_description(source) | whole
-        return _read_file(source, map_location or "cpu")
+        return read_file(source, map_location or "cpu")
 
     @override
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -126,7 +127,7 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
     @override
     def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
         """Read every rank's part, as data only; FileNotFoundError if there is no such checkpoint."""
-        path = _existing(Path(self.broadcast(checkpoint_path)))
+        path = existing(Path(self.broadcast(checkpoint_path)))
         if path.is_file():
             return self._load_file(path)
         assert self.model is not None
@@ -149,7 +150,7 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
         """Give each rank its shards of a checkpoint that was written whole, by one process or under DDP."""
         assert self.model is not None
         assert self.lightning_module is not None
-        checkpoint = _read_file(path, "cpu", mmap=True)
+        checkpoint = read_file(path, "cpu", mmap=True)
         require_weights(checkpoint[WEIGHTS], path, self.model.state_dict())
         strict = self.lightning_module.strict_loading
         options = StateDictOptions(full_state_dict=True, strict=strict)
@@ -161,68 +162,26 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
         return checkpoint
 
 
-def require_weights(weights: Mapping[str, Tensor], path: Path | str, own: Mapping[str, Tensor]) -> None:
-    """ValueError if weights of a checkpoint are none of a model's own, or of another shape."""
-    for name, weight in weights.items():
-        if name not in own or own[name].shape != weight.shape:
-            got = "no such weight" if name not in own else f"one of {tuple(own[name].shape)}"
-            raise ValueError(
-                f"--ckpt_path: expected the network of {path}, with {name} of {tuple(weight.shape)}, got {got}; name "
-                "the model that it was trained from as model.policy.checkpoint"
-            )
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """All of a checkpoint but its weights and optimizer states, where they can be left out without being read.
-
-    Raises:
-        ValueError: It is not whole, or none of this package.
-    """
-    if not path.is_dir():
-        return _read_file(path, "cpu", mmap=True)
-    if not (path / _METADATA_FILENAME).is_file():
-        raise ValueError(
-            f"{path}: expected a checkpoint, got a folder without {_METADATA_FILENAME}; a folder of exported weights "
-            "is given as --model.policy.checkpoint"
-        )
-    return _read_file(path / _METADATA_FILENAME, "cpu")
-
-
-def _read_file(path: Path, map_location: Any, mmap: bool = False) -> dict[str, Any]:
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or ["it is empty"])[0]
-        raise ValueError(
-            f"{path}: expected a whole checkpoint of this package, got one that cannot be read: {reason.rstrip('.')}; "
-            "take another one from its folder"
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f"{path}: expected a checkpoint of this package, got a {type(checkpoint).__name__}")
-    return cast(dict[str, Any], checkpoint)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint of either form, on the CPU, by the names of the module's ``state_dict()``.
-
-    Called by one process; FileNotFoundError if there is no such checkpoint.
-    """
-    if _existing(path).is_dir():
-        return read_sharded_weights(path)
-    return _read_file(path, "cpu")["state_dict"]
-
-
 class RandomStates(Callback):
-    """Keeps every rank's random states (python, numpy, torch, CUDA) in the checkpoint and puts them back."""
+    """Keeps the run's seed and every rank's random states (python, numpy, torch, CUDA) in the checkpoint.
+
+    A resumed run has both from there, whatever ``--seed_everything`` says.
+    """
 
     def __init__(self) -> None:
         self._restored: list[dict[str, Any]] | None = None
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Have one seed on all ranks: what they draw are shares of one stream."""
+        go_on_with(trainer.strategy.broadcast(run_seed()))
 
     @override
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Gather the states of all ranks; called on every rank."""
+        checkpoint["run_seed"] = run_seed()
         states: list[dict[str, Any]] = [random_state()]
         if trainer.world_size > 1:
             states = [{} for _ in range(trainer.world_size)]
@@ -233,8 +192,13 @@ class RandomStates(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the states until training starts: building the rest of the run draws random numbers, too."""
+        """Go on with the run's seed; keep the states until training starts: building the rest draws, too."""
         self._restored = checkpoint.get("random_states")
+        if trainer.state.fn is TrainerFn.FITTING and "run_seed" in checkpoint:
+            began_with = checkpoint["run_seed"]
+            if began_with != run_seed():
+                rank_zero_info(f"The run goes on with the seed that it began with, {began_with}, not {run_seed()}.")
+            go_on_with(began_with)
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -275,12 +239,6 @@ def replace_folder(partial: Path, target: Path) -> None:
     partial.rename(target)
     _flush_directory(target.parent)
     shutil.rmtree(retired, ignore_errors=True)
-
-
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise FileNotFoundError(f"expected a checkpoint at {path}, got nothing there; check --ckpt_path")
-    return path
 
 
 def _partial(path: Path) -> Path:

@@ -36,7 +36,8 @@ from lit_grpo.config_errors import explain
 from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
-from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
+from lit_grpo.data.datamodule import DemonstrationDataModule, TaskDataModule
+from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings

@@ -17,7 +17,8 @@ from lit_grpo.callbacks.last_checkpoint import LastCheckpointSettings
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.config_errors import find_class
-from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule, TaskDataModule
+from lit_grpo.data.datamodule import DemonstrationDataModule, TaskDataModule
+from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.rollout.settings import RolloutSettings
 

@@ -1,7 +1,7 @@
 """Tasks and rewards in the form that TRL's GRPOTrainer takes, for answers of one turn.
 
-Called by a user's own training script, docs/adapters.md shows one; several turns are in trl_tools.py. Nothing of TRL is
-imported: it wants rows with a prompt, and a function that scores completions.
+Called by a user's own training script, docs/other_trainers.md shows one; several turns are in trl_tools.py. Nothing of
+TRL is imported: it wants rows with a prompt, and a function that scores completions.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ from lit_grpo.rollout.collect import collect_groups
 from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import format_transcript, transcripts_file, write_transcripts
+from lit_grpo.seeds import Seed
 
 LOGGED = (
     Quantity.FR_1,
@@ -65,8 +66,8 @@ class EvaluationSettings:
 
     temperature: float = 0.0
     """0 decodes greedily."""
-    seed: int = 0
-    """The seed of the draws, where the temperature is not 0."""
+    seed: int | None = None
+    """The seed of the draws, where the temperature is not 0; None: the run's. The tasks never move with it."""
     leave_out_long_prompts: bool = True
     """A task whose prompt does not fit the policy's context is not played and counts as not repaired (``too_long``);
     false: it ends the run with a ValueError."""
@@ -177,7 +178,7 @@ class RepairEvaluation(Callback):
             self._engine.current(policy),
             self._engine.conversation(policy),
             self.play_settings,
-            Seeds(self.settings.seed, batch=0),
+            Seeds(Seed(self.settings.seed).value, batch=0),
         )
         self._metrics.update(_scored(groups))
         self._groups += groups

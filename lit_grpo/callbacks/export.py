@@ -18,9 +18,12 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
-from lit_grpo.checkpointing import PARTIAL_SUFFIX, read_weights, replace_folder
+from lit_grpo.checkpoint_reading import read_weights
+from lit_grpo.checkpointing import PARTIAL_SUFFIX, replace_folder
+from lit_grpo.data.contract import demonstration_seed as recorded_seed
 from lit_grpo.data.contract import write_contract
 from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.data.policy_folder import tokenizer_folder, write_trained_on
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.weights import full_weights
@@ -83,10 +86,24 @@ class ExportPolicy(Callback):
             weights = dict(full_weights(module.policy.model))
         if trainer.is_global_zero:
             folder = Path(trainer.default_root_dir) / self.folder
-            save_policy(module, weights, folder, merged=self.export == "merged")
+            seed = demonstrations_of(trainer, module)
+            save_policy(module, weights, folder, merged=self.export == "merged", demonstration_seed=seed)
 
 
-def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path, merged: bool = False) -> None:
+def demonstrations_of(trainer: pl.Trainer, module: PolicyModule) -> int | None:
+    """The seed of the demonstrations that a policy was trained on, in this fit or before it; None: it was on none."""
+    data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+    own = data.demonstration_seed if isinstance(data, HeldOutDataModule) else None
+    return recorded_seed(module.policy_settings.checkpoint) if own is None else own
+
+
+def save_policy(
+    module: PolicyModule,
+    weights: dict[str, Tensor],
+    folder: Path,
+    merged: bool = False,
+    demonstration_seed: int | None = None,
+) -> None:
     """Write a policy and its tokenizer with ``save_pretrained``, and beside them what they were trained under.
 
     Args:
@@ -94,6 +111,7 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path, 
         weights: Tensors by the names of ``policy.model.state_dict()``, on any device.
         folder: The directory to write; it is there whole or as it was.
         merged: Whether adapters are added to the weights below them; otherwise they are written alone.
+        demonstration_seed: The seed of the demonstrations that it was trained on; None: it was on none.
     """
     settings = module.policy_settings
     policy = settings.load()
@@ -108,7 +126,7 @@ def save_policy(module: PolicyModule, weights: dict[str, Tensor], folder: Path, 
             whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
             whole.save_pretrained(partial)
         save_tokenizer(settings, partial)
-        write_contract(partial)
+        write_contract(partial, demonstration_seed)
         replace_folder(partial, folder)
 
 

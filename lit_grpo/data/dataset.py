@@ -27,6 +27,7 @@ from lit_grpo.environment.faults.difficulty import PROFILES
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.packing import PromptGroup
 from lit_grpo.presets import find_checkpoint
+from lit_grpo.seeds import Seed
 
 
 class TaskDataset(Dataset[Task]):
@@ -59,10 +60,10 @@ class DemonstrationDataset(Dataset[PromptGroup]):
         tokenizer: Path | None,
         episode: EpisodeSettings,
         settings: DemonstrationSettings,
-        seed: int,
+        seed: Seed,
         keep: bool = True,
     ) -> None:
-        self._tasks = TaskDataset(tasks, Split.TRAIN, seed)
+        self._tasks = tasks
         self._tokenizer, self._episode, self._settings, self._seed = tokenizer, episode, settings, seed
         self._kept: dict[int, PromptGroup] | None = {} if keep else None
 
@@ -83,8 +84,9 @@ class DemonstrationDataset(Dataset[PromptGroup]):
         return self._kept[index]
 
     def _make(self, index: int) -> PromptGroup:
-        task = self._tasks[index]
-        return demonstrate(task, self._conversation, self._solver, self._episode, self._settings, self._seed)
+        seed = self._seed.value
+        task = generate_task(self._tasks, Split.TRAIN, seed, index, self._solver)
+        return demonstrate(task, self._conversation, self._solver, self._episode, self._settings, seed)
 
 
 class ProofreadingDataset(Dataset[PromptGroup]):
@@ -96,7 +98,7 @@ class ProofreadingDataset(Dataset[PromptGroup]):
         tokenizer: Path | None,
         style: ObservationStyle,
         settings: ProofreadingSettings,
-        seed: int,
+        seed: Seed,
     ) -> None:
         self._tasks, self._tokenizer, self._style = tasks, tokenizer, style
         self._settings, self._seed = settings, seed
@@ -107,7 +109,7 @@ class ProofreadingDataset(Dataset[PromptGroup]):
 
     @override
     def __getitem__(self, index: int) -> PromptGroup:
-        rng = Random(f"proofreading/{self._seed}/{index}")
+        rng = Random(f"proofreading/{self._seed.value}/{index}")
         base = drawn_program(self._tasks, Split.TRAIN, rng)
         return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng).group
 
@@ -115,7 +117,7 @@ class ProofreadingDataset(Dataset[PromptGroup]):
 class RecallDataset(Dataset[PromptGroup]):
     """Lists of names and numbers to recall: what a model from scratch begins with."""
 
-    def __init__(self, tokenizer: Path | None, settings: RecallSettings, seed: int) -> None:
+    def __init__(self, tokenizer: Path | None, settings: RecallSettings, seed: Seed) -> None:
         self._tokenizer, self._settings, self._seed = tokenizer, settings, seed
 
     @cached_property
@@ -124,7 +126,7 @@ class RecallDataset(Dataset[PromptGroup]):
 
     @override
     def __getitem__(self, index: int) -> PromptGroup:
-        return recall_list(self._tokens, self._settings, Random(f"recall/{self._seed}/{index}"))
+        return recall_list(self._tokens, self._settings, Random(f"recall/{self._seed.value}/{index}"))
 
 
 def load_conversation(tokenizer: Path | None) -> ConversationFormat:

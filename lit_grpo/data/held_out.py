@@ -35,6 +35,7 @@ class HeldOutSettings:
     batch_size: int = 128
     """Tasks played at once, over all ranks; no effect on the results."""
     seed: int = 0
+    """Not the run's: these tasks are the same for every ``--seed_everything``."""
     benchmark: Path | None = None
     """Tasks to test on instead of generated ones: JSONL, a folder of such files, or a folder in the published layout
     of OR-Debug-Bench."""
@@ -53,6 +54,11 @@ class HeldOutDataModule(pl.LightningDataModule):
     def __init__(self, tasks: TaskSettings, held_out: HeldOutSettings, num_workers: int) -> None:
         super().__init__()
         self.tasks, self.held_out, self.num_workers = tasks, held_out, num_workers
+
+    @property
+    def demonstration_seed(self) -> int | None:
+        """The seed of the demonstrations that a fit learns from; None if it learns from none."""
+        return None
 
     def require_repairable(self, rules: EpisodeSettings, stage: str) -> None:
         """ValueError if these rules leave a task of the stage no room for its repair, before any is played."""

@@ -11,6 +11,7 @@ from functools import cached_property
 from lit_grpo.data.batches import consecutive
 from lit_grpo.data.task import Cell, RefillIndex, Split, Task, TaskIndex, TaskSettings, draw_cell, generate_task
 from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.seeds import Seed
 
 Shares = Mapping[Cell, float]
 """The share of tasks that each kind x difficulty has, summing to 1. None in its place: as the settings say."""
@@ -21,13 +22,13 @@ class TrainingTasks:
 
     Args:
         settings: What tasks are drawn, where no shares are given.
-        seed: The seed of the stream.
+        seed: That of the stream.
         num_tasks: Tasks of a batch, over all ranks.
         rank: This one.
         world_size: Number of ranks.
     """
 
-    def __init__(self, settings: TaskSettings, seed: int, num_tasks: int, rank: int, world_size: int) -> None:
+    def __init__(self, settings: TaskSettings, seed: Seed, num_tasks: int, rank: int, world_size: int) -> None:
         self._settings, self._seed, self._num_tasks = settings, seed, num_tasks
         self._rank, self._world_size = rank, world_size
 
@@ -59,5 +60,5 @@ class TrainingTasks:
     def _task(self, index: TaskIndex, shares: Shares | None) -> Task:
         settings = self._settings
         if shares is not None:
-            settings = settings.of_cell(draw_cell(shares, self._seed, index))
-        return generate_task(settings, Split.TRAIN, self._seed, index, self._solver)
+            settings = settings.of_cell(draw_cell(shares, self._seed.value, index))
+        return generate_task(settings, Split.TRAIN, self._seed.value, index, self._solver)

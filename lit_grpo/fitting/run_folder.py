@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from lit_grpo.checkpointing import read_description
+from lit_grpo.checkpoint_reading import read_description
 from lit_grpo.fitting.metrics_csv import METRICS_FILE
 from lit_grpo.modules.checkpoint_origin import ORIGIN
 from lit_grpo.rollout.transcripts import transcripts_file

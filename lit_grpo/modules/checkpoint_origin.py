@@ -16,8 +16,9 @@ import lightning.pytorch as pl
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
-from lit_grpo.checkpointing import require_weights
-from lit_grpo.data.datamodule import DemonstrationDataModule, ProofreadingDataModule
+from lit_grpo.checkpoint_reading import require_weights
+from lit_grpo.data.datamodule import DemonstrationDataModule
+from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.data.stream import TaskStream
 
 ORIGIN = "lit_grpo"

@@ -79,7 +79,7 @@ def _require_unquantised(checkpoint: Path, weights: Path, quantization: Quantiza
         raise ValueError(
             f"model.policy.quantization: expected none with sharded weights, got {chosen.kind if chosen else 'some'} "
             f"in {checkpoint}; use one device or DDP (configs/hardware/one_gpu.yaml, ddp.yaml), or, sharded, the "
-            "weights as they are (quantization: {kind: none})"
+            "weights as they are (quantization: {kind: NONE})"
         )
 
 

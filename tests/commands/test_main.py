@@ -5,6 +5,7 @@
 3. What a user gets wrong is one line and status 2; what this package did not raise on purpose is shown as it is.
 4. An arm that fails is one message and status 1.
 5. `python -m lit_grpo` and the console script are the same program.
+6. `--version`, also behind a command, names what a report of a bug should: without importing any of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tomllib
 from argparse import Namespace
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -148,8 +150,20 @@ def test_4_an_arm_that_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 def test_5_python_m(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lit_grpo"]
     ended = subprocess.run([*command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ended.stdout == f"lit-grpo {__version__}\n"
+    assert ended.stdout.startswith(f"lit-grpo {__version__} (Python 3.")
     wrong = subprocess.run([*command, "fitt"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts == {"lit-grpo": f"{main.__module__}:{main.__name__}"}
+
+
+def test_6_the_version_names_the_libraries_and_loads_none() -> None:
+    code = "import sys; from lit_grpo.commands.main import main; main(['fit', '--config', 'base', '--version'])"
+    code += "; print(*sorted({'torch', 'lightning', 'transformers'} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    line, loaded = ended.stdout.split("\n")[:2]
+    assert line.startswith(
+        f"lit-grpo {__version__} (Python {sys.version.split()[0]}, torch {metadata.version('torch')}"
+    )
+    assert f"lightning {metadata.version('lightning')}, transformers {metadata.version('transformers')}" in line
+    assert loaded == ""

@@ -5,6 +5,8 @@
    files are checked. A block that cannot be checked says so: ```bash illustrative
 2. Each relative link and picture leads to a file, and to a heading where it names one; the site lists every page once.
 3. Each YAML under configs/ opens with its purpose, the hardware, and a command, which is checked in the same way.
+4. A command that trains or tests with rewards names the policy that it begins with: the tiny model's own checkpoint is
+   a base that repairs nothing yet.
 """
 
 import contextlib
@@ -230,13 +232,25 @@ def test_the_site_lists_every_page_once() -> None:
     assert sorted(listed) == [page.stem for page in SITE if page != index]
 
 
+def header_command(config: Path) -> str:
+    """The command at the top of a config; an AssertionError if its header is not one."""
+    text = config.read_text(encoding="utf8")
+    opening = re.match(r"# Purpose: (?:[^\n]|\n#)+\n# Hardware: (?:[^\n]|\n#)+\n# Command: ((?:[^\n]|\n#)+)\n", text)
+    assert opening, "expected comments `# Purpose: ...`, `# Hardware: ...`, `# Command: ...` at the top"
+    return opening.group(1).replace("\n#", " ")
+
+
+def test_4_a_command_that_plays_says_with_which_policy() -> None:
+    commands = [*documented_commands(), *map(header_command, CONFIGS)]
+    playing = [c for c in commands if "grpo.yaml" in c and "model/tiny.yaml" in c and "..." not in c]
+    assert len(playing) > 20
+    assert not [command for command in playing if "--model.policy.checkpoint" not in command]
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=relative)
 def test_configs_open_with_purpose_hardware_and_a_command_that_exists(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = config.read_text(encoding="utf8")
-    opening = re.match(r"# Purpose: (?:[^\n]|\n#)+\n# Hardware: (?:[^\n]|\n#)+\n# Command: ((?:[^\n]|\n#)+)\n", text)
-    assert opening, "expected comments `# Purpose: ...`, `# Hardware: ...`, `# Command: ...` at the top"
-    assert isinstance(yaml.safe_load(text), dict)
+    assert isinstance(yaml.safe_load(config.read_text(encoding="utf8")), dict)
     monkeypatch.chdir(ROOT)
-    check(opening.group(1).replace("\n#", " "))
+    check(header_command(config))

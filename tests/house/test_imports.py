@@ -17,7 +17,17 @@ PACKAGE = Path(__file__).parents[2] / "lit_grpo"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TENSOR_PARTS = {"advantages", "dtypes", "logprobs", "losses", "packing"}
-BELOW_ROLLOUT = TENSOR_PARTS | {"presets", "writing", "environment", "data", "rewards", "metrics", "checkpointing"}
+BELOW_ROLLOUT = TENSOR_PARTS | {
+    "presets",
+    "seeds",
+    "writing",
+    "environment",
+    "data",
+    "rewards",
+    "metrics",
+    "checkpoint_reading",
+    "checkpointing",
+}
 BELOW_MODULES = BELOW_ROLLOUT | {"engines", "rollout"}
 EVERYTHING = BELOW_MODULES | {"modules", "reports"}
 ALLOWED: dict[str, set[str]] = {
@@ -29,11 +39,13 @@ ALLOWED: dict[str, set[str]] = {
     "packing": set(),
     "presets": set(),
     "writing": set(),
+    "seeds": set(),
     "sharded_checkpoint": set(),
-    "checkpointing": {"sharded_checkpoint", "writing"},
+    "checkpoint_reading": {"sharded_checkpoint"},
+    "checkpointing": {"checkpoint_reading", "seeds", "sharded_checkpoint", "writing"},
     "explain": {"environment"},
     "rewards": {"environment"},
-    "data": {"environment", "packing", "presets"},
+    "data": {"environment", "packing", "presets", "seeds"},
     "metrics": {"advantages", "environment", "data", "writing"},
     "reports": {"environment", "metrics"},
     "engines": {"data", "dtypes"},

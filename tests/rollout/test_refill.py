@@ -43,6 +43,7 @@ from lit_grpo.rollout.estimation import (
 from lit_grpo.rollout.experience import build_experience
 from lit_grpo.rollout.refill import DynamicSampling, RefilledGroups, refill
 from lit_grpo.rollout.settings import PlaySettings
+from lit_grpo.seeds import Seed
 
 SETTINGS = PlaySettings(
     group_size=2,
@@ -78,7 +79,7 @@ def play(solver: HighsSolver, conversation: ConversationFormat, scripted: MakeEn
 
 @pytest.fixture(scope="module")
 def stream() -> TrainingTasks:
-    return TrainingTasks(TaskSettings(size=ProgramSize.TINY), seed=0, num_tasks=6, rank=0, world_size=1)
+    return TrainingTasks(TaskSettings(size=ProgramSize.TINY), seed=Seed(0), num_tasks=6, rank=0, world_size=1)
 
 
 def signal(groups: Sequence[RepairGroup]) -> list[bool]:
@@ -168,7 +169,7 @@ def test_6_a_task_by_its_place(stream: TrainingTasks, solver: HighsSolver) -> No
     expected = [generate_task(settings, Split.TRAIN, 0, RefillIndex(7, 2, place), solver) for place in range(6)]
     assert stream.refill(7, 2, range(6)) == expected
     for rank in (0, 1, 2):
-        share = TrainingTasks(settings, 0, 6, rank, world_size=3)
+        share = TrainingTasks(settings, Seed(0), 6, rank, world_size=3)
         assert share.refill(7, 2, [1, 0]) == [expected[2 * rank + 1], expected[2 * rank]]
         assert share.of_batch(7) == stream.of_batch(7)[2 * rank : 2 * rank + 2]
     others = [stream.refill(7, 1, range(6)), stream.refill(8, 2, range(6)), *(stream.of_batch(b) for b in range(9))]
