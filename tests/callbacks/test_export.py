@@ -68,7 +68,7 @@ def test_a_failing_export_leaves_the_one_before(
     names = {path.name for path in folder.iterdir()}
     assert {"model.safetensors", "tokenizer.json", CONTRACT_FILE} <= names
 
-    def full(folder: Path) -> None:
+    def full(folder: Path, demonstration_seed: int | None) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export, "write_contract", full)
