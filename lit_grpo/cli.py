@@ -32,7 +32,7 @@ from lit_grpo.callbacks.progress import RepairProgressBar
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
-from lit_grpo.config_errors import explain
+from lit_grpo.config_errors import explain, require_trainer_names
 from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
@@ -201,6 +201,7 @@ class RepairCLI(LightningCLI):
         name = self.subcommand
         assert name is not None
         config = self.config[name]
+        require_trainer_names(config.trainer)
         take_out(config, lambda: self.parser.parse_args(self._words, defaults=False)[name])
         self.save_config_kwargs["as_asked"] = config.clone()
         hand_over(config)

@@ -24,6 +24,8 @@ from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.held_out import HeldOutDataModule
+from lit_grpo.data.played import Played
+from lit_grpo.data.task import Split
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings
@@ -246,12 +248,18 @@ class RepairEvaluation(Callback):
         if is_trial(trainer):
             return results
         if trainer.is_global_zero:
-            write_run(folder, scored, results, self._metrics.settings, self._made_with)
+            settings, played = self._metrics.settings, self._played(trainer)
+            write_run(folder, scored, results, settings, played, self._made_with)
             for note in notes_of(scored):
                 get_console().print(note, style="yellow", markup=False)
         path = folder / transcripts_file(trainer.global_rank)
         write_transcripts(path, self._groups, self._environment, batch=0)
         return results
+
+    def _played(self, trainer: pl.Trainer) -> Played | None:
+        data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        split = Split.TEST if trainer.state.fn is TrainerFn.TESTING else Split.VALIDATION
+        return data.played(split, self.play_settings.episode) if isinstance(data, HeldOutDataModule) else None
 
     def _folder(self, trainer: pl.Trainer) -> Path:
         root = Path(trainer.default_root_dir)

@@ -15,7 +15,7 @@ from lit_grpo.environment.programs.reading.program_file import ProgramFile
 from lit_grpo.environment.programs.specification import Specification
 from lit_grpo.environment.repairs.candidates import Candidate, Effort, find_candidates
 from lit_grpo.environment.repairs.proposals import TYPE
-from lit_grpo.environment.repairs.relaxations import Relaxation, Relaxer, relaxations_of
+from lit_grpo.environment.repairs.relaxations import Aim, Relaxation, Relaxer, relaxations_of
 from lit_grpo.environment.repairs.steps import joined_candidates
 from lit_grpo.environment.solver.conflict_search import requirements_of
 from lit_grpo.environment.solver.highs import HighsSolver
@@ -24,11 +24,11 @@ from lit_grpo.environment.solver.solver import Conflict, ConflictMember, Conflic
 from lit_grpo.explain.explanation import ExplainSettings, Explanation
 from lit_grpo.explain.signs import questionable_elements, unwritten_signs
 
-TIME_LIMIT_S = 5.0
+TIME_LIMIT_S = 20.0
 """For one run of HiGHS."""
 
-RELAXATION_LIMIT_S = 1.0
-"""For one relaxation."""
+RELAXATION_LIMIT_S, ROWS_PER_SECOND = 1.0, 3000
+"""For one relaxation, and a second more for so many rows and columns."""
 
 CONFLICT_NODES = 1000
 """Nodes in the search for a conflict: a second or so."""
@@ -37,6 +37,12 @@ WORK = 150_000
 """Non-zeros, rows and columns that are put to the solver in all edits together: a second or so."""
 
 MOST_SOLVES, FEWEST_SOLVES = 300, 10
+
+SOLVES_PER_ELEMENT, FEWEST_ELEMENTS = 6, 4
+"""Elements of a conflict at which slips are looked for, by the edits that are tried; the first ones."""
+
+SINGLES, SINGLES_OF_LARGE = 10, 3
+"""Elements that are relaxed one at a time."""
 
 LARGE_PROGRAM = 2000
 """Rows and columns above which only elements of a conflict give way: all of them would take long."""
@@ -134,8 +140,11 @@ def _relaxations(
     questionable = [e for conflict in conflicts for e in questionable_elements(file, conflict)]
     among = set(questionable) if _size(file.program) > LARGE_PROGRAM else None
     signs = unwritten_signs(file) - set(questionable)
-    relaxer = Relaxer(file.program, solver, settings.protections, among, signs, RELAXATION_LIMIT_S)
-    return relaxations_of(relaxer, questionable, settings.max_changes, settings.max_relaxations)
+    limit_s = RELAXATION_LIMIT_S + _size(file.program) / ROWS_PER_SECOND
+    relaxer = Relaxer(file.program, solver, settings.protections, among, signs, limit_s)
+    aims = tuple(Aim) if among is None else (Aim.SUM,)
+    singles = questionable[: SINGLES if among is None else SINGLES_OF_LARGE]
+    return relaxations_of(relaxer, singles, settings.max_changes, settings.max_relaxations, aims)
 
 
 def _effort(program: LinearProgram, settings: ExplainSettings) -> Effort:
@@ -156,7 +165,8 @@ def _candidates(
     """Single edits; where none is enough, one for this conflict and more for what is left."""
     program, effort = file.program, _effort(file.program, settings)
     questionable = set(questionable_elements(file, conflict))
-    members = [member for member in conflict.members if member.element in questionable][: effort.max_solves]
+    members = [member for member in conflict.members if member.element in questionable]
+    members = members[: max(FEWEST_ELEMENTS, effort.max_solves // SOLVES_PER_ELEMENT)]
     first = Conflict(tuple(members), is_irreducible=False)
     found = find_candidates(program, first, solver, specification, settings.protections, effort)
     if not found and settings.max_changes > 1:

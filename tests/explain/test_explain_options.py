@@ -123,3 +123,11 @@ def test_7_the_documented_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert set(found[name]) == set(schema["properties"][name]["properties"])
     for name in ("relaxations", "candidates"):
         assert set(found[name][0]) == set(schema["properties"][name]["items"]["properties"])
+
+
+def test_8_the_least_change_admits_the_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asserted = tmp_path / "must.txt"
+    asserted.write_text("Points\n last_year: bread = 12, cake = 2\n", encoding="utf-8")
+    found = told(tmp_path, capsys, BREAD, "--assert", str(asserted), "--keep", "row:demand")
+    # 2 * 12 + 3 * 2 = 30 of the oven; 24 would do for demand alone.
+    assert [c["text"] for c in found["relaxations"][0]["changes"]] == ["row:oven: right-hand side 9 -> 30"]

@@ -44,10 +44,15 @@ def program_from_mps_text(text: str) -> LinearProgram:
     return read_program_text(text, ".mps", "program.mps").program
 
 
+def same_meaning(program: LinearProgram, other: LinearProgram) -> bool:
+    """Whether two programs say the same in a file: each variable's bounds and type as they hold."""
+    return _meaning(program) == _meaning(other)
+
+
 def _checked_text(program: LinearProgram, suffix: str) -> str:
     text = _RENDERERS[suffix](validate(program))
     try:
-        is_exact = _meaning(read_program_text(text, suffix, f"program{suffix}").program) == _meaning(program)
+        is_exact = same_meaning(read_program_text(text, suffix, f"program{suffix}").program, program)
     except ProgramError:
         is_exact = False
     if not is_exact:

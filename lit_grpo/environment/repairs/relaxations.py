@@ -17,15 +17,18 @@ from lit_grpo.environment.programs.program import (
     LinearProgram,
     VariableType,
     row_element,
-    variable_element,
 )
+from lit_grpo.environment.repairs.places import Side, sides_of, with_points, with_prices
 from lit_grpo.environment.repairs.protections import NO_PROTECTIONS, Protections
 from lit_grpo.environment.solver.elastic import NEGLIGIBLE_VIOLATION, elastic_arrays
-from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Options, Verdict, model_arrays
+from lit_grpo.environment.solver.highs_model import HighsModel, Options, Verdict, model_arrays
 from lit_grpo.environment.solver.solver import ConflictPart, Solver, SolverStatus
 
 SIGNIFICANT_DIGITS = 9
 """Of a number in a relaxation, where the program is feasible with so few."""
+
+LARGE_PROGRAM = 10_000
+"""Places from which presolve pays; below, it takes longer than it saves."""
 
 NUM_REWEIGHTINGS = 4
 """Rounds of the search for few places: each prices a place by what it gave way in the round before."""
@@ -37,24 +40,6 @@ class Aim(StrEnum):
     SUM = "least in sum"
     RELATIVE = "least relative to the numbers"
     FEWEST = "fewest elements"
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One place that can give way: a row downwards or upwards, or a bound."""
-
-    element: Element
-    part: ConflictPart
-    """ROW, LOWER or UPPER."""
-    limit: float
-    """What is written."""
-    direction: float
-    """-1 where giving way makes the number smaller, 1 where larger."""
-
-    @property
-    def name(self) -> str:
-        """Of the row or the variable."""
-        return self.element.partition(":")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +99,20 @@ class Relaxer:
     ) -> None:
         self._program, self._solver, self._protections = program, solver, protections
         arrays = model_arrays(program)
-        self._elastic = elastic_arrays(arrays)
+        position = {variable.name: j for j, variable in enumerate(program.variables)}
+        points = [{position[name]: value for name, value in point.items()} for point in protections.points]
+        self._elastic = with_points(elastic_arrays(arrays), len(arrays.costs), points)
         self._num_columns = len(arrays.costs)
-        self._sides = _sides(program)
+        self._sides = sides_of(program)
         self._is_soft = [
             not protections.keeps(side.element)
             and (among is None or side.element in among)
             and not (side.part is ConflictPart.LOWER and side.element in signs)
             for side in self._sides
         ]
-        options: Options = {"presolve": "off", "time_limit": time_limit_s}
-        self._highs = HighsModel(options, ({"presolve": "on"},))
+        is_large = len(self._sides) > LARGE_PROGRAM
+        options: Options = {"presolve": "on" if is_large else "off", "time_limit": time_limit_s}
+        self._highs = HighsModel(options, ({"presolve": "off" if is_large else "on"},))
 
     def least(self, aim: Aim) -> Relaxation | None:
         """A relaxation that is least in what is aimed at; None if there is none, or a limit was reached.
@@ -167,10 +155,10 @@ class Relaxer:
     def _solved(self, price: Callable[[Side], float]) -> list[float] | None:
         """What each side gives way at these prices; an infinite one is not for sale."""
         prices = [price(side) if soft else math.inf for side, soft in zip(self._sides, self._is_soft, strict=True)]
-        arrays = _with_prices(self._elastic, self._num_columns, prices)
+        arrays = with_prices(self._elastic, self._num_columns, prices)
         if self._highs.solve(arrays) is not Verdict.OPTIMAL:
             return None
-        return self._highs.values[self._num_columns :]
+        return self._highs.values[self._num_columns : self._num_columns + len(self._sides)]
 
     def _relaxation(self, aim: Aim, amounts: list[float]) -> Relaxation | None:
         """As shifts of numbers, rounded where the program is feasible still."""
@@ -194,18 +182,22 @@ class Relaxer:
 
 
 def relaxations_of(
-    relaxer: Relaxer, elements: Sequence[Element], max_changes: int, max_relaxations: int
+    relaxer: Relaxer,
+    elements: Sequence[Element],
+    max_changes: int,
+    max_relaxations: int,
+    aims: Sequence[Aim] = tuple(Aim),
 ) -> tuple[Relaxation, ...]:
     """Several relaxations that differ: the least of each aim, then of one of these elements alone where that is enough,
     those first that change least in proportion.
     """
     found: list[Relaxation] = []
-    for aim in Aim:
+    for aim in aims:
         relaxation = relaxer.least(aim)
         if relaxation is None:
             break  # a limit, or nothing may give way: the next aim would end in the same
         found.append(relaxation)
-    singles = [relaxer.of_element(element) for element in elements[: 2 * max_relaxations]]
+    singles = [relaxer.of_element(element) for element in elements]
     found += sorted((one for one in singles if one is not None), key=lambda one: sum(_relative(s) for s in one.shifts))
     different: dict[tuple[Shift, ...], Relaxation] = {}
     for relaxation in found:
@@ -226,33 +218,6 @@ def _priced(by_element: dict[Element, float]) -> Callable[[Side], float]:
         return 1.0 / scale / (by_element.get(side.element, 0.0) + 1e-3)
 
     return price
-
-
-def _sides(program: LinearProgram) -> list[Side]:
-    """The slacks of `elastic_arrays`, in its order: below before above, rows before bounds."""
-    sides: list[Side] = []
-    for row in program.constraints:
-        element = row_element(row.name)
-        if row.sense.value != "<=":
-            sides.append(Side(element, ConflictPart.ROW, row.rhs, -1.0))
-        if row.sense.value != ">=":
-            sides.append(Side(element, ConflictPart.ROW, row.rhs, 1.0))
-    for variable in program.variables:
-        lower, upper = variable.effective_bounds
-        element = variable_element(variable.name)
-        if math.isfinite(lower):
-            sides.append(Side(element, ConflictPart.LOWER, lower, -1.0))
-        if math.isfinite(upper):
-            sides.append(Side(element, ConflictPart.UPPER, upper, 1.0))
-    return sides
-
-
-def _with_prices(elastic: ModelArrays, num_columns: int, prices: list[float]) -> ModelArrays:
-    return replace(
-        elastic,
-        costs=[0.0] * num_columns + [0.0 if math.isinf(p) else p for p in prices],
-        column_upper=elastic.column_upper[:num_columns] + [0.0 if math.isinf(p) else math.inf for p in prices],
-    )
 
 
 def _edits(program: LinearProgram, shifts: Collection[Shift]) -> list[SetRhs | SetBounds | SetType]:
