@@ -28,14 +28,14 @@ EDGE_BYTES = 1 << 16
 
 
 def made_with(
-    trainer: pl.Trainer, module: PolicyModule, draws_seed: int, config: tuple[str, str] | None
+    trainer: pl.Trainer, module: PolicyModule, draws_seed: int | None, config: tuple[str, str] | None
 ) -> dict[str, Any]:
     """What an evaluation that is about to begin is made with, as JSON.
 
     Args:
         trainer: The trainer that evaluates.
         module: Its module.
-        draws_seed: The seed of the draws.
+        draws_seed: The seed of the draws; None: the run's.
         config: Name of the config in the run folder, and a digest of what in it decides how tasks are played; None
             where a script has put the run together.
     """
