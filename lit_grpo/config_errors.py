@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from inspect import signature
 from types import UnionType
@@ -18,6 +18,8 @@ import lightning.pytorch.callbacks
 import lightning.pytorch.loggers
 import lightning.pytorch.strategies
 import yaml
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import Strategy, StrategyRegistry
 
 from lit_grpo.presets import find_preset
 from lit_grpo.renamed_keys import RENAMED
@@ -26,6 +28,11 @@ REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized a
 UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
 UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)$", re.MULTILINE)
 PARSER_KEY = re.compile(r'Parser key "([\w.]+)"')
+PARSER_KEY_LINE = re.compile(r'^Parser key "[\w.]+":\s*')
+MEMBER = re.compile(r"Expected a member of <enum '\w+'>: \{([^}]*)\}")
+GIVEN = re.compile(r"(?:Got value|Given value): (.+)$", re.MULTILINE)
+GOT_AT_END = re.compile(r"\. Got value: .+$")
+CONFIG_FILE = re.compile(r"Problems parsing config|Unexpected config")
 NOISE = re.compile(
     r"^(Does not validate against any|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
     r"|Not a valid subclass of|Subclass types expect one of|a class path \(str\)|a dict with)"
@@ -52,12 +59,38 @@ def explain(
         classes = {cls.__name__: cls for cls in [*configurable, *_lightning_classes()]}
         for key in unknown_keys(_trees(arguments), classes, top):
             return key.explain()
+    if CONFIG_FILE.match(message) and (broken := _broken_file(arguments)):
+        return broken
     if (words := UNRECOGNIZED.search(message)) is not None:
         return f"expected every setting as --key value (--help lists the keys), got {words[1]}"
     if (found := UNKNOWN_CLASS.search(message)) is not None:
-        return _unknown_class(".".join(PARSER_KEY.findall(message)), found[1], {cls.__name__ for cls in configurable})
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
-    return " ".join(line for line in lines if line and not NOISE.search(line))
+        own = {cls.__name__ for cls in [*configurable, *_lightning_classes()]}
+        return _unknown_class(".".join(PARSER_KEY.findall(message)), found[1], own)
+    path, value = ".".join(PARSER_KEY.findall(message)), GIVEN.search(message)
+    if (member := MEMBER.search(message)) is not None and value is not None:
+        names = member[1].split(",")
+        close = get_close_matches(value[1].upper(), names, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"{path}: expected one of {', '.join(names)}, got {value[1]!r}{hint}"
+    lines = [PARSER_KEY_LINE.sub("", line.strip().removeprefix("- ")) for line in message.splitlines()]
+    said = " ".join(line for line in lines if line and not NOISE.search(line))
+    said = GOT_AT_END.sub("", said)
+    got = "" if value is None or value[1] in said else f", got {value[1]!r}"
+    return f"{path}: {said}{got}" if path else said
+
+
+def require_trainer_names(trainer: Mapping[str, Any]) -> None:
+    """ValueError for a strategy or an accelerator by a name that nobody has, before anything is built."""
+    known = {
+        "strategy": {"auto", *StrategyRegistry.available_strategies()},
+        "accelerator": {"auto", "gpu", *AcceleratorRegistry.available_accelerators()},
+    }
+    classes = {"strategy": {cls.__name__ for cls in _lightning_classes() if issubclass(cls, Strategy)}}
+    for key, names in known.items():
+        name = trainer.get(key)
+        if isinstance(name, str) and name not in names:
+            nearest = _nearest(name, names | classes.get(key, set()))
+            raise ValueError(f"trainer.{key}: expected a known name or a class_path, got {name!r}{nearest}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +144,7 @@ class _Search:
                 self.chosen[path] = find_class(str(node["class_path"]), self.classes)
             yield from self.below(node.get("init_args"), self.chosen.get(path), f"{path}.init_args")
             return
-        cls = _settings_class(kind)
+        cls = self.chosen.get(path) or _settings_class(kind)
         known = {} if cls is None else _parameters(cls)
         for key, value in node.items() if cls is not None else ():
             if key in known:
@@ -129,9 +162,15 @@ def _settings_class(kind: Any) -> type | None:
 
 
 def _parameters(cls: type) -> dict[str, Any]:
-    """The parameters of a class, with the annotation of each."""
+    """The parameters of a class, with the annotation of each, or with the narrower class that it has by default."""
     hints = get_type_hints(cls.__init__)
-    return {name: hints.get(name) for name in signature(cls).parameters}
+    factories = {item.name: item.default_factory for item in fields(cls)} if is_dataclass(cls) else {}
+    kinds = {name: hints.get(name) for name in signature(cls).parameters}
+    for name, factory in factories.items():
+        base = _settings_class(kinds.get(name))
+        if base is not None and isinstance(factory, type) and issubclass(factory, base):
+            kinds[name] = factory
+    return kinds
 
 
 def find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
@@ -140,6 +179,24 @@ def find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
         return classes.get(class_path)
     module, _, name = class_path.rpartition(".")
     return vars(importlib.import_module(module)).get(name)
+
+
+def _broken_file(arguments: Sequence[str]) -> str | None:
+    """What is wrong with the first config that is no YAML with settings, in one line; None if all are."""
+    for position, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name not in ("--config", "-c"):
+            continue
+        path = find_preset(value or arguments[position + 1])
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as error:
+            place = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
+            return f"{path}{place}: expected YAML, got {error.problem}; check indentation, colons and quotes there"
+        if content is not None and not isinstance(content, dict):
+            kind = type(content).__name__
+            return f"{path}: expected settings as KEY: VALUE, got a {kind}; a config begins with keys such as trainer"
+    return None
 
 
 def _trees(arguments: Sequence[str]) -> list[Any]:

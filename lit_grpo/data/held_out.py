@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from lit_grpo.data.batches import BatchStream, TaskBatch, consumed_batches
 from lit_grpo.data.dataset import TaskDataset
+from lit_grpo.data.played import GeneratedTasks, Played
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, TaskSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -73,6 +74,14 @@ class HeldOutDataModule(pl.LightningDataModule):
         """The tasks of the benchmark."""
         assert self.held_out.benchmark is not None
         return read_suite(self.held_out.benchmark)
+
+    def played(self, split: Split, rules: EpisodeSettings) -> Played:
+        """What an evaluation of a split by these rules plays."""
+        held_out = self.held_out
+        if split is Split.TEST and held_out.benchmark is not None:
+            return Played(held_out.benchmark, rules)
+        num_tasks = held_out.num_test_tasks if split is Split.TEST else held_out.num_validation_tasks
+        return Played(GeneratedTasks(self.tasks, split, held_out.seed, num_tasks), rules)
 
     @override
     def val_dataloader(self) -> BatchStream[GradedProblem, TaskBatch]:

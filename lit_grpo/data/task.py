@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
+from lit_grpo.data.weights import weights_of
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize
 from lit_grpo.environment.faults.difficulty import PROFILES, Difficulty
@@ -101,10 +102,10 @@ class TaskSettings:
     """None: all that come in the size."""
 
     def __post_init__(self) -> None:
-        # A configuration file brings the keys as texts: "A", "easy".
         if self.kinds is not None:
-            object.__setattr__(self, "kinds", {FaultKind(kind): weight for kind, weight in self.kinds.items()})
-        object.__setattr__(self, "difficulties", {Difficulty(d): weight for d, weight in self.difficulties.items()})
+            object.__setattr__(self, "kinds", weights_of(FaultKind, self.kinds, "data.tasks.kinds"))
+        difficulties = weights_of(Difficulty, self.difficulties, "data.tasks.difficulties")
+        object.__setattr__(self, "difficulties", difficulties)
         for name, weights in (("kinds", self.kind_weights), ("difficulties", self.difficulties)):
             if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
                 raise ValueError(f"expected {name} with weights >= 0 and a positive sum, got {weights}")

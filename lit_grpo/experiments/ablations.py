@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from lit_grpo.data.played import Played
 from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings, read_suite
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.data.task import Cell
@@ -105,7 +106,7 @@ def run_study(study: Study, num_jobs: int, console: Console) -> Choice:
     for job in [*study.jobs(), *(Job(run, curriculum) for run in study.runs)]:
         measure(job, device)
     first, *others = (run.root / TRIVIAL_FOLDER for run in study.runs)
-    write_baselines(first, study.runs[0].benchmark, EPISODE)
+    write_baselines(first, Played(study.runs[0].benchmark, EPISODE))
     for other in others:
         # The same tasks, and the policies have no training seed.
         shutil.copytree(first, other, dirs_exist_ok=True)

@@ -24,6 +24,7 @@ from lit_grpo.metrics.bootstrap import Estimate
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.comparison import COMPARISON_FILE, Pair, compare, write_comparison
+from lit_grpo.reports.differences import difference_tables
 from lit_grpo.reports.runs import COMPUTE_FILE, METRICS_FILE, SeedRun, read_series
 from lit_grpo.reports.show import show_tables
 from lit_grpo.reports.tables import comparison_tables
@@ -92,7 +93,7 @@ def report(root: Path, runs: Sequence[ArmRun], console: Console) -> Verdict:
     pair = Pair(VLLM, TRANSFORMERS)
     comparison = compare(seeds, [pair], INTERVALS)
     write_comparison(root / COMPARISON_FILE, comparison)
-    show_tables(comparison_tables(comparison), console)
+    show_tables([*comparison_tables(comparison), *difference_tables(comparison)], console)
     for run in runs:
         console.print(f"{run.root.name}: {_progress(run)}", soft_wrap=True)
     return Verdict(comparison.pooled.differences[pair].overall[Quantity.FR_5])

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from lit_grpo.data.played import Played
 from lit_grpo.data.suite import read_suite
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -75,5 +76,5 @@ def evaluate_checkpoints(
         groups = pay(played, score(played, environment), CompositeReward(), environment.max_turns, Seeds(0, 0))
         scored = [ScoredTask.of(g.task, g.attempts[0].record.stop_reason, g.scores[0]) for g in groups]
         write_transcripts(runs[name] / "episodes.jsonl", groups, environment, batch=0)
-        write_run(runs[name], scored, results_of(scored), BootstrapSettings())
+        write_run(runs[name], scored, results_of(scored), BootstrapSettings(), played=Played(suite, settings.rules))
     return runs

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lit_grpo.data.benchmark import write_benchmark
+from lit_grpo.data.played import Played
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
@@ -27,6 +28,7 @@ from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.report import REPORT_FILE, write_report
+from lit_grpo.reports.runs import find_seed_runs
 
 HELD_OUT_SEED = 20_000
 """The seed of the test tasks, the same in every comparison; training seeds are far below it."""
@@ -79,10 +81,10 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> None:
     ]
     run_all([Job(run, arm) for run in runs for arm in _with_starts(settings.arms)], settings.num_jobs, console)
     for run in runs:
-        write_baselines(run.root / "baselines", benchmark, EPISODE)
+        write_baselines(run.root / "baselines", Played(benchmark, EPISODE))
     finished = [name for name in ARMS if all(run.is_done(name) for run in runs)]
     candidate = CANDIDATE if CANDIDATE in finished else finished[-1]
-    write_report(root, candidate, base="sft", settings=BootstrapSettings(), console=console)
+    write_report(root, find_seed_runs(root), candidate, "sft", BootstrapSettings(), console)
     console.print(f"{root / REPORT_FILE} after {(time.monotonic() - started) / 60:.1f} min")
 
 

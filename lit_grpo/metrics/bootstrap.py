@@ -25,8 +25,13 @@ class Estimate(NamedTuple):
     value: float | None
     low: float | None
     high: float | None
-    has_few_tasks: bool = False
-    """Whether there are fewer than `FEW_TASKS` tasks, so that the interval does not measure the uncertainty."""
+    num_tasks: int
+    """The tasks that it is taken over, each once."""
+
+    @property
+    def has_few_tasks(self) -> bool:
+        """Whether there are fewer than `FEW_TASKS` tasks, so that the interval does not measure the uncertainty."""
+        return self.num_tasks < FEW_TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,11 @@ def estimates(values: Tensor, replicates: Tensor, settings: BootstrapSettings, n
         settings: The confidence.
         num_tasks: The number of tasks that the values are taken over, each task once.
     """
-    has_few = num_tasks < FEW_TASKS
     tail = (1.0 - settings.confidence) / 2.0
     quantiles = torch.tensor([tail, 1.0 - tail], dtype=replicates.dtype)
     low, high = torch.nanquantile(replicates, quantiles, dim=0)
     return [
-        Estimate(None, None, None, has_few) if math.isnan(value) else Estimate(value, lower, upper, has_few)
+        Estimate(None, None, None, num_tasks) if math.isnan(value) else Estimate(value, lower, upper, num_tasks)
         for value, lower, upper in zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
     ]
 

@@ -16,15 +16,19 @@ import torch
 from torch import Tensor
 
 from lit_grpo.data.contract import CURRENT, Contract, ContractError
+from lit_grpo.data.played import Played
 from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates, resample_tasks
 from lit_grpo.metrics.functional import QUANTITIES, Quantity, ratio_terms, weighted_values
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, write_scores
 from lit_grpo.metrics.table import DIFFICULTIES, KINDS, ScoreTable, score_table
+from lit_grpo.writing import writing
 
 RESULTS_FILE = "results.json"
 SCORES_FILE = "scores.jsonl"
+PLAYED = "played"
+"""The entry of `RESULTS_FILE` that says which tasks were played, and by which rules."""
 DIGITS = 6
 """Decimal places in files: below any interval's width, above the noise of summation order."""
 
@@ -91,11 +95,20 @@ def summarise(table: ScoreTable, settings: BootstrapSettings) -> RepairResults:
     )
 
 
-def write_results(path: Path, results: RepairResults, settings: BootstrapSettings, notes: Sequence[str]) -> None:
+def write_results(
+    path: Path,
+    results: RepairResults,
+    settings: BootstrapSettings,
+    notes: Sequence[str],
+    played: Played | None = None,
+    made_with: Mapping[str, Any] | None = None,
+) -> None:
     """Write `results.json`: keys in a fixed order, numbers with `DIGITS` decimals, nothing that a rerun changes."""
     document = {
+        **({} if made_with is None else {"made_with": dict(made_with)}),
         "tasks": results.overall.num_tasks,
         "versions": CURRENT.to_json(),
+        **({} if played is None else {PLAYED: played.to_json()}),
         "notes": list(notes),
         "bootstrap": {
             "replicates": settings.num_replicates,
@@ -138,7 +151,12 @@ def results_of(scored_tasks: Sequence[ScoredTask], settings: BootstrapSettings |
 
 
 def write_run(
-    folder: Path, scored_tasks: Sequence[ScoredTask], results: RepairResults, settings: BootstrapSettings | None = None
+    folder: Path,
+    scored_tasks: Sequence[ScoredTask],
+    results: RepairResults,
+    settings: BootstrapSettings | None = None,
+    played: Played | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `scores.jsonl` and `results.json` into a run folder.
 
@@ -147,10 +165,24 @@ def write_run(
         scored_tasks: Each task once; under several ranks from `gather_scored_tasks`, and on rank 0 only.
         results: The results of these scores.
         settings: Those that the results were computed with.
+        played: Tasks and rules, so that others can play the same; None where nobody knows.
+        made_with: Policy, config, seeds and versions; None where no policy was evaluated.
     """
     settings = settings or BootstrapSettings()
-    write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
-    write_results(folder / RESULTS_FILE, results, settings, notes_of(scored_tasks))
+    with writing(folder):
+        write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
+        write_results(folder / RESULTS_FILE, results, settings, notes_of(scored_tasks), played, made_with)
+
+
+def read_played(folder: Path) -> Played | None:
+    """What a run folder's results were played on; None where they do not say.
+
+    Raises:
+        ValueError: The entry is none.
+    """
+    path = folder / RESULTS_FILE
+    entry = json.loads(path.read_text(encoding="utf-8")).get(PLAYED) if path.is_file() else None
+    return None if entry is None else Played.from_json(entry, str(path))
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | bool | None]:

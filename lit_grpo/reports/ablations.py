@@ -123,7 +123,7 @@ def _compared(seeds: Sequence[SeedRun], plan: AblationPlan, settings: BootstrapS
 def _tables(
     facts: _Facts, seeds: Sequence[SeedRun], plan: AblationPlan, settings: BootstrapSettings
 ) -> dict[str, TableContent]:
-    headline, per_kind, _ = comparison_tables(facts.several)
+    headline, per_kind = comparison_tables(facts.several)
     tables = {
         "headline": headline,
         "differences": differences_table(

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind
-from lit_grpo.metrics.bootstrap import FEW_TASKS, BootstrapSettings
+from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import read_scores
 from lit_grpo.metrics.results import SCORES_FILE, RepairResults, RepairSummary, results_of
@@ -59,7 +59,7 @@ def draw_cells(results: RepairResults, path: Path) -> None:
         HeatMap(
             f"{quantity.value} (%)",
             [[_percent(summary, quantity) for summary in summaries] for _, summaries in rows],
-            [[s is not None and s.num_tasks < FEW_TASKS for s in summaries] for _, summaries in rows],
+            [[0 if s is None else s.num_tasks for s in summaries] for _, summaries in rows],
         )
         for quantity in SHOWN
     ]

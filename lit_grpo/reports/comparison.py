@@ -45,6 +45,11 @@ class Pair:
         """The name that files have it under."""
         return f"{self.better}-{self.base}"
 
+    @property
+    def label(self) -> str:
+        """The name that tables have it under."""
+        return f"{self.better} − {self.base}"
+
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
@@ -69,9 +74,17 @@ class Comparison:
     confidence: float
 
 
-def standard_pairs(arms: Sequence[str], candidate: str) -> tuple[Pair, ...]:
-    """The candidate against every other arm, and against informed random."""
-    return tuple(Pair(candidate, name) for name in (*(arm for arm in arms if arm != candidate), INFORMED_POLICY))
+def standard_pairs(run: SeedRun, candidate: str) -> tuple[Pair, ...]:
+    """The candidate against every other arm, and against informed random where that was played."""
+    others = [arm for arm in run.arms if arm != candidate]
+    return tuple(Pair(candidate, name) for name in (*others, *_bar(run)))
+
+
+def all_pairs(run: SeedRun) -> tuple[Pair, ...]:
+    """Every arm against each that stands before it, and against informed random where that was played."""
+    arms = list(run.arms)
+    among = [Pair(arm, base) for position, arm in enumerate(arms) for base in arms[:position]]
+    return (*among, *(Pair(arm, name) for arm in arms for name in _bar(run)))
 
 
 def compare(runs: Sequence[SeedRun], pairs: Sequence[Pair], settings: BootstrapSettings) -> Comparison:
@@ -88,6 +101,12 @@ def compare(runs: Sequence[SeedRun], pairs: Sequence[Pair], settings: BootstrapS
     unknown = {name for pair in pairs for name in (pair.better, pair.base)} - {*arms, *baselines}
     if unknown:
         raise ValueError(f"expected pairs among {[*arms, *baselines]}, got {sorted(unknown)}")
+    taken = set(arms) & set(baselines)
+    if taken:
+        raise ValueError(
+            f"expected other names than {', '.join(sorted(taken))}, which policies without a model have; write "
+            "NAME=FOLDER with another one"
+        )
     tables = {
         run.name: {name: read_table(path) for name, path in {**run.arms, **run.baselines}.items()} for run in runs
     }
@@ -116,6 +135,10 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "confidence": comparison.confidence,
         "seeds": {seed: _profiles_json(profiles) for seed, profiles in comparison.by_seed.items()},
     }
+
+
+def _bar(run: SeedRun) -> list[str]:
+    return [INFORMED_POLICY] if INFORMED_POLICY in run.baselines else []
 
 
 def _profiles(

@@ -1,7 +1,7 @@
-"""Paired differences of several arms against several bases, corrected for their number: a table, and JSON.
+"""Paired differences of arms, corrected for their number: tables, and JSON.
 
-Called by ablations.py. Values, intervals and p-values are those of a comparison; Holm's correction is over the family
-of all pairs given, on FR@5.
+Called by report.py, ablations.py and experiments/engine_comparison.py. Values, intervals and p-values are those of a
+comparison; Holm's correction is over the family of all pairs given, on FR@5.
 """
 
 from __future__ import annotations
@@ -14,8 +14,16 @@ from lit_grpo.metrics.bootstrap import Estimate
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.results import estimate_json, rounded
 from lit_grpo.metrics.significance import holm
-from lit_grpo.reports.comparison import Pair, Profiles
-from lit_grpo.reports.tables import Emphasis, Row, TableCell, TableContent, difference_cell
+from lit_grpo.reports.comparison import Comparison, Pair, Profiles
+from lit_grpo.reports.tables import (
+    KIND_NAMES,
+    Emphasis,
+    Row,
+    TableCell,
+    TableContent,
+    difference_cell,
+    kinds_of,
+)
 
 TESTED = Quantity.FR_5
 """The one quantity that p-values are computed for; the others have intervals alone."""
@@ -63,10 +71,39 @@ def differences_table(profiles: Profiles, title: str) -> TableContent:
         is_last = number + 1 == len(family) or family[number + 1].pair.base != difference.pair.base
         p_values = (_p_cell(difference.p_value), _p_cell(difference.holm_p_value))
         shown = [difference_cell(of_pair[quantity]) for quantity in (TESTED, *BESIDE)]
-        label = f"{difference.pair.better} − {difference.pair.base}"
-        rows.append(Row((TableCell(label), shown[0], *p_values, *shown[1:]), ends_group=is_last))
+        rows.append(Row((TableCell(difference.pair.label), shown[0], *p_values, *shown[1:]), ends_group=is_last))
     columns = ("", TESTED.value, "p", f"p, Holm over {len(family)}", *(quantity.value for quantity in BESIDE))
     return TableContent(title, columns, tuple(rows))
+
+
+def difference_tables(comparison: Comparison) -> tuple[TableContent, ...]:
+    """All pairs over all tasks with their p-values, then `TESTED` per kind, and of each seed where there are several.
+
+    Empty if nothing is compared with anything.
+    """
+    pooled, by_seed = comparison.pooled, comparison.by_seed
+    if not pooled.differences:
+        return ()
+    over = "tasks and seeds" if len(by_seed) > 1 else "tasks"
+    title = f"Paired differences in points, on the same tasks ({comparison.confidence:.0%} interval over {over})"
+    kinds = kinds_of(comparison)
+    per_kind = [
+        _pair_row(pair, [profile.by_kind[kind][TESTED] for kind in kinds])
+        for pair, profile in pooled.differences.items()
+    ]
+    heading = f"Paired differences of {TESTED.value} per kind of fault"
+    tables = [
+        differences_table(pooled, title),
+        TableContent(heading, ("", *(KIND_NAMES[kind] for kind in kinds)), tuple(per_kind)),
+    ]
+    if len(by_seed) > 1:
+        per_seed = [
+            _pair_row(pair, [profiles.differences[pair].overall[TESTED] for profiles in by_seed.values()])
+            for pair in pooled.differences
+        ]
+        heading = f"Paired differences of {TESTED.value} in each seed (interval over tasks)"
+        tables.append(TableContent(heading, ("", *by_seed), tuple(per_seed)))
+    return tuple(tables)
 
 
 def differences_json(profiles: Profiles) -> list[dict[str, Any]]:
@@ -86,6 +123,10 @@ def differences_json(profiles: Profiles) -> list[dict[str, Any]]:
         }
         for difference in corrected(profiles)
     ]
+
+
+def _pair_row(pair: Pair, estimates: Sequence[Estimate]) -> Row:
+    return Row((TableCell(pair.label), *map(difference_cell, estimates)))
 
 
 def _p_cell(p_value: float) -> TableCell:

@@ -1,10 +1,11 @@
-"""Figures of a comparison: arms beside trivial policies, and learning curves. PNG files.
+"""Figures of a comparison: arms beside trivial policies, and learning curves. PNG and PDF files.
 
 Called by report.py. The transcript figure is in transcripts.py.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,27 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import Estimate
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.comparison import Comparison, Profile
+from lit_grpo.reports.heat_map import DARK
 from lit_grpo.reports.runs import METRICS_FILE, Series, read_series
-from lit_grpo.reports.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILION, figure, label_line_end
+from lit_grpo.reports.style import (
+    ARM_COLOURS,
+    ARM_MARKERS,
+    BLUE,
+    INK,
+    MUTED,
+    SKY,
+    VERMILION,
+    figure,
+    label_line_end,
+)
 from lit_grpo.reports.tables import KIND_NAMES, by_faithful_recovery, mark_of
 
-OTHER_ARMS = (VERMILION, GREEN, PURPLE, ORANGE)
+WIDTH_INCHES = 13.3
+"""That of a slide: a figure fills it, and its text keeps its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +53,33 @@ class _Line:
     name: str
     profile: Profile
     colour: str
+    marker: str
     is_arm: bool
 
 
 def draw_arms(comparison: Comparison, path: Path) -> None:
-    """FR@5 (filled) and FR@1 (open) with intervals: overall, and per kind of fault."""
+    """FR@5 (filled) and FR@1 (open) of all kinds with intervals; beside it FR@5 of each kind, on the same rows."""
     lines = _lines(comparison)
     kinds = list(lines[0].profile.by_kind)
-    with figure(3.4 + 2.0 * (len(kinds) + 1), 1.3 + 0.4 * len(lines), path) as drawing:
-        widths = [1.5, *(1.0 for _ in kinds)]
-        panels: Sequence[Axes] = drawing.subplots(1, len(kinds) + 1, sharey=True, width_ratios=widths)
-        for axes, kind in zip(panels, (None, *kinds), strict=True):
-            of_part = [line.profile.overall if kind is None else line.profile.by_kind[kind] for line in lines]
-            for position, (line, quantities) in enumerate(zip(lines, of_part, strict=True)):
-                _draw_interval(axes, position - 0.16, quantities[Quantity.FR_1], line, is_filled=False)
-                _draw_interval(axes, position + 0.16, quantities[Quantity.FR_5], line, is_filled=True)
-            axes.set_title("All kinds" if kind is None else KIND_NAMES[kind])
-            axes.set_xlim(-3, 103)
-            axes.set_xticks(range(0, 101, 25))
-            axes.tick_params(axis="y", length=0)
-            axes.grid(visible=False, axis="y")
-            axes.axhline(len(comparison.pooled.baselines) - 0.5, color=MUTED, linewidth=0.8)
-            axes.spines["left"].set_visible(False)
-        _name_lines(panels[0], lines)
+    with figure(WIDTH_INCHES, 1.7 + 0.34 * len(lines), path) as drawing:
+        widths = [6.0, 0.85 * len(kinds)]
+        overall, per_kind = drawing.subplots(1, 2, sharey=True, width_ratios=widths)
+        for position, line in enumerate(lines):
+            _draw_interval(overall, position - 0.16, line.profile.overall[Quantity.FR_1], line, is_filled=False)
+            _draw_interval(overall, position + 0.16, line.profile.overall[Quantity.FR_5], line, is_filled=True)
+        overall.set_title("All kinds")
+        overall.set_xlim(-3, 103)
+        overall.set_xticks(range(0, 101, 25))
+        overall.tick_params(axis="y", length=0)
+        overall.grid(visible=False, axis="y")
+        overall.spines["left"].set_visible(False)
+        _draw_kinds(per_kind, lines, kinds)
+        overall.set_ylim(-0.5, len(lines) - 0.5)
+        num_trivial = len(comparison.pooled.baselines)
+        if num_trivial:
+            overall.axhline(num_trivial - 0.5, color=MUTED, linewidth=0.8)
+            per_kind.axhline(num_trivial - 0.5, color="white", linewidth=4)
+        _name_lines(overall, lines)
         _explain(drawing, comparison)
 
 
@@ -106,20 +124,55 @@ def running_mean(values: Sequence[float], half_window: int = 5) -> list[float]:
 
 
 def _lines(comparison: Comparison) -> list[_Line]:
-    """The lines from the bottom up: trivial policies, then arms, each worst first."""
-    trivial = [_Line(name, p, MUTED, False) for name, p in by_faithful_recovery(comparison.pooled.baselines)]
-    *others, (best_name, best) = by_faithful_recovery(comparison.pooled.arms)
-    arms = [
-        _Line(name, profile, OTHER_ARMS[index % len(OTHER_ARMS)], True) for index, (name, profile) in enumerate(others)
+    """The lines from the bottom up: trivial policies, then arms, each worst first; an arm's colour is of its place."""
+    trivial = [_Line(name, p, MUTED, "o", False) for name, p in by_faithful_recovery(comparison.pooled.baselines)]
+    place = {name: number for number, name in enumerate(comparison.pooled.arms)}
+    return [
+        *trivial,
+        *(
+            _Line(name, profile, *look_of_arm(place[name]), True)
+            for name, profile in by_faithful_recovery(comparison.pooled.arms)
+        ),
     ]
-    return [*trivial, *arms, _Line(best_name, best, BLUE, True)]
+
+
+def look_of_arm(place: int) -> tuple[str, str]:
+    """Colour and marker of the arm at a place, from 0: no two of the first 36 are alike."""
+    return (
+        ARM_COLOURS[place % len(ARM_COLOURS)],
+        ARM_MARKERS[place // len(ARM_COLOURS) % len(ARM_MARKERS)],
+    )
+
+
+def _draw_kinds(axes: Axes, lines: Sequence[_Line], kinds: Sequence[FaultKind]) -> None:
+    """FR@5 of every line and kind as a heat map; below a kind its number of tasks."""
+    found = [[line.profile.by_kind[kind][Quantity.FR_5] for kind in kinds] for line in lines]
+    percent = [[100 * (estimate.value or 0.0) for estimate in row] for row in found]
+    axes.imshow(percent, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for y, row in enumerate(found):
+        for x, estimate in enumerate(row):
+            colour = "white" if percent[y][x] > DARK else INK
+            axes.text(x, y, f"{percent[y][x]:.0f}{mark_of(estimate)}", ha="center", va="center", color=colour)
+    axes.set_title("FR@5 per kind (%)")
+    labels = [_label(kind, estimate.num_tasks) for kind, estimate in zip(kinds, found[0], strict=True)]
+    axes.set_xticks(range(len(kinds)), labels, fontsize=9)
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def _label(kind: FaultKind, num_tasks: int) -> str:
+    letter, _, name = KIND_NAMES[kind].partition(" ")
+    return f"{letter}\n{textwrap.fill(name, 9, break_long_words=False)}\nn {num_tasks}"
 
 
 def _draw_interval(axes: Axes, position: float, estimate: Estimate, line: _Line, is_filled: bool) -> None:
     value, low, high = (100 * (number or 0.0) for number in (estimate.value, estimate.low, estimate.high))
     axes.plot((low, high), (position, position), color=line.colour, linewidth=1.8, solid_capstyle="butt", alpha=0.75)
     face = line.colour if is_filled else "white"
-    axes.plot(value, position, "o", color=line.colour, markerfacecolor=face, markersize=5.5, markeredgewidth=1.4)
+    axes.plot(
+        value, position, line.marker, color=line.colour, markerfacecolor=face, markersize=5.5, markeredgewidth=1.4
+    )
     side, alignment = (-4, "right") if high > 90 else (4, "left")
     axes.annotate(
         f"{value:.0f}{mark_of(estimate)}",
@@ -129,7 +182,7 @@ def _draw_interval(axes: Axes, position: float, estimate: Estimate, line: _Line,
         ha=alignment,
         va="center",
         color=line.colour,
-        fontsize=7.5,
+        fontsize=8.5,
     )
 
 
@@ -145,5 +198,5 @@ def _explain(drawing: Figure, comparison: Comparison) -> None:
     drawing.supxlabel(
         f"faithful recovery (% of {comparison.pooled.num_tasks} held-out tasks{seeds}, "
         f"{comparison.confidence:.0%} interval):  ● within 5 turns   ○ at the first turn",
-        fontsize=9.5,
+        fontsize=10,
     )

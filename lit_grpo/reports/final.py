@@ -81,7 +81,7 @@ def draw_final(policies: Mapping[str, CellEstimates], path: Path) -> None:
     """A panel of FR@5 per policy."""
     kinds = list(next(iter(policies.values())))
     panels = [
-        HeatMap(f"{name}: FR@5 (%)", _percent(cells, kinds, Quantity.FR_5), _few_tasks(cells, kinds))
+        HeatMap(f"{name}: FR@5 (%)", _percent(cells, kinds, Quantity.FR_5), _num_tasks(cells, kinds))
         for name, cells in policies.items()
     ]
     draw_heat_maps(panels, kinds, path)
@@ -121,9 +121,9 @@ def _percent(cells: CellEstimates, kinds: Sequence[FaultKind | None], quantity: 
     return [[float("nan") if value is None else 100 * value for value in row] for row in values]
 
 
-def _few_tasks(cells: CellEstimates, kinds: Sequence[FaultKind | None]) -> list[list[bool]]:
+def _num_tasks(cells: CellEstimates, kinds: Sequence[FaultKind | None]) -> list[list[int]]:
     found = [[_estimate(cells, kind, difficulty, Quantity.FR_5) for difficulty in COLUMNS] for kind in kinds]
-    return [[estimate is not None and estimate.has_few_tasks for estimate in row] for row in found]
+    return [[0 if estimate is None else estimate.num_tasks for estimate in row] for row in found]
 
 
 def _value(

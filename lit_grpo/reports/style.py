@@ -16,6 +16,10 @@ from matplotlib.figure import Figure
 
 BLUE, ORANGE, SKY, PURPLE, GREEN, VERMILION = "#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#009E73", "#D55E00"
 INK, MUTED, FAINT = "#222222", "#7A7A7A", "#E3E3E3"
+ARM_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#882255", "#999933", "#222222")
+"""Of arms, in their order: Okabe & Ito's, and wine and olive of Tol, "Colour schemes" (2021)."""
+ARM_MARKERS = ("o", "s", "D", "^")
+"""The second nine arms have the second marker, and so on."""
 DOTS_PER_INCH = 160
 
 _STYLE: dict[Any, Any] = {
@@ -38,17 +42,21 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelcolor": INK,
     "text.color": INK,
     "text.parse_math": False,
+    "pdf.fonttype": 42,
 }
 
 
 @contextmanager
 def figure(width: float, height: float, path: Path) -> Iterator[Figure]:
-    """A figure of this size in inches, written to ``path`` as PNG when the block ends."""
+    """A figure of this size in inches, written to ``path`` (PNG), and as PDF beside it, when the block ends."""
     with matplotlib.rc_context(_STYLE):
         drawing = Figure(figsize=(width, height), layout="constrained")
         yield drawing
         path.parent.mkdir(parents=True, exist_ok=True)
         drawing.savefig(path, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+        # Without the date and the program the same figure gives the same bytes; text stays text, to be searched.
+        unnamed = {"CreationDate": None, "Creator": None, "Producer": None}
+        drawing.savefig(path.with_suffix(".pdf"), facecolor="white", metadata=unnamed)
 
 
 def label_line_end(axes: Axes, x: float, y: float, text: str, colour: str, *, lifted: float = 0.0) -> None:

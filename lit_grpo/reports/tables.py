@@ -1,4 +1,4 @@
-"""What the tables of a comparison say: arms beside trivial policies, faithful recovery per kind, paired differences.
+"""What the tables of a comparison say: arms beside trivial policies, over all and faithful recovery per kind.
 
 Called by report.py and the quickstart; show.py writes them to a terminal or as Markdown.
 """
@@ -77,9 +77,9 @@ class TableContent:
         return FEW_TASKS_NOTE if is_marked else ""
 
 
-def comparison_tables(comparison: Comparison) -> tuple[TableContent, ...]:
-    """All tables of a comparison, most important first."""
-    return _headline(comparison), _per_kind(comparison), _differences(comparison)
+def comparison_tables(comparison: Comparison) -> tuple[TableContent, TableContent]:
+    """What was reached: over all, and FR@5 per kind. The differences are in differences.py."""
+    return _headline(comparison), _per_kind(comparison)
 
 
 def by_faithful_recovery(profiles: Mapping[str, Profile]) -> list[tuple[str, Profile]]:
@@ -106,7 +106,7 @@ def _headline(comparison: Comparison) -> TableContent:
 
 
 def _per_kind(comparison: Comparison) -> TableContent:
-    kinds = _kinds(comparison)
+    kinds = kinds_of(comparison)
     rows = []
     for name, profile, emphasis, ends_group in _everyone(comparison):
         texts = (estimate_text(profile.by_kind[kind][Quantity.FR_5], Quantity.FR_5) for kind in kinds)
@@ -114,23 +114,6 @@ def _per_kind(comparison: Comparison) -> TableContent:
             Row((TableCell(name, emphasis), *(TableCell(text, emphasis) for text in texts)), ends_group=ends_group)
         )
     return TableContent("FR@5 per kind of fault", ("", *(KIND_NAMES[kind] for kind in kinds)), tuple(rows))
-
-
-def _differences(comparison: Comparison) -> TableContent:
-    """Overall with the seeds below it, then per kind."""
-    pooled = comparison.pooled.differences
-    rows = []
-    for quantity in (Quantity.FR_5, Quantity.FR_1):
-        rows.append(_difference_row(quantity.value, [profile.overall[quantity] for profile in pooled.values()]))
-        if len(comparison.by_seed) > 1:
-            for seed, profiles in comparison.by_seed.items():
-                values = [profile.overall[quantity] for profile in profiles.differences.values()]
-                rows.append(_difference_row(f"  {seed}", values))
-    for kind in _kinds(comparison):
-        values = [profile.by_kind[kind][Quantity.FR_5] for profile in pooled.values()]
-        rows.append(_difference_row(f"FR@5 {KIND_NAMES[kind]}", values))
-    columns = ("", *(f"{pair.better} − {pair.base}" for pair in pooled))
-    return TableContent("Paired differences in points, on the same tasks", columns, tuple(rows))
 
 
 def _everyone(comparison: Comparison) -> Iterator[tuple[str, Profile, Emphasis, bool]]:
@@ -143,7 +126,8 @@ def _everyone(comparison: Comparison) -> Iterator[tuple[str, Profile, Emphasis, 
         yield name, profile, Emphasis.BEST if index == len(arms) else Emphasis.NONE, False
 
 
-def _kinds(comparison: Comparison) -> list[FaultKind]:
+def kinds_of(comparison: Comparison) -> list[FaultKind]:
+    """The kinds of fault that the tasks have."""
     return list(next(iter(comparison.pooled.arms.values())).by_kind)
 
 
@@ -163,12 +147,8 @@ def mark_of(estimate: Estimate) -> str:
     return FEW_TASKS_MARK if estimate.has_few_tasks else ""
 
 
-def _difference_row(label: str, estimates: list[Estimate]) -> Row:
-    return Row((TableCell(label), *(difference_cell(estimate) for estimate in estimates)))
-
-
 def difference_cell(estimate: Estimate) -> TableCell:
-    """Better where the whole interval is above 0, worse where it is below; neither over few tasks."""
+    """In points. Better where the whole interval is above 0, worse where it is below; neither over few tasks."""
     value, low, high = estimate.value, estimate.low, estimate.high
     if value is None or low is None or high is None:
         return TableCell("none")

@@ -113,8 +113,8 @@ def test_2_no_such_command(words: list[str], expected: str, capsys: pytest.Captu
     [
         (["quickstart", "--sed", "1"], "lit-grpo quickstart: unrecognized arguments: --sed 1; see"),
         (["quickstart", "--arms", "sftt"], "lit-grpo quickstart: argument --arms: invalid choice: 'sftt'"),
-        (["report"], "lit-grpo report: the following arguments are required: folder"),
-        (["report", "nowhere"], "lit-grpo report: expected nowhere/arms or nowhere/SEED/arms, got neither; "),
+        (["report"], "lit-grpo report: the following arguments are required: ARM"),
+        (["report", "nowhere"], "lit-grpo report: expected a folder of results, got nowhere, which does not exist"),
         (["suite", "baselines", "nowhere"], "lit-grpo suite baselines: expected a file or a folder of tasks"),
         (["suite", "check", "nowhere"], "lit-grpo suite check: expected a file or a folder of files with records"),
         (["serve", "--prt", "1"], "lit-grpo serve: "),

@@ -90,7 +90,7 @@ def test_1_the_engine_alone() -> None:
     ("low", "high", "is_equal"), [(-0.02, 0.04, True), (0.0, 0.0, True), (0.01, 0.05, False), (-0.05, -0.01, False)]
 )
 def test_2_the_verdict(low: float, high: float, is_equal: bool) -> None:
-    verdict = Verdict(Estimate((low + high) / 2, low, high))
+    verdict = Verdict(Estimate((low + high) / 2, low, high, 100))
     assert verdict.is_equal == is_equal
     assert ("DIFFER" in verdict.text) == (not is_equal)
     # Half the width, times 2.8 / 1.96 = 1.4286.
@@ -99,7 +99,7 @@ def test_2_the_verdict(low: float, high: float, is_equal: bool) -> None:
 
 def test_2_equal_scores(tmp_path: Path) -> None:
     verdict = report(tmp_path, [seed_run(tmp_path, of_vllm=8)], Console(quiet=True))
-    assert verdict.difference == Estimate(0.0, 0.0, 0.0)
+    assert verdict.difference == Estimate(0.0, 0.0, 0.0, NUM_TASKS)
     assert verdict.is_equal
     assert verdict.text == "FR@5 of vLLM minus transformers: 0, task by task"
     assert (tmp_path / "comparison.json").is_file()

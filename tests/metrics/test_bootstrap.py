@@ -48,8 +48,8 @@ def test_5_an_undefined_value_has_no_interval_and_undefined_replicates_are_left_
     nan = float("nan")
     replicates = torch.tensor([[nan, nan], [1.0, nan], [1.0, nan]])
     assert estimates(torch.tensor([1.0, nan]), replicates, BootstrapSettings(), 10) == [
-        Estimate(1.0, 1.0, 1.0),
-        Estimate(None, None, None),
+        Estimate(1.0, 1.0, 1.0, 10),
+        Estimate(None, None, None, 10),
     ]
 
 

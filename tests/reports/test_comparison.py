@@ -17,7 +17,7 @@ CHEAP = BootstrapSettings(num_replicates=200)
 
 def compared(root: Path) -> Comparison:
     runs = find_seed_runs(root)
-    return compare(runs, standard_pairs(list(runs[0].arms), "sft_grpo"), CHEAP)
+    return compare(runs, standard_pairs(runs[0], "sft_grpo"), CHEAP)
 
 
 def test_1_the_document_has_the_documented_shape(comparison_folder: Folder) -> None:
@@ -93,7 +93,7 @@ def test_7_unknown_arms_and_unequal_seeds_are_refused(comparison_folder: Folder)
 
 
 def test_8_a_folder_without_arms_or_an_arm_without_scores_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="got neither"):
+    with pytest.raises(ValueError, match="got none; evaluate it"):
         find_seed_runs(tmp_path)
     (tmp_path / "arms/sft").mkdir(parents=True)
     with pytest.raises(ValueError, match="evaluate 'sft' before comparing"):

@@ -18,7 +18,7 @@ from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.reports.curriculum import draw_curriculum, read_curriculum, stage_starts
 from lit_grpo.reports.report import write_report
-from lit_grpo.reports.runs import Series
+from lit_grpo.reports.runs import Series, find_seed_runs
 
 HEADER = "batch,curriculum/easy,curriculum/medium,curriculum/hard,curriculum/stage,val/FR@5/easy,val/FR@5/hard\n"
 CSV = HEADER + "0,1.0,0.0,0.0,1.0,0.5,0.1\n10,0.6,0.4,0.0,2.0,,\n20,0.6,0.4,0.0,2.0,0.9,0.2\n30,0.1,0.1,0.8,4.0,,\n"
@@ -55,7 +55,9 @@ def test_2_where_a_stage_begins() -> None:
 def test_3_it_is_drawn(tmp_path: Path, comparison_folder: Callable[..., Path]) -> None:
     root = comparison_folder(num_tasks=60)
     (root / "arms/sft_grpo/metrics.csv").write_text(CSV)
-    write_report(root, "sft_grpo", "sft", BootstrapSettings(num_replicates=50), Console(file=io.StringIO()))
+    write_report(
+        root, find_seed_runs(root), "sft_grpo", "sft", BootstrapSettings(num_replicates=50), Console(file=io.StringIO())
+    )
     assert "figures/curriculum_sft_grpo.png" in (root / "report.md").read_text()
     assert_has_ink(root / "figures/curriculum_sft_grpo.png")
     assert not (root / "figures/curriculum_sft.png").exists()

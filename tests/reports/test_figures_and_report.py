@@ -14,7 +14,7 @@ from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.reports.figures import LearningCurve, draw_learning_curve, read_learning_curve, running_mean
 from lit_grpo.reports.report import write_report
-from lit_grpo.reports.runs import Series, read_series
+from lit_grpo.reports.runs import Series, find_seed_runs, read_series
 from lit_grpo.reports.transcripts import (
     BeforeAndAfter,
     Transcript,
@@ -100,7 +100,9 @@ def test_8_the_report_holds_tables_figures_and_json(comparison_folder: Callable[
     first = root if num_seeds == 1 else root / "seed-0"
     (first / "arms/sft_grpo/metrics.csv").write_text(CSV)
     output = io.StringIO()
-    write_report(root, "sft_grpo", "sft", BootstrapSettings(num_replicates=100), Console(file=output))
+    write_report(
+        root, find_seed_runs(root), "sft_grpo", "sft", BootstrapSettings(num_replicates=100), Console(file=output)
+    )
     report = (root / "report.md").read_text()
     assert "figures/arms.png" in report
     assert "figures/learning_curve.png" in report
@@ -116,7 +118,9 @@ def test_9_an_arm_alone_is_compared_with_the_trivial_policies(comparison_folder:
     root = comparison_folder(num_seeds=1, num_tasks=48)
     for name in ("sft_grpo", "sft_compute_matched"):
         shutil.rmtree(root / "arms" / name)
-    write_report(root, "sft", "sft", BootstrapSettings(num_replicates=100), Console(file=io.StringIO()))
+    write_report(
+        root, find_seed_runs(root), "sft", "sft", BootstrapSettings(num_replicates=100), Console(file=io.StringIO())
+    )
     report = (root / "report.md").read_text()
     assert "sft − informed-random" in report
     assert "The same task" not in report

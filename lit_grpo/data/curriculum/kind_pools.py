@@ -23,6 +23,7 @@ from lit_grpo.data.curriculum.base import (
 )
 from lit_grpo.data.task import Cell
 from lit_grpo.data.training_tasks import Shares
+from lit_grpo.data.weights import weights_of
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 
@@ -63,7 +64,7 @@ class KindPools(Curriculum):
         if min_attempts < 1:
             raise ValueError(f"KindPools: expected min_attempts of at least 1, got {min_attempts}")
         # A configuration file brings the keys as texts.
-        self.kinds = None if kinds is None else {FaultKind(kind): weight for kind, weight in kinds.items()}
+        self.kinds = None if kinds is None else weights_of(FaultKind, kinds, "kinds")
         if self.kinds is not None:
             require_weights("KindPools, kinds", self.kinds)
         self.threshold, self.min_attempts, self.rehearsal = threshold, min_attempts, rehearsal

@@ -20,6 +20,7 @@ from lit_grpo.data.curriculum.base import (
 from lit_grpo.data.curriculum.interval import tasks_needed
 from lit_grpo.data.task import Cell
 from lit_grpo.data.training_tasks import Shares
+from lit_grpo.data.weights import weights_of
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 
@@ -113,10 +114,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         # A configuration file brings the keys as texts: "A", "easy".
-        object.__setattr__(self, "difficulties", {Difficulty(key): value for key, value in self.difficulties.items()})
+        object.__setattr__(self, "difficulties", weights_of(Difficulty, self.difficulties, "difficulties"))
         require_weights(f"stage {self.name!r}, difficulties", self.difficulties)
         if self.kinds is not None:
-            object.__setattr__(self, "kinds", {FaultKind(key): value for key, value in self.kinds.items()})
+            object.__setattr__(self, "kinds", weights_of(FaultKind, self.kinds, "kinds"))
             require_weights(f"stage {self.name!r}, kinds", self.kinds)
         if not 0 <= self.rehearsal < 1:
             raise ValueError(
