@@ -15,19 +15,23 @@ from typing import Any
 
 import jsonargparse
 import lightning.pytorch as pl
-from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
+from lit_grpo.callbacks.kept_config import KeepConfig
+from lit_grpo.callbacks.last_checkpoint import LastCheckpoint
+from lit_grpo.callbacks.log_rows import LogRows
 from lit_grpo.callbacks.progress import RepairProgressBar
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
-from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates, StopAndSave
+from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
 from lit_grpo.config_errors import explain, require_trainer_names
 from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
@@ -37,7 +41,8 @@ from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
-from lit_grpo.fitting.metrics_csv import METRICS_FILE, MetricsCsv
+from lit_grpo.fitting.metrics_csv import MetricsCsv
+from lit_grpo.fitting.run_folder import checkpoint_of, require_free
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -55,6 +60,7 @@ from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rewards.verdict import VerdictReward
 from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
+from lit_grpo.trainer_arguments import require_arguments, require_callbacks, require_strategy
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
@@ -101,6 +107,8 @@ TOP: dict[str, type | None] = {
 }
 """Top-level keys, with the class that takes what is below them where it is always the same."""
 
+EXPORT = f"{ExportPolicy.__module__}.{ExportPolicy.__name__}"
+
 PACKAGE, PARSER = Path(__file__).parent, Path(jsonargparse.__file__).parent
 
 # A field's docstring is its help. A reward stays one of several classes where a dataclass is the default.
@@ -138,27 +146,6 @@ class ConfigParser(LightningArgumentParser):
         raise UserError(message) from ex
 
 
-class KeepConfig(SaveConfigCallback):
-    """Writes the resolved config into the run folder, beside those that are there already.
-
-    It is the config from before shared settings were handed to the parts, so that one laid over it can still change
-    them in one place.
-    """
-
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, as_asked: Namespace, **kwargs: Any) -> None:
-        super().__init__(parser, as_asked, **kwargs)
-
-    @override
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write ``config.yaml``, or the next free ``config_N.yaml``."""
-        folder = Path(trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = {path.name for path in folder.glob("config*.yaml")}
-        names = ["config.yaml", *(f"config_{number}.yaml" for number in range(1, len(taken) + 1))]
-        name = next(name for name in names if name not in taken)
-        self.parser.save(self.config, folder / name, skip_none=False)
-
-
 class RepairCLI(LightningCLI):
     """The command line. Adds to every run: atomic checkpoints, random states, Ctrl-C that saves, the logs, the bar."""
 
@@ -189,13 +176,17 @@ class RepairCLI(LightningCLI):
 
     @override
     def _parse_ckpt_path(self) -> None:
-        """Check that the checkpoint is there, before anything is built; its settings are those of the config."""
+        """Find the checkpoint, and see that the folder is free, before anything is built."""
         config = self.config[self.config.subcommand]
-        path = config.get("ckpt_path")
-        if path is not None and path not in ("best", "last", "hpc", "registry") and not Path(path).exists():
-            raise UserError(f"--ckpt_path: expected a checkpoint, got {path}, which does not exist")
-        if self.config.subcommand == "fit" and path is None:
-            _require_fresh(Path(config.trainer.default_root_dir))
+        word, folder = config.get("ckpt_path"), Path(config.trainer.default_root_dir)
+        checkpoint = None
+        if word is not None and word not in ("hpc", "registry"):
+            checkpoint = checkpoint_of(word, folder)
+            config.ckpt_path = str(checkpoint)
+        if self.config.subcommand == "fit" and not config.trainer.fast_dev_run:
+            callbacks = [part for part in _as_list(config.trainer.callbacks) if part.class_path == EXPORT]
+            exported = [part.init_args.folder for part in callbacks]
+            require_free(folder, exported, checkpoint)
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -222,17 +213,20 @@ class RepairCLI(LightningCLI):
         trainer = self.config_init[self.subcommand].trainer
         folder = trainer.default_root_dir
         is_fit = self.subcommand == "fit"
-        if trainer.logger is None:
-            tensorboard = TensorBoardLogger(folder, name="tensorboard", version="")
-            trainer.logger = [MetricsCsv(folder), tensorboard] if is_fit else False
+        require_arguments(vars(trainer))
+        require_callbacks(_as_list(trainer.callbacks))
+        trainer.logger = _loggers(trainer.logger, folder, is_fit)
         trainer.plugins = [*_as_list(trainer.plugins), AtomicCheckpointIO()]
-        callbacks = [*_as_list(trainer.callbacks), RandomStates()]
-        if is_fit:
-            callbacks.append(StopAndSave())
-        if trainer.enable_progress_bar is not False:
+        callbacks = [*([LogRows()] if is_fit else []), *_as_list(trainer.callbacks), RandomStates()]
+        if is_fit and trainer.enable_checkpointing is not False:
+            callbacks.append(LastCheckpoint(self.config_init[self.subcommand].last_checkpoint))
+        has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        if trainer.enable_progress_bar is not False and not has_bar:
             callbacks.append(RepairProgressBar())
         trainer.callbacks = callbacks
-        return super().instantiate_trainer(**kwargs)
+        made = super().instantiate_trainer(**kwargs)
+        require_strategy(made.strategy)
+        return made
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -270,13 +264,14 @@ def _is_expected(error: Exception) -> bool:
     return isinstance(error, MisconfigurationException) or bool({PACKAGE, PARSER} & set(raised_in.parents))
 
 
-def _require_fresh(folder: Path) -> None:
-    """UserError if a fit from the beginning would write over another one's files."""
-    if (folder / METRICS_FILE).exists():
-        raise UserError(
-            f"trainer.default_root_dir: expected a folder without a run, got {folder}, which has {METRICS_FILE}; "
-            "name another one, or resume that run with --ckpt_path"
-        )
+def _loggers(asked: Any, folder: str, is_fit: bool) -> Any:
+    """`metrics.csv` first, which is where checkpoints lie beside, whatever other loggers there are; false for none."""
+    if not is_fit:
+        return asked or False
+    if asked is False:
+        return False
+    others = [TensorBoardLogger(folder, name="tensorboard", version="")] if asked in (None, True) else _as_list(asked)
+    return [MetricsCsv(folder), *others]
 
 
 def _as_list(value: Any) -> list[Any]:
