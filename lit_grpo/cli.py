@@ -37,6 +37,7 @@ from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
+from lit_grpo.fitting.console import closing_line_of_test, closing_lines, quieten_libraries, say
 from lit_grpo.fitting.metrics_csv import METRICS_FILE, MetricsCsv
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
@@ -172,7 +173,11 @@ class RepairCLI(LightningCLI):
             save_config_callback=KeepConfig,
             save_config_kwargs={"save_to_log_dir": False},
             # Batches are shared over ranks by their position in the stream (data/batches.py), not by a sampler.
-            trainer_defaults={"use_distributed_sampler": False, "default_root_dir": "runs/default"},
+            trainer_defaults={
+                "use_distributed_sampler": False,
+                "default_root_dir": "runs/default",
+                "enable_model_summary": False,
+            },
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
@@ -215,6 +220,15 @@ class RepairCLI(LightningCLI):
         self.save_config_kwargs["as_asked"] = config.clone()
         hand_over(config)
 
+    def after_fit(self) -> None:
+        """Say where the policy is, how good it was, and how it is looked at."""
+        exports = [callback.folder for callback in self.trainer.callbacks if isinstance(callback, ExportPolicy)]  # pyright: ignore[reportAttributeAccessIssue]
+        say(self.trainer, closing_lines(self.trainer, exports[0] if exports else None))
+
+    def after_test(self) -> None:
+        """Say where the results are."""
+        say(self.trainer, [closing_line_of_test(self.trainer)])
+
     @override
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer of the config, with what every run has."""
@@ -249,6 +263,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if folder not in sys.path:
         # A config may name classes in files of the working folder; they hide nothing that is installed.
         sys.path.append(folder)
+    quieten_libraries()
     return status_of(lambda: RepairCLI(args), arguments)
 
 
