@@ -34,6 +34,8 @@ class CanaryStep:
     """Mean of its episodes."""
     mismatch: Mapping[str, float]
     """``mismatch_mean`` and so on, over all sampled tokens, whether or not they have a gradient."""
+    not_finite: float = 0.0
+    """Share of attempts whose reward or log-probs are not finite: these are in neither of the other numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ class Canary(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the step, and have the weights sent again."""
-        self._steps.append(CanaryStep(float(trainer.callback_metrics["rollout/reward"]), self._mismatch))
+        logged = trainer.callback_metrics
+        reward, not_finite = float(logged["rollout/reward"]), float(logged["rollout/not_finite"])
+        self._steps.append(CanaryStep(reward, self._mismatch, not_finite))
         _rollout(trainer).engine.publish_anew()
 
     @override

@@ -150,6 +150,9 @@ def drifts(run: CanaryRun, reference: CanaryRun) -> Iterator[str]:
     if run.changed:
         yield f"expected the weights as they were, got others: {len(run.changed)} tensors, first {run.changed[0]}"
     for number, step in enumerate(run.steps, 1):
+        if step.not_finite > 0:
+            share = f"{step.not_finite:.2%} of attempts"
+            yield f"step {number}: expected finite rewards and log-probs, got others in {share}"
         for beyond in exceeded(step.mismatch, run.limits):
             yield f"step {number}: {beyond}"
     for name in ("mean", "kl"):

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,10 @@ def test_4_refused(
     named = [word for name in configs for word in ("--config", str(ROOT / "configs" / f"{name}.yaml"))]
     assert main(["canary", *named, f"--folder={tmp_path}", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_3_attempts_whose_numbers_are_not_finite() -> None:
+    run = run_of(FLAT, ALIKE)
+    broken = replace(run, steps=(replace(run.steps[0], not_finite=1 / 32), *run.steps[1:]))
+    (found,) = drifts(broken, run)
+    assert found == "step 1: expected finite rewards and log-probs, got others in 3.12% of attempts"
