@@ -86,8 +86,9 @@ class Played:
 
 
 def _read(entry: Mapping[str, Any]) -> Played:
-    rules = dict(entry["rules"])
-    settings = EpisodeSettings(**rules | {"style": ObservationStyle(rules["style"])})
+    rules: dict[str, Any] = dict(entry["rules"])
+    rules["style"] = ObservationStyle(rules["style"])
+    settings = EpisodeSettings(**rules)
     return Played(Path(entry["suite"]) if "suite" in entry else _generated(entry["generated"]), settings)
 
 
