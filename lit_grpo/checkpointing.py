@@ -1,7 +1,7 @@
 """Checkpoints that are whole or absent, hold every random state, and run no code when they are read.
 
 Installed by cli.py: `AtomicCheckpointIO` on one device and under DDP, `AtomicModelParallelStrategy` where weights are
-sharded (FSDP2), `RandomStates` and `StopAndSave` as callbacks of every fit.
+sharded (FSDP2), `RandomStates` as a callback of every fit. When they are written: callbacks/last_checkpoint.py.
 """
 
 from __future__ import annotations
@@ -9,31 +9,38 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.fabric.utilities.load import _METADATA_FILENAME  # pyright: ignore[reportPrivateUsage]
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning_utilities.core.rank_zero import rank_zero_info
-from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
     get_model_state_dict,
     get_optimizer_state_dict,
+    set_model_state_dict,
     set_optimizer_state_dict,
 )
 from typing_extensions import override
 
+from lit_grpo.checkpoint_reading import existing, read_description, read_file, require_weights
 from lit_grpo.seeds import go_on_with, run_seed
-from lit_grpo.sharded_checkpoint import WEIGHTS, load_sharded, read_sharded_weights
+from lit_grpo.sharded_checkpoint import (
+    OPTIMIZER,
+    WEIGHTS,
+    by_name,
+    load_sharded,
+    read_sharded_optimizers,
+    read_sharded_weights,
+)
+from lit_grpo.writing import NotWritten, writing
 
 PARTIAL_SUFFIX = ".partial"
 """The suffix of a checkpoint's name until it is complete; nothing ever reads such a path."""
@@ -46,14 +53,21 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write the checkpoint; the directory is made if there is none."""
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         partial = _partial(target)
-        with partial.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        _flush_directory(target.parent)
+        try:
+            # A disk that fills up while torch writes is a RuntimeError of its own.
+            with writing(target, RuntimeError):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with partial.open("wb") as file:
+                    torch.save(checkpoint, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(target)
+                _flush_directory(target.parent)
+        except NotWritten:
+            if target.parent.is_dir():
+                partial.unlink(missing_ok=True)
+            raise
 
     @override
     def load_checkpoint(
@@ -61,10 +75,17 @@ class AtomicCheckpointIO(CheckpointIO):
     ) -> dict[str, Any]:
         """Read a checkpoint onto the CPU, as data only: a pickled object in it is refused, never run.
 
+        One that is sharded is put together, weights and optimizer states: a run may go on with fewer ranks.
+
         Raises:
-            FileNotFoundError: There is no such file.
+            FileNotFoundError: There is no such checkpoint.
+            ValueError: It is not whole, or none of this package.
         """
-        return torch.load(_existing(Path(path)), map_location=map_location or "cpu", weights_only=True)
+        source = existing(Path(path))
+        if source.is_dir():
+            whole = {"state_dict": read_sharded_weights(source), "optimizer_states": read_sharded_optimizers(source)}
+            return read_description(source) | whole
+        return read_file(source, map_location or "cpu")
 
     @override
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -100,21 +121,15 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
         super().save_checkpoint(checkpoint, partial, storage_options)
         self.barrier("checkpoint written")
         if self.is_global_zero:
-            _flush(partial)
-            retired = target.with_name(target.name + ".retired")
-            if target.is_dir():
-                target.rename(retired)
-            partial.rename(target)
-            _flush_directory(target.parent)
-            shutil.rmtree(retired, ignore_errors=True)
+            replace_folder(partial, target)
         self.barrier("checkpoint committed")
 
     @override
     def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
         """Read every rank's part, as data only; FileNotFoundError if there is no such checkpoint."""
-        path = _existing(Path(self.broadcast(checkpoint_path)))
+        path = existing(Path(self.broadcast(checkpoint_path)))
         if path.is_file():
-            return super().load_checkpoint(path, weights_only=True)
+            return self._load_file(path)
         assert self.model is not None
         assert self.lightning_module is not None
         weights = get_model_state_dict(self.model)
@@ -125,20 +140,26 @@ class AtomicModelParallelStrategy(ModelParallelStrategy):
         load_sharded(state, path)
         self.model.load_state_dict(state[WEIGHTS], strict=False)
         for number, optimizer in enumerate(self.optimizers):
-            state = {f"optimizer_{number}": get_optimizer_state_dict(self.model, optimizer)}
+            name = f"{OPTIMIZER}{number}"
+            state = {name: get_optimizer_state_dict(self.model, optimizer)}
             load_sharded(state, path)
-            set_optimizer_state_dict(self.model, optimizer, optim_state_dict=state[f"optimizer_{number}"])
-        return torch.load(path / _METADATA_FILENAME, map_location="cpu", weights_only=True)
+            set_optimizer_state_dict(self.model, optimizer, optim_state_dict=state[name])
+        return read_description(path)
 
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint of either form, on the CPU, by the names of the module's ``state_dict()``.
-
-    Called by one process; FileNotFoundError if there is no such checkpoint.
-    """
-    if _existing(path).is_dir():
-        return read_sharded_weights(path)
-    return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    def _load_file(self, path: Path) -> dict[str, Any]:
+        """Give each rank its shards of a checkpoint that was written whole, by one process or under DDP."""
+        assert self.model is not None
+        assert self.lightning_module is not None
+        checkpoint = read_file(path, "cpu", mmap=True)
+        require_weights(checkpoint[WEIGHTS], path, self.model.state_dict())
+        strict = self.lightning_module.strict_loading
+        options = StateDictOptions(full_state_dict=True, strict=strict)
+        set_model_state_dict(self.model, checkpoint.pop(WEIGHTS), options=options)
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        for optimizer, state in zip(self.optimizers, checkpoint.pop("optimizer_states", []), strict=False):
+            own = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+            set_optimizer_state_dict(self.model, optimizer, optim_state_dict=by_name(state, own), options=options)
+        return checkpoint
 
 
 class RandomStates(Callback):
@@ -187,49 +208,6 @@ class RandomStates(Callback):
         self._restored = None
 
 
-class StopAndSave(Callback):
-    """Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly.
-
-    A second Ctrl-C stops at once; the last complete checkpoint stays.
-    """
-
-    def __init__(self, filename: str = "interrupted.ckpt") -> None:
-        self.filename = filename
-        self._asked = False
-        self._previous: dict[int, Any] = {}
-
-    @override
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for the signals."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._ask)
-
-    @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save and stop if any rank was asked to."""
-        if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
-            return
-        path = Path(trainer.default_root_dir) / self.filename
-        trainer.save_checkpoint(path)
-        rank_zero_info(f"Stopped. Resume with --ckpt_path {path}")
-        trainer.should_stop = True
-
-    @override
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous.clear()
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
-        rank_zero_info("\nFinishing this batch, then saving a checkpoint; once more stops at once.")
-
-
 def random_state() -> dict[str, Any]:
     """This process's random states as plain numbers and tensors, readable without running code."""
     name, keys, position, has_gauss, cached = cast(tuple[str, np.ndarray, int, int, float], np.random.get_state())
@@ -252,10 +230,15 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise FileNotFoundError(f"expected a checkpoint at {path}, got nothing there; check --ckpt_path")
-    return path
+def replace_folder(partial: Path, target: Path) -> None:
+    """Put a folder that is complete in the place of another one, or of none."""
+    _flush(partial)
+    retired = target.with_name(target.name + ".retired")
+    if target.is_dir():
+        target.rename(retired)
+    partial.rename(target)
+    _flush_directory(target.parent)
+    shutil.rmtree(retired, ignore_errors=True)
 
 
 def _partial(path: Path) -> Path:

@@ -15,19 +15,18 @@ from typing import Any
 
 import jsonargparse
 import lightning.pytorch as pl
-from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
-from lit_grpo.callbacks.progress import RepairProgressBar
+from lit_grpo.callbacks.kept_config import KeepConfig
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
-from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates, StopAndSave
+from lit_grpo.checkpointing import AtomicModelParallelStrategy
 from lit_grpo.config_errors import explain, require_trainer_names
 from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
@@ -38,7 +37,7 @@ from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
 from lit_grpo.fitting.console import closing_line_of_test, closing_lines, quieten_libraries, say
-from lit_grpo.fitting.metrics_csv import METRICS_FILE, MetricsCsv
+from lit_grpo.fitting.run_folder import checkpoint_of
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -55,7 +54,9 @@ from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rewards.verdict import VerdictReward
+from lit_grpo.run_arguments import run_arguments
 from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
+from lit_grpo.trainer_arguments import require_arguments, require_strategy
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
@@ -102,6 +103,9 @@ TOP: dict[str, type | None] = {
 }
 """Top-level keys, with the class that takes what is below them where it is always the same."""
 
+LIGHTNINGS_WORDS = ("hpc", "registry")
+"""Checkpoints that Lightning finds by itself."""
+
 PACKAGE, PARSER = Path(__file__).parent, Path(jsonargparse.__file__).parent
 
 # A field's docstring is its help. A reward stays one of several classes where a dataclass is the default.
@@ -139,27 +143,6 @@ class ConfigParser(LightningArgumentParser):
         raise UserError(message) from ex
 
 
-class KeepConfig(SaveConfigCallback):
-    """Writes the resolved config into the run folder, beside those that are there already.
-
-    It is the config from before shared settings were handed to the parts, so that one laid over it can still change
-    them in one place.
-    """
-
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, as_asked: Namespace, **kwargs: Any) -> None:
-        super().__init__(parser, as_asked, **kwargs)
-
-    @override
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write ``config.yaml``, or the next free ``config_N.yaml``."""
-        folder = Path(trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = {path.name for path in folder.glob("config*.yaml")}
-        names = ["config.yaml", *(f"config_{number}.yaml" for number in range(1, len(taken) + 1))]
-        name = next(name for name in names if name not in taken)
-        self.parser.save(self.config, folder / name, skip_none=False)
-
-
 class RepairCLI(LightningCLI):
     """The command line. Adds to every run: atomic checkpoints, random states, Ctrl-C that saves, the logs, the bar."""
 
@@ -194,13 +177,11 @@ class RepairCLI(LightningCLI):
 
     @override
     def _parse_ckpt_path(self) -> None:
-        """Check that the checkpoint is there, before anything is built; its settings are those of the config."""
+        """Find the checkpoint, before anything is built."""
         config = self.config[self.config.subcommand]
-        path = config.get("ckpt_path")
-        if path is not None and path not in ("best", "last", "hpc", "registry") and not Path(path).exists():
-            raise UserError(f"--ckpt_path: expected a checkpoint, got {path}, which does not exist")
-        if self.config.subcommand == "fit" and path is None:
-            _require_fresh(Path(config.trainer.default_root_dir))
+        word = config.get("ckpt_path")
+        if word is not None and word not in LIGHTNINGS_WORDS:
+            config.ckpt_path = str(checkpoint_of(word, Path(config.trainer.default_root_dir)))
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -234,19 +215,25 @@ class RepairCLI(LightningCLI):
         """The Trainer of the config, with what every run has."""
         assert self.subcommand is not None
         trainer = self.config_init[self.subcommand].trainer
-        folder = trainer.default_root_dir
-        is_fit = self.subcommand == "fit"
-        if trainer.logger is None:
-            tensorboard = TensorBoardLogger(folder, name="tensorboard", version="")
-            trainer.logger = [MetricsCsv(folder), tensorboard] if is_fit else False
-        trainer.plugins = [*_as_list(trainer.plugins), AtomicCheckpointIO()]
-        callbacks = [*_as_list(trainer.callbacks), RandomStates()]
-        if is_fit:
-            callbacks.append(StopAndSave())
-        if trainer.enable_progress_bar is not False:
-            callbacks.append(RepairProgressBar())
-        trainer.callbacks = callbacks
-        return super().instantiate_trainer(**kwargs)
+        require_arguments(vars(trainer))
+        checkpoint = self.config[self.subcommand].get("ckpt_path")
+        arguments = run_arguments(
+            trainer.default_root_dir,
+            _as_list(trainer.callbacks),
+            is_fit=self.subcommand == "fit",
+            ckpt_path=None if checkpoint in (None, *LIGHTNINGS_WORDS) else Path(checkpoint),
+            logger=trainer.logger,
+            plugins=_as_list(trainer.plugins),
+            last_checkpoint=self.config_init[self.subcommand].last_checkpoint,
+            with_checkpoints=trainer.enable_checkpointing is not False,
+            with_progress_bar=trainer.enable_progress_bar is not False,
+            is_trial=bool(trainer.fast_dev_run),
+        )
+        for name, value in arguments.items():
+            trainer[name] = value
+        made = super().instantiate_trainer(**kwargs)
+        require_strategy(made.strategy)
+        return made
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -283,15 +270,6 @@ def _is_expected(error: Exception) -> bool:
     """Whether this package, or a parser on its behalf, raised it on purpose: its message then says what to change."""
     raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
     return isinstance(error, MisconfigurationException) or bool({PACKAGE, PARSER} & set(raised_in.parents))
-
-
-def _require_fresh(folder: Path) -> None:
-    """UserError if a fit from the beginning would write over another one's files."""
-    if (folder / METRICS_FILE).exists():
-        raise UserError(
-            f"trainer.default_root_dir: expected a folder without a run, got {folder}, which has {METRICS_FILE}; "
-            "name another one, or resume that run with --ckpt_path"
-        )
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -1,7 +1,8 @@
 """Sharded checkpoints (a directory with one part per rank) read as data: nothing in them is ever run.
 
-Called by `AtomicModelParallelStrategy` to resume, and by `ExportPolicy` for the weights alone. torch's own reader takes
-pickled objects from the directory on trust, in its index and in whatever is no tensor; the two classes here do not.
+Called by `AtomicModelParallelStrategy` to resume, by `AtomicCheckpointIO` to resume in one process, and by
+`ExportPolicy` for the weights alone. torch's own reader takes pickled objects from the directory on trust, in its index
+and in whatever is no tensor; the classes here do not.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import pathlib
 import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,26 @@ import torch
 from torch import Tensor
 from torch.distributed.checkpoint import metadata
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+from torch.distributed.checkpoint.default_planner import (
+    DefaultLoadPlanner,
+    _EmptyStateDictLoadPlanner,  # pyright: ignore[reportPrivateUsage]
+)
 from torch.distributed.checkpoint.filesystem import FileSystemReader, _StorageInfo  # pyright: ignore[reportPrivateUsage]
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.planner import ReadItem
-from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_loader import (
+    _load_state_dict,  # pyright: ignore[reportPrivateUsage]
+    load,
+)
 from typing_extensions import override
 
 INDEX = ".metadata"
 """The file that says which part holds what."""
 
 WEIGHTS = "state_dict"
-"""The name under which the LightningModule's weights lie; the states of optimizers lie under ``optimizer_N``."""
+"""The name under which the LightningModule's weights lie."""
+OPTIMIZER = "optimizer_"
+"""The states of optimizers lie under this and a number."""
 
 
 class UnsafeCheckpointError(ValueError):
@@ -81,6 +91,10 @@ class DataOnlyPlanner(DefaultLoadPlanner):
         super().load_bytes(read_item, value)  # bytes that hold data alone are safe to read as anything
 
 
+class _WholePlanner(DataOnlyPlanner, _EmptyStateDictLoadPlanner):
+    """Takes all that is below some names, as the index has it."""
+
+
 def load_sharded(state: dict[str, Any], path: Path) -> None:
     """Fill ``state`` in place from a sharded checkpoint; every rank calls it with its own shards.
 
@@ -115,3 +129,42 @@ def read_sharded_weights(path: Path) -> dict[str, Tensor]:
     }
     load({WEIGHTS: weights}, storage_reader=DataOnlyReader(path), planner=DataOnlyPlanner(), no_dist=True)
     return weights
+
+
+def read_sharded_optimizers(path: Path) -> list[dict[str, Any]]:
+    """The whole states of the optimizers on the CPU, as ``Optimizer.state_dict()`` of one process has them.
+
+    Raises:
+        ValueError: There are objects among the data.
+    """
+    index = DataOnlyReader(path).read_metadata().state_dict_metadata
+    names = sorted({name.split(".")[0] for name in index if name.startswith(OPTIMIZER)})
+    states: dict[str, Any] = {}
+    try:
+        # `load` fills what it is given; here the index says what there is.
+        _load_state_dict(states, DataOnlyReader(path), planner=_WholePlanner(keys=set(names)), no_dist=True)
+    except CheckpointException as error:
+        first, _ = next(iter(error.failures.values()))
+        raise ValueError(f"{path}: expected data alone, got: {first}") from error
+    return [_by_number(states[name]) for name in names]
+
+
+def _by_number(state: Mapping[str, Any]) -> dict[str, Any]:
+    """States by the numbers of their parameters, counted through the groups, in place of their names."""
+    numbers: dict[str, int] = {}
+    for group in state["param_groups"]:
+        for name in group["params"]:
+            numbers[name] = len(numbers)
+    groups = [{**group, "params": [numbers[name] for name in group["params"]]} for group in state["param_groups"]]
+    return {"state": {numbers[name]: moments for name, moments in state["state"].items()}, "param_groups": groups}
+
+
+def by_name(state: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The reverse: states of one process by the names of their parameters.
+
+    Args:
+        state: What ``Optimizer.state_dict()`` gave.
+        names: Names of the parameters, in the order of the optimizer's groups.
+    """
+    groups = [{**group, "params": [names[number] for number in group["params"]]} for group in state["param_groups"]]
+    return {"state": {names[number]: moments for number, moments in state["state"].items()}, "param_groups": groups}

@@ -13,6 +13,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
+from lit_grpo.callbacks.last_checkpoint import LastCheckpointSettings
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.config_errors import find_class
@@ -21,7 +22,11 @@ from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.rollout.settings import RolloutSettings
 
-SECTIONS: Mapping[str, type] = {"episode": EpisodeSettings, "rollout": RolloutSettings}
+SECTIONS: Mapping[str, type] = {
+    "episode": EpisodeSettings,
+    "rollout": RolloutSettings,
+    "last_checkpoint": LastCheckpointSettings,
+}
 """Key of the command line -> the settings whose fields are the keys below it."""
 
 TURN_LENGTH, STOP = "rollout.sampling.max_completion_tokens", "rollout.sampling.stop"

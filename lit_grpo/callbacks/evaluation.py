@@ -20,6 +20,7 @@ from rich.panel import Panel
 from rich.text import Text
 from typing_extensions import override
 
+from lit_grpo.callbacks.kept_config import KeepConfig
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
@@ -34,6 +35,9 @@ from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.workers import SolverSettings, make_solver
 from lit_grpo.fitting.curriculum_steps import observe_validation
 from lit_grpo.fitting.due_validation import run_due_validation
+from lit_grpo.fitting.evaluation_log import log_evaluation
+from lit_grpo.fitting.made_with import made_with, require_same_evaluation
+from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
@@ -123,6 +127,7 @@ class RepairEvaluation(Callback):
         self._environment = RepairEnvironment(self.play_settings.episode, self._solver, solver.threads)
         self._metrics = RepairMetrics()
         self._groups: list[RepairGroup] = []
+        self._made_with: dict[str, Any] = {}
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -136,6 +141,18 @@ class RepairEvaluation(Callback):
         for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
             if isinstance(callback, RolloutCallback):
                 self._engine = callback.engine
+
+    @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse to write over the results of another evaluation, before any task is played."""
+        kept = next((c for c in trainer.callbacks if isinstance(c, KeepConfig)), None)  # pyright: ignore[reportAttributeAccessIssue]
+        config = None if kept is None else (kept.name, kept.digest)
+        module = require_policy_module(pl_module, "RepairEvaluation")
+        self._made_with = made_with(trainer, module, self.settings.seed, config)
+        if trainer.state.fn is not TrainerFn.FITTING and not is_trial(trainer):
+            require_same_evaluation(self._folder(trainer), self._made_with)
+
+    on_test_start = on_validation_start
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -182,10 +199,13 @@ class RepairEvaluation(Callback):
         values |= {f"val/FR@5/{d.value}": s.value(Quantity.FR_5) or 0.0 for d, s in results.by_difficulty.items()}
         values["val/worst_kind_FR@5"] = min(kinds.values())
         values["val/guarded_FR@5"] = guarded_score(values[f"val/{Quantity.FR_5}"], kinds, self.start)
-        pl_module.log_dict(values)
         if trainer.state.fn is TrainerFn.FITTING:
+            pl_module.log_dict(values, logger=False)
+            log_evaluation(trainer, values)
             self.validated_at = consumed_batches(trainer)
             observe_validation(trainer, results)
+        else:
+            pl_module.log_dict(values)
         if trainer.is_global_zero and self._groups:
             # Another one each time; the same in every run, so that runs can be looked at beside each other.
             shown = Random(f"shown/{consumed_batches(trainer)}").choice(self._groups)
@@ -198,6 +218,7 @@ class RepairEvaluation(Callback):
         folder, data = self._folder(trainer), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         results = self._write(trainer, folder)
         is_benchmark = isinstance(data, HeldOutDataModule) and data.held_out.benchmark is not None
+        is_benchmark = is_benchmark and not is_trial(trainer)
         if is_benchmark and trainer.is_global_zero:
             rules, intervals = self.play_settings.episode, self._metrics.settings
             write_benchmark_test(folder, data.listed, self._solver, rules, intervals, get_console())
@@ -224,8 +245,11 @@ class RepairEvaluation(Callback):
         if not scored:
             raise ValueError("expected held-out tasks to evaluate, got none; raise data.held_out.num_..._tasks")
         results = self._metrics.compute()
+        if is_trial(trainer):
+            return results
         if trainer.is_global_zero:
-            write_run(folder, scored, results, self._metrics.settings, played=self._played(trainer))
+            settings, played = self._metrics.settings, self._played(trainer)
+            write_run(folder, scored, results, settings, played, self._made_with)
             for note in notes_of(scored):
                 get_console().print(note, style="yellow", markup=False)
         path = folder / transcripts_file(trainer.global_rank)

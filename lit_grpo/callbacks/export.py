@@ -5,6 +5,7 @@ Named in configs as a callback. The directory is what the next run's ``model.pol
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -12,11 +13,13 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from typing_extensions import override
 
-from lit_grpo.checkpointing import read_weights
+from lit_grpo.checkpoint_reading import read_weights
+from lit_grpo.checkpointing import PARTIAL_SUFFIX, replace_folder
 from lit_grpo.data.contract import demonstration_seed as recorded_seed
 from lit_grpo.data.contract import write_contract
 from lit_grpo.data.conversation import ConversationFormat
@@ -24,10 +27,13 @@ from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.data.policy_folder import tokenizer_folder, write_trained_on
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.weights import full_weights
+from lit_grpo.fitting.export_check import require_exportable
+from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.modules.adapters import whole_weights
 from lit_grpo.modules.base import PolicyModule, PolicySettings, require_policy_module
 from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config
 from lit_grpo.modules.quantization import unquantised
+from lit_grpo.writing import writing
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -54,13 +60,19 @@ class ExportPolicy(Callback):
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Check that there will be a best checkpoint before hours are spent."""
-        if stage == "fit" and self.which == "best":
+        """Check before hours are spent that there will be a best checkpoint, and that it can be written."""
+        if stage != "fit" or is_trial(trainer):
+            return
+        if self.which == "best":
             _monitoring_checkpoint(trainer)
+        settings = require_policy_module(pl_module, "ExportPolicy").policy_settings
+        require_exportable(settings, Path(trainer.default_root_dir) / self.folder)
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Gather the weights on every rank, write them on rank 0."""
+        if is_trial(trainer):
+            return
         module = require_policy_module(pl_module, "ExportPolicy")
         best = _monitoring_checkpoint(trainer).best_model_path if self.which == "best" else ""
         if self.which == "best" and not best:
@@ -97,28 +109,38 @@ def save_policy(
     Args:
         module: The module whose policy it is.
         weights: Tensors by the names of ``policy.model.state_dict()``, on any device.
-        folder: The directory to write, made if missing.
+        folder: The directory to write; it is there whole or as it was.
         merged: Whether adapters are added to the weights below them; otherwise they are written alone.
         demonstration_seed: The seed of the demonstrations that it was trained on; None: it was on none.
     """
     settings = module.policy_settings
     policy = settings.load()
     policy.model.load_state_dict(weights, strict=False)
-    if policy.lora is not None and not merged:
-        save_adapters(policy, settings, folder)
-    else:
-        whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
-        whole.save_pretrained(folder)
+    partial = folder.with_name(folder.name + PARTIAL_SUFFIX)
+    # safetensors says of a full disk what torch says: an error of its own.
+    with writing(folder, SafetensorError):
+        shutil.rmtree(partial, ignore_errors=True)
+        if policy.lora is not None and not merged:
+            save_adapters(policy, settings, partial)
+        else:
+            whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
+            whole.save_pretrained(partial)
+        save_tokenizer(settings, partial)
+        write_contract(partial, demonstration_seed)
+        replace_folder(partial, folder)
+
+
+def save_tokenizer(settings: PolicySettings, folder: Path) -> None:
+    """Write the tokenizer, with the chat template that the policy was trained with."""
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint))
     template = ConversationFormat(tokenizer).played_template
     if template is not None:
         rank_zero_info(
-            f"{folder}: the tokenizer's chat template drops thoughts of earlier turns, which the policy has read; the "
-            "exported one keeps them."
+            "The tokenizer's chat template drops thoughts of earlier turns, which the policy has read; the one "
+            "exported keeps them."
         )
         tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
-    write_contract(folder, demonstration_seed)
 
 
 def save_adapters(policy: CausalPolicy, settings: PolicySettings, folder: Path) -> None:

@@ -29,6 +29,7 @@ from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.fitting.curriculum_steps import begin_batch, observe_rollouts, require_trainable
 from lit_grpo.fitting.refill_log import RefillLog
 from lit_grpo.fitting.rollout_log import RolloutLog, RolloutTimes
+from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.fitting.too_long_log import TooLongLog, require_room_for_prompts
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.rollout.attempts import AnyScoredGroup
@@ -159,7 +160,7 @@ class RolloutCallback(Callback):
         self._log.log(module, fitting, RolloutTimes(seconds, waited), self._staleness.of(rollout.kept, position))
         if self.settings.dynamic_sampling is not None:
             self._refill_log.log(module, rollout, data.num_tasks)
-        if self.transcripts_every and position % self.transcripts_every == 0:
+        if self.transcripts_every and position % self.transcripts_every == 0 and not is_trial(trainer):
             path = Path(trainer.default_root_dir) / transcripts_file(trainer.global_rank)
             write_transcripts(path, rollout.played, self.environment, position)
 
@@ -212,7 +213,7 @@ class RolloutCallback(Callback):
             return PlayedBatch(tasks, groups, perf_counter() - started)
         if self._overlap is None:
             self._overlap = Overlap(self.settings.max_staleness, self.engine, play)
-        limits = last_batches(trainer, position, module.objective.updates_per_rollout)
+        limits = last_batches(trainer, module.updates_per_batch)
         return self._overlap.rollout(module.served, data, position, limits)
 
     def _play(

@@ -111,21 +111,52 @@ def consumed_batches(trainer: pl.Trainer) -> int:
     return total.processed
 
 
-def last_batches(trainer: pl.Trainer, batch: int, updates_per_batch: int) -> Iterator[int]:
+def drawn_batch(trainer: pl.Trainer | None, position: int, batches_per_epoch: int) -> int:
+    """The batch that is drawn at a position: with ``overfit_batches`` the first ones of the stream again and again.
+
+    Args:
+        trainer: The trainer that the data are attached to.
+        position: Batches before this one.
+        batches_per_epoch: Batches of an epoch, which a fraction is of.
+    """
+    asked = 0 if trainer is None else trainer.overfit_batches  # pyright: ignore[reportAttributeAccessIssue]
+    if not asked:
+        return position
+    return position % (asked if isinstance(asked, int) else max(1, int(batches_per_epoch * asked)))
+
+
+def started_updates(trainer: pl.Trainer) -> int:
+    """Optimizer steps that were begun so far, whether or not they ended."""
+    loop = trainer.fit_loop.epoch_loop.manual_optimization
+    return loop.optim_step_progress.total.ready
+
+
+def last_batches(trainer: pl.Trainer, updates_per_batch: int) -> Iterator[int]:
     """Numbers of the last batch of a fit, by each limit that it has.
 
-    A limit in updates counts those that are skipped as taken: while some are skipped, the number grows.
+    Updates that are skipped, since no group has signal, count as taken: the end is where it was from the start, and
+    there is one even if no group ever has.
 
     Args:
         trainer: Its limits are in epochs or in updates.
-        batch: The batch that begins now.
         updates_per_batch: Optimizer steps that a batch takes.
     """
-    epochs, updates = trainer.max_epochs, trainer.max_steps
-    if epochs is not None and epochs >= 0:
-        yield epochs * int(trainer.num_training_batches) - 1
+    epochs, updates, length = trainer.max_epochs, trainer.max_steps, trainer.num_training_batches
+    if epochs is not None and epochs >= 0 and length != math.inf:
+        yield epochs * int(length) - 1
     if updates >= 0:
-        yield batch + math.ceil((updates - trainer.global_step) / updates_per_batch) - 1
+        yield math.ceil(updates / updates_per_batch) - 1
+
+
+def fit_batches(trainer: pl.Trainer, updates_per_batch: int) -> float:
+    """Batches of the whole fit, by its limits; ``inf`` where there is none."""
+    trainer.fit_loop.setup_data()
+    return min((last + 1 for last in last_batches(trainer, updates_per_batch)), default=math.inf)
+
+
+def is_last_by_updates(trainer: pl.Trainer, updates_per_batch: int) -> bool:
+    """Whether the batches trained on have reached ``max_steps``, each counted with all its updates."""
+    return 0 <= trainer.max_steps <= consumed_batches(trainer) * updates_per_batch
 
 
 def consecutive(batch: int, batch_size: int, rank: int, world_size: int) -> range:

@@ -17,6 +17,7 @@ from lit_grpo.data.batches import (
     DemonstrationBatch,
     TaskBatch,
     consecutive,
+    drawn_batch,
     require_divisible,
     shuffled,
 )
@@ -125,12 +126,12 @@ class TaskDataModule(HeldOutDataModule, TaskStream):
     @override
     def tasks_of(self, position: int) -> list[Task]:
         """This rank's tasks of a batch that has begun."""
-        return self.training_tasks.of_batch(position, self._shares(position))
+        return self.training_tasks.of_batch(self.drawn(position), self._shares(position))
 
     @override
     def refill_tasks(self, position: int, number: int, slots: Sequence[int]) -> list[Task]:
         """Tasks that take the places ``slots`` of this rank's share of a batch that has begun, in round ``number``."""
-        return self.training_tasks.refill(position, number, slots, self._shares(position))
+        return self.training_tasks.refill(self.drawn(position), number, slots, self._shares(position))
 
     def _shares(self, position: int) -> Shares | None:
         return None if self.curriculum is None else self._begun[position].plan.shares
@@ -171,7 +172,7 @@ class TaskDataModule(HeldOutDataModule, TaskStream):
         training = self.training_tasks if self.draws_ahead else None
         return BatchStream(
             dataset=TrainingSteps(training, Replay(self.replay, self.tasks, *self.ranks()) if self.replay else None),
-            indices=lambda batch: [batch],
+            indices=lambda batch: [self.drawn(batch)],
             collate=lambda drawn: TaskBatch(*drawn[0]),
             length=self.batches_per_epoch,
             position=self.consumed,
@@ -242,7 +243,8 @@ class DemonstrationDataModule(HeldOutDataModule):
         rank, world_size = self.ranks()
 
         def indices(batch: int) -> Sequence[int]:
-            positions = consecutive(batch, self.batch_size, rank, world_size)
+            drawn = drawn_batch(self.trainer, batch, self.batches_per_epoch)
+            positions = consecutive(drawn, self.batch_size, rank, world_size)
             if self.num_demonstrations is None:
                 return positions
             return shuffled(positions, self.num_demonstrations, self._seed.value)

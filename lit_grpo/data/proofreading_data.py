@@ -7,7 +7,7 @@ from pathlib import Path
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from lit_grpo.data.batches import BatchStream, DemonstrationBatch, consecutive, require_divisible
+from lit_grpo.data.batches import BatchStream, DemonstrationBatch, consecutive, drawn_batch, require_divisible
 from lit_grpo.data.dataset import ProofreadingDataset, RecallDataset
 from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
@@ -68,7 +68,9 @@ class ProofreadingDataModule(HeldOutDataModule):
         rank, world_size = self.ranks()
         return BatchStream(
             dataset=self._dataset,
-            indices=lambda batch: consecutive(batch, self.batch_size, rank, world_size),
+            indices=lambda batch: consecutive(
+                drawn_batch(self.trainer, batch, self.batches_per_epoch), self.batch_size, rank, world_size
+            ),
             collate=DemonstrationBatch,
             length=self.batches_per_epoch,
             position=self.consumed,

@@ -11,7 +11,14 @@ import lightning.pytorch as pl
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from lit_grpo.data.batches import BatchStream, TaskBatch, consecutive, consumed_batches, require_divisible
+from lit_grpo.data.batches import (
+    BatchStream,
+    TaskBatch,
+    consecutive,
+    consumed_batches,
+    drawn_batch,
+    require_divisible,
+)
 from lit_grpo.data.curriculum.begun import BegunBatch
 from lit_grpo.data.task import RefillIndex, TaskIndex
 from lit_grpo.environment.protocol import Problem
@@ -41,13 +48,13 @@ class TaskStream(pl.LightningDataModule):
 
     def tasks_of(self, position: int) -> Sequence[Problem]:
         """This rank's tasks of the batch at a position."""
-        return [self.task(index) for index in consecutive(position, self.num_tasks, *self.ranks())]
+        return [self.task(index) for index in consecutive(self.drawn(position), self.num_tasks, *self.ranks())]
 
     def refill_tasks(self, position: int, number: int, slots: Sequence[int]) -> Sequence[Problem]:
         """Tasks that take the places ``slots`` of this rank's share of a batch, in round ``number`` (from 1)."""
         rank, world_size = self.ranks()
         first = rank * (self.num_tasks // world_size)
-        return [self.task(RefillIndex(position, number, first + slot)) for slot in slots]
+        return [self.task(RefillIndex(self.drawn(position), number, first + slot)) for slot in slots]
 
     def begin(self, position: int) -> BegunBatch | None:
         """Decide about a batch, once, when it begins; None where there is nothing to decide."""
@@ -78,6 +85,10 @@ class TaskStream(pl.LightningDataModule):
         """This process's rank, and their number."""
         assert self.trainer is not None
         return self.trainer.global_rank, self.trainer.world_size
+
+    def drawn(self, position: int) -> int:
+        """The batch of the stream that is drawn at a position."""
+        return drawn_batch(self.trainer, position, self.batches_per_epoch)
 
     def consumed(self) -> int:
         """Batches that were trained on so far."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lit_grpo.experiments.arm_run import ArmRun
-from lit_grpo.reports.runs import METRICS_FILE, read_series
+from lit_grpo.reports.runs import METRICS_FILE, Series, read_series
 
 CRITERION = "val/guarded_FR@5"
 """What each arm's own checkpoint is chosen by."""
@@ -36,7 +36,9 @@ def choose_best(runs: Sequence[ArmRun], names: Sequence[str]) -> Choice:
 
 def _score(run: ArmRun, name: str) -> float:
     path = run.folder(name) / METRICS_FILE
-    values = read_series(path, CRITERION).values if path.is_file() else ()
+    series = read_series(path, CRITERION) if path.is_file() else Series((), ())
+    # No checkpoint is of the evaluation before training.
+    values = [value for batch, value in zip(series.batches, series.values, strict=True) if batch > 0]
     if not values:
         raise ValueError(f"{path}: expected {CRITERION} to choose an arm by, got none; validate during the fit")
     return max(values)

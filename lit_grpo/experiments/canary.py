@@ -46,14 +46,19 @@ class CanaryCLI(RepairCLI):
         super().__init__(["fit", *args])
 
     @override
-    def before_instantiate_classes(self) -> None:
-        """Keep the rollout of the config, and nothing else that a fit does."""
-        config = self.config["fit"]
-        if config.ckpt_path is not None:
+    def _parse_ckpt_path(self) -> None:
+        """Refuse a checkpoint, before it is looked for."""
+        if self.config["fit"].get("ckpt_path") is not None:
             raise UserError(
                 "--ckpt_path: expected none, got one, which would bring its learning rate back; name the policy's "
                 "folder with --model.policy.checkpoint"
             )
+        super()._parse_ckpt_path()
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        """Keep the rollout of the config, and nothing else that a fit does."""
+        config = self.config["fit"]
         rollouts = [c for c in config.trainer.callbacks or () if c.class_path.endswith(RolloutCallback.__name__)]
         if len(rollouts) != 1 or "objective" not in config.model.init_args:
             raise UserError("expected the configs of a GRPO fit, with one RolloutCallback, got others")

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from rich import get_console
 from transformers.utils import logging as transformers_logging
 
+from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.metrics.results import RESULTS_FILE
 
 ADVICE = ("GPU available", "TPU available", "HPU available", "💡 Tip", "Loading `train_dataloader`")
@@ -35,8 +36,8 @@ def quieten_libraries() -> None:
 
 
 def say(trainer: pl.Trainer, lines: Iterable[str]) -> None:
-    """Print lines as they are, once for all ranks."""
-    if trainer.is_global_zero:
+    """Print lines as they are, once for all ranks; none after a trial, which leaves nothing."""
+    if trainer.is_global_zero and not is_trial(trainer):
         for line in lines:
             get_console().print(line, markup=False, highlight=False, soft_wrap=True)
 

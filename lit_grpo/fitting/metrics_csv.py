@@ -1,13 +1,15 @@
-"""MetricsCsv: a logger that keeps a run's whole history in one `metrics.csv`, also when the run is resumed.
+"""MetricsCsv: a logger that keeps a run's whole history in one `metrics.csv`, also when the run is killed and resumed.
 
-Lightning's own CSVLogger deletes what an earlier process wrote. Read by reports/runs.py.
+Lightning's own CSVLogger deletes what an earlier process wrote, and writes the whole file anew each time. Told by
+callbacks/log_rows.py where a run stands; read by reports/runs.py.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,36 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers.logger import Logger
 from typing_extensions import override
 
+from lit_grpo.writing import writing
+
 METRICS_FILE = "metrics.csv"
+BATCH = "batch"
+EVALUATED = "val/"
+"""How the names of held-out numbers begin: at a batch they stand for the policy before it."""
+OPEN_ROWS = 2
+"""Rows that may still get numbers: an evaluation stands at the batch after the one that it follows."""
+
+Row = dict[str, Any]
 
 
 class MetricsCsv(Logger):
     """Writes ``metrics.csv``: a row for each batch that something was logged at, a column for each number.
 
+    What was logged is in the file at once, by writing the last rows alone. The whole file is written, aside, when a
+    number is logged for the first time, or at a batch before the last two.
+
     Args:
         folder: The run folder.
-        flush_every_rows: Rows after which the file is written anew; the end of the run, of any sort, writes it too.
     """
 
-    def __init__(self, folder: Path | str, flush_every_rows: int = 20) -> None:
+    def __init__(self, folder: Path | str) -> None:
         super().__init__()
-        self._folder = Path(folder)
-        self._flush_every_rows = flush_every_rows
-        self._rows: list[dict[str, Any]] | None = None
-        self._unwritten = 0
+        self._path = Path(folder) / METRICS_FILE
+        self._columns: list[str] = [BATCH]
+        self._open: list[Row] = []
+        self._start = 0
+        """The byte at which the open rows begin."""
+        self._has_begun = False
 
     @property
     @override
@@ -49,13 +64,29 @@ class MetricsCsv(Logger):
     @override
     def save_dir(self) -> str:
         """The run folder."""
-        return str(self._folder)
+        return str(self._path.parent)
 
     @property
     @override
     def log_dir(self) -> str:
         """The run folder."""
-        return str(self._folder)
+        return str(self._path.parent)
+
+    @rank_zero_only
+    def go_on_from(self, batch: int) -> None:
+        """Keep the rows of earlier batches, and of this one what was evaluated; the rest is about to happen again.
+
+        Args:
+            batch: Batches trained on so far. A second call changes nothing.
+        """
+        if self._has_begun:
+            return
+        self._has_begun = True
+        rows = [row for row in self._read() if int(row[BATCH]) <= batch]
+        if rows and int(rows[-1][BATCH]) == batch:
+            rows[-1] = {name: v for name, v in rows[-1].items() if name == BATCH or name.startswith(EVALUATED)}
+        if self._path.is_file():
+            self._write_all([row for row in rows if len(row) > 1])
 
     @override
     @rank_zero_only
@@ -66,46 +97,57 @@ class MetricsCsv(Logger):
             metrics: Name -> value.
             step: Batches trained on so far, which is what Lightning counts here (not optimizer steps).
         """
-        if self._rows is None:
-            # What a killed process logged after the checkpoint that this one resumes from is about to happen again.
-            self._rows = [row for row in self._read() if int(row["batch"]) < (step or 0)]
-        if not self._rows or int(self._rows[-1]["batch"]) != step:
-            self._rows.append({"batch": step})
-        self._rows[-1] |= metrics
-        self._unwritten += 1
-        if self._unwritten >= self._flush_every_rows:
-            self.save()
+        batch = step or 0
+        self.go_on_from(batch)
+        is_late = bool(self._open) and batch < int(self._open[0][BATCH])
+        if is_late or not set(metrics) <= set(self._columns):
+            self._write_all(_with(self._read(), batch, metrics))
+            return
+        self._open = _with(self._open, batch, metrics)
+        while len(self._open) > OPEN_ROWS:
+            self._start += len(self._lines(self._open[:1]))
+            del self._open[0]
+        with writing(self._path), self._path.open("r+b") as file:
+            file.seek(self._start)
+            file.write(self._lines(self._open))
+            file.truncate()
 
     @override
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the run folder holds the whole config."""
 
-    @override
-    @rank_zero_only
-    def save(self) -> None:
+    def _write_all(self, rows: list[Row]) -> None:
         """Write the file beside itself and rename it."""
-        if not self._rows or not self._unwritten:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        columns = list(dict.fromkeys(name for row in self._rows for name in row))
-        partial = self._folder / (METRICS_FILE + ".partial")
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(self._rows)
-        os.replace(partial, self._folder / METRICS_FILE)
-        self._unwritten = 0
+        self._columns = list(dict.fromkeys([BATCH, *(name for row in rows for name in row)]))
+        before, self._open = rows[:-OPEN_ROWS], rows[-OPEN_ROWS:]
+        head = self._lines([dict(zip(self._columns, self._columns, strict=True)), *before])
+        partial = self._path.with_name(METRICS_FILE + ".partial")
+        with writing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(head + self._lines(self._open))
+            os.replace(partial, self._path)
+        self._start = len(head)
 
-    @override
-    @rank_zero_only
-    def finalize(self, status: str) -> None:
-        """Write what is left."""
-        self.save()
+    def _lines(self, rows: Iterable[Row]) -> bytes:
+        text = io.StringIO()
+        csv.DictWriter(text, self._columns, lineterminator="\n").writerows(rows)
+        return text.getvalue().encode()
 
-    def _read(self) -> list[dict[str, Any]]:
-        path = self._folder / METRICS_FILE
-        if not path.is_file():
+    def _read(self) -> list[Row]:
+        """The rows of the file, each with the numbers that it has; a last line that was only half written is none."""
+        if not self._path.is_file():
             return []
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+        text = self._path.read_text(encoding="utf-8")
+        reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))
+        return [{name: value for name, value in row.items() if value} for row in reader]
+
+
+def _with(rows: list[Row], batch: int, metrics: Mapping[str, float]) -> list[Row]:
+    """The rows, in the order of batches, with more numbers at one of them."""
+    at = len(rows)
+    while at and int(rows[at - 1][BATCH]) >= batch:
+        at -= 1
+    if at < len(rows) and int(rows[at][BATCH]) == batch:
+        return [*rows[:at], {**rows[at], **metrics}, *rows[at + 1 :]]
+    return [*rows[:at], {BATCH: batch, **metrics}, *rows[at:]]

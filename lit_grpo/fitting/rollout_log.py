@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -109,8 +108,7 @@ class RolloutLog:
         means = {"reward": unshaped[judged].double().mean().item(), "trained_reward": statistics.mean}
         self._metrics.update(means, int(judged.sum()))
         self._metrics.update({"groups_with_signal": statistics.groups_with_signal}, len(groups))
-        if not math.isnan(statistics.std_within_groups):
-            self._metrics.update({"std_within_groups": statistics.std_within_groups}, len(groups))
+        self._metrics.update({"std_within_groups": statistics.std_within_groups}, statistics.num_spreads)
 
     def _add_components(self, groups: Sequence[AnyScoredGroup]) -> None:
         """Add the components of the rewards that are finite."""

@@ -107,6 +107,8 @@ class RewardStatistics:
     """The mean over verified episodes; NaN if there is none."""
     std_within_groups: float
     """Mean over groups of the sample standard deviation; NaN if no group has two verified episodes."""
+    num_spreads: int
+    """Groups with two verified episodes, which that is a mean over."""
     groups_with_signal: float
     """Share of groups whose verified rewards differ: the others have zero advantage."""
 
@@ -125,5 +127,6 @@ def reward_statistics(rewards_PG: Tensor, verified_PG: Tensor) -> RewardStatisti
     return RewardStatistics(
         mean=torch.cat(rewards).mean().item(),
         std_within_groups=torch.stack(deviations).mean().item() if deviations else float("nan"),
+        num_spreads=len(deviations),
         groups_with_signal=spread.double().mean().item(),
     )

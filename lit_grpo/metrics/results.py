@@ -23,6 +23,7 @@ from lit_grpo.metrics.functional import QUANTITIES, Quantity, ratio_terms, weigh
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, write_scores
 from lit_grpo.metrics.table import DIFFICULTIES, KINDS, ScoreTable, score_table
+from lit_grpo.writing import writing
 
 RESULTS_FILE = "results.json"
 SCORES_FILE = "scores.jsonl"
@@ -100,9 +101,11 @@ def write_results(
     settings: BootstrapSettings,
     notes: Sequence[str],
     played: Played | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `results.json`: keys in a fixed order, numbers with `DIGITS` decimals, nothing that a rerun changes."""
     document = {
+        **({} if made_with is None else {"made_with": dict(made_with)}),
         "tasks": results.overall.num_tasks,
         "versions": CURRENT.to_json(),
         **({} if played is None else {PLAYED: played.to_json()}),
@@ -153,6 +156,7 @@ def write_run(
     results: RepairResults,
     settings: BootstrapSettings | None = None,
     played: Played | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `scores.jsonl` and `results.json` into a run folder.
 
@@ -162,10 +166,12 @@ def write_run(
         results: The results of these scores.
         settings: Those that the results were computed with.
         played: Tasks and rules, so that others can play the same; None where nobody knows.
+        made_with: Policy, config, seeds and versions; None where no policy was evaluated.
     """
     settings = settings or BootstrapSettings()
-    write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
-    write_results(folder / RESULTS_FILE, results, settings, notes_of(scored_tasks), played)
+    with writing(folder):
+        write_scores(folder / SCORES_FILE, sorted(scored_tasks, key=lambda scored: scored.task_id))
+        write_results(folder / RESULTS_FILE, results, settings, notes_of(scored_tasks), played, made_with)
 
 
 def read_played(folder: Path) -> Played | None:

@@ -15,12 +15,14 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.distributed.device_mesh import DeviceMesh
 from typing_extensions import override
 
+from lit_grpo.data.batches import fit_batches, is_last_by_updates
 from lit_grpo.data.policy_folder import base_folder
 from lit_grpo.dtypes import Dtype, torch_dtype
 from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.averaging import require_averaging
+from lit_grpo.modules.checkpoint_origin import ORIGIN, origin_of, require_fits
 from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule
-from lit_grpo.modules.policy import CausalPolicy, load_policy
+from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_policy
 from lit_grpo.modules.precision import require_precision
 from lit_grpo.modules.quantization import QuantizationSettings
 from lit_grpo.modules.served_policy import ServedPolicy
@@ -121,6 +123,11 @@ class PolicyModule(SteppingModule):
             read_whole=lambda: self.policy_settings.load().model,
         )
 
+    @property
+    def updates_per_batch(self) -> int:
+        """Optimizer steps of a batch, those included that are skipped."""
+        return 1
+
     @override
     def setup(self, stage: str) -> None:
         """Refuse a precision that would train on wrong numbers, and callbacks that would train by themselves."""
@@ -142,7 +149,7 @@ class PolicyModule(SteppingModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimizer, and a schedule that is stepped once per batch."""
         optimizer = build_optimizer(self.policy, self.optimizer_settings)
-        schedule = build_schedule(optimizer, self.optimizer_settings, self.trainer.estimated_stepping_batches)
+        schedule = build_schedule(optimizer, self.optimizer_settings, fit_batches(self.trainer, self.updates_per_batch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @override
@@ -154,6 +161,14 @@ class PolicyModule(SteppingModule):
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:
         """Return to training mode, which generation and evaluation may have left."""
         self.policy.train()
+
+    @override
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """End with the batch that reaches ``max_steps`` if skipped updates are counted; all ranks come here alike."""
+        super().on_train_batch_end(outputs, batch, batch_idx)
+        trainer = self.trainer
+        if is_last_by_updates(trainer, self.updates_per_batch) and trainer.global_step < trainer.max_steps:
+            trainer.should_stop = True
 
     @override
     def validation_step(self, batch: object, batch_idx: int) -> None:
@@ -169,13 +184,14 @@ class PolicyModule(SteppingModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the policy version; if the policy has adapters, keep these only, unless they are averaged as a whole.
+        """Add the policy version, and what this is of; with adapters keep these only, unless they are averaged whole.
 
         Raises:
             NotFinite: There is nothing to save; a checkpoint from before stays as it is.
         """
         self.require_finite_weights("in a checkpoint")
         checkpoint["policy_version"] = self.policy_version
+        checkpoint[ORIGIN] = origin_of(self.trainer, self._fixed_settings)
         # WeightAveraging puts its own weights in, and reads all of them back.
         if self.policy.lora is not None and "averaging_state" not in checkpoint:
             trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
@@ -184,8 +200,21 @@ class PolicyModule(SteppingModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the policy version back."""
+        """Put the policy version back; ValueError if the checkpoint is of something else than this run."""
+        require_fits(checkpoint, self.trainer, self._fixed_settings, self.updates_per_batch)
         self.policy_version = checkpoint["policy_version"]
+
+    @property
+    def _fixed_settings(self) -> dict[str, Any]:
+        """The settings that a checkpoint can only go on with as they were."""
+        uses_muon = self.optimizer_settings.matrix_learning_rate is not None
+        return {
+            "model.policy.lora": self.policy.lora,
+            "model.policy.quantization": chosen_quantization(
+                self.policy_settings.checkpoint, self.policy_settings.quantization
+            ),
+            "model.optimizer.matrix_learning_rate": uses_muon,
+        }
 
 
 def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyModule:

@@ -96,6 +96,12 @@ class GRPOModule(ReferencedModule):
         self.metrics = PolicyMetrics(METRICS, MAXIMA)
         self.mismatch_monitor = MismatchMonitor(mismatch_monitor or MismatchMonitorSettings(), self.metrics)
 
+    @property
+    @override
+    def updates_per_batch(self) -> int:
+        """One or several of a rollout."""
+        return self.objective.updates_per_rollout
+
     @override
     def on_fit_start(self) -> None:
         """Say what is minimised."""
@@ -155,7 +161,7 @@ class GRPOModule(ReferencedModule):
 
     @override
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
-        """Stop if sampler and trainer differ too much, or updates are not finite; every rank comes here alike."""
+        """Stop at the end, or if sampler and trainer differ too much, or updates are not finite; all ranks alike."""
         super().on_train_batch_end(outputs, batch, batch_idx)
         self.mismatch_monitor.stop_if_asked(self.trainer)
 

@@ -290,18 +290,23 @@ def test_2_two_homes_that_disagree(
     assert not built
 
 
+def rollout_of(trainer: Any) -> RolloutCallback:
+    """The callback that plays."""
+    return next(callback for callback in trainer.callbacks if isinstance(callback, RolloutCallback))
+
+
 def test_2_equal_values_are_fine(tmp_path: Path, tiny_checkpoint: Path, built: list[tuple[Any, ...]]) -> None:
     named = "{settings: {group_size: 4, sampling: {temperature: 1.3}}, episode: {style: COMPACT}, seed: 3}"
     words = with_callback(tmp_path, tiny_checkpoint, named, "null", "--rollout.group_size=4", "--rollout.max_turns=2")
     assert main(words) == 0
-    rollout = built[0][0].callbacks[0]
+    rollout = rollout_of(built[0][0])
     # What is not named there is that of the key, not the default.
     assert (rollout.settings.group_size, rollout.settings.max_turns, rollout.seed) == (4, 2, 3)
     assert rollout.play_settings.episode.undo_if_still_infeasible
     saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
     assert saved["trainer"]["callbacks"][0]["init_args"]["settings"] is None
     assert main(["fit", f"--config={tmp_path / 'run' / 'config.yaml'}", "--rollout.group_size=5"]) == 0
-    assert built[1][0].callbacks[0].settings.group_size == 5
+    assert rollout_of(built[1][0]).settings.group_size == 5
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from typing_extensions import override
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
+from lit_grpo.callbacks.last_checkpoint import LastCheckpoint
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
 from lit_grpo.data.curriculum.base import BatchPlan, Conditions, Curriculum, Outcomes, normalised
@@ -339,9 +340,13 @@ def sharded_resume(lora: LoraSettings | None, checkpoint: Path, folder: Path) ->
     """FSDP2: four batches of SFT with a sharded checkpoint after each; then again from the second one.
 
     Leaves in ``folder``: ``whole.pt`` and ``resumed.pt``, the weights of each; ``whole/policy``, exported from the
-    checkpoint called best, which is that of the last batch; and the checkpoints.
+    checkpoint called best, which is that of the last batch; and the checkpoints. Where there is ``one.ckpt``, written
+    whole by one process, ``from_one.pt`` has the weights of the run that goes on from it.
     """
-    for name, resume in (("whole", None), ("resumed", folder / "whole" / "batch_step=2.ckpt")):
+    starts = {"whole": None, "resumed": folder / "whole" / "batch_step=2.ckpt"}
+    if (folder / "one.ckpt").exists():
+        starts["from_one"] = folder / "one.ckpt"
+    for name, resume in starts.items():
         pl.seed_everything(0 if resume is None else 99)
         module = make_module("sft", checkpoint, MUON, lora)
         saving = ModelCheckpoint(folder / name, "batch_{step}", every_n_train_steps=1, save_top_k=-1)
@@ -354,10 +359,32 @@ def sharded_resume(lora: LoraSettings | None, checkpoint: Path, folder: Path) ->
             torch.save(weights, folder / f"{name}.pt")
 
 
+class FailingOnSecondRank(CoinRewards):
+    """Raises on the second of two ranks when it pays the attempts of the third batch."""
+
+    @override
+    def collect(self, tasks: Sequence[Task], *arguments: Any, **named: Any) -> list[RepairGroup]:
+        groups = super().collect(tasks, *arguments, **named)
+        if len(self.played) == 3 and os.environ.get("LOCAL_RANK") == "1":
+            raise ArithmeticError("a reward that raises")
+        return groups
+
+
+def failing_fit(checkpoint: Path, folder: Path) -> None:
+    """A fit on two ranks that one of them ends with an exception; the other loses its connection."""
+    callbacks = [FailingOnSecondRank(2), LastCheckpoint()]
+    trainer = make_trainer(folder, "ddp", callbacks=callbacks, enable_checkpointing=True)
+    try:
+        trainer.fit(make_module("grpo", checkpoint), make_data("grpo", checkpoint, batches=4))
+    except (ArithmeticError, RuntimeError):
+        os._exit(0)  # nobody is left to wait for
+
+
 RUNS: dict[str, Callable[[Path, Path], None]] = {
     "ddp": partial(short_fits, "ddp"),
     "fsdp2": partial(short_fits, "fsdp2"),
     "ddp_curriculum": curriculum_on_two_ranks,
+    "ddp_failing": failing_fit,
     "ddp_refilled": partial(refilled_fits, "ddp"),
     "fsdp2_resume": partial(sharded_resume, None),
     "fsdp2_resume_lora": partial(sharded_resume, LoraSettings(r=4)),

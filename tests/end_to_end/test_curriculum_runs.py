@@ -166,5 +166,6 @@ def test_5_the_shipped_stages_from_the_command_line(tiny_checkpoint: Path, tmp_p
     assert {episode["difficulty"] for episode in episodes} == {"easy"}
     curve = read_curriculum(run)
     assert curve is not None
-    # The evaluation before the first step is not logged.
-    assert {d: len(series.batches) for d, series in curve.faithful.items()} == dict.fromkeys(Difficulty, 2)
+    # The evaluation before the first step is that of batch 0.
+    assert {d: series.batches[0] for d, series in curve.faithful.items()} == dict.fromkeys(Difficulty, 0)
+    assert {d: len(series.batches) for d, series in curve.faithful.items()} == dict.fromkeys(Difficulty, 3)

@@ -21,7 +21,7 @@ from small_runs import MUON, CoinRewards, Kind, make_data, make_module, make_tra
 from torch import Tensor
 from typing_extensions import override
 
-from lit_grpo.checkpointing import StopAndSave
+from lit_grpo.callbacks.last_checkpoint import LastCheckpoint
 from lit_grpo.data.batches import DemonstrationBatch, TaskBatch
 from lit_grpo.modules.adapters import LoraSettings
 
@@ -101,9 +101,11 @@ def test_resuming_anywhere_gives_the_same_run(kind: Kind, tiny_checkpoint: Path,
 
 def test_ctrl_c_leaves_a_checkpoint_that_resumes(tiny_checkpoint: Path, tmp_path: Path) -> None:
     expected, batches = fit("sft", tiny_checkpoint, tmp_path / "whole")
-    _, first = fit("sft", tiny_checkpoint, tmp_path / "stopped", callbacks=(Interrupt(3), StopAndSave()))
+    _, first = fit("sft", tiny_checkpoint, tmp_path / "stopped", callbacks=(Interrupt(3), LastCheckpoint()))
     assert first == batches[:4]
-    weights, rest = fit("sft", tiny_checkpoint, tmp_path / "resumed", tmp_path / "stopped" / "interrupted.ckpt")
+    weights, rest = fit(
+        "sft", tiny_checkpoint, tmp_path / "resumed", tmp_path / "stopped" / "checkpoints" / "last.ckpt"
+    )
     assert rest == batches[4:]
     assert_identical(weights, expected)
 

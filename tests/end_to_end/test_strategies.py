@@ -8,6 +8,8 @@
 3. FSDP2 resumed from a sharded checkpoint ends with bit-identical weights, with and without adapters; with adapters
    the checkpoint holds them alone.
 4. ExportPolicy writes what a sharded checkpoint holds; an object in place of a number is refused, not run.
+5. One process goes on from a sharded checkpoint of two, weights and optimizer states, and two from one that is whole:
+   to the weights of the run on one device, within the rounding of 2.
 """
 
 import pickle
@@ -15,9 +17,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
-from small_runs import short_fits, two_processes
+from lightning.pytorch.callbacks import ModelCheckpoint
+from small_runs import MUON, make_data, make_module, make_trainer, short_fits, two_processes, weights_of
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict_saver import save
 
@@ -55,9 +59,32 @@ def assert_identical(result: dict[str, Tensor], expected: dict[str, Tensor]) -> 
         assert torch.equal(result[name], tensor), name
 
 
+def on_one_device(checkpoint: Path, folder: Path, resume: Path | None = None) -> dict[str, Tensor]:
+    """What `sharded_resume` does, by one process; its second checkpoint is ``folder/batch_step=2.ckpt``."""
+    pl.seed_everything(0 if resume is None else 99)
+    module = make_module("sft", checkpoint, MUON)
+    saving = ModelCheckpoint(folder, "batch_{step}", every_n_train_steps=1, save_top_k=-1)
+    trainer = make_trainer(folder, enable_checkpointing=True, callbacks=[saving])
+    trainer.fit(module, make_data("sft", checkpoint, batches=4), ckpt_path=resume)
+    assert trainer.global_step == 4
+    return weights_of(module)
+
+
+def assert_close(result: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert result.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert (result[name] - tensor).abs().max() <= 2e-3 * tensor.abs().max(), name
+
+
 def test_a_sharded_run_resumes_to_identical_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    one = on_one_device(tiny_checkpoint, tmp_path / "one")
+    shutil.copy(tmp_path / "one" / "batch_step=2.ckpt", tmp_path / "one.ckpt")
     two_processes("fsdp2_resume", tiny_checkpoint, tmp_path)
     whole = weights(tmp_path / "whole.pt")
+    assert_close(weights(tmp_path / "from_one.pt"), one)
+    sharded = tmp_path / "whole" / "batch_step=2.ckpt"
+    assert sharded.is_dir()
+    assert_close(on_one_device(tiny_checkpoint, tmp_path / "again", sharded), one)
     assert_identical(weights(tmp_path / "resumed.pt"), whole)
     exported = load_policy(tmp_path / "whole" / "policy").model.state_dict()
     assert_identical({name: exported[name] for name in whole}, whole)

@@ -17,7 +17,17 @@ PACKAGE = Path(__file__).parents[2] / "lit_grpo"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TENSOR_PARTS = {"advantages", "dtypes", "logprobs", "losses", "packing"}
-BELOW_ROLLOUT = TENSOR_PARTS | {"presets", "seeds", "environment", "data", "rewards", "metrics", "checkpointing"}
+BELOW_ROLLOUT = TENSOR_PARTS | {
+    "presets",
+    "seeds",
+    "writing",
+    "environment",
+    "data",
+    "rewards",
+    "metrics",
+    "checkpoint_reading",
+    "checkpointing",
+}
 BELOW_MODULES = BELOW_ROLLOUT | {"engines", "rollout"}
 EVERYTHING = BELOW_MODULES | {"modules", "reports"}
 ALLOWED: dict[str, set[str]] = {
@@ -28,13 +38,15 @@ ALLOWED: dict[str, set[str]] = {
     "losses": {"advantages"},
     "packing": set(),
     "presets": set(),
+    "writing": set(),
     "seeds": set(),
     "sharded_checkpoint": set(),
-    "checkpointing": {"seeds", "sharded_checkpoint"},
+    "checkpoint_reading": {"sharded_checkpoint"},
+    "checkpointing": {"checkpoint_reading", "seeds", "sharded_checkpoint", "writing"},
     "explain": {"environment"},
     "rewards": {"environment"},
     "data": {"environment", "packing", "presets", "seeds"},
-    "metrics": {"advantages", "environment", "data"},
+    "metrics": {"advantages", "environment", "data", "writing"},
     "reports": {"environment", "metrics"},
     "engines": {"data", "dtypes"},
     "rollout": BELOW_ROLLOUT | {"engines"},
@@ -46,7 +58,10 @@ ALLOWED: dict[str, set[str]] = {
     "renamed_keys": set(),
     "config_errors": {"presets", "renamed_keys"},
     "shared_settings": EVERYTHING | {"callbacks", "config_errors"},
-    "cli": EVERYTHING | {"repair", "fitting", "callbacks", "config_errors", "shared_settings"},
+    "trainer_arguments": {"checkpointing"},
+    "run_arguments": {"callbacks", "checkpointing", "fitting", "trainer_arguments"},
+    "cli": EVERYTHING
+    | {"repair", "fitting", "callbacks", "config_errors", "run_arguments", "shared_settings", "trainer_arguments"},
     "suite_checker": set(),
     "experiments": EVERYTHING | {"repair", "fitting", "callbacks", "cli"},
     "commands": EVERYTHING | {"explain", "repair", "callbacks", "cli", "experiments", "suite_checker"},

@@ -59,6 +59,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 KNOWS_PICKLE = {
+    "lit_grpo/checkpoint_reading.py": "says what was refused",
     "lit_grpo/sharded_checkpoint.py": "refuses",
     "tests/end_to_end/test_strategies.py": "attacks",
     "tests/engines/vllm/test_server_wire.py": "attacks",

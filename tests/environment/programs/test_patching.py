@@ -38,7 +38,7 @@ Subject To
  orders: bread + cake >= 12
  oven: 2 bread + 3 cake <= 9    \\ hours
  flour: .5 bread - 0.40 cake <= 7.0
- shop: shop: 20 >= 1 bread
+ shop: 20 >= 1 bread
 Bounds
  cake <= 8
 General

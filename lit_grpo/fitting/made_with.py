@@ -1,0 +1,92 @@
+"""What results were made with: the policy, its checkpoint, the config, seeds and versions.
+
+Called by RepairEvaluation, which writes it into `results.json` and refuses to write over another evaluation's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.trainer.states import TrainerFn
+
+from lit_grpo.data.batches import consumed_batches
+from lit_grpo.metrics.results import RESULTS_FILE
+from lit_grpo.modules.base import PolicyModule
+
+MADE_WITH = "made_with"
+"""The entry of `results.json`."""
+PACKAGES = ("lit_grpo", "torch", "transformers", "lightning", "highspy")
+EDGE_BYTES = 1 << 16
+"""Of a file larger than twice this, its beginning and its end stand for it."""
+
+
+def made_with(
+    trainer: pl.Trainer, module: PolicyModule, draws_seed: int | None, config: tuple[str, str] | None
+) -> dict[str, Any]:
+    """What an evaluation that is about to begin is made with, as JSON.
+
+    Args:
+        trainer: The trainer that evaluates.
+        module: Its module.
+        draws_seed: The seed of the draws; None: the run's.
+        config: Name of the config in the run folder, and a digest of what in it decides how tasks are played; None
+            where a script has put the run together.
+    """
+    seed, policy = os.environ.get("PL_GLOBAL_SEED"), module.policy_settings.checkpoint
+    is_fit = trainer.state.fn is TrainerFn.FITTING
+    checkpoint = None if is_fit or trainer.ckpt_path is None else Path(trainer.ckpt_path)
+    return {
+        "policy": str(policy),
+        "policy_digest": folder_digest(policy),
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "checkpoint_digest": None if checkpoint is None else folder_digest(checkpoint),
+        "trained_batches": consumed_batches(trainer) if is_fit else None,
+        "config": None if config is None else config[0],
+        "settings_digest": None if config is None else config[1],
+        "seed": None if seed is None else int(seed),
+        "draws_seed": draws_seed,
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def require_same_evaluation(folder: Path, now: Mapping[str, Any]) -> None:
+    """ValueError if a folder holds the results of another evaluation; the same one may be made again."""
+    path = folder / RESULTS_FILE
+    if not path.is_file():
+        return
+    found = json.loads(path.read_text(encoding="utf-8")).get(MADE_WITH)
+    if found is None:
+        what = "results that do not say what they were made with"
+    else:
+        differing = next((key for key in now if key != "config" and found.get(key) != now[key]), None)
+        if differing is None:
+            return
+        what = f"results of {differing} {found.get(differing)}, where {differing} is {now[differing]} now"
+    raise ValueError(
+        f"trainer.default_root_dir: expected a folder without results of another evaluation, got {path} with {what}; "
+        "name another folder, or move them"
+    )
+
+
+def folder_digest(path: Path) -> str:
+    """A digest of the files of a folder, or of one file: names, sizes and contents, of large files the edges alone."""
+    digest = blake2b(digest_size=8)
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.name}\n{size}\n".encode())
+        with file.open("rb") as opened:
+            if size <= 2 * EDGE_BYTES:
+                digest.update(opened.read())
+            else:
+                digest.update(opened.read(EDGE_BYTES))
+                opened.seek(-EDGE_BYTES, os.SEEK_END)
+                digest.update(opened.read())
+    return digest.hexdigest()

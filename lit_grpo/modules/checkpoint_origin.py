@@ -1,0 +1,149 @@
+"""What a checkpoint is of: written into it by the module, and compared when one is given as ``--ckpt_path``.
+
+Called by modules/base.py. A checkpoint of another stage, of batches of another size or of another network would be
+taken without a word otherwise: the counts in it fit every run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+
+from lit_grpo.checkpoint_reading import require_weights
+from lit_grpo.data.datamodule import DemonstrationDataModule
+from lit_grpo.data.proofreading_data import ProofreadingDataModule
+from lit_grpo.data.stream import TaskStream
+
+ORIGIN = "lit_grpo"
+"""The entry of a checkpoint that says what it is of."""
+
+_KEEP = "come twice or never: keep it, or start a new run from the exported weights"
+REMEDIES: Mapping[str, str] = {
+    "model": "another stage starts from exported weights: --model.policy.checkpoint FOLDER/policy, without --ckpt_path",
+    "data": "a run goes on with the data that it began with",
+    "data.num_tasks": f"tasks are counted in batches, so that some would {_KEEP}",
+    "data.batch_size": f"demonstrations are counted in batches, so that some would {_KEEP}",
+    "model.policy.lora": "name the adapters that it was trained with",
+    "model.policy.quantization": "adapters belong to the weights that they were trained on: keep it",
+    "model.optimizer.matrix_learning_rate": "the moments of one optimizer are none of another's: keep it",
+}
+"""What has to be the same when a fit goes on -> what to do where it is not."""
+EVALUATED = ("model.policy.lora", "model.policy.quantization")
+"""What has to be the same wherever the weights are used."""
+
+
+def origin_of(trainer: pl.Trainer, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run is, as plain values by the keys of the command line.
+
+    Args:
+        trainer: Its module and its data are attached.
+        settings: Those of the module.
+    """
+    module, data = trainer.lightning_module, trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+    counts: dict[str, Any] = {}
+    if isinstance(data, TaskStream):
+        counts = {"data.num_tasks": data.num_tasks, "data.batches_per_epoch": data.batches_per_epoch}
+    elif isinstance(data, DemonstrationDataModule | ProofreadingDataModule):
+        counts = {"data.batch_size": data.batch_size, "data.batches_per_epoch": data.batches_per_epoch}
+    return {
+        "model": type(module).__name__,
+        "data": type(data).__name__,
+        **counts,
+        **{key: _plain(value) for key, value in settings.items()},
+        "folder": str(Path(trainer.default_root_dir).resolve()),
+        "versions": {name: version(name) for name in ("lit_grpo", "torch", "transformers", "lightning")},
+    }
+
+
+def require_fits(
+    checkpoint: Mapping[str, Any], trainer: pl.Trainer, settings: Mapping[str, Any], updates_per_batch: int
+) -> None:
+    """Refuse a checkpoint that the present run cannot go on with, or take its weights from; say if nothing is left.
+
+    Args:
+        checkpoint: What was read from ``trainer.ckpt_path``.
+        trainer: Its module and its data are attached.
+        settings: Those of the module, as in `origin_of`.
+        updates_per_batch: Optimizer steps that a batch takes.
+
+    Raises:
+        ValueError: It is of something else.
+    """
+    path, now, is_fit = str(trainer.ckpt_path), origin_of(trainer, settings), trainer.state.fn is TrainerFn.FITTING
+    found = checkpoint.get(ORIGIN)
+    if found is None:
+        rank_zero_warn(f"{path} does not say what it is of (an earlier version wrote it): that it fits is not checked")
+        found = now
+    _require_same(found, now, path, REMEDIES if is_fit else EVALUATED)
+    require_weights(checkpoint.get("state_dict", {}), path, trainer.lightning_module.state_dict())
+    if is_fit:
+        if "state_dict" in checkpoint and "optimizer_states" not in checkpoint:
+            raise ValueError(
+                f"--ckpt_path: expected a checkpoint to go on from, got {path}, which holds weights alone here; give "
+                "one that was saved whole, or start a new run from the exported weights"
+            )
+        _require_unfinished(checkpoint, path, trainer, updates_per_batch, (found, now))
+
+
+def _require_same(found: Mapping[str, Any], now: Mapping[str, Any], path: str, keys: Iterable[str]) -> None:
+    for key in keys:
+        if key in found and key in now and found[key] != now[key]:
+            raise ValueError(
+                f"{key}: expected {_text(found[key])}, as in the checkpoint {path}, got {_text(now[key])}; "
+                f"{REMEDIES[key]}"
+            )
+
+
+def _require_unfinished(
+    checkpoint: Mapping[str, Any],
+    path: str,
+    trainer: pl.Trainer,
+    updates_per_batch: int,
+    origins: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> None:
+    """Say that nothing is left to train; ValueError if more was asked for in a way that changes nothing."""
+    loops = checkpoint["loops"]["fit_loop"]
+    epochs = loops["epoch_progress"]["current"]["processed"]
+    batches = loops["epoch_loop.batch_progress"]["total"]["processed"]
+    if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epochs:
+        more = f"set --trainer.max_epochs {epochs + 1} to extend it"
+    elif 0 <= trainer.max_steps <= batches * updates_per_batch:
+        more = "raise --trainer.max_steps to extend it"
+    else:
+        return
+    before, length = (origin.get("data.batches_per_epoch") for origin in origins)
+    if before != length:
+        raise ValueError(
+            f"data.batches_per_epoch: expected {before}, as in the finished run of {path}, got {length}; an epoch that "
+            f"has ended stays so: {more}"
+        )
+    trainer.num_sanity_val_steps = 0
+    rank_zero_info(f"This run has ended: {batches} batches in {epochs} epoch(s). Nothing is left to train; {more}.")
+
+
+def _plain(value: Any) -> Any:
+    """Settings as what a checkpoint may hold."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(inner) for name, inner in dataclasses.asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Enum):
+        # A member that is a text, too, would be read back as its class, which is code.
+        return value.name
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value)

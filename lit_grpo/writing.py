@@ -1,0 +1,38 @@
+"""Files of a run that cannot be written: one line with the path, whatever the system said.
+
+Called wherever a run writes: checkpoints, logs, transcripts, results, exports.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class NotWritten(ValueError):
+    """A file or folder could not be written; what was there before is as it was."""
+
+
+@contextmanager
+def writing(path: Path | str, *also: type[Exception]) -> Iterator[None]:
+    """Say which path it was that could not be written.
+
+    Args:
+        path: The file or folder that is written within the context.
+        also: Other errors by which a library says so.
+
+    Raises:
+        NotWritten: The system refused (a full disk, a folder that may not be written to).
+    """
+    try:
+        yield
+    except NotWritten:
+        raise
+    except (OSError, *also) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).splitlines()[0]
+        raise NotWritten(
+            f"{path}: expected a place to write to, got: {reason}; make room there, or name another folder as "
+            "trainer.default_root_dir"
+        ) from error
