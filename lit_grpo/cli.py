@@ -17,21 +17,16 @@ import jsonargparse
 import lightning.pytorch as pl
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.kept_config import KeepConfig
-from lit_grpo.callbacks.last_checkpoint import LastCheckpoint
-from lit_grpo.callbacks.log_rows import LogRows
-from lit_grpo.callbacks.progress import RepairProgressBar
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
-from lit_grpo.checkpointing import AtomicCheckpointIO, AtomicModelParallelStrategy, RandomStates
+from lit_grpo.checkpointing import AtomicModelParallelStrategy
 from lit_grpo.config_errors import explain, require_trainer_names
 from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
@@ -41,8 +36,8 @@ from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings, VllmServerSettings, VllmSettings
-from lit_grpo.fitting.metrics_csv import MetricsCsv
-from lit_grpo.fitting.run_folder import checkpoint_of, require_free
+from lit_grpo.fitting.console import closing_line_of_test, closing_lines, quieten_libraries, say
+from lit_grpo.fitting.run_folder import checkpoint_of
 from lit_grpo.losses.cispo import CISPOLoss
 from lit_grpo.losses.clipped import ClippedLoss
 from lit_grpo.losses.dppo import DPPOLoss
@@ -59,8 +54,9 @@ from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rewards.verdict import VerdictReward
+from lit_grpo.run_arguments import run_arguments
 from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
-from lit_grpo.trainer_arguments import require_arguments, require_callbacks, require_strategy
+from lit_grpo.trainer_arguments import require_arguments, require_strategy
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
@@ -107,7 +103,8 @@ TOP: dict[str, type | None] = {
 }
 """Top-level keys, with the class that takes what is below them where it is always the same."""
 
-EXPORT = f"{ExportPolicy.__module__}.{ExportPolicy.__name__}"
+LIGHTNINGS_WORDS = ("hpc", "registry")
+"""Checkpoints that Lightning finds by itself."""
 
 PACKAGE, PARSER = Path(__file__).parent, Path(jsonargparse.__file__).parent
 
@@ -159,7 +156,11 @@ class RepairCLI(LightningCLI):
             save_config_callback=KeepConfig,
             save_config_kwargs={"save_to_log_dir": False},
             # Batches are shared over ranks by their position in the stream (data/batches.py), not by a sampler.
-            trainer_defaults={"use_distributed_sampler": False, "default_root_dir": "runs/default"},
+            trainer_defaults={
+                "use_distributed_sampler": False,
+                "default_root_dir": "runs/default",
+                "enable_model_summary": False,
+            },
             seed_everything_default=0,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
@@ -176,17 +177,11 @@ class RepairCLI(LightningCLI):
 
     @override
     def _parse_ckpt_path(self) -> None:
-        """Find the checkpoint, and see that the folder is free, before anything is built."""
+        """Find the checkpoint, before anything is built."""
         config = self.config[self.config.subcommand]
-        word, folder = config.get("ckpt_path"), Path(config.trainer.default_root_dir)
-        checkpoint = None
-        if word is not None and word not in ("hpc", "registry"):
-            checkpoint = checkpoint_of(word, folder)
-            config.ckpt_path = str(checkpoint)
-        if self.config.subcommand == "fit" and not config.trainer.fast_dev_run:
-            callbacks = [part for part in _as_list(config.trainer.callbacks) if part.class_path == EXPORT]
-            exported = [part.init_args.folder for part in callbacks]
-            require_free(folder, exported, checkpoint)
+        word = config.get("ckpt_path")
+        if word is not None and word not in LIGHTNINGS_WORDS:
+            config.ckpt_path = str(checkpoint_of(word, Path(config.trainer.default_root_dir)))
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -206,24 +201,36 @@ class RepairCLI(LightningCLI):
         self.save_config_kwargs["as_asked"] = config.clone()
         hand_over(config)
 
+    def after_fit(self) -> None:
+        """Say where the policy is, how good it was, and how it is looked at."""
+        exports = [callback.folder for callback in self.trainer.callbacks if isinstance(callback, ExportPolicy)]  # pyright: ignore[reportAttributeAccessIssue]
+        say(self.trainer, closing_lines(self.trainer, exports[0] if exports else None))
+
+    def after_test(self) -> None:
+        """Say where the results are."""
+        say(self.trainer, [closing_line_of_test(self.trainer)])
+
     @override
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The Trainer of the config, with what every run has."""
         assert self.subcommand is not None
         trainer = self.config_init[self.subcommand].trainer
-        folder = trainer.default_root_dir
-        is_fit = self.subcommand == "fit"
         require_arguments(vars(trainer))
-        require_callbacks(_as_list(trainer.callbacks))
-        trainer.logger = _loggers(trainer.logger, folder, is_fit)
-        trainer.plugins = [*_as_list(trainer.plugins), AtomicCheckpointIO()]
-        callbacks = [*([LogRows()] if is_fit else []), *_as_list(trainer.callbacks), RandomStates()]
-        if is_fit and trainer.enable_checkpointing is not False:
-            callbacks.append(LastCheckpoint(self.config_init[self.subcommand].last_checkpoint))
-        has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
-        if trainer.enable_progress_bar is not False and not has_bar:
-            callbacks.append(RepairProgressBar())
-        trainer.callbacks = callbacks
+        checkpoint = self.config[self.subcommand].get("ckpt_path")
+        arguments = run_arguments(
+            trainer.default_root_dir,
+            _as_list(trainer.callbacks),
+            is_fit=self.subcommand == "fit",
+            ckpt_path=None if checkpoint in (None, *LIGHTNINGS_WORDS) else Path(checkpoint),
+            logger=trainer.logger,
+            plugins=_as_list(trainer.plugins),
+            last_checkpoint=self.config_init[self.subcommand].last_checkpoint,
+            with_checkpoints=trainer.enable_checkpointing is not False,
+            with_progress_bar=trainer.enable_progress_bar is not False,
+            is_trial=bool(trainer.fast_dev_run),
+        )
+        for name, value in arguments.items():
+            trainer[name] = value
         made = super().instantiate_trainer(**kwargs)
         require_strategy(made.strategy)
         return made
@@ -243,6 +250,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if folder not in sys.path:
         # A config may name classes in files of the working folder; they hide nothing that is installed.
         sys.path.append(folder)
+    quieten_libraries()
     return status_of(lambda: RepairCLI(args), arguments)
 
 
@@ -262,16 +270,6 @@ def _is_expected(error: Exception) -> bool:
     """Whether this package, or a parser on its behalf, raised it on purpose: its message then says what to change."""
     raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
     return isinstance(error, MisconfigurationException) or bool({PACKAGE, PARSER} & set(raised_in.parents))
-
-
-def _loggers(asked: Any, folder: str, is_fit: bool) -> Any:
-    """`metrics.csv` first, which is where checkpoints lie beside, whatever other loggers there are; false for none."""
-    if not is_fit:
-        return asked or False
-    if asked is False:
-        return False
-    others = [TensorBoardLogger(folder, name="tensorboard", version="")] if asked in (None, True) else _as_list(asked)
-    return [MetricsCsv(folder), *others]
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import lightning.pytorch as pl
@@ -206,11 +207,10 @@ class RepairEvaluation(Callback):
         else:
             pl_module.log_dict(values)
         if trainer.is_global_zero and self._groups:
-            get_console().print(
-                Panel(
-                    Text(format_transcript(self._groups[0], self._environment)), title="A held-out task", expand=False
-                )
-            )
+            # Another one each time; the same in every run, so that runs can be looked at beside each other.
+            shown = Random(f"shown/{consumed_batches(trainer)}").choice(self._groups)
+            transcript = Text(format_transcript(shown, self._environment))
+            get_console().print(Panel(transcript, title="A held-out task", expand=False))
 
     @override
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

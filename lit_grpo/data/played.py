@@ -78,14 +78,18 @@ class Played:
             ValueError: It is something else.
         """
         try:
-            entry = object_of(value, where)
-            rules = dict(entry["rules"])
-            settings = EpisodeSettings(**rules | {"style": ObservationStyle(rules["style"])})
-            return cls(Path(entry["suite"]) if "suite" in entry else _generated(entry["generated"]), settings)
+            return _read(object_of(value, where))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{where}: expected what was played (tasks and rules), got {value!r:.80}; evaluate again ({error!r})"
             ) from error
+
+
+def _read(entry: Mapping[str, Any]) -> Played:
+    rules: dict[str, Any] = dict(entry["rules"])
+    rules["style"] = ObservationStyle(rules["style"])
+    settings = EpisodeSettings(**rules)
+    return Played(Path(entry["suite"]) if "suite" in entry else _generated(entry["generated"]), settings)
 
 
 def _weights(weights: Mapping[Any, float] | None) -> dict[str, float] | None:

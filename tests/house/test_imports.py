@@ -59,7 +59,9 @@ ALLOWED: dict[str, set[str]] = {
     "config_errors": {"presets", "renamed_keys"},
     "shared_settings": EVERYTHING | {"callbacks", "config_errors"},
     "trainer_arguments": {"checkpointing"},
-    "cli": EVERYTHING | {"repair", "fitting", "callbacks", "config_errors", "shared_settings", "trainer_arguments"},
+    "run_arguments": {"callbacks", "checkpointing", "fitting", "trainer_arguments"},
+    "cli": EVERYTHING
+    | {"repair", "fitting", "callbacks", "config_errors", "run_arguments", "shared_settings", "trainer_arguments"},
     "suite_checker": set(),
     "experiments": EVERYTHING | {"repair", "fitting", "callbacks", "cli"},
     "commands": EVERYTHING | {"explain", "repair", "callbacks", "cli", "experiments", "suite_checker"},

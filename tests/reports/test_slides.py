@@ -84,7 +84,7 @@ def test_2_nine_arms_and_nine_kinds_fit_a_slide(nine_arms: SeedRun, drawn: list[
     width, height = drawn[0].get_size_inches()
     assert width <= SLIDE_INCHES
     assert height <= 7.5
-    assert min(text.get_fontsize() for text in texts(drawn[0])) >= 8
+    assert min(float(text.get_fontsize()) for text in texts(drawn[0])) >= 8
     assert len(drawn[0].axes) == 2
 
 

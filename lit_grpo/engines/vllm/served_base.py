@@ -39,11 +39,16 @@ def served_base(policy: PolicyView, weights_folder: Path) -> ServedBase:
         weights_folder: Where they are written; they stay as long as the servers, which may have to be started anew.
 
     Raises:
-        ValueError: There is no room for them.
+        ValueError: There is no room for them, or no adapters above them.
     """
     checkpoint = policy.base or policy.checkpoint
     if not policy.is_quantised:
         return ServedBase(checkpoint)
+    if policy.adapters is None:
+        raise ValueError(
+            "model.policy.quantization: expected adapters with it for vLLM, got none; play with TransformersSettings, "
+            "or leave quantization out"
+        )
     owner = WeightsFolder(weights_folder, None, policy.ranks)
     folder = owner.write(_in_dtype(policy))
     owner.hold(folder)
