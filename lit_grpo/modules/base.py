@@ -214,6 +214,7 @@ class PolicyModule(SteppingModule):
                 self.policy_settings.checkpoint, self.policy_settings.quantization
             ),
             "model.optimizer.matrix_learning_rate": uses_muon,
+            "model.optimizer.adamw": self.optimizer_settings.adamw,
         }
 
 

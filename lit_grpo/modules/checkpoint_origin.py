@@ -34,6 +34,7 @@ REMEDIES: Mapping[str, str] = {
     "model.policy.lora": "name the adapters that it was trained with",
     "model.policy.quantization": "adapters belong to the weights that they were trained on: keep it",
     "model.optimizer.matrix_learning_rate": "the moments of one optimizer are none of another's: keep it",
+    "model.optimizer.adamw": "the moments of one optimizer are none of another's: keep it",
 }
 """What has to be the same when a fit goes on -> what to do where it is not."""
 EVALUATED = ("model.policy.lora", "model.policy.quantization")

@@ -114,6 +114,7 @@ def batches(folder: Path) -> list[int]:
         (["--data.batches_per_epoch=5"], "--trainer.max_epochs 2 to extend it"),
         (["--model.policy.lora.r=2"], "model.policy.lora: expected null, as in the checkpoint"),
         (["--model.optimizer.matrix_learning_rate=0.01"], "the moments of one optimizer are none of another's"),
+        (["--model.optimizer.adamw=torch.optim.Adam"], "model.optimizer.adamw: expected torch.optim.adamw.AdamW, as"),
     ],
 )
 def test_what_does_not_fit_is_refused(
