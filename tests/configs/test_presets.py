@@ -177,5 +177,10 @@ def test_4_the_example_of_the_documentation(tmp_path: Path, capsys: pytest.Captu
     assert objective.mismatch == MismatchWeight(MismatchRule.TOKEN_MASK)
     assert objective.overlong_penalty == OverlongPenalty(160, 32)
     written = yaml.safe_load(example)["model"]["init_args"]
-    assert set(written) == set(signature(GRPOModule).parameters) - {"policy", "optimizer", "microbatch_tokens"}
+    assert set(written) == set(signature(GRPOModule).parameters) - {
+        "policy",
+        "optimizer",
+        "microbatch_tokens",
+        "longest_row_tokens",
+    }
     assert set(written["objective"]) == {field.name for field in fields(Objective)}
