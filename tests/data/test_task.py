@@ -102,7 +102,7 @@ def test_4_bad_settings_are_refused() -> None:
         TaskSettings(difficulties={})
     with pytest.raises(ValueError, match="expected at least one domain"):
         TaskSettings(domains=())
-    with pytest.raises(ValueError, match="expected data.tasks.kinds with weights of A, .*, I, got 'Z'"):
+    with pytest.raises(ValueError, match=r"expected data\.tasks\.kinds with weights of A, .*, I, got 'Z'"):
         _configured("--tasks.kinds", '{"Z": 1.0}')
     with pytest.raises(ValueError, match="expected kinds of A, B, C, D, got E; change kinds or size"):
         TaskSettings(size=ProgramSize.TINY, kinds={FaultKind.MULTIPLE: 1.0})
