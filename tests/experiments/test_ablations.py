@@ -56,7 +56,7 @@ class UntrainedRun(ArmRun):
         (folder / "compute.json").write_text(
             json.dumps({"fit_cpu_s": 9.0, "fit_wall_s": 9.0, "test_cpu_s": 1.0, "test_wall_s": 1.0})
         )
-        rows = ["batch,train/clipped,train/tokens," + CRITERION, f"0,0.1,10,{VALIDATION.get(arm.name, 0.4)}"]
+        rows = ["batch,train/clipped,train/tokens," + CRITERION, f"1,0.1,10,{VALIDATION.get(arm.name, 0.4)}"]
         (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
         scored = [
             ScoredTask.of(task, StopReason.RECOVERED, score(index % 2 == 0))
