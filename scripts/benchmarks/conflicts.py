@@ -17,7 +17,7 @@ from large_programs import FAMILIES
 from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.environment.solver.highs_model import model_arrays
+from lit_grpo.environment.solver.highs_model import model_arrays, pass_arrays
 from lit_grpo.environment.solver.irreducible import is_irreducible
 from lit_grpo.environment.solver.narrowing import narrowed
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, SolverStatus
@@ -80,23 +80,7 @@ def highs_iis(program: LinearProgram, strategy: int) -> list[str]:
     highs = highspy.Highs()
     for option, value in {"output_flag": False, "iis_strategy": strategy, "threads": 1, "time_limit": 60.0}.items():
         highs.setOptionValue(option, value)
-    highs.passModel(
-        len(arrays.costs),
-        len(arrays.row_lower),
-        len(arrays.values),
-        int(highspy.MatrixFormat.kRowwise),
-        int(highspy.ObjSense.kMinimize),
-        0.0,
-        arrays.costs,
-        arrays.column_lower,
-        arrays.column_upper,
-        arrays.row_lower,
-        arrays.row_upper,
-        arrays.starts,
-        arrays.columns,
-        arrays.values,
-        arrays.integral,
-    )
+    pass_arrays(highs, arrays)
     start = time.process_time()
     _, found = highs.getIis()
     seconds = time.process_time() - start

@@ -147,6 +147,29 @@ Options = Mapping[str, str | bool | int | float]
 """Options of HiGHS by name."""
 
 
+def pass_arrays(highs: highspy.Highs, arrays: ModelArrays) -> None:
+    """Give a model to a HiGHS object, in place of the one that it has; SolverFailure if HiGHS does not take it."""
+    status = highs.passModel(
+        len(arrays.costs),
+        len(arrays.row_lower),
+        len(arrays.values),
+        _ROWWISE,
+        _MAXIMIZE if arrays.maximize else _MINIMIZE,
+        arrays.offset,
+        arrays.costs,
+        arrays.column_lower,
+        arrays.column_upper,
+        arrays.row_lower,
+        arrays.row_upper,
+        arrays.starts,
+        arrays.columns,
+        arrays.values,
+        arrays.integral,
+    )
+    # Crossed bounds and negligible coefficients are a warning; the model is loaded all the same.
+    _require_ok(status, "passModel", warning_passes=True)
+
+
 class HighsModel:
     """One HiGHS object with fixed options; whatever was loaded before leaves no trace in the next answer.
 
@@ -163,26 +186,7 @@ class HighsModel:
 
     def load(self, arrays: ModelArrays) -> None:
         """Replace the model, the basis and everything learnt from them."""
-        num_columns, num_rows, num_entries = len(arrays.costs), len(arrays.row_lower), len(arrays.values)
-        status = self._highs.passModel(
-            num_columns,
-            num_rows,
-            num_entries,
-            _ROWWISE,
-            _MAXIMIZE if arrays.maximize else _MINIMIZE,
-            arrays.offset,
-            arrays.costs,
-            arrays.column_lower,
-            arrays.column_upper,
-            arrays.row_lower,
-            arrays.row_upper,
-            arrays.starts,
-            arrays.columns,
-            arrays.values,
-            arrays.integral,
-        )
-        # Crossed bounds and negligible coefficients are a warning; the model is loaded all the same.
-        _require_ok(status, "passModel", warning_passes=True)
+        pass_arrays(self._highs, arrays)
 
     def run(self) -> Verdict:
         """Solve what is loaded, from the basis of the run before if only bounds were changed since.

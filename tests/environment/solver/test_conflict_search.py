@@ -24,7 +24,7 @@ from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
 from lit_grpo.environment.solver.alternative import alternative, is_single_point, vertex
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.environment.solver.highs_model import HighsModel, model_arrays
+from lit_grpo.environment.solver.highs_model import HighsModel, model_arrays, pass_arrays
 from lit_grpo.environment.solver.irreducible import is_irreducible
 from lit_grpo.environment.solver.narrowing import lone_row, narrowed, without_blocks
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, SolverStatus
@@ -75,23 +75,7 @@ def num_highs_members(program: LinearProgram) -> int:
     arrays, highs = model_arrays(program).without_costs(), highspy.Highs()
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("iis_strategy", 4)
-    highs.passModel(
-        len(arrays.costs),
-        len(arrays.row_lower),
-        len(arrays.values),
-        int(highspy.MatrixFormat.kRowwise),
-        int(highspy.ObjSense.kMinimize),
-        0.0,
-        arrays.costs,
-        arrays.column_lower,
-        arrays.column_upper,
-        arrays.row_lower,
-        arrays.row_upper,
-        arrays.starts,
-        arrays.columns,
-        arrays.values,
-        arrays.integral,
-    )
+    pass_arrays(highs, arrays)
     _, found = highs.getIis()
     assert found.valid_
     return len(found.row_index_) + sum({2: 1, 3: 1, 4: 2}.get(int(side), 0) for side in found.col_bound_)
