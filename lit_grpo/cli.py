@@ -28,6 +28,7 @@ from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicModelParallelStrategy
 from lit_grpo.config_errors import explain, require_trainer_names
+from lit_grpo.config_trees import require_settings, with_nulls
 from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
@@ -48,6 +49,7 @@ from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
 from lit_grpo.modules.finite import NotFinite
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import SamplerDiffers
+from lit_grpo.modules.precision import PRECISIONS
 from lit_grpo.modules.sft import SFTModule
 from lit_grpo.presets import with_preset_paths
 from lit_grpo.rewards.base import Reward
@@ -55,8 +57,9 @@ from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rewards.verdict import VerdictReward
 from lit_grpo.run_arguments import run_arguments
+from lit_grpo.seeds import require_seed
 from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
-from lit_grpo.trainer_arguments import require_arguments, require_strategy
+from lit_grpo.trainer_arguments import refused_by_lightning, require_arguments, require_strategy
 
 CONFIGURABLE = (
     AtomicModelParallelStrategy,
@@ -103,8 +106,10 @@ TOP: dict[str, type | None] = {
 }
 """Top-level keys, with the class that takes what is below them where it is always the same."""
 
-LIGHTNINGS_WORDS = ("hpc", "registry")
-"""Checkpoints that Lightning finds by itself."""
+CHOICES = {"trainer.precision": PRECISIONS}
+"""Keys for which fewer values work here than Lightning knows."""
+OF_CLASSES = ("engine", "model", "data")
+"""Top-level keys that are a class with its arguments."""
 
 PACKAGE, PARSER = Path(__file__).parent, Path(jsonargparse.__file__).parent
 
@@ -172,15 +177,17 @@ class RepairCLI(LightningCLI):
         """Parse, with presets found by their names."""
         words = sys.argv[1:] if args is None else args
         assert isinstance(words, list)
-        self._words = with_preset_paths(words)
+        self._words = with_nulls(with_preset_paths(words), OF_CLASSES)
+        require_settings(self._words, ("trainer", *SECTIONS), OF_CLASSES)
         self.config = parser.parse_args(self._words)
+        require_seed(self.config[self.config.subcommand].seed_everything, "seed_everything")
 
     @override
     def _parse_ckpt_path(self) -> None:
         """Find the checkpoint, before anything is built."""
         config = self.config[self.config.subcommand]
         word = config.get("ckpt_path")
-        if word is not None and word not in LIGHTNINGS_WORDS:
+        if word is not None:
             config.ckpt_path = str(checkpoint_of(word, Path(config.trainer.default_root_dir)))
 
     @override
@@ -221,7 +228,7 @@ class RepairCLI(LightningCLI):
             trainer.default_root_dir,
             _as_list(trainer.callbacks),
             is_fit=self.subcommand == "fit",
-            ckpt_path=None if checkpoint in (None, *LIGHTNINGS_WORDS) else Path(checkpoint),
+            ckpt_path=None if checkpoint is None else Path(checkpoint),
             logger=trainer.logger,
             plugins=_as_list(trainer.plugins),
             last_checkpoint=self.config_init[self.subcommand].last_checkpoint,
@@ -231,7 +238,8 @@ class RepairCLI(LightningCLI):
         )
         for name, value in arguments.items():
             trainer[name] = value
-        made = super().instantiate_trainer(**kwargs)
+        with refused_by_lightning(vars(trainer)):
+            made = super().instantiate_trainer(**kwargs)
         require_strategy(made.strategy)
         return made
 
@@ -261,7 +269,7 @@ def status_of(run: Callable[[], object], arguments: Sequence[str], program: str 
     except EXPECTED as error:
         if not _is_expected(error):
             raise
-        print(f"{program}: {explain(str(error), arguments, CONFIGURABLE, TOP)}", file=sys.stderr)
+        print(f"{program}: {explain(str(error), arguments, CONFIGURABLE, TOP, CHOICES)}", file=sys.stderr)
         return 2
     return 0
 

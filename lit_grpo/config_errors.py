@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from inspect import signature
@@ -17,35 +18,61 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import lightning.pytorch.callbacks
 import lightning.pytorch.loggers
 import lightning.pytorch.strategies
-import yaml
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import Strategy, StrategyRegistry
 
-from lit_grpo.presets import find_preset
+from lit_grpo.config_trees import config_trees
 from lit_grpo.renamed_keys import RENAMED
 
 REFUSED_KEY = re.compile(r"does not accept option|is not accepted|unrecognized arguments")
 UNRECOGNIZED = re.compile(r"unrecognized arguments: (.*)")
-UNKNOWN_CLASS = re.compile(r"Expected a dot import path string: (\w+)$", re.MULTILINE)
+REQUIRED = re.compile(r"the following arguments are required: (?:fit|validate|test|predict)\.(\w+)")
+NO_SETTINGS = re.compile(r"Unable to load config '(.*)'")
+NO_IMPORT_PATH = re.compile(r"Expected a dot import path string: (\w+)$", re.MULTILINE)
+NOT_IMPORTED = re.compile(r"(module '([\w.]+)' has no attribute '\w+'|No module named '[\w.]+')")
 PARSER_KEY = re.compile(r'Parser key "([\w.]+)"')
 PARSER_KEY_LINE = re.compile(r'^Parser key "[\w.]+":\s*')
-MEMBER = re.compile(r"Expected a member of <enum '\w+'>: \{([^}]*)\}")
+MEMBERS = re.compile(r"Expected a (?:member of <enum '\w+'>: \{([^}]*)\}|typing\.Literal\[([^\]]*)\])")
 GIVEN = re.compile(r"(?:Got value|Given value): (.+)$", re.MULTILINE)
+NESTED = re.compile(r"NestedArg\(key='([\w.]+)', val=(.*)\)$")
+CLASS_GIVEN = re.compile(r"Namespace\(class_path='([\w.]+)'")
 GOT_AT_END = re.compile(r"\. Got value: .+$")
-CONFIG_FILE = re.compile(r"Problems parsing config|Unexpected config")
+KIND = re.compile(r"^Expected an? <class '(?:[\w.]+\.)?(\w+)'>")
 NOISE = re.compile(
-    r"^(Does not validate against any|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>"
-    r"|Not a valid subclass of|Subclass types expect one of|a class path \(str\)|a dict with)"
+    r"^(Does not validate against any|Subtypes:|Errors:|Given value|Expected a path but|Not a valid subclass of"
+    r"|Subclass types expect one of|Problem with given class_path|a class path \(str\)|a dict with)"
 )
 """Lines of a message that say nothing to a user."""
 
-_OPTIONS = ("--help", "--print_config")
-"""Options that are no settings."""
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "KEY: VALUE",
+    "NoneType": "null",
+}
+"""What the types are in a config that a message may ask for; every other one is a class."""
+ELSEWHERE = (
+    "torch.optim.AdamW",
+    "bitsandbytes.optim.AdamW8bit",
+    "bitsandbytes.optim.PagedAdamW8bit",
+)
+"""Classes of other packages that a config may name, with their modules alone."""
+EXTRAS = {"bitsandbytes": "bitsandbytes"}
+"""Packages that an extra of this one installs."""
+
 _CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
 def explain(
-    message: str, arguments: Sequence[str], configurable: Iterable[type], top: Mapping[str, type | None]
+    message: str,
+    arguments: Sequence[str],
+    configurable: Iterable[type],
+    top: Mapping[str, type | None],
+    choices: Mapping[str, Sequence[str]],
 ) -> str:
     """One line for one refusal.
 
@@ -54,43 +81,77 @@ def explain(
         arguments: The command line.
         configurable: Classes that a config may name without their module.
         top: Top-level keys, with the class that takes what is below them where it is always the same.
+        choices: Keys for which fewer values work than the parser knows, with these.
     """
+    classes = {cls.__name__: cls for cls in [*configurable, *_lightning_classes()]}
     if REFUSED_KEY.search(message):
-        classes = {cls.__name__: cls for cls in [*configurable, *_lightning_classes()]}
-        for key in unknown_keys(_trees(arguments), classes, top):
+        for key in unknown_keys(config_trees(arguments), classes, top):
             return key.explain()
-    if CONFIG_FILE.match(message) and (broken := _broken_file(arguments)):
-        return broken
     if (words := UNRECOGNIZED.search(message)) is not None:
         return f"expected every setting as --key value (--help lists the keys), got {words[1]}"
-    if (found := UNKNOWN_CLASS.search(message)) is not None:
-        own = {cls.__name__ for cls in [*configurable, *_lightning_classes()]}
-        return _unknown_class(".".join(PARSER_KEY.findall(message)), found[1], own)
-    path, value = ".".join(PARSER_KEY.findall(message)), GIVEN.search(message)
-    if (member := MEMBER.search(message)) is not None and value is not None:
-        names = member[1].split(",")
-        close = get_close_matches(value[1].upper(), names, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{path}: expected one of {', '.join(names)}, got {value[1]!r}{hint}"
+    if (absent := REQUIRED.search(message)) is not None:
+        return f"{absent[1]}: expected a class_path with its init_args, got nothing; name a config that has it"
+    path, got = _place(message)
+    if (text := NO_SETTINGS.search(message)) is not None:
+        return f"{path}: expected settings as {{KEY: VALUE}}, got {text[1]!r}"
+    if (found := NO_IMPORT_PATH.search(message)) is not None:
+        return _unknown_class(path, found[1], classes)
+    if (missing := NOT_IMPORTED.search(message)) is not None:
+        return _not_imported(path, got, missing[1])
+    if members := [name.strip(" '") for found in MEMBERS.finditer(message) for name in _split(found)]:
+        known = choices.get(path, members)
+        return f"{path}: expected one of {', '.join(known)}, got {got!r}{_close(str(got), known)}"
+    return _as_said(message, path, got)
+
+
+def _place(message: str) -> tuple[str, str | None]:
+    """The path of the key that a message is about, and the value that it was given; None where it does not say."""
+    path = ".".join(dict.fromkeys(PARSER_KEY.findall(message)))
+    given = GIVEN.findall(message)
+    if not given:
+        return path, None
+    if (named := CLASS_GIVEN.match(given[-1])) is not None:
+        return path, named[1]
+    if (nested := NESTED.match(given[-1])) is None:
+        return path, given[0]
+    key, value = nested[1], nested[2]
+    path = path if path.endswith(f".{key}") else f"{path}.{key}"
+    return path, value.removeprefix("'").removesuffix("'")
+
+
+def _split(found: re.Match[str]) -> list[str]:
+    return (found[1] or found[2]).split(",")
+
+
+def _as_said(message: str, path: str, got: str | None) -> str:
+    """What the parser said itself, without what says nothing, and with the types in the words of a config."""
     lines = [PARSER_KEY_LINE.sub("", line.strip().removeprefix("- ")) for line in message.splitlines()]
-    said = " ".join(line for line in lines if line and not NOISE.search(line))
-    said = GOT_AT_END.sub("", said)
-    got = "" if value is None or value[1] in said else f", got {value[1]!r}"
-    return f"{path}: {said}{got}" if path else said
+    lines = [GOT_AT_END.sub("", line) for line in lines if line and not NOISE.match(line)]
+    remarks = [line for line in dict.fromkeys(lines) if not KIND.match(line)]
+    kinds = [found[1] for line in lines if (found := KIND.match(line)) is not None]
+    if remarks:
+        said = " ".join(remarks)
+    elif set(kinds) <= {"NoneType"}:
+        said = "expected a class_path with its init_args"
+    else:
+        said = "expected " + " or ".join(dict.fromkeys(KINDS.get(kind, f"a class_path of {kind}") for kind in kinds))
+    ending = "" if got is None or ", got " in said else f", got {got!r}"
+    return f"{path}: {said}{ending}" if path else f"{said}{ending}"
 
 
 def require_trainer_names(trainer: Mapping[str, Any]) -> None:
     """ValueError for a strategy or an accelerator by a name that nobody has, before anything is built."""
     known = {
-        "strategy": {"auto", *StrategyRegistry.available_strategies()},
+        "strategy": {"auto", *StrategyRegistry.available_strategies()}
+        | {cls.__name__ for cls in _lightning_classes() if issubclass(cls, Strategy)},
         "accelerator": {"auto", "gpu", *AcceleratorRegistry.available_accelerators()},
     }
-    classes = {"strategy": {cls.__name__ for cls in _lightning_classes() if issubclass(cls, Strategy)}}
     for key, names in known.items():
         name = trainer.get(key)
         if isinstance(name, str) and name not in names:
-            nearest = _nearest(name, names | classes.get(key, set()))
-            raise ValueError(f"trainer.{key}: expected a known name or a class_path, got {name!r}{nearest}")
+            raise ValueError(
+                f"trainer.{key}: expected a known name or a class_path, got {name!r}{_nearest(name, names)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +197,15 @@ class _Search:
         if isinstance(node, list):
             for number, item in enumerate(node):
                 yield from self.below(item, None, f"{path}[{number}]")
+        if isinstance(node, str) and node in self.classes:
+            self.chosen[path] = self.classes[node]
         if not isinstance(node, dict):
             return
         if "class_path" in node or "init_args" in node:
             yield from (UnknownKey(f"{path}.{key}", _CLASS_KEYS) for key in node if key not in _CLASS_KEYS)
             if "class_path" in node:
-                self.chosen[path] = find_class(str(node["class_path"]), self.classes)
+                with suppress(ImportError):  # the parser says so
+                    self.chosen[path] = find_class(str(node["class_path"]), self.classes)
             yield from self.below(node.get("init_args"), self.chosen.get(path), f"{path}.init_args")
             return
         cls = self.chosen.get(path) or _settings_class(kind)
@@ -181,69 +245,37 @@ def find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
     return vars(importlib.import_module(module)).get(name)
 
 
-def _broken_file(arguments: Sequence[str]) -> str | None:
-    """What is wrong with the first config that is no YAML with settings, in one line; None if all are."""
-    for position, argument in enumerate(arguments):
-        name, _, value = argument.partition("=")
-        if name not in ("--config", "-c"):
-            continue
-        path = find_preset(value or arguments[position + 1])
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.MarkedYAMLError as error:
-            place = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
-            return f"{path}{place}: expected YAML, got {error.problem}; check indentation, colons and quotes there"
-        if content is not None and not isinstance(content, dict):
-            kind = type(content).__name__
-            return f"{path}: expected settings as KEY: VALUE, got a {kind}; a config begins with keys such as trainer"
-    return None
-
-
-def _trees(arguments: Sequence[str]) -> list[Any]:
-    """The configs named on a command line, and a tree of the keys given on it."""
-    configs: list[dict[str, Any]] = []
-    keys: list[str] = []
-    for position, argument in enumerate(arguments):
-        name, _, value = argument.partition("=")
-        if name in ("--config", "-c"):
-            path = find_preset(value or arguments[position + 1])
-            configs.append(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-        elif name.startswith("--") and name not in _OPTIONS and not name.endswith(".help"):
-            keys.append(name[2:].removesuffix("+"))
-    return [*configs, *(_tree(key, configs) for key in keys)]
-
-
-def _tree(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A key such as ``model.optimizer.learning_rate`` as the config that would set it."""
-    first, *rest = [part for part in key.split(".") if part != "init_args"]
-    return {first: _branch(rest, [config[first] for config in configs if first in config])}
-
-
-def _branch(parts: Sequence[str], nodes: Sequence[Any]) -> dict[str, Any] | None:
-    """The tree below a key, given what the configs have there: a class's arguments where the last of them names one."""
-    trees = [node for node in nodes if isinstance(node, dict)]
-    if not parts:
-        return None
-    name, *rest = parts
-    class_path = next((tree["class_path"] for tree in reversed(trees) if "class_path" in tree), None)
-    inside = [tree if class_path is None else tree.get("init_args") or {} for tree in trees]
-    branch: dict[str, Any] = {name: _branch(rest, [tree[name] for tree in inside if name in tree])}
-    return branch if class_path is None else {"class_path": class_path, "init_args": branch}
-
-
 def _lightning_classes() -> Iterator[type]:
     for module in (lightning.pytorch.callbacks, lightning.pytorch.loggers, lightning.pytorch.strategies):
         yield from (value for value in vars(module).values() if isinstance(value, type))
 
 
-def _unknown_class(path: str, name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else "name a class of another package with its module"
-    remark = ", which is of another kind" if name in close else f"; {hint}"
+def _unknown_class(path: str, name: str, own: Iterable[str]) -> str:
+    elsewhere = {class_path.rpartition(".")[2]: class_path for class_path in ELSEWHERE}
+    close = get_close_matches(name, sorted({*own, *elsewhere}), n=1, cutoff=0.5)
+    found = close[0] if close else ""
+    if found == name and name not in elsewhere:
+        remark = ", which is of another kind"
+    elif found:
+        remark = f"; did you mean {elsewhere.get(found, found)!r}?"
+    else:
+        remark = "; name a class of another package with its module"
     return f"{path}: expected the class_path of a class that fits there, got {name!r}{remark}"
+
+
+def _not_imported(path: str, got: str | None, why: str) -> str:
+    package = str(got).partition(".")[0]
+    near = _close(str(got), ELSEWHERE)
+    if why == f"No module named '{package}'" and package in EXTRAS:
+        near = f"; run `pip install 'lit-grpo[{EXTRAS[package]}]'`"
+    return f"{path}: expected the class_path of a class that can be imported, got {got!r}: {why}{near}"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
+    return _close(name, names) or (f"; known are {', '.join(names)}" if names else "; there are none")
+
+
+def _close(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.5) or get_close_matches(name.upper(), known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

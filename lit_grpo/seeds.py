@@ -23,6 +23,17 @@ def go_on_with(seed: int) -> None:
     os.environ[_SEED_EVERYTHING] = str(seed)
 
 
+def require_seed(seed: int | None, key: str) -> None:
+    """ValueError if a number cannot seed every generator of a run, of which NumPy's has 32 bits.
+
+    Args:
+        seed: The number; None is none.
+        key: The setting, for the error.
+    """
+    if seed is not None and not 0 <= seed < 2**32:
+        raise ValueError(f"{key}: expected a seed from 0 to {2**32 - 1}, got {seed}")
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """The seed of something that draws."""

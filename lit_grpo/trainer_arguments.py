@@ -6,10 +6,13 @@ all of them; what is not refused works as Lightning documents it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import (
     BaseFinetuning,
     BasePredictionWriter,
@@ -22,7 +25,7 @@ from lightning.pytorch.callbacks import (
     OnExceptionCheckpoint,
     SpikeDetection,
 )
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy, StrategyRegistry
 
 from lit_grpo.checkpointing import AtomicModelParallelStrategy
 
@@ -65,6 +68,12 @@ CALLBACKS: Mapping[type[Callback], str] = {
 }
 
 
+DEVICES = re.compile(r"auto|-1|[1-9]\d*|\d+(,\d+)*,?")
+"""The texts that say which devices: all, a number of them, or some by their numbers."""
+MACHINE = ("accelerator", "devices", "num_nodes", "precision", "strategy")
+"""The arguments that have to fit the machine and each other."""
+
+
 def require_arguments(arguments: Mapping[str, Any]) -> None:
     """ValueError, with what to set instead, if an argument of the Trainer cannot mean here what it says.
 
@@ -76,6 +85,29 @@ def require_arguments(arguments: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"trainer.{name}: expected {_text(refused.accepted[0])}, got {_text(value)}; {refused.instead}"
             )
+    require_strategy(arguments.get("strategy", "auto"))
+    _require_devices(arguments.get("devices", "auto"))
+
+
+@contextmanager
+def refused_by_lightning(arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Say in one line why Lightning's Trainer takes no such arguments, and what they are.
+
+    Args:
+        arguments: Those of the Trainer, by name.
+
+    Raises:
+        ValueError: It was made within the context, and refused them.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
+        why = " ".join(str(error).split())
+        named = [name for name in arguments if re.search(rf"\b{name}\b", why)]
+        got = ", ".join(f"{name} {_text(arguments.get(name))}" for name in named or MACHINE)
+        raise ValueError(
+            f"trainer: expected arguments that work on this machine and together, got {got}: {why}"
+        ) from error
 
 
 def require_callbacks(callbacks: Iterable[Callback]) -> None:
@@ -91,12 +123,44 @@ def require_callbacks(callbacks: Iterable[Callback]) -> None:
             )
 
 
-def require_strategy(strategy: Strategy) -> None:
-    """ValueError if a strategy is none of those that gradients, engines and checkpoints are made for."""
-    if not isinstance(strategy, SingleDeviceStrategy | DDPStrategy | AtomicModelParallelStrategy):
+def require_strategy(strategy: Strategy | str) -> None:
+    """ValueError if a strategy is none of those that gradients, engines and checkpoints are made for.
+
+    Args:
+        strategy: It, or its name in a config.
+    """
+    if isinstance(strategy, str):
+        works = strategy == "auto" or strategy in strategy_names()
+    else:
+        works = isinstance(strategy, SingleDeviceStrategy | DDPStrategy | AtomicModelParallelStrategy)
+        works = works and not (isinstance(strategy, DDPStrategy) and strategy._start_method not in (None, "popen"))  # pyright: ignore[reportPrivateUsage]
+    if not works:
+        got = repr(strategy) if isinstance(strategy, str) else type(strategy).__name__
         raise ValueError(
-            f"trainer.strategy: expected auto, ddp or AtomicModelParallelStrategy, got {type(strategy).__name__}; "
+            f"trainer.strategy: expected auto, ddp or class_path: AtomicModelParallelStrategy, got {got}; "
             "configs/hardware has one config for each: hardware/fsdp2 shards weights, gradients and optimizer states"
+        )
+
+
+def strategy_names() -> set[str]:
+    """The names of the strategies that work: one device, and DDP whose ranks are processes of the same command."""
+    return {
+        name
+        for name, entry in StrategyRegistry.items()
+        if entry["strategy"] in (SingleDeviceStrategy, DDPStrategy)
+        and entry["init_params"].get("start_method", "popen") == "popen"
+    }
+
+
+def _require_devices(devices: Any) -> None:
+    if isinstance(devices, list):
+        works = bool(devices) and all(isinstance(number, int) and number >= 0 for number in devices)
+    else:
+        works = devices is None or DEVICES.fullmatch(str(devices).replace(" ", "")) is not None
+    if not works:
+        raise ValueError(
+            "trainer.devices: expected auto, a number of devices from 1 on, -1 for all, or a list of their numbers, "
+            f"got {devices!r}"
         )
 
 

@@ -52,7 +52,7 @@ def test_lists_are_replaced_or_appended_to(config: str, capsys: pytest.CaptureFi
 
 
 def test_sections_in_braces_and_other_classes(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--model.optimizer={matrix_learning_rate: null}", "--model.objective.loss=CISPOLoss"]
+    words = ["--model.optimizer.matrix_learning_rate=null", "--model.objective.loss=CISPOLoss"]
     model = resolved(capsys, *words)["model"]["init_args"]
     assert model["optimizer"]["matrix_learning_rate"] is None
     assert model["optimizer"]["learning_rate"] == 5e-4, "the config's: braces leave what they do not name"

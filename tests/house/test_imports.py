@@ -56,12 +56,14 @@ ALLOWED: dict[str, set[str]] = {
     "fitting": EVERYTHING,
     "callbacks": EVERYTHING | {"repair", "fitting"},
     "renamed_keys": set(),
-    "config_errors": {"presets", "renamed_keys"},
+    "config_trees": {"presets"},
+    "config_errors": {"config_trees", "renamed_keys"},
     "shared_settings": EVERYTHING | {"callbacks", "config_errors"},
     "trainer_arguments": {"checkpointing"},
     "run_arguments": {"callbacks", "checkpointing", "fitting", "trainer_arguments"},
     "cli": EVERYTHING
-    | {"repair", "fitting", "callbacks", "config_errors", "run_arguments", "shared_settings", "trainer_arguments"},
+    | {"repair", "fitting", "callbacks", "config_errors", "config_trees", "run_arguments"}
+    | {"shared_settings", "trainer_arguments"},
     "suite_checker": set(),
     "experiments": EVERYTHING | {"repair", "fitting", "callbacks", "cli"},
     "commands": EVERYTHING | {"explain", "repair", "callbacks", "cli", "experiments", "suite_checker"},
