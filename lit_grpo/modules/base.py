@@ -21,7 +21,13 @@ from lit_grpo.dtypes import Dtype, torch_dtype
 from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.averaging import require_averaging
 from lit_grpo.modules.checkpoint_origin import ORIGIN, origin_of, require_fits
-from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer, build_schedule
+from lit_grpo.modules.optimizers import (
+    OptimizerSettings,
+    ask_again,
+    asked_of_groups,
+    build_optimizer,
+    build_schedule,
+)
 from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_policy
 from lit_grpo.modules.precision import require_precision
 from lit_grpo.modules.quantization import QuantizationSettings
@@ -102,6 +108,7 @@ class PolicyModule(SteppingModule):
         super().__init__(optimizer, microbatch_tokens, longest_row_tokens)
         self.policy_settings = policy
         self._is_configured = False
+        self._asked_of_groups: list[dict[str, Any]] = []
 
     @property
     def compute_dtype(self) -> Dtype:
@@ -150,12 +157,18 @@ class PolicyModule(SteppingModule):
         """One optimizer, and a schedule that is stepped once per batch."""
         optimizer = build_optimizer(self.policy, self.optimizer_settings)
         schedule = build_schedule(optimizer, self.optimizer_settings, fit_batches(self.trainer, self.updates_per_batch))
+        self._asked_of_groups = asked_of_groups(schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @override
     def on_fit_start(self) -> None:
         """Refuse to train weights that are broken already."""
         self.require_finite_weights(f"at the start, from {self.policy_settings.checkpoint}")
+
+    @override
+    def on_train_start(self) -> None:
+        """Train with the rates, betas and weight decay that are asked for: a checkpoint has brought its own."""
+        ask_again(self._schedule, self._asked_of_groups)
 
     @override
     def on_train_batch_start(self, batch: object, batch_idx: int) -> None:

@@ -6,7 +6,7 @@ Called by `configure_optimizers` of SFTModule and GRPOModule, which also clip wi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, cast
@@ -17,6 +17,9 @@ from torch.distributed.tensor import DTensor
 from torch.optim import AdamW, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
+
+ASKED = ("initial_lr", "betas", "weight_decay")
+"""What the settings say of a group of weights; whatever else is in a group belongs to the optimizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,30 @@ def build_schedule(optimizer: Optimizer, settings: OptimizerSettings, fit_batche
             "set optimizer.decay_batches"
         )
     return LambdaLR(optimizer, lambda batch: learning_rate_factor(batch, settings, horizon))
+
+
+def asked_of_groups(schedule: LambdaLR) -> list[dict[str, Any]]:
+    """What the settings ask of each group of weights; taken before a checkpoint puts its own in the place."""
+    groups = schedule.optimizer.param_groups
+    return [{name: group[name] for name in ASKED if name in group} for group in groups]
+
+
+def ask_again(schedule: LambdaLR, asked: Sequence[Mapping[str, Any]]) -> None:
+    """Give the groups what is asked of them, and the rates that the schedule has for the present batch.
+
+    An optimizer and a LambdaLR that are restored have the checkpoint's. Equal settings give equal bits.
+
+    Args:
+        schedule: It stands where the run does.
+        asked: What `asked_of_groups` gave.
+    """
+    schedule.base_lrs = [values["initial_lr"] for values in asked]
+    rates = [
+        rate * factor(schedule.last_epoch) for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+    ]
+    for group, values, rate in zip(schedule.optimizer.param_groups, asked, rates, strict=True):
+        group |= {**values, "lr": rate}
+    schedule._last_lr = rates  # pyright: ignore[reportPrivateUsage]
 
 
 def learning_rate_factor(batch: int, settings: OptimizerSettings, horizon: float) -> float:

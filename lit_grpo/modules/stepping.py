@@ -151,11 +151,15 @@ class SteppingModule(CollectiveModule):
         assert isinstance(optimizer, LightningOptimizer)
         return optimizer
 
-    def step_schedule(self) -> None:
-        """Step the schedule; called at the end of every batch, even one without an update."""
+    @property
+    def _schedule(self) -> LambdaLR:
         schedule = self.lr_schedulers()
         assert isinstance(schedule, LambdaLR)
-        schedule.step()
+        return schedule
+
+    def step_schedule(self) -> None:
+        """Step the schedule; called at the end of every batch, even one without an update."""
+        self._schedule.step()
 
     def _accumulate(self, microbatch: MicroBatch) -> Tensor:
         """Add a micro-batch's gradient; returns its loss, without gradient."""

@@ -6,24 +6,40 @@
 3. Ctrl-C finishes the batch and leaves a checkpoint that resumes to the same weights.
 4. A checkpoint holds data alone: it loads with ``weights_only=True``.
 5. With adapters it holds the adapters only, and resumes as well.
+6. A resumed run trains at the rates, betas and weight decay that are asked for, in every group, from its first batch:
+   with AdamW, Muon, states in eight bits and sharded weights. An extended one has the longer run's schedule at once.
 """
 
 import os
 import signal
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
+from bitsandbytes.optim.adamw import AdamW8bit
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from small_runs import MUON, CoinRewards, Kind, make_data, make_module, make_trainer, weights_of
+from small_runs import (
+    ADAMW,
+    MUON,
+    CoinRewards,
+    Kind,
+    StrategyName,
+    make_data,
+    make_module,
+    make_trainer,
+    weights_of,
+)
 from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.callbacks.last_checkpoint import LastCheckpoint
 from lit_grpo.data.batches import DemonstrationBatch, TaskBatch
 from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.optimizers import OptimizerSettings, learning_rate_factor
 
 SETTINGS: dict[Kind, dict[str, Any]] = {
     "sft": {"optimizer": MUON},
@@ -46,6 +62,18 @@ class Seen(Callback):
             self.batches.append(tuple(task.id for task in batch.tasks))
 
 
+class Groups(Callback):
+    """What each group of weights has when a batch begins, without the weights."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Mapping[str, Any]]] = []
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        groups = trainer.optimizers[0].param_groups
+        self.batches.append([{name: group[name] for name in group if name != "params"} for group in groups])
+
+
 class Interrupt(Callback):
     """Ctrl-C in the middle of a batch."""
 
@@ -64,15 +92,18 @@ def fit(
     folder: Path,
     resume: Path | None = None,
     callbacks: tuple[Callback, ...] = (),
+    strategy: StrategyName = "one",
+    epochs: int = 2,
     **more: Any,
 ) -> tuple[dict[str, Tensor], list[tuple[object, ...]]]:
-    """Two epochs of three batches, a checkpoint after each batch."""
+    """Epochs of three batches, a checkpoint after each batch."""
     pl.seed_everything(0 if resume is None else 99)
     module, seen = make_module(kind, checkpoint, **(SETTINGS[kind] | more)), Seen()
     saving = ModelCheckpoint(folder, "batch_{step}", every_n_train_steps=1, save_top_k=-1)
     trainer = make_trainer(
         folder,
-        max_epochs=2,
+        strategy,
+        max_epochs=epochs,
         enable_checkpointing=True,
         callbacks=[*([CoinRewards()] if kind == "grpo" else []), seen, *callbacks, saving],
     )
@@ -119,3 +150,44 @@ def test_adapters_alone_are_kept_and_resume(tiny_checkpoint: Path, tmp_path: Pat
     assert all("lora_" in name for name in names)
     weights, _ = fit("sft", tiny_checkpoint, tmp_path / "resumed", saved, lora=lora)
     assert_identical(weights, expected)
+
+
+@pytest.mark.parametrize(
+    ("began", "strategy"),
+    [(ADAMW, "one"), (MUON, "one"), (replace(ADAMW, adamw=AdamW8bit), "one"), (MUON, "fsdp2_alone")],
+    ids=["AdamW", "Muon", "eight bits", "sharded"],
+)
+def test_a_resumed_run_trains_as_it_is_asked(
+    began: OptimizerSettings, strategy: StrategyName, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    fit("sft", tiny_checkpoint, tmp_path / "first", optimizer=began, strategy=strategy, epochs=1)
+    saved, groups = tmp_path / "first" / "batch_step=2.ckpt", Groups()
+    asked = replace(began, learning_rate=0.25, betas=(0.5, 0.75), weight_decay=0.125, final_fraction=0.5)
+    if began.matrix_learning_rate is not None:
+        asked = replace(asked, matrix_learning_rate=0.375)
+    arguments: dict[str, Any] = {"strategy": strategy, "callbacks": (groups,)}
+    fit("sft", tiny_checkpoint, tmp_path / "again", saved, optimizer=asked, **arguments)
+    rates = [rate for rate in (asked.matrix_learning_rate, asked.learning_rate) if rate is not None]
+    assert len(groups.batches) == 4
+    for batch, of_batch in enumerate(groups.batches, start=2):
+        assert [group["lr"] for group in of_batch] == [rate * learning_rate_factor(batch, asked, 6) for rate in rates]
+        assert [group["weight_decay"] for group in of_batch] == [0.125] * len(rates)
+        assert tuple(of_batch[-1]["betas"]) == (0.5, 0.75)
+
+
+def test_a_resumed_run_at_rate_0_stands_still(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    fit("sft", tiny_checkpoint, tmp_path / "first", epochs=1)
+    saved = tmp_path / "first" / "batch_step=2.ckpt"
+    still = replace(MUON, learning_rate=0.0, matrix_learning_rate=0.0)
+    weights, _ = fit("sft", tiny_checkpoint, tmp_path / "again", saved, optimizer=still, epochs=1)
+    stored = torch.load(saved, weights_only=True)["state_dict"]
+    assert_identical(weights, {name: stored[f"policy.model.{name}"] for name in weights})
+
+
+def test_an_extended_run_has_its_schedule_at_once(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    falling = replace(ADAMW, decay_batches=None, warmup_batches=0, final_fraction=0.5)
+    fit("sft", tiny_checkpoint, tmp_path / "first", optimizer=falling, epochs=1)
+    saved, groups = tmp_path / "first" / "batch_step=3.ckpt", Groups()
+    fit("sft", tiny_checkpoint, tmp_path / "again", saved, optimizer=falling, callbacks=(groups,))
+    # From 1 to 1/2 over six batches, of which the fourth is the first one here: 1 - 3/5 * 1/2.
+    assert [group["lr"] / 1e-3 for (group,) in groups.batches] == pytest.approx([0.7, 0.6, 0.5])
