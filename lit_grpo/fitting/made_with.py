@@ -1,4 +1,4 @@
-"""What results were made with: the policy, its checkpoint, the config, seeds and versions.
+"""What results were made with: the policy, its checkpoint, the config, how tasks were played, seeds and versions.
 
 Called by RepairEvaluation, which writes it into `results.json` and refuses to write over another evaluation's.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lit_grpo.data.batches import consumed_batches
 from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.modules.base import PolicyModule
+from lit_grpo.modules.checkpoint_origin import plain
 
 MADE_WITH = "made_with"
 """The entry of `results.json`."""
@@ -28,14 +29,14 @@ EDGE_BYTES = 1 << 16
 
 
 def made_with(
-    trainer: pl.Trainer, module: PolicyModule, draws_seed: int | None, config: tuple[str, str] | None
+    trainer: pl.Trainer, module: PolicyModule, played_with: Mapping[str, Any], config: tuple[str, str] | None
 ) -> dict[str, Any]:
     """What an evaluation that is about to begin is made with, as JSON.
 
     Args:
         trainer: The trainer that evaluates.
         module: Its module.
-        draws_seed: The seed of the draws; None: the run's.
+        played_with: The settings that tasks are played with, by their names.
         config: Name of the config in the run folder, and a digest of what in it decides how tasks are played; None
             where a script has put the run together.
     """
@@ -51,7 +52,8 @@ def made_with(
         "config": None if config is None else config[0],
         "settings_digest": None if config is None else config[1],
         "seed": None if seed is None else int(seed),
-        "draws_seed": draws_seed,
+        "played_with": plain(played_with),
+        "batches": _num_batches(trainer),
         "packages": {name: version(name) for name in PACKAGES},
     }
 
@@ -65,14 +67,31 @@ def require_same_evaluation(folder: Path, now: Mapping[str, Any]) -> None:
     if found is None:
         what = "results that do not say what they were made with"
     else:
-        differing = next((key for key in now if key != "config" and found.get(key) != now[key]), None)
+        differing = next(_differences(found, {key: now[key] for key in now if key != "config"}), None)
         if differing is None:
             return
-        what = f"results of {differing} {found.get(differing)}, where {differing} is {now[differing]} now"
+        name, before, after = differing
+        what = f"results of {name} {before}, where {name} is {after} now"
     raise ValueError(
         f"trainer.default_root_dir: expected a folder without results of another evaluation, got {path} with {what}; "
         "name another folder, or move them"
     )
+
+
+def _differences(found: object, now: object, name: str = "") -> Iterator[tuple[str, object, object]]:
+    """Name, value then and value now of each entry that is not the same."""
+    if isinstance(found, Mapping) and isinstance(now, Mapping):
+        for key, value in now.items():
+            yield from _differences(found.get(key), value, f"{name}.{key}" if name else key)
+    elif found != now:
+        yield name, found, now
+
+
+def _num_batches(trainer: pl.Trainer) -> int:
+    """Batches of held-out tasks that this rank plays."""
+    if trainer.state.fn is TrainerFn.TESTING:
+        return int(sum(trainer.num_test_batches))
+    return int(sum(trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches))
 
 
 def folder_digest(path: Path) -> str:

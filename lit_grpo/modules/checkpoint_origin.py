@@ -58,7 +58,7 @@ def origin_of(trainer: pl.Trainer, settings: Mapping[str, Any]) -> dict[str, Any
         "model": type(module).__name__,
         "data": type(data).__name__,
         **counts,
-        **{key: _plain(value) for key, value in settings.items()},
+        **{key: plain(value) for key, value in settings.items()},
         "folder": str(Path(trainer.default_root_dir).resolve()),
         "versions": {name: version(name) for name in ("lit_grpo", "torch", "transformers", "lightning")},
     }
@@ -92,6 +92,22 @@ def require_fits(
                 "one that was saved whole, or start a new run from the exported weights"
             )
         _require_unfinished(checkpoint, path, trainer, updates_per_batch, (found, now))
+
+
+def plain(value: Any) -> Any:
+    """Settings as what a checkpoint, or JSON, may hold."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(inner) for name, inner in dataclasses.asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    if isinstance(value, Enum):
+        # A member that is a text, too, would be read back as its class, which is code.
+        return value.name
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _require_same(found: Mapping[str, Any], now: Mapping[str, Any], path: str, keys: Iterable[str]) -> None:
@@ -128,22 +144,6 @@ def _require_unfinished(
         )
     trainer.num_sanity_val_steps = 0
     rank_zero_info(f"This run has ended: {batches} batches in {epochs} epoch(s). Nothing is left to train; {more}.")
-
-
-def _plain(value: Any) -> Any:
-    """Settings as what a checkpoint may hold."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(inner) for name, inner in dataclasses.asdict(value).items()}
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, Enum):
-        # A member that is a text, too, would be read back as its class, which is code.
-        return value.name
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,8 @@
 3. A fit writes over nothing, whatever the loggers; a checkpoint of another run does not open an occupied folder.
 4. `metrics.csv` and the checkpoints are where they were, with loggers of one's own and without any; the loggers know
    every setting. `fast_dev_run` leaves nothing.
-5. Results say what they were made with. The same evaluation may be made again, another one does not replace it.
+5. Results say what they were made with. The same evaluation may be made again, another one does not replace it: of
+   another checkpoint, by other settings of RepairEvaluation, or of fewer batches.
 6. What differs from the checkpoint's config is said.
 """
 
@@ -247,3 +248,33 @@ def test_results_name_what_they_were_made_with(
     assert f"expected a folder without results of another evaluation, got {folder / 'results.json'}" in line
     assert "checkpoint" in line
     assert json.loads((folder / "results.json").read_text())["made_with"]["checkpoint"].endswith("best.ckpt")
+
+
+@pytest.mark.parametrize("command", ["test", "validate"])
+def test_another_evaluation_replaces_no_results(
+    command: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [command, "--config", str(finished / "config.yaml"), f"--trainer.default_root_dir={tmp_path}"]
+    # Two batches, of a task each.
+    own += ["--data.held_out={num_validation_tasks: 2, num_test_tasks: 2, batch_size: 1}"]
+    assert main([*own, "--trainer.callbacks=[RepairEvaluation]"]) == 0
+    path = next(tmp_path.rglob("results.json"))
+    before = path.read_bytes()
+    assert json.loads(before)["made_with"]["batches"] == 2
+    assert json.loads(before)["made_with"]["played_with"]["sampling"]["temperature"] == 0.0
+    limit = {"test": "limit_test_batches", "validate": "limit_val_batches"}[command]
+    # A limit of 1 is one batch, one of 1.0 all of them.
+    others = {
+        "batches 2, where batches is 1 now": ["--trainer.callbacks=[RepairEvaluation]", f"--trainer.{limit}=1"],
+        "sampling.temperature 0.0, where": [_evaluation("settings: {temperature: 0.5}")],
+        "leave_out_long_prompts True, where": [_evaluation("settings: {leave_out_long_prompts: false}")],
+        "draws_seed None, where": [_evaluation("settings: {seed: 7}")],
+    }
+    for expected, arguments in others.items():
+        assert expected in complaint(capsys, [*own, *arguments])
+    assert path.read_bytes() == before
+    assert main([*own, "--trainer.callbacks=[RepairEvaluation]"]) == 0
+
+
+def _evaluation(arguments: str) -> str:
+    return f"--trainer.callbacks=[{{class_path: RepairEvaluation, init_args: {{{arguments}}}}}]"
