@@ -1,8 +1,10 @@
 """Fixtures of the whole suite: a tiny Qwen3 with its tokenizer, on disk, made once per session."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
@@ -29,6 +31,16 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         hidden_size=32, num_layers=2, num_heads=2, num_key_value_heads=1, intermediate_size=64, vocabulary_size=768
     )
     make_base_model(folder, texts, names, seed=0, settings=settings)
+    return folder
+
+
+@pytest.fixture
+def other_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """The same model with another number in one of its matrices."""
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / "other")
+    weights = load_file(folder / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][3, 5] += 1.0
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
     return folder
 
 

@@ -144,12 +144,12 @@ def save_tokenizer(settings: PolicySettings, folder: Path) -> None:
 
 
 def save_adapters(policy: CausalPolicy, settings: PolicySettings, folder: Path) -> None:
-    """Write adapters alone; their config names the folder of the base, and a file beside it how that was quantised."""
+    """Write adapters alone; their config names the folder of the base, and a file beside it what base that was."""
     model = cast("PeftModel", policy.model)
     model.peft_config["default"].base_model_name_or_path = str(settings.weights_folder.resolve())
     model.save_pretrained(str(folder))
     quantization = chosen_quantization(settings.checkpoint, settings.quantization)
-    write_trained_on(folder, None if quantization is None else quantization.to_json())
+    write_trained_on(folder, settings.weights_folder, None if quantization is None else quantization.to_json())
 
 
 def merged_model(policy: CausalPolicy, settings: PolicySettings) -> PreTrainedModel:

@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lit_grpo.data.digests import weights_digest
 from lit_grpo.data.json_values import object_of
 from lit_grpo.presets import find_checkpoint
 
 ADAPTER_CONFIG = "adapter_config.json"
 """The file by which a folder of adapters is known."""
 TRAINED_ON = "lit_grpo_base.json"
-"""The file beside adapters that says how the base was quantised while they were trained; peft's own has no room."""
+"""The file beside adapters that says which base they were trained on, and how it was quantised; peft's own has no room
+for either."""
+_BASE_DIGEST = "base_digest"
 
 
 def holds_adapters(folder: Path) -> bool:
@@ -32,15 +35,31 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
 
 def trained_on(folder: Path) -> dict[str, Any] | None:
     """How the base was quantised while the adapters in a folder were trained; None if it was not, or nobody says."""
-    path = folder / TRAINED_ON
-    stored = _read(path).get("quantization") if path.is_file() else None
-    return None if stored is None else object_of(stored, f"quantization in {path}")
+    stored = _record(folder).get("quantization")
+    return None if stored is None else object_of(stored, f"quantization in {folder / TRAINED_ON}")
 
 
-def write_trained_on(folder: Path, quantization: Mapping[str, object] | None) -> None:
-    """Write `TRAINED_ON` beside adapters."""
-    text = json.dumps({"quantization": quantization}, indent=2) + "\n"
-    (folder / TRAINED_ON).write_text(text, encoding="utf-8")
+def write_trained_on(folder: Path, base: Path, quantization: Mapping[str, object] | None) -> None:
+    """Write `TRAINED_ON` beside adapters.
+
+    Args:
+        folder: The adapters' folder.
+        base: The folder of the base that they were trained on.
+        quantization: How it was quantised; None: it was not.
+    """
+    record = {_BASE_DIGEST: weights_digest(base), "quantization": quantization}
+    (folder / TRAINED_ON).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def require_own_base(folder: Path, base: Path) -> None:
+    """ValueError if the adapters in a folder say that they were trained on other weights than those in ``base``."""
+    expected = _record(folder).get(_BASE_DIGEST) if holds_adapters(folder) else None
+    if expected is not None and expected != (got := weights_digest(base)):
+        raise ValueError(
+            f"model.policy.base: expected the base that the adapters in {folder} were trained on, weights of digest "
+            f"{expected}, got {base}, weights of digest {got}; name its folder with --model.policy.base, or, if these "
+            f"are the same weights saved anew, take {_BASE_DIGEST} out of {TRAINED_ON} there"
+        )
 
 
 def base_folder(folder: Path, base: Path | None = None) -> Path:
@@ -83,6 +102,12 @@ def _places(folder: Path, named: object) -> list[Path]:
     if not isinstance(named, str) or not named:
         return []
     return [Path(named), folder / named, Path(Path(named).name)]
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """What is written beside adapters; empty where nobody has written anything."""
+    path = folder / TRAINED_ON
+    return _read(path) if path.is_file() else {}
 
 
 def _read(path: Path) -> dict[str, Any]:

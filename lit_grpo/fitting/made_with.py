@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_grpo.data.batches import consumed_batches
+from lit_grpo.data.digests import folder_digest
 from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.checkpoint_origin import plain
@@ -24,8 +24,6 @@ from lit_grpo.modules.checkpoint_origin import plain
 MADE_WITH = "made_with"
 """The entry of `results.json`."""
 PACKAGES = ("lit_grpo", "torch", "transformers", "lightning", "highspy")
-EDGE_BYTES = 1 << 16
-"""Of a file larger than twice this, its beginning and its end stand for it."""
 
 
 def made_with(
@@ -92,20 +90,3 @@ def _num_batches(trainer: pl.Trainer) -> int:
     if trainer.state.fn is TrainerFn.TESTING:
         return int(sum(trainer.num_test_batches))
     return int(sum(trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches))
-
-
-def folder_digest(path: Path) -> str:
-    """A digest of the files of a folder, or of one file: names, sizes and contents, of large files the edges alone."""
-    digest = blake2b(digest_size=8)
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    for file in files:
-        size = file.stat().st_size
-        digest.update(f"{file.name}\n{size}\n".encode())
-        with file.open("rb") as opened:
-            if size <= 2 * EDGE_BYTES:
-                digest.update(opened.read())
-            else:
-                digest.update(opened.read(EDGE_BYTES))
-                opened.seek(-EDGE_BYTES, os.SEEK_END)
-                digest.update(opened.read())
-    return digest.hexdigest()

@@ -16,6 +16,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from typing_extensions import override
 
 from lit_grpo.data.batches import fit_batches, is_last_by_updates
+from lit_grpo.data.digests import weights_digest
 from lit_grpo.data.policy_folder import base_folder
 from lit_grpo.dtypes import Dtype, torch_dtype
 from lit_grpo.modules.adapters import LoraSettings
@@ -109,6 +110,7 @@ class PolicyModule(SteppingModule):
         self.policy_settings = policy
         self._is_configured = False
         self._asked_of_groups: list[dict[str, Any]] = []
+        self._frozen: dict[str, str] = {}
 
     @property
     def compute_dtype(self) -> Dtype:
@@ -150,7 +152,13 @@ class PolicyModule(SteppingModule):
             return
         self.policy = self.policy_settings.load(self.device_mesh).train()
         self.strict_loading = self.policy.lora is None
+        if self.policy.lora is not None:
+            self._depend_on("model.policy.base", self.policy_settings.weights_folder)
         self._is_configured = True
+
+    def _depend_on(self, key: str, folder: Path) -> None:
+        """Have a run resumed with the same weights in the folder that a key names: its checkpoints do not hold them."""
+        self._frozen[key] = f"weights of digest {weights_digest(folder)}"
 
     @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -228,6 +236,7 @@ class PolicyModule(SteppingModule):
             ),
             "model.optimizer.matrix_learning_rate": uses_muon,
             "model.optimizer.adamw": self.optimizer_settings.adamw,
+            **self._frozen,
         }
 
 

@@ -33,11 +33,13 @@ REMEDIES: Mapping[str, str] = {
     "data.batch_size": f"demonstrations are counted in batches, so that some would {_KEEP}",
     "model.policy.lora": "name the adapters that it was trained with",
     "model.policy.quantization": "adapters belong to the weights that they were trained on: keep it",
+    "model.policy.base": "adapters belong to the weights that they were trained on: name the folder of these",
+    "model.policy.checkpoint": "the KL is to the policy that the run began with: name that one",
     "model.optimizer.matrix_learning_rate": "the moments of one optimizer are none of another's: keep it",
     "model.optimizer.adamw": "the moments of one optimizer are none of another's: keep it",
 }
 """What has to be the same when a fit goes on -> what to do where it is not."""
-EVALUATED = ("model.policy.lora", "model.policy.quantization")
+EVALUATED = ("model.policy.lora", "model.policy.quantization", "model.policy.base")
 """What has to be the same wherever the weights are used."""
 
 

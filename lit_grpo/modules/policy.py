@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 from typing_extensions import override
 
 from lit_grpo.data.contract import require_readable_policy
-from lit_grpo.data.policy_folder import base_folder, holds_adapters, trained_on
+from lit_grpo.data.policy_folder import base_folder, holds_adapters, require_own_base, trained_on
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.modules.adapters import LoraSettings, read_adapters, settings_of, with_adapters
 from lit_grpo.modules.quantization import QuantizationKind, QuantizationSettings, is_quantised, read_quantised
@@ -131,9 +131,11 @@ def load_policy(
         quantization: How frozen weights are held; None: as adapters in ``checkpoint`` were trained, else as they are.
 
     Raises:
-        ValueError: There is no such checkpoint, or it has learned another rendering or grammar; says so in one line.
+        ValueError: There is no such checkpoint, it has learned another rendering or grammar, or its adapters were
+            trained on another base; says so in one line.
     """
     weights = base_folder(checkpoint, base)
+    require_own_base(checkpoint, weights)
     lora = settings_of(checkpoint, lora)
     config = load_config(weights)
     chosen = chosen_quantization(checkpoint, quantization)

@@ -60,6 +60,7 @@ class ReferencedModule(PolicyModule):
         super().configure_model()
         if not self._needs_reference or self._reference or self._start is not None:
             return
+        self._depend_on("model.policy.checkpoint", self.policy_settings.checkpoint)
         if self.policy.lora is None:
             reference = self.policy_settings.load(self.device_mesh)
             self._reference.append(reference.requires_grad_(False).eval())

@@ -20,7 +20,7 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
 from lit_grpo.data.contract import require_readable_policy
-from lit_grpo.data.policy_folder import base_folder, holds_adapters
+from lit_grpo.data.policy_folder import base_folder, holds_adapters, require_own_base
 from lit_grpo.modules.adapters import LoraSettings, plain_name, read_adapters, settings_of
 from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config
 from lit_grpo.modules.quantization import QuantizationSettings, is_quantised
@@ -49,8 +49,8 @@ def load_sharded_policy(
         quantization: Refused, if it is any: a row of weights does not end where a block of them does.
 
     Raises:
-        ValueError: Tensor parallelism or quantised weights were asked for, or the files do not hold the weights that
-            the config describes.
+        ValueError: Tensor parallelism or quantised weights were asked for, the files do not hold the weights that
+            the config describes, or the adapters were trained on another base.
     """
     if mesh["tensor_parallel"].size() != 1:
         raise ValueError(
@@ -58,6 +58,7 @@ def load_sharded_policy(
             "number of devices x nodes"
         )
     weights = base_folder(checkpoint, base)
+    require_own_base(checkpoint, weights)
     _require_unquantised(checkpoint, weights, quantization)
     files = _Files(weights)
     policy = _without_weights(weights, dtype, settings_of(checkpoint, lora), gradient_checkpointing)

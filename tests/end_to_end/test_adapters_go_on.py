@@ -8,6 +8,7 @@
 4. With weights in four or eight bits and optimizers with states in eight, a checkpoint holds adapters alone, and a
    resumed run ends with bit-identical weights.
 5. An optimizer's states take a byte each where a weight has at least 4,096; its first step is the learning rate.
+6. A checkpoint of adapters is taken with the base that they were trained on alone, in a fit and in a test.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pytest
 import torch
 from adapter_fits import EIGHT_BITS, INT8, LORA, NF4, PAGED, fit
 from bitsandbytes.optim.adamw import AdamW8bit
-from small_runs import two_processes
+from small_runs import make_data, make_module, make_trainer, two_processes
 from torch import Tensor, nn
 
 from lit_grpo.cli import main
@@ -144,3 +145,21 @@ def test_5_states_in_eight_bits() -> None:
         OptimizerSettings(adamw=AdamW8bit, matrix_learning_rate=1e-3)
     with pytest.raises(ValueError, match="expected a class that takes lr, betas and weight_decay"):
         OptimizerSettings(adamw=torch.optim.SGD)
+
+
+def test_6_a_checkpoint_of_adapters_with_another_base_is_refused(
+    tiny_checkpoint: Path, other_checkpoint: Path, tmp_path: Path
+) -> None:
+    fit("sft", tiny_checkpoint, tmp_path / "first", lora=LORA, batches=1)
+    saved = tmp_path / "first" / "batch_step=1.ckpt"
+    message = (
+        r"^model.policy.base: expected weights of digest \w+, as in the checkpoint .*, got weights of digest \w+; "
+    )
+    with pytest.raises(ValueError, match=message):
+        fit("sft", other_checkpoint, tmp_path / "again", lora=LORA, batches=2, resume=saved)
+    module, data = make_module("sft", other_checkpoint, lora=LORA), make_data("sft", other_checkpoint, batches=1)
+    with pytest.raises(ValueError, match=message):
+        make_trainer(tmp_path / "test").test(module, data, ckpt_path=str(saved))
+    make_trainer(tmp_path / "test").test(
+        make_module("sft", tiny_checkpoint, lora=LORA), data, ckpt_path=str(saved), verbose=False
+    )

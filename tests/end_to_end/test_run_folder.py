@@ -1,8 +1,8 @@
 """The folder of a run, as a user of the command line meets it.
 
 1. `--ckpt_path` takes a checkpoint of the run that goes on, and says in one line what it got where it does not fit:
-   another stage, batches of another size, another network, a file that is cut short, empty, or of something else.
-   ``last`` and ``best`` are those of the run in the folder, and never nothing.
+   another stage, batches of another size, another network, another reference of a KL, a file that is cut short, empty,
+   or of something else. ``last`` and ``best`` are those of the run in the folder, and never nothing.
 2. A finished run says that it is; more epochs extend it, and the schedule, the rows and the transcripts go on.
 3. A fit writes over nothing, whatever the loggers; a checkpoint of another run does not open an occupied folder.
 4. `metrics.csv` and the checkpoints are where they were, with loggers of one's own and without any; the loggers know
@@ -125,6 +125,15 @@ def test_what_does_not_fit_is_refused(
     before = (folder / "metrics.csv").read_bytes()
     assert expected in complaint(capsys, ["fit", *own, "--ckpt_path=last", *arguments])
     assert (folder / "metrics.csv").read_bytes() == before
+
+
+def test_another_reference_of_a_kl_is_refused(
+    run: tuple[Path, list[str]], other_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, own = run
+    line = complaint(capsys, ["fit", *own, "--ckpt_path=last", f"--model.policy.checkpoint={other_checkpoint}"])
+    assert "model.policy.checkpoint: expected weights of digest " in line
+    assert "; the KL is to the policy that the run began with: name that one" in line
 
 
 def test_another_stage_is_refused(

@@ -3,7 +3,8 @@
 1. A policy read from exported adapters computes what the exported one did; the base is the one that they name, wherever
    the run starts, or the one that is named instead of it.
 2. Merged weights are W + (alpha / r) B A, worked out here with numpy, and the plain model computes what the policy did.
-3. Adapters that are not plain LoRA, of another rank than asked for, of another base, or without one: one line each.
+3. Adapters that are not plain LoRA, of another rank than asked for, of another base (of other shapes, or of the same
+   with other weights), or without one: one line each.
 4. The engine keeps no second copy of what lies below the adapters, and the policy's weights are not changed by it.
 """
 
@@ -165,6 +166,16 @@ def test_3_damaged_and_foreign_weights_are_refused(exported: Path) -> None:
     save_file({name: weight[:1] for name, weight in load_file(path).items()}, path)
     with pytest.raises(ValueError, match="expected the adapters of this base"):
         PolicySettings(exported).load()
+
+
+def test_3_another_base_of_the_same_shapes_is_refused(exported: Path, other_checkpoint: Path) -> None:
+    with pytest.raises(ValueError, match=r"^model.policy.base: expected the base that .* were trained on, weights of"):
+        PolicySettings(exported, base=other_checkpoint).load()
+    record = exported / "lit_grpo_base.json"
+    stored = json.loads(record.read_text())
+    assert stored.pop("base_digest")
+    record.write_text(json.dumps(stored))
+    assert PolicySettings(exported, base=other_checkpoint).load().lora is not None
 
 
 def test_3_a_base_for_whole_weights_and_adapters_on_the_head_are_refused(tiny_checkpoint: Path) -> None:
