@@ -149,12 +149,7 @@ class RepairEvaluation(Callback):
         config = None if kept is None else (kept.name, kept.digest)
         module = require_policy_module(pl_module, "RepairEvaluation")
         play = self.play_settings
-        played_with = {
-            "draws_seed": self.settings.seed,
-            "leave_out_long_prompts": play.leave_out_long_prompts,
-            "sampling": play.sampling,
-            "rules": play.episode,
-        }
+        played_with = {"settings": self.settings, "sampling": play.sampling, "rules": play.episode}
         self._made_with = made_with(trainer, module, played_with, config)
         if trainer.state.fn is not TrainerFn.FITTING and not is_trial(trainer):
             require_same_evaluation(self._folder(trainer), self._made_with)

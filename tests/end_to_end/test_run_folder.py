@@ -275,9 +275,9 @@ def test_another_evaluation_replaces_no_results(
     # A limit of 1 is one batch, one of 1.0 all of them.
     others = {
         "batches 2, where batches is 1 now": ["--trainer.callbacks=[RepairEvaluation]", f"--trainer.{limit}=1"],
-        "sampling.temperature 0.0, where": [_evaluation("settings: {temperature: 0.5}")],
-        "leave_out_long_prompts True, where": [_evaluation("settings: {leave_out_long_prompts: false}")],
-        "draws_seed None, where": [_evaluation("settings: {seed: 7}")],
+        "settings.temperature 0.0, where": [_evaluation("settings: {temperature: 0.5}")],
+        "settings.leave_out_long_prompts True, where": [_evaluation("settings: {leave_out_long_prompts: false}")],
+        "settings.seed None, where": [_evaluation("settings: {seed: 7}")],
     }
     for expected, arguments in others.items():
         assert expected in complaint(capsys, [*own, *arguments])
