@@ -42,6 +42,8 @@ from lit_grpo.sharded_checkpoint import (
 )
 from lit_grpo.writing import NotWritten, writing
 
+WHOLE = False
+"""Lightning's word for a checkpoint that holds more than weights."""
 PARTIAL_SUFFIX = ".partial"
 """The suffix of a checkpoint's name until it is complete; nothing ever reads such a path."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lit_grpo.callbacks.export import ExportPolicy
@@ -46,7 +46,7 @@ def run_arguments(
         logger: Loggers beside metrics.csv, in the place of TensorBoard; false: no logs at all.
         plugins: The run's own plugins.
         last_checkpoint: When the last checkpoint is written; None: the defaults.
-        with_checkpoints: Whether checkpoints are written at all.
+        with_checkpoints: Whether checkpoints are written at all; if not, any ModelCheckpoint is left out.
         with_progress_bar: Whether this package's progress bar is shown, unless ``callbacks`` has one.
         is_trial: Whether it is a ``fast_dev_run``, which leaves nothing behind and may run in any folder.
 
@@ -54,6 +54,8 @@ def run_arguments(
         ValueError: The fit would write over another run's files, or a callback cannot work here.
     """
     require_callbacks(callbacks)
+    if not with_checkpoints:
+        callbacks = [callback for callback in callbacks if not isinstance(callback, Checkpoint)]
     if is_fit and not is_trial:
         exported = [callback.folder for callback in callbacks if isinstance(callback, ExportPolicy)]
         require_free(Path(folder), exported, ckpt_path)

@@ -173,5 +173,6 @@ def _monitoring_checkpoint(trainer: pl.Trainer) -> ModelCheckpoint:
         if isinstance(callback, ModelCheckpoint) and callback.monitor is not None:
             return callback
     raise ValueError(
-        "ExportPolicy(which='best'): expected a ModelCheckpoint with a monitor among trainer.callbacks, got none"
+        "ExportPolicy(which='best'): expected a ModelCheckpoint with a monitor among trainer.callbacks, and "
+        "trainer.enable_checkpointing not false, got none; add one, or export the last weights: which: last"
     )

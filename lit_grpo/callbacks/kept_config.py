@@ -15,6 +15,7 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
@@ -80,6 +81,8 @@ class KeepConfig(SaveConfigCallback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Say what differs from the config of the checkpoint that a fit goes on from."""
+        if trainer.state.fn is not TrainerFn.FITTING:
+            return
         differing = differences(checkpoint.get(ENTRY) or self.flat, self.flat)
         if differing:
             more = len(differing) - SHOWN_DIFFERENCES

@@ -19,11 +19,9 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
+from lit_grpo.checkpointing import WHOLE
 from lit_grpo.data.batches import consumed_batches, started_updates
 from lit_grpo.fitting.run_folder import is_trial, last_checkpoint
-
-WHOLE = False
-"""Lightning's word for a checkpoint that holds more than weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +78,14 @@ class LastCheckpoint(Checkpoint):
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave no second file called last, which would hold another state."""
-        for callback in trainer.checkpoint_callbacks:
-            if isinstance(callback, ModelCheckpoint) and callback.save_last:
+        """Leave no second file called last, which would hold another state, and none numbered beside a killed run's."""
+        callbacks = [callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+        names = [(callback.dirpath, callback.filename) for callback in callbacks]
+        for callback, name in zip(callbacks, names, strict=True):
+            if callback.save_last:
                 callback.save_last = False
+            if names.count(name) == 1 and _names_one_state(callback):
+                callback._enable_version_counter = False  # pyright: ignore[reportPrivateUsage]
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -171,6 +173,13 @@ class LastCheckpoint(Checkpoint):
             raise KeyboardInterrupt
         self._asked = True
         rank_zero_info("\nFinishing this batch, then saving a checkpoint; once more stops at once.")
+
+
+def _names_one_state(callback: ModelCheckpoint) -> bool:
+    """Whether a file of a name that a callback gives is the one that it means: of a fixed name, or of a step."""
+    if callback.filename is None or "{step" in callback.filename:
+        return True
+    return "{" not in callback.filename and callback.save_top_k == 1
 
 
 def _boundary(trainer: pl.Trainer) -> _Boundary | None:

@@ -41,12 +41,13 @@ def checkpoint_of(word: str, folder: Path) -> Path:
         FileNotFoundError: There is none.
         ValueError: It is no checkpoint of this package, or not whole.
     """
-    if word not in ("last", "best"):
-        path = Path(word)
-    elif word == "last" or not last_checkpoint(folder).exists():
-        path = last_checkpoint(folder)
-    else:
-        path = _best_checkpoint(folder)
+    match word:
+        case "last":
+            path = last_checkpoint(folder)
+        case "best":
+            path = _best_checkpoint(folder)
+        case _:
+            path = Path(word)
     if not path.exists():
         got = f"{path}, which does not exist" if path.name == word else f"{word!r}, while there is no {path}"
         raise FileNotFoundError(f"--ckpt_path: expected a checkpoint, got {got}; leave it out to start a run")
@@ -92,14 +93,30 @@ def _marks(folder: Path, exported: Sequence[str]) -> Iterator[str]:
 
 
 def _best_checkpoint(folder: Path) -> Path:
-    """The checkpoint that the run in a folder found best, by the record in its last one; the folder may have moved."""
-    callbacks: dict[str, Any] = read_description(last_checkpoint(folder)).get("callbacks", {})
+    """The checkpoint that the run in a folder found best, by the record in its last one; the folder may have moved.
+
+    Where there is no last one yet it is the latest that says so of itself.
+    """
+    last = last_checkpoint(folder)
+    if last.exists():
+        best = _best_by(last)
+    else:
+        own = [path for path in last.parent.glob("*.ckpt") if _best_by(path) == path]
+        best = max(own, key=lambda path: read_description(path)["global_step"], default=None)
+    if best is None:
+        raise FileNotFoundError(
+            f"--ckpt_path: expected a best checkpoint in {last.parent}, got none so far; give 'last', or a "
+            "ModelCheckpoint with a monitor in trainer.callbacks"
+        )
+    return best
+
+
+def _best_by(checkpoint: Path) -> Path | None:
+    """The best checkpoint by the record in one of a folder; None if it has none."""
+    callbacks: dict[str, Any] = read_description(checkpoint).get("callbacks", {})
     for name, state in callbacks.items():
         if name.startswith("ModelCheckpoint") and state.get("monitor") and state.get("best_model_path"):
             best = Path(state["best_model_path"])
-            beside = last_checkpoint(folder).with_name(best.name)
+            beside = checkpoint.with_name(best.name)
             return beside if beside.exists() else best
-    raise FileNotFoundError(
-        f"--ckpt_path: expected a best checkpoint in {folder / CHECKPOINTS}, got none so far; give 'last', or a "
-        "ModelCheckpoint with a monitor in trainer.callbacks"
-    )
+    return None

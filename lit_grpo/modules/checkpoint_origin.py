@@ -15,12 +15,13 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from lit_grpo.checkpoint_reading import require_weights
 from lit_grpo.data.datamodule import DemonstrationDataModule
 from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.data.stream import TaskStream
+from lit_grpo.modules.going_on import LENGTH, require_going_on
 
 ORIGIN = "lit_grpo"
 """The entry of a checkpoint that says what it is of."""
@@ -53,9 +54,9 @@ def origin_of(trainer: pl.Trainer, settings: Mapping[str, Any]) -> dict[str, Any
     module, data = trainer.lightning_module, trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
     counts: dict[str, Any] = {}
     if isinstance(data, TaskStream):
-        counts = {"data.num_tasks": data.num_tasks, "data.batches_per_epoch": data.batches_per_epoch}
+        counts = {"data.num_tasks": data.num_tasks, LENGTH: data.batches_per_epoch}
     elif isinstance(data, DemonstrationDataModule | ProofreadingDataModule):
-        counts = {"data.batch_size": data.batch_size, "data.batches_per_epoch": data.batches_per_epoch}
+        counts = {"data.batch_size": data.batch_size, LENGTH: data.batches_per_epoch}
     return {
         "model": type(module).__name__,
         "data": type(data).__name__,
@@ -93,7 +94,7 @@ def require_fits(
                 f"--ckpt_path: expected a checkpoint to go on from, got {path}, which holds weights alone here; give "
                 "one that was saved whole, or start a new run from the exported weights"
             )
-        _require_unfinished(checkpoint, path, trainer, updates_per_batch, (found, now))
+        require_going_on(checkpoint, trainer, updates_per_batch, found, now)
 
 
 def plain(value: Any) -> Any:
@@ -119,33 +120,6 @@ def _require_same(found: Mapping[str, Any], now: Mapping[str, Any], path: str, k
                 f"{key}: expected {_text(found[key])}, as in the checkpoint {path}, got {_text(now[key])}; "
                 f"{REMEDIES[key]}"
             )
-
-
-def _require_unfinished(
-    checkpoint: Mapping[str, Any],
-    path: str,
-    trainer: pl.Trainer,
-    updates_per_batch: int,
-    origins: tuple[Mapping[str, Any], Mapping[str, Any]],
-) -> None:
-    """Say that nothing is left to train; ValueError if more was asked for in a way that changes nothing."""
-    loops = checkpoint["loops"]["fit_loop"]
-    epochs = loops["epoch_progress"]["current"]["processed"]
-    batches = loops["epoch_loop.batch_progress"]["total"]["processed"]
-    if trainer.max_epochs is not None and 0 <= trainer.max_epochs <= epochs:
-        more = f"set --trainer.max_epochs {epochs + 1} to extend it"
-    elif 0 <= trainer.max_steps <= batches * updates_per_batch:
-        more = "raise --trainer.max_steps to extend it"
-    else:
-        return
-    before, length = (origin.get("data.batches_per_epoch") for origin in origins)
-    if before != length:
-        raise ValueError(
-            f"data.batches_per_epoch: expected {before}, as in the finished run of {path}, got {length}; an epoch that "
-            f"has ended stays so: {more}"
-        )
-    trainer.num_sanity_val_steps = 0
-    rank_zero_info(f"This run has ended: {batches} batches in {epochs} epoch(s). Nothing is left to train; {more}.")
 
 
 def _text(value: Any) -> str:

@@ -16,6 +16,8 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from lit_grpo.checkpointing import WHOLE
+
 CHECKPOINT = "not_finite.ckpt"
 """The checkpoint that a stopped run leaves in its folder."""
 
@@ -55,7 +57,7 @@ class FiniteUpdates:
         if self.num_in_a_row < self._most:
             return
         checkpoint = Path(trainer.default_root_dir) / CHECKPOINT
-        trainer.save_checkpoint(checkpoint)
+        trainer.save_checkpoint(checkpoint, WHOLE)
         raise NotFinite(
             f"expected finite numbers in an update, got none in {self.num_in_a_row} in a row: {self._why}; the weights "
             f"from before them are in {checkpoint} (go on with --ckpt_path). Lower model.optimizer.learning_rate, look "

@@ -7,7 +7,8 @@
 3. An exception between two updates of a batch leaves what was written last.
    With two ranks (DDP) rank 0 writes it, also where the other one failed.
 4. A fit that something else ends within an epoch is gone on with within that epoch.
-5. A ModelCheckpoint that is asked for a last one leaves it to this.
+5. A ModelCheckpoint that is asked for a last one leaves it to this. What a killed run has left under a fixed name, or
+   of the same step, is written over, and not numbered beside it; two callbacks of one name keep their files apart.
 6. No interval at all is a setting, and 0 is none.
 """
 
@@ -121,11 +122,25 @@ def assert_equal(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> Non
 def test_every_so_many_batches(tiny_checkpoint: Path, tmp_path: Path) -> None:
     stands, settings = Stands(), LastCheckpointSettings(every_batches=2, every_minutes=None)
     best = ModelCheckpoint(tmp_path / "checkpoints", "best", monitor="rollout/reward", mode="max", save_last=True)
-    fit(tiny_checkpoint, tmp_path, stands, best, settings=settings)
+    kept = ModelCheckpoint(tmp_path / "checkpoints", "kept_{step}", every_n_train_steps=8)
+    left = [tmp_path / "checkpoints" / "best.ckpt", tmp_path / "checkpoints" / "kept_step=8.ckpt"]
+    left[0].parent.mkdir()
+    for path in left:
+        path.write_text("of the part of a run that was killed")
+    fit(tiny_checkpoint, tmp_path, stands, best, kept, settings=settings)
     # Asked before each of the four batches.
     assert stands.found == [None, None, 2, 2]
     assert batches_in(tmp_path) == 4
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
+    assert {*left, tmp_path / "checkpoints" / "last.ckpt"} == set((tmp_path / "checkpoints").iterdir())
+    assert all(torch.load(path, weights_only=True)["global_step"] for path in left)
+
+
+def test_two_callbacks_of_one_name_keep_their_files_apart(tmp_path: Path) -> None:
+    one, other = (ModelCheckpoint(tmp_path, "best", monitor=name) for name in ("a", "b"))
+    callbacks = [one, other, ModelCheckpoint(tmp_path, "alone"), LastCheckpoint()]
+    trainer = make_trainer(tmp_path, enable_checkpointing=True, callbacks=callbacks)
+    callbacks[-1].setup(trainer, pl.LightningModule(), "fit")
+    assert [callback._enable_version_counter for callback in callbacks[:-1]] == [True, True, False]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_every_so_many_minutes(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

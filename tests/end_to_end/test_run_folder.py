@@ -2,14 +2,15 @@
 
 1. `--ckpt_path` takes a checkpoint of the run that goes on, and says in one line what it got where it does not fit:
    another stage, batches of another size, another network, another reference of a KL, a file that is cut short, empty,
-   or of something else. ``last`` and ``best`` are those of the run in the folder, and never nothing.
+   or of something else. ``last`` and ``best`` are those of the run in the folder, and never nothing; ``best`` is found
+   before there is a last one.
 2. A finished run says that it is; more epochs extend it, and the schedule, the rows and the transcripts go on.
 3. A fit writes over nothing, whatever the loggers; a checkpoint of another run does not open an occupied folder.
 4. `metrics.csv` and the checkpoints are where they were, with loggers of one's own and without any; the loggers know
-   every setting. `fast_dev_run` leaves nothing.
+   every setting. `fast_dev_run` leaves nothing, and `enable_checkpointing false` no checkpoint.
 5. Results say what they were made with. The same evaluation may be made again, another one does not replace it: of
    another checkpoint, by other settings of RepairEvaluation, or of fewer batches.
-6. What differs from the checkpoint's config is said.
+6. What differs from the checkpoint's config is said, when a fit goes on.
 """
 
 import csv
@@ -24,6 +25,7 @@ from small_runs import make_data, make_module, make_trainer
 
 from lit_grpo.callbacks.last_checkpoint import LastCheckpoint
 from lit_grpo.cli import main
+from lit_grpo.fitting.run_folder import checkpoint_of
 
 LOGGER = "lightning.pytorch.loggers.CSVLogger"
 
@@ -171,8 +173,20 @@ def test_what_is_no_checkpoint_is_refused(
         line = complaint(
             capsys, [command, *own, f"--ckpt_path={word}", f"--trainer.default_root_dir={tmp_path / 'new'}"]
         )
-        assert f"expected a checkpoint, got {word!r}, while there is no {tmp_path / 'new' / 'checkpoints'}" in line
+        expected = {
+            "last": f"expected a checkpoint, got 'last', while there is no {tmp_path / 'new' / 'checkpoints'}",
+            "best": f"expected a best checkpoint in {tmp_path / 'new' / 'checkpoints'}, got none so far",
+        }
+        assert expected[word] in line
     assert not (tmp_path / "new").exists()
+
+
+def test_best_is_found_without_a_last_one(run: tuple[Path, list[str]]) -> None:
+    checkpoints = run[0] / "checkpoints"
+    (checkpoints / "last.ckpt").unlink()
+    # A copy says of another file that it is the best.
+    shutil.copy(checkpoints / "best.ckpt", checkpoints / "a_copy.ckpt")
+    assert checkpoint_of("best", run[0]) == checkpoints / "best.ckpt"
 
 
 def test_a_finished_run_says_so_and_is_extended(run: tuple[Path, list[str]], caplog: pytest.LogCaptureFixture) -> None:
@@ -224,7 +238,7 @@ def test_a_checkpoint_of_another_run_opens_no_folder(
     )
 
 
-def test_own_loggers_and_none(finished: Path, tmp_path: Path) -> None:
+def test_own_loggers_and_none(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = ["fit", "--config", str(finished / "config.yaml"), "--trainer.num_sanity_val_steps=0"]
     logger = f"--trainer.logger={{class_path: {LOGGER}, init_args: {{save_dir: {tmp_path / 'logs'}, name: own}}}}"
     assert main([*own, f"--trainer.default_root_dir={tmp_path / 'a'}", logger]) == 0
@@ -238,10 +252,20 @@ def test_own_loggers_and_none(finished: Path, tmp_path: Path) -> None:
     assert names == {path.name for path in (tmp_path / "a" / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert main([*own, f"--trainer.default_root_dir={tmp_path / 'c'}", "--trainer.fast_dev_run=true"]) == 0
     assert not (tmp_path / "c").exists()
+    bare = [*own, f"--trainer.default_root_dir={tmp_path / 'd'}", "--trainer.enable_checkpointing=false"]
+    assert main([*bare, "--trainer.limit_val_batches=0"]) == 0
+    assert {path.name for path in (tmp_path / "d").iterdir()} >= {"metrics.csv", "policy"}
+    assert not list((tmp_path / "d").rglob("*.ckpt"))
+    best = "{class_path: ExportPolicy, init_args: {which: best, folder: best}}"
+    line = complaint(capsys, [*bare, f"--trainer.default_root_dir={tmp_path / 'e'}", f"--trainer.callbacks+={best}"])
+    assert "expected a ModelCheckpoint with a monitor among trainer.callbacks, and trainer.enable_checkpointing" in line
 
 
 def test_results_name_what_they_were_made_with(
-    run: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
+    run: tuple[Path, list[str]],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    tiny_checkpoint: Path,
 ) -> None:
     folder, own = run
     assert main(["test", *own, "--ckpt_path=best"]) == 0
@@ -253,6 +277,7 @@ def test_results_name_what_they_were_made_with(
     assert made["seed"] == 0
     assert made["packages"]["torch"] == torch.__version__
     assert main(["test", *own, "--ckpt_path=best", "--trainer.enable_model_summary=true"]) == 0
+    assert "Goes on with other settings" not in caplog.text
     line = complaint(capsys, ["test", *own, "--ckpt_path=last"])
     assert f"expected a folder without results of another evaluation, got {folder / 'results.json'}" in line
     assert "checkpoint" in line
