@@ -13,7 +13,7 @@ from pathlib import Path
 
 BLOCK_BYTES = 1 << 12
 NUM_BLOCKS = 256
-"""Blocks of a large file that stand for it: one in every 20 MB of a shard of 5 GB, which is in each matrix."""
+"""Blocks of a large file that stand for it: one in every 20 MB of a shard of 5 GB, so that a large matrix has some."""
 
 
 def folder_digest(path: Path) -> str:
