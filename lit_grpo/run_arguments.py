@@ -12,8 +12,10 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 from lit_grpo.callbacks.export import ExportPolicy
+from lit_grpo.callbacks.known_monitors import KnownMonitors
 from lit_grpo.callbacks.last_checkpoint import LastCheckpoint, LastCheckpointSettings
 from lit_grpo.callbacks.log_rows import LogRows
 from lit_grpo.callbacks.progress import RepairProgressBar
@@ -21,6 +23,7 @@ from lit_grpo.checkpointing import AtomicCheckpointIO, RandomStates
 from lit_grpo.fitting.metrics_csv import MetricsCsv
 from lit_grpo.fitting.run_folder import require_free
 from lit_grpo.trainer_arguments import require_callbacks
+from lit_grpo.writing import require_writable
 
 
 def run_arguments(
@@ -51,15 +54,18 @@ def run_arguments(
         is_trial: Whether it is a ``fast_dev_run``, which leaves nothing behind and may run in any folder.
 
     Raises:
-        ValueError: The fit would write over another run's files, or a callback cannot work here.
+        ValueError: The fit would write over another run's files, the folder cannot be written to, or a callback cannot
+            work here.
     """
     require_callbacks(callbacks)
     if not with_checkpoints:
         callbacks = [callback for callback in callbacks if not isinstance(callback, Checkpoint)]
+    if not is_trial and rank_zero_only.rank == 0:
+        require_writable(Path(folder))
     if is_fit and not is_trial:
         exported = [callback.folder for callback in callbacks if isinstance(callback, ExportPolicy)]
         require_free(Path(folder), exported, ckpt_path)
-    parts = [*([LogRows()] if is_fit else []), *callbacks, RandomStates()]
+    parts = [*([LogRows(), KnownMonitors()] if is_fit else []), *callbacks, RandomStates()]
     if is_fit and with_checkpoints:
         parts.append(LastCheckpoint(last_checkpoint))
     if with_progress_bar and not any(isinstance(callback, ProgressBar) for callback in callbacks):

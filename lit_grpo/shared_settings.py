@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
@@ -18,8 +19,10 @@ from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.config_errors import find_class
 from lit_grpo.data.datamodule import DemonstrationDataModule, TaskDataModule
+from lit_grpo.data.policy_folder import tokenizer_folder
 from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.presets import find_checkpoint
 from lit_grpo.rollout.settings import RolloutSettings
 
 SECTIONS: Mapping[str, type] = {
@@ -30,7 +33,7 @@ SECTIONS: Mapping[str, type] = {
 """Key of the command line -> the settings whose fields are the keys below it."""
 
 TURN_LENGTH, STOP = "rollout.sampling.max_completion_tokens", "rollout.sampling.stop"
-POLICY = "model.init_args.policy.checkpoint"
+POLICY, BASE = "model.init_args.policy.checkpoint", "model.init_args.policy.base"
 
 SHARED: Mapping[type, Mapping[str, str]] = {
     RolloutCallback: {"settings": "rollout", "episode": "episode", "engine": "engine"},
@@ -64,9 +67,20 @@ def take_out(config: Namespace, named: Callable[[], Namespace]) -> None:
 
 
 def hand_over(config: Namespace) -> None:
-    """Give every part what `SHARED` says; ``config`` is changed in place."""
+    """Give every part what `SHARED` says; ``config`` is changed in place.
+
+    Raises:
+        ValueError: The policy is adapters without a tokenizer, and their base is not to be found.
+    """
     for _, holder, name, key in _arguments(config):
-        holder[name] = config[key]
+        holder[name] = _tokenizer(config) if key == POLICY else config[key]
+
+
+def _tokenizer(config: Namespace) -> Path:
+    """The folder of the policy's tokenizer: its own, or that of the base that a config names below adapters."""
+    base = config.get(BASE)
+    checkpoint = find_checkpoint(Path(config[POLICY]))
+    return tokenizer_folder(checkpoint, None if base is None else Path(base))
 
 
 def _arguments(config: Namespace) -> Iterator[tuple[str, Namespace, str, str]]:

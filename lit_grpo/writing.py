@@ -6,8 +6,9 @@ Called wherever a run writes: checkpoints, logs, transcripts, results, exports.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -36,3 +37,21 @@ def writing(path: Path | str, *also: type[Exception]) -> Iterator[None]:
             f"{path}: expected a place to write to, got: {reason}; make room there, or name another folder as "
             "trainer.default_root_dir"
         ) from error
+
+
+def require_writable(folder: Path) -> None:
+    """Find out whether a folder can be made and written to; leaves it as it was, or missing.
+
+    Raises:
+        NotWritten: It cannot, for example since there is a file in its place.
+    """
+    with writing(folder):
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        finally:
+            for path in missing:
+                with suppress(OSError):  # it was not made, or somebody else has put something into it
+                    path.rmdir()

@@ -3,7 +3,8 @@
 1. A write that dies half way leaves the checkpoint before it, and nothing under the checkpoint's name but that.
 2. A file that holds code is refused, not run; one that is not there is named.
 3. Random states come back exactly: python, numpy, torch.
-4. A disk without room, and a folder that cannot be, are one line with the path; the checkpoint before stays.
+4. A disk without room, and a folder that cannot be, are one line with the path; the checkpoint before stays. The folder
+   is found out about before a run, which leaves nothing behind.
 """
 
 import random
@@ -19,6 +20,7 @@ import torch
 
 from lit_grpo.checkpointing import AtomicCheckpointIO, random_state, restore_random_state
 from lit_grpo.fitting.metrics_csv import MetricsCsv
+from lit_grpo.run_arguments import run_arguments
 from lit_grpo.writing import NotWritten
 
 
@@ -98,3 +100,14 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
         AtomicCheckpointIO().save_checkpoint({}, tmp_path / "file" / "last.ckpt")
     with pytest.raises(NotWritten, match=r"file/metrics\.csv: expected a place to write to, got: "):
         MetricsCsv(tmp_path / "file").log_metrics({"loss": 1.0}, 0)
+
+
+def test_a_folder_that_cannot_be_starts_no_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for folder in (tmp_path / "file", tmp_path / "file" / "runs", Path("/proc/nothing/here"), tmp_path / ("x" * 300)):
+        for is_fit in (True, False):
+            with pytest.raises(NotWritten, match=rf"{folder}: expected a place to write to, got: "):
+                run_arguments(folder, is_fit=is_fit)
+        run_arguments(folder, is_trial=True)
+    run_arguments(tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

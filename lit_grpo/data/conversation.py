@@ -7,14 +7,14 @@ markers, and only that text and the new observation are encoded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from lit_grpo.data.json_values import read_object
 from lit_grpo.data.played_template import Message, keeps_turns, template_as_played
-from lit_grpo.data.policy_folder import base_folder, tokenizer_folder
+from lit_grpo.data.policy_folder import base_folder, read_tokenizer
 
 _TURN_MARKER = "lit-grpo-turn"
 _OBSERVATION_MARKER = "lit-grpo-observation"
@@ -148,6 +148,6 @@ def read_conversation(folder: Path, weights: Path | None = None) -> Conversation
     for name in ("config.json", "generation_config.json"):
         path = (weights or base_folder(folder)) / name
         if path.is_file():
-            found = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+            found = read_object(path, "fetch or export the policy again").get("eos_token_id")
             end_ids.update([] if found is None else [found] if isinstance(found, int) else found)
-    return ConversationFormat(AutoTokenizer.from_pretrained(tokenizer_folder(folder)), end_ids)
+    return ConversationFormat(read_tokenizer(folder, weights), end_ids)

@@ -11,12 +11,12 @@ from random import Random
 from typing import cast
 
 from torch.utils.data import Dataset
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from typing_extensions import override
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
-from lit_grpo.data.policy_folder import tokenizer_folder
+from lit_grpo.data.policy_folder import read_tokenizer
 from lit_grpo.data.proofreading import ProofreadingSettings, proofread
 from lit_grpo.data.recall import RecallSettings, RecallTokens, recall_list
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
@@ -144,7 +144,7 @@ def load_tokenizer(tokenizer: Path | None) -> PreTrainedTokenizerBase:
     folder = None if tokenizer is None else find_checkpoint(tokenizer)
     if folder is None or not folder.is_dir():
         raise FileNotFoundError(f"data.tokenizer: expected the directory of a tokenizer, got {tokenizer}")
-    return AutoTokenizer.from_pretrained(tokenizer_folder(folder))
+    return read_tokenizer(folder)
 
 
 def drawn_program(settings: TaskSettings, split: Split, rng: Random) -> BaseModel:

@@ -1,6 +1,6 @@
 """Typed reads of JSON objects: the value of a key, or a ValueError that says what was expected and what was got.
 
-Called by benchmark.py, certificate_records.py and manifest.py.
+Called by benchmark.py, certificate_records.py, manifest.py, and by whoever reads an object from a file of a run.
 """
 
 from __future__ import annotations
@@ -8,9 +8,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from lit_grpo.environment.programs.program import Element
+
+
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Args:
+        path: The file.
+        remedy: What to do where it holds none, for the error.
+
+    Raises:
+        ValueError: It holds none; says so with the path.
+    """
+    try:
+        return object_of(json.loads(path.read_text(encoding="utf-8")), str(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: expected a JSON object, got {error.msg} in line {error.lineno}; {remedy}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected a JSON object, got no text in UTF-8; {remedy}") from error
 
 
 def strict_object(text: str, what: str) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The folder of a policy: whole weights, or adapters as peft writes them, and then the base that they belong to.
 
-Asked by whoever reads a policy: modules/policy.py for its weights, engines/policy_engine.py and data/dataset.py for its
+Asked by whoever reads a policy: modules/policy.py for its weights, data/conversation.py and data/dataset.py for its
 tokenizer. Nothing is ever fetched by its name on a hub.
 """
 
@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
 from lit_grpo.data.digests import weights_digest
-from lit_grpo.data.json_values import object_of
+from lit_grpo.data.json_values import object_of, read_object
 from lit_grpo.presets import find_checkpoint
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -91,11 +93,31 @@ def base_folder(folder: Path, base: Path | None = None) -> Path:
     return found
 
 
-def tokenizer_folder(folder: Path) -> Path:
-    """The folder of a policy's tokenizer: its own, or, of adapters without one, that of their base."""
+def tokenizer_folder(folder: Path, base: Path | None = None) -> Path:
+    """The folder of a policy's tokenizer: its own, or, of adapters without one (as peft writes them), their base's.
+
+    Args:
+        folder: The policy's folder.
+        base: The folder of the base; None: the one that the adapters name, as for `base_folder`.
+
+    Raises:
+        ValueError: The adapters' base is not to be found.
+    """
     if holds_adapters(folder) and not (folder / "tokenizer_config.json").is_file():
-        return base_folder(folder)
+        return base_folder(folder, base)
     return folder
+
+
+def read_tokenizer(folder: Path, base: Path | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a policy's folder, found as `tokenizer_folder` does; ValueError if it cannot be read."""
+    own = tokenizer_folder(folder, base)
+    try:
+        return AutoTokenizer.from_pretrained(own)
+    except Exception as error:  # the library below raises nothing narrower
+        raise ValueError(
+            f"{own}: expected a tokenizer that transformers can read, got: {str(error).splitlines()[0]}; fetch or "
+            "export it again"
+        ) from error
 
 
 def _places(folder: Path, named: object) -> list[Path]:
@@ -111,7 +133,4 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return object_of(json.loads(path.read_text(encoding="utf-8")), str(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: expected a JSON object, got {error.msg}; export the policy again") from error
+    return read_object(path, "export the policy again")

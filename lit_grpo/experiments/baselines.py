@@ -5,7 +5,6 @@ Called by `lit-grpo suite baselines`, `lit-grpo report`, the quickstart and the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from lit_grpo.metrics.results import (
     RESULTS_FILE,
     SCORES_FILE,
     read_played,
+    read_results,
     require_comparable,
     results_of,
     write_run,
@@ -129,10 +129,9 @@ def write_baselines_of(
 
 def _has_played(folder: Path, played: Played, expected_ids: Collection[str] | None) -> bool:
     """Whether a policy has results of the same tasks by the same rules, under the versions of today."""
-    path = folder / RESULTS_FILE
-    if not path.is_file():
+    document = read_results(folder)
+    if document is None:
         return False
-    document = json.loads(path.read_text(encoding="utf-8"))
     if document.get(PLAYED) != played.to_json() or document.get("versions") != CURRENT.to_json():
         return False
     scored = {task.task_id for task in read_scores(folder / SCORES_FILE)}

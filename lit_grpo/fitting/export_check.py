@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, GenerationConfig
 
-from lit_grpo.data.policy_folder import tokenizer_folder
+from lit_grpo.data.policy_folder import read_tokenizer
 from lit_grpo.modules.base import PolicySettings
 from lit_grpo.writing import writing
 
@@ -39,8 +39,8 @@ def require_exportable(settings: PolicySettings, folder: Path) -> None:
         _write_again(weights / "config.json", lambda: AutoConfig.from_pretrained(weights).save_pretrained(aside))
         if (weights / GENERATION).is_file():
             _write_again(weights / GENERATION, lambda: GenerationConfig.from_pretrained(weights).save_pretrained(aside))
-        own = tokenizer_folder(settings.checkpoint)
-        _write_again(own, lambda: AutoTokenizer.from_pretrained(own).save_pretrained(aside))
+        tokenizer = read_tokenizer(settings.checkpoint, settings.base)
+        _write_again(Path(tokenizer.name_or_path), lambda: tokenizer.save_pretrained(aside))
 
 
 def _write_again(path: Path, write: Callable[[], object]) -> None:

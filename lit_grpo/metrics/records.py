@@ -75,16 +75,22 @@ def read_scores(path: Path) -> tuple[ScoredTask, ...]:
     """Read what `write_scores` wrote.
 
     Raises:
-        ValueError: A line is not such a record; the message names file and line.
+        ValueError: A line is not such a record, or there is none; the message names file and line.
     """
     scored_tasks = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected records of write_scores, got no text in UTF-8; evaluate again") from error
+    for number, line in enumerate(lines, start=1):
         try:
             scored_tasks.append(_from_json(json.loads(line)))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{path}:{number}: expected a record of write_scores, got {line[:80]!r} ({error!r})"
+                f"{path}:{number}: expected a record of write_scores, got {line[:80]!r} ({error!r}); evaluate again"
             ) from error
+    if not scored_tasks:
+        raise ValueError(f"{path}: expected a record of each task, got an empty file; evaluate again")
     return tuple(scored_tasks)
 
 

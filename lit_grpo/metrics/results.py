@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lit_grpo.data.contract import CURRENT, Contract, ContractError
+from lit_grpo.data.json_values import read_object
 from lit_grpo.data.played import Played
 from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates, resample_tasks
@@ -127,6 +128,16 @@ def write_results(
     path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """What stands in a run folder's `results.json`; None where there is none.
+
+    Raises:
+        ValueError: The file holds no JSON object.
+    """
+    path = folder / RESULTS_FILE
+    return read_object(path, "evaluate again, or restore the file") if path.is_file() else None
+
+
 def require_comparable(runs: Iterable[Path]) -> None:
     """Refuse run folders whose results were played and judged under different versions; one without results is skipped.
 
@@ -135,10 +146,10 @@ def require_comparable(runs: Iterable[Path]) -> None:
     """
     first: Contract | None = None
     for run in runs:
-        path = run / RESULTS_FILE
-        if not path.is_file():
+        path, document = run / RESULTS_FILE, read_results(run)
+        if document is None:
             continue
-        contract = Contract.read(json.loads(path.read_text(encoding="utf-8")).get("versions"), str(path))
+        contract = Contract.read(document.get("versions"), str(path))
         first = contract if first is None else first
         wrong = first.differs(contract)
         if wrong is not None:
@@ -180,9 +191,8 @@ def read_played(folder: Path) -> Played | None:
     Raises:
         ValueError: The entry is none.
     """
-    path = folder / RESULTS_FILE
-    entry = json.loads(path.read_text(encoding="utf-8")).get(PLAYED) if path.is_file() else None
-    return None if entry is None else Played.from_json(entry, str(path))
+    entry = (read_results(folder) or {}).get(PLAYED)
+    return None if entry is None else Played.from_json(entry, str(folder / RESULTS_FILE))
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | bool | None]:

@@ -28,6 +28,7 @@ from lit_grpo.modules.optimizers import (
     asked_of_groups,
     build_optimizer,
     build_schedule,
+    require_shardable,
 )
 from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_policy
 from lit_grpo.modules.precision import require_precision
@@ -139,11 +140,13 @@ class PolicyModule(SteppingModule):
 
     @override
     def setup(self, stage: str) -> None:
-        """Refuse a precision that would train on wrong numbers, and callbacks that would train by themselves."""
+        """Refuse a precision that would train on wrong numbers, and what cannot train these weights."""
         require_precision(self.trainer.precision)
         if stage == "fit":
             is_sharded = isinstance(self.trainer.strategy, ModelParallelStrategy)
             require_averaging(self.trainer.callbacks, is_sharded)  # pyright: ignore[reportAttributeAccessIssue]
+            if is_sharded:
+                require_shardable(self.optimizer_settings)
 
     @override
     def configure_model(self) -> None:

@@ -26,7 +26,6 @@ from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.reference import ReferencedModule
 from lit_grpo.packing import PromptGroup, pack
 from lit_grpo.rollout.attempts import AnyGroup, AnyScoredGroup
-from lit_grpo.rollout.estimation import num_not_finite
 from lit_grpo.rollout.experience import Experience, ExperienceBatch, ExperienceSettings, Rollout, build_updates
 from lit_grpo.rollout.settings import RolloutSettings
 
@@ -123,7 +122,7 @@ class GRPOModule(ReferencedModule):
         reward_kl = self._reward_kl(groups, temperature) if objective.kl_in_reward else None
         updates = build_updates(groups, experience, reward_kl, self.sum_over_ranks)
         num_too_long = sum(experience.num_too_long for experience in updates)
-        return Rollout(updates, temperature, num_not_finite(groups), num_too_long)
+        return Rollout(updates, temperature, num_too_long)
 
     @override
     def training_step(self, batch: TaskBatch, batch_idx: int) -> None:
@@ -144,12 +143,11 @@ class GRPOModule(ReferencedModule):
         # All of them before the first step: the ratio is that to the policy as it was when the rollout came in.
         before = [self._before_updates(rollout, number) for number in range(num_updates)]
         num_tokens = 0
-        (num_left_out,) = self.over_ranks([rollout.num_not_finite])
         for number, experience in enumerate(rollout.updates):
             totals = self._totals(experience)
             microbatches = self._policy_microbatches(experience, totals, before[number], rollout.temperature)
             microbatches += self._replay_microbatches(batch.demonstrations[number::num_updates])
-            self._update_or_skip(microbatches, num_left_out)
+            self._update_or_skip(microbatches, experience)
             num_tokens += totals.num_tokens
             if self.mismatch_monitor.reason is not None:
                 break
@@ -165,17 +163,19 @@ class GRPOModule(ReferencedModule):
         super().on_train_batch_end(outputs, batch, batch_idx)
         self.mismatch_monitor.stop_if_asked(self.trainer)
 
-    def _update_or_skip(self, microbatches: Sequence[MicroBatch], num_left_out: int) -> None:
+    def _update_or_skip(self, microbatches: Sequence[MicroBatch], experience: Experience) -> None:
         """Update, unless no rank has signal: an optimizer's moments would move the weights all the same.
 
         Args:
             microbatches: Those of this rank.
-            num_left_out: Attempts of all ranks that were left out, since their numbers are not finite.
+            experience: What they were made of. An update that is skipped counts as failed if numbers that are not
+                finite have left no rank anything to compare; attempts that earned alike are no failure.
         """
         is_empty = self.over_ranks([len(microbatches)], "max")[0] == 0
         self.metrics.update({"skipped": float(is_empty)}, 1)
         if is_empty:
-            if num_left_out:
+            num_left_out, num_comparable = self.over_ranks([experience.num_not_finite, experience.num_comparable])
+            if num_left_out and not num_comparable:
                 why = f"nothing to learn from beside {num_left_out} attempts whose numbers are not finite"
                 self.finite_updates.failed(consumed_batches(self.trainer), why)
             return

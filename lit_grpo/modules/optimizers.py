@@ -74,6 +74,17 @@ class OptimizerSettings:
             )
 
 
+def require_shardable(settings: OptimizerSettings) -> None:
+    """ValueError for an optimizer that cannot train sharded weights: those of bitsandbytes step whole tensors alone."""
+    optimizer = settings.adamw
+    if optimizer.__module__.partition(".")[0] == "bitsandbytes":
+        raise ValueError(
+            f"model.optimizer.adamw: expected torch.optim.AdamW with sharded weights, got {optimizer.__module__}."
+            f"{optimizer.__name__}, whose states are of whole tensors; leave adamw out, or train on one device or with "
+            "DDP (configs/hardware/one_gpu.yaml, ddp.yaml)"
+        )
+
+
 class MuonWithAdamW(Optimizer):
     """Muon on one group of matrices and AdamW on everything else, as one optimizer with one state.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from typing_extensions import override
@@ -138,6 +139,7 @@ def load_policy(
     require_own_base(checkpoint, weights)
     lora = settings_of(checkpoint, lora)
     config = load_config(weights)
+    require_whole_weights(weights)
     chosen = chosen_quantization(checkpoint, quantization)
     try:
         if chosen is not None or is_quantised(config):
@@ -146,6 +148,13 @@ def load_policy(
             causal_lm = AutoModelForCausalLM.from_pretrained(weights, config=config, dtype=dtype, local_files_only=True)
     except OSError as error:
         raise ValueError(f"checkpoint: expected safetensors weights beside config.json in {weights}") from error
+    except RuntimeError as error:
+        if "mismatched_sizes" not in str(error):
+            raise
+        raise ValueError(
+            f"checkpoint: expected weights of the sizes that config.json says in {weights}, got others; fetch or "
+            "export both again"
+        ) from error
     policy = CausalPolicy(causal_lm, lora, gradient_checkpointing)
     if holds_adapters(checkpoint):
         require_readable_policy(checkpoint)
@@ -166,6 +175,19 @@ def context_of(causal_lm: PreTrainedModel) -> int:
     return causal_lm.config.max_position_embeddings
 
 
+def require_whole_weights(folder: Path) -> None:
+    """ValueError for a file of safetensors weights that is cut short or is none. Only its header is read."""
+    for path in sorted(folder.glob("model*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            raise ValueError(
+                f"{path}: expected whole safetensors weights, got a file that cannot be read: {error}; fetch or export "
+                "it again"
+            ) from error
+
+
 def load_config(checkpoint: Path) -> PreTrainedConfig:
     """``config.json`` of a checkpoint; ValueError if there is none, or if it learned another rendering or grammar."""
     if not (checkpoint / "config.json").is_file():
@@ -174,7 +196,13 @@ def load_config(checkpoint: Path) -> PreTrainedConfig:
             "read from folders and never fetched by name: download it first"
         )
     require_readable_policy(checkpoint)
-    return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+    try:
+        return AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{checkpoint / 'config.json'}: expected the config of a model that transformers knows, got: "
+            f"{str(error).splitlines()[0]}; fetch or export it again"
+        ) from error
 
 
 def _require_plain_head(causal_lm: PreTrainedModel) -> None:

@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM
 from lit_grpo.data.contract import require_readable_policy
 from lit_grpo.data.policy_folder import base_folder, holds_adapters, require_own_base
 from lit_grpo.modules.adapters import LoraSettings, plain_name, read_adapters, settings_of
-from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config
+from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config, require_whole_weights
 from lit_grpo.modules.quantization import QuantizationSettings, is_quantised
 
 
@@ -60,6 +60,7 @@ def load_sharded_policy(
     weights = base_folder(checkpoint, base)
     require_own_base(checkpoint, weights)
     _require_unquantised(checkpoint, weights, quantization)
+    require_whole_weights(weights)
     files = _Files(weights)
     policy = _without_weights(weights, dtype, settings_of(checkpoint, lora), gradient_checkpointing)
     if holds_adapters(checkpoint):

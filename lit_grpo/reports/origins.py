@@ -5,13 +5,12 @@ Called by report.py. Arms that were played by different rules are compared, and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lit_grpo.metrics.results import RESULTS_FILE, read_played
+from lit_grpo.metrics.results import read_played, read_results
 from lit_grpo.reports.runs import SeedRun
 from lit_grpo.reports.tables import Row, TableCell, TableContent
 
@@ -48,5 +47,4 @@ def rules_note(runs: Sequence[SeedRun]) -> str:
 
 
 def _made_with(folder: Path) -> dict[str, Any]:
-    path = folder / RESULTS_FILE
-    return (json.loads(path.read_text(encoding="utf-8")).get(MADE_WITH) or {}) if path.is_file() else {}
+    return (read_results(folder) or {}).get(MADE_WITH) or {}

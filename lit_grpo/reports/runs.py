@@ -106,10 +106,19 @@ def read_table(folder: Path) -> ScoreTable:
 def read_series(path: Path, column: str) -> Series:
     """One column of a `metrics.csv` over its column ``batch``; rows without the number are left out.
 
-    Empty if the column was never logged.
+    Empty if the column was never logged. ValueError, with the line, for a row that is none.
     """
+    rows: list[tuple[int, float]] = []
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [(int(row["batch"]), float(row[column])) for row in csv.DictReader(file) if row.get(column)]
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            if row.get(column):
+                try:
+                    rows.append((int(row["batch"]), float(row[column])))
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ValueError(
+                        f"{path}:{number}: expected numbers as batch and {column}, got {row.get('batch')!r} and "
+                        f"{row[column]!r}; mend or remove the row"
+                    ) from error
     return Series(tuple(batch for batch, _ in rows), tuple(value for _, value in rows))
 
 
@@ -130,7 +139,8 @@ def _own_names(folders: Sequence[Path]) -> list[str]:
 def _no_scores(folder: Path) -> str:
     """What is wrong with a folder that holds neither scores nor arms, in one line."""
     if not folder.is_dir():
-        return f"expected a folder of results, got {folder}, which does not exist"
+        remark = "is a file" if folder.exists() else "does not exist"
+        return f"expected a folder of results, got {folder}, which {remark}; name the folder of a run or of a study"
     nested = next((path.parent for path in sorted(folder.glob(f"*/{SCORES_FILE}"))), None)
     remedy = "evaluate it with `lit-grpo test`" if nested is None else f"name {nested}, or evaluate it"
     return f"expected {SCORES_FILE} in {folder} or in folders below it (arms/NAME, SEED/arms/NAME), got none; {remedy}"

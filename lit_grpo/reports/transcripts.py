@@ -66,7 +66,16 @@ class BeforeAndAfter:
 
 def read_transcripts(path: Path) -> tuple[Transcript, ...]:
     """Read an `episodes.jsonl`, as rollout/transcripts.py writes it: one JSON object per attempt."""
-    return tuple(_from_json(line) for line in path.read_text(encoding="utf-8").splitlines())
+    transcripts = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        try:
+            transcripts.append(_from_json(line))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}:{number}: expected an attempt as write_transcripts writes it, got {line[:80]!r} ({error!r}); "
+                "remove the line, or play again"
+            ) from error
+    return tuple(transcripts)
 
 
 def find_improvement(before: Sequence[Transcript], after: Sequence[Transcript]) -> tuple[Transcript, Transcript] | None:

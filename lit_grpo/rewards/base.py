@@ -6,7 +6,6 @@ chooses one as ``rollout.reward``.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
     ComponentsT = TypeVar("ComponentsT", bound=DataclassInstance)
 else:
     ComponentsT = TypeVar("ComponentsT")
+
+
+TOO_LARGE = (2.0 - 2.0**-24) * 2.0**127
+"""Numbers of this magnitude or more are infinite in float32, in which a loss has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ class RewardBreakdown(Generic[ComponentsT]):
 
     @property
     def is_finite(self) -> bool:
-        """Whether all of its numbers are: an attempt that is paid NaN or infinity is not learned from."""
-        return all(math.isfinite(value) for value in (self.total, self.unshaped, *astuple(self.components)))
+        """Whether all of its numbers are, in float32: an attempt that is paid NaN or infinity is not learned from."""
+        return all(abs(value) < TOO_LARGE for value in (self.total, self.unshaped, *astuple(self.components)))
 
     def as_dict(self) -> dict[str, float]:
         """All numbers by name, for files."""
@@ -93,7 +96,7 @@ class Reward(ABC, Generic[ScoreT]):
         """The breakdown of an attempt of at most ``max_turns`` turns.
 
         Raises:
-            ValueError: The score is of another environment.
+            ValueError: The score is of another environment, or what a reward of one's own returns is no breakdown.
         """
         if not isinstance(score, self.pays):
             raise ValueError(
@@ -101,4 +104,25 @@ class Reward(ABC, Generic[ScoreT]):
                 f"{type(self).__name__}, which pays {self.pays.__name__}; set rollout.reward to VerdictReward or to "
                 "one of your own"
             )
-        return self.breakdown(score, max_turns, key)
+        breakdown = self.breakdown(score, max_turns, key)
+        self._require_breakdown(breakdown)
+        return breakdown
+
+    def _require_breakdown(self, found: object) -> None:
+        name, components = type(self).__name__, self.components.__name__
+        if not isinstance(found, RewardBreakdown) or not isinstance(found.components, self.components):
+            got = f"one of {type(found.components).__name__}" if isinstance(found, RewardBreakdown) else _kind(found)
+            raise ValueError(
+                f"rollout.reward: expected {name} to return a RewardBreakdown of {components}, got {got}; return "
+                f"RewardBreakdown({components}(...), total, unshaped)"
+            )
+        for part, value in found.as_dict().items():
+            if not isinstance(value, int | float):
+                raise ValueError(
+                    f"rollout.reward: expected {name} to pay numbers, got {_kind(value)} as {part}; return a float, "
+                    "for example float(value)"
+                )
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

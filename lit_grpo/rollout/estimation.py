@@ -81,11 +81,6 @@ def estimate_advantages(
     return group_advantages(rewards, group_index, verified, estimator, sum_over_ranks)
 
 
-def num_not_finite(groups: Sequence[AnyScoredGroup]) -> int:
-    """The number of attempts that are left out, since their reward or log-probs are not finite."""
-    return sum(not is_finite for group in groups for is_finite in group.are_finite)
-
-
 def require_steady(reward: Reward[Any]) -> None:
     """ValueError if attempts that did the same are paid differently: no group would ever be without signal."""
     if reward.is_noisy:

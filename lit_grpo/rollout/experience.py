@@ -73,6 +73,10 @@ class Experience:
     """[num_attempts] float64, group by group: what is logged is what trains."""
     num_too_long: int = 0
     """Attempts without targets, since they are longer than the longest row."""
+    num_not_finite: int = 0
+    """Attempts without targets, since their reward or log-probs are not finite."""
+    num_comparable: int = 0
+    """Groups in which such attempts leave enough others for the estimator: one, or two where it compares them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,6 @@ class Rollout:
     """The updates, each of which ends in an optimizer step."""
     temperature: float
     """The temperature of the distribution that the sampler's log-probs belong to."""
-    num_not_finite: int = 0
-    """Attempts of this rank without targets, since their reward or log-probs are not finite."""
     num_too_long: int = 0
     """Attempts of this rank without targets, since they are longer than the longest row. Their rewards still count."""
 
@@ -148,7 +150,7 @@ def build_updates(
         _ScoredGroup.of(group, values, signal, settings)
         for group, values, signal in zip(groups, advantages, estimated.has_signal.tolist(), strict=True)
     ]
-    return tuple(_experience(part, settings.microbatch_tokens) for part in even_parts(scored, settings.num_updates))
+    return tuple(_experience(part, settings) for part in even_parts(scored, settings.num_updates))
 
 
 def even_parts(groups: Sequence[Group], num_parts: int) -> list[Sequence[Group]]:
@@ -186,15 +188,19 @@ class _ScoredGroup:
         return [sum(continuation.is_target) for continuation in self.prompt_group.continuations]
 
 
-def _experience(scored: Sequence[_ScoredGroup], microbatch_tokens: int) -> Experience:
-    batches = _batches(scored, microbatch_tokens)
+def _experience(scored: Sequence[_ScoredGroup], settings: ExperienceSettings) -> Experience:
+    batches = _batches(scored, settings.microbatch_tokens)
     chosen = [group for group in scored if group.has_signal]
+    num_finite = [sum(group.group.are_finite) for group in scored]
+    least = 2 if settings.estimator.compares_attempts else 1
     return Experience(
         batches=batches,
-        batches_with_signal=batches if len(chosen) == len(scored) else _batches(chosen, microbatch_tokens),
+        batches_with_signal=batches if len(chosen) == len(scored) else _batches(chosen, settings.microbatch_tokens),
         totals=_totals(scored),
         advantages=torch.cat([torch.zeros(0, dtype=torch.float64), *(group.advantages for group in scored)]),
         num_too_long=sum(group.num_too_long for group in scored),
+        num_not_finite=sum(len(group.group.attempts) for group in scored) - sum(num_finite),
+        num_comparable=sum(number >= least for number in num_finite),
     )
 
 

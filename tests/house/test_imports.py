@@ -60,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     "config_errors": {"config_trees", "renamed_keys"},
     "shared_settings": EVERYTHING | {"callbacks", "config_errors"},
     "trainer_arguments": {"checkpointing"},
-    "run_arguments": {"callbacks", "checkpointing", "fitting", "trainer_arguments"},
+    "run_arguments": {"callbacks", "checkpointing", "fitting", "trainer_arguments", "writing"},
     "cli": EVERYTHING
     | {"repair", "fitting", "callbacks", "config_errors", "config_trees", "run_arguments"}
     | {"shared_settings", "trainer_arguments"},

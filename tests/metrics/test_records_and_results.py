@@ -10,7 +10,7 @@ from lit_grpo.environment.faults.injection import Difficulty, FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask, merge_scored_tasks, read_scores, write_scores
-from lit_grpo.metrics.results import require_comparable, results_of, summarise, write_run
+from lit_grpo.metrics.results import read_played, read_results, require_comparable, results_of, summarise, write_run
 from lit_grpo.metrics.table import score_table
 
 
@@ -31,6 +31,25 @@ def test_3_a_line_that_is_no_record_is_named(tmp_path: Path, four_tasks: list[Sc
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(ValueError, match=r"scores.jsonl:2: expected a record"):
         read_scores(path)
+
+
+@pytest.mark.parametrize(("content", "expected"), [(b"", "got an empty file"), (b"\xff\xfe", "got no text in UTF-8")])
+def test_3_a_file_without_records(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "scores.jsonl").write_bytes(content)
+    with pytest.raises(ValueError, match=expected):
+        read_scores(tmp_path / "scores.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"{", "got Expecting .* in line 1"), (b"[]", "to be an object, got"), (b"\xff", "got no text in UTF-8")],
+)
+def test_3_results_that_are_none(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "results.json").write_bytes(content)
+    for read in (read_results, read_played, lambda folder: require_comparable([folder])):
+        with pytest.raises(ValueError, match=rf"results.json.*{expected}"):
+            read(tmp_path)
+    assert read_results(tmp_path / "nowhere") is None
 
 
 def test_4_merging_shards_keeps_each_task_once_and_sorts(scored_task: Callable[..., ScoredTask]) -> None:

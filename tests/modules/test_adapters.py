@@ -18,17 +18,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from jsonargparse import Namespace
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from lit_grpo.callbacks.export import merged_model, save_adapters
+from lit_grpo.callbacks.export import merged_model, save_adapters, save_tokenizer
+from lit_grpo.data.conversation import read_conversation
+from lit_grpo.data.policy_folder import read_tokenizer
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.weights import full_weights
+from lit_grpo.fitting.export_check import require_exportable
 from lit_grpo.modules.adapters import LoraSettings, whole_weights
 from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, pack
+from lit_grpo.shared_settings import hand_over
 
 LORA = LoraSettings(r=4, alpha=12.0, dropout=0.25, target_modules=("q_proj", "o_proj", "down_proj"))
 CONFIG = "adapter_config.json"
@@ -149,6 +154,40 @@ def test_3_what_is_not_plain_is_refused(exported: Path, settings: dict[str, Any]
     with pytest.raises(ValueError, match=r"^[^\n]+$") as raised:
         PolicySettings(edited(exported, **settings)).load()
     assert message in str(raised.value)
+
+
+def test_1_the_base_that_is_named_has_the_tokenizer(tiny_checkpoint: Path, exported: Path, tmp_path: Path) -> None:
+    """peft writes none beside adapters, and whoever trained them may have had the base elsewhere."""
+    edited(exported, base_model_name_or_path="somebody/base")
+    base = tmp_path / "base"
+    shutil.copytree(tiny_checkpoint, base)
+    settings = PolicySettings(exported, base)
+    whole = read_tokenizer(tiny_checkpoint)
+    assert read_conversation(exported, settings.weights_folder).stop_ids == read_conversation(tiny_checkpoint).stop_ids
+    save_tokenizer(settings, tmp_path / "saved")
+    assert read_tokenizer(tmp_path / "saved").get_vocab() == whole.get_vocab()
+    require_exportable(settings, tmp_path / "policy")
+    policy = Namespace(checkpoint=exported, base=base)
+    part = Namespace(class_path="lit_grpo.data.datamodule.DemonstrationDataModule", init_args=Namespace(tokenizer=None))
+    config = Namespace(model=Namespace(init_args=Namespace(policy=policy)), data=part)
+    hand_over(config)
+    assert config.data.init_args.tokenizer == base
+    with pytest.raises(ValueError, match=r"model\.policy\.base: expected the folder of the base"):
+        read_conversation(exported)
+
+
+def test_3_a_spoilt_tokenizer_is_one_line(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    shutil.copytree(tiny_checkpoint, folder)
+    for name in ("tokenizer_config.json", "tokenizer.json"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:100])
+        with pytest.raises(
+            ValueError, match=rf"^{folder}: expected a tokenizer that transformers can read, got: [^\n]+$"
+        ):
+            read_tokenizer(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json: expected a JSON object, got "):
+        read_conversation(folder)
 
 
 def test_3_other_adapters_than_asked_for_are_refused(exported: Path) -> None:

@@ -5,7 +5,8 @@
 2. A run with such an attempt trains on the others: finite weights, the attempts counted, every logged number finite.
 3. An update whose loss or gradient is not finite is not taken: not one bit of the weights changes, no optimizer state
    is made, nothing of it is logged but that it was not finite. In every precision.
-4. After several in a row the run stops, with a checkpoint from before them, from which it goes on.
+4. After several in a row the run stops, with a checkpoint from before them, from which it goes on. Attempts that earn
+   alike are no failure, whatever one beside them is paid.
 5. One that is taken starts the count again.
 6. Weights that are not finite are never saved: not as the best, not as the last; the checkpoints from before stay.
 7. A step that breaks the weights ends the run at once; weights that are broken already do not start one.
@@ -253,6 +254,17 @@ def test_4_and_so_do_rollouts_without_a_finite_reward(tiny_checkpoint: Path, tmp
         fit(tiny_checkpoint, tmp_path, Spoilt(spoil_all), batches=9, logged=logged)
     assert [row["rollout/not_finite"] for row in logged.rows] == [1.0] * 5
     assert [row["train/skipped"] for row in logged.rows] == [1.0] * 5
+
+
+def test_4_attempts_that_earn_alike_beside_one_are_no_failure(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    def spoil(group: RepairGroup, place: int) -> RepairGroup:
+        alike = tuple(replace(reward, total=1.0) for reward in group.rewards)
+        return spoil_reward(replace(group, rewards=alike), place)
+
+    optimizer = replace(PLAIN, max_not_finite_updates=2)
+    module, rows = fit(tiny_checkpoint, tmp_path, Spoilt(spoil), batches=3, optimizer=optimizer)
+    assert [(row["train/skipped"], row["rollout/not_finite"]) for row in rows] == [(1.0, 1 / 16)] * 3
+    assert module.finite_updates.num_in_a_row == 0
 
 
 def test_5_one_that_is_taken_starts_the_count_again(tiny_checkpoint: Path, tmp_path: Path) -> None:

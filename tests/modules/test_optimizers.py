@@ -3,16 +3,21 @@
 1. Muon has the decoder's matrices and AdamW everything else, in one optimizer whose state loads back exactly.
 2. The learning rate rises over the warm-up, is whole after it, and falls linearly to its fraction at the last batch.
 3. Clipping scales to the largest norm and reports the norm before.
-4. A setting that makes no sense is refused.
+4. A setting that makes no sense is refused, and so is an optimizer of whole tensors where weights are sharded, before
+   any are read.
 """
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from torch import nn
 
+from lit_grpo.checkpointing import AtomicModelParallelStrategy
+from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.optimizers import (
     MuonWithAdamW,
     OptimizerSettings,
@@ -21,6 +26,7 @@ from lit_grpo.modules.optimizers import (
     clip_gradients,
     learning_rate_factor,
 )
+from lit_grpo.modules.sft import SFTModule
 
 
 class Net(nn.Module):
@@ -94,3 +100,19 @@ def test_what_makes_no_sense_is_refused() -> None:
             OptimizerSettings(**settings)
     with pytest.raises(ValueError, match="trainable"):
         build_optimizer(Net().requires_grad_(False), SETTINGS)
+
+
+def test_states_in_eight_bits_with_sharded_weights_are_refused() -> None:
+    from bitsandbytes.optim import AdamW8bit
+
+    trainer = pl.Trainer(accelerator="cpu", devices=2, strategy=AtomicModelParallelStrategy(2), logger=False)
+    for adamw in (AdamW8bit, torch.optim.AdamW):
+        module = SFTModule(PolicySettings(Path("nowhere")), OptimizerSettings(adamw=adamw))
+        module.trainer = trainer
+        if adamw is torch.optim.AdamW:
+            module.setup("fit")
+        else:
+            with pytest.raises(
+                ValueError, match=r"^model\.optimizer\.adamw: expected torch\.optim\.AdamW with sharded"
+            ):
+                module.setup("fit")

@@ -208,6 +208,34 @@ def test_10_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
         load_policy(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "spoil", "expected"),
+    [
+        (
+            "model.safetensors",
+            lambda whole: whole[: len(whole) // 2],
+            r"model\.safetensors: expected whole safetensors",
+        ),
+        ("model.safetensors", lambda whole: b"", r"model\.safetensors: expected whole safetensors"),
+        (
+            "config.json",
+            lambda whole: whole[:9],
+            r"config\.json: expected the config of a model that transformers knows",
+        ),
+        ("config.json", lambda whole: b'{"model_type": "none"}', r"config\.json: expected the config of a model that"),
+        ("config.json", lambda whole: whole.replace(b'_size": 32', b'_size": 64'), r"weights of the sizes that config"),
+    ],
+)
+def test_10_a_spoilt_file_is_one_line(
+    name: str, spoil: Callable[[bytes], bytes], expected: str, tmp_path: Path
+) -> None:
+    tiny_qwen3().save_pretrained(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(ValueError, match=rf"^[^\n]*{expected}[^\n]*$"):
+        load_policy(tmp_path)
+
+
 def test_11_models_that_would_be_computed_wrongly_are_refused() -> None:
     with pytest.raises(ValueError, match="without bias"):
         CausalPolicy(PhiForCausalLM(PhiConfig(**SIZES)))

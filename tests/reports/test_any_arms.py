@@ -127,7 +127,8 @@ def test_5_what_cannot_be_compared(
     other = replace(PLAYED, tasks=replace(PLAYED.tasks, seed=4))  # pyright: ignore[reportArgumentType]
     moved = write(tmp_path / "moved", scored, played=other)
     write(tmp_path / "fitted" / "validation", scored)
-    output = ["--output", str(tmp_path / "report")]
+    output, a_file = ["--output", str(tmp_path / "report")], tmp_path / "file"
+    a_file.write_text("no folder")
     assert "on the same tasks as 'one'" in refusal([one, fewer, "--no-baselines", *output], capsys)
     assert "expected what was played" in refusal([silent, one, *output], capsys)
     assert "expected the 10 tasks that were scored, got 10 of which 0 are" in refusal([moved, one, *output], capsys)
@@ -135,6 +136,11 @@ def test_5_what_cannot_be_compared(
     assert "as many training seeds of each arm" in refusal([f"x={one}", f"x={two}", f"y={silent}", *output], capsys)
     assert "expected one of the arms one, two, got 'three'" in refusal([one, two, "--candidate", "three"], capsys)
     assert "name " + str(tmp_path / "fitted" / "validation") in refusal([one, str(tmp_path / "fitted")], capsys)
+    assert f"got {a_file}, which is a file; name the folder" in refusal([one, str(a_file)], capsys)
+    assert f"got {a_file}, which is a file; name the folder" in refusal([str(a_file)], capsys)
+    assert f"{a_file}: expected a place to read or write, got: " in refusal(
+        [one, two, "--no-baselines", "--output", str(a_file)], capsys
+    )
     assert "expected FOLDER or NAME=FOLDER" in refusal([f"={one}", two], capsys)
     assert "expected other names than oracle" in refusal([f"oracle={one}", two, *output], capsys)
     assert main(["report", silent, one, "--no-baselines", *output]) == 0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from repair_rollouts import paid
 
 from lit_grpo.data.task import Split, TaskSettings, generate_task
@@ -32,3 +33,11 @@ def test_1_an_attempt_is_read_as_it_was_written(tmp_path: Path) -> None:
         task.id, "infeasible", (TranscriptTurn("hm …", "no action"),), StopReason.MALFORMED_LIMIT, faithful=False
     )
     assert read_transcripts(tmp_path / "episodes.jsonl") == (expected,)
+
+
+@pytest.mark.parametrize("line", ["{", "null", '{"task_id": "x"}'])
+def test_2_a_line_that_is_no_attempt_is_named(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "episodes.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(ValueError, match=r"episodes.jsonl:1: expected an attempt"):
+        read_transcripts(path)

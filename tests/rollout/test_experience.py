@@ -11,6 +11,7 @@
 9. Components are normalised one by one, by hand.
 10. What compares with the batch does not depend on how many updates it is split into, which may outnumber its groups.
 11. Tokens without the sampler's log-probs are refused.
+12. Attempts that are paid what float32 cannot hold are counted, and so are groups that have others to compare.
 """
 
 from __future__ import annotations
@@ -254,3 +255,12 @@ def test_11_missing_log_probs_are_refused(groups: list[RepairGroup]) -> None:
     broken = replace(groups[0], attempts=(replace(first, turns=turns), *others))
     with pytest.raises(ValueError, match="expected the sampler's log-prob of each"):
         build_experience([broken], AdvantageEstimator.GROUP, 2000)
+
+
+@pytest.mark.parametrize(("estimator", "comparable"), [(AdvantageEstimator.GROUP, 2), (AdvantageEstimator.SUCCESS, 3)])
+def test_12_not_finite(groups: list[RepairGroup], estimator: AdvantageEstimator, comparable: int) -> None:
+    bad = [0, 2, 3, 4]
+    scored = [rewarded(group, [1e300] * n + [0.0] * (4 - n)) for group, n in zip(groups, bad, strict=True)]
+    experience = build_experience(scored, estimator, 400)
+    assert (experience.num_not_finite, experience.num_comparable) == (9, comparable)
+    assert experience.totals.num_sequences == 16 - 9
