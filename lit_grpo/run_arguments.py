@@ -60,7 +60,7 @@ def run_arguments(
     require_callbacks(callbacks)
     if not with_checkpoints:
         callbacks = [callback for callback in callbacks if not isinstance(callback, Checkpoint)]
-    if not is_trial and rank_zero_only.rank == 0:
+    if not is_trial and rank_zero_only.rank == 0:  # pyright: ignore[reportFunctionMemberAccess]
         require_writable(Path(folder))
     if is_fit and not is_trial:
         exported = [callback.folder for callback in callbacks if isinstance(callback, ExportPolicy)]

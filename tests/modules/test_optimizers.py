@@ -103,7 +103,7 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 
 def test_states_in_eight_bits_with_sharded_weights_are_refused() -> None:
-    from bitsandbytes.optim import AdamW8bit
+    from bitsandbytes.optim.adamw import AdamW8bit
 
     trainer = pl.Trainer(accelerator="cpu", devices=2, strategy=AtomicModelParallelStrategy(2), logger=False)
     for adamw in (AdamW8bit, torch.optim.AdamW):
