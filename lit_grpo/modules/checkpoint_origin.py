@@ -117,10 +117,12 @@ def _require_same(found: Mapping[str, Any], now: Mapping[str, Any], path: str, k
     for key in keys:
         if key in found and key in now and found[key] != now[key]:
             raise ValueError(
-                f"{key}: expected {_text(found[key])}, as in the checkpoint {path}, got {_text(now[key])}; "
+                f"{key}: expected {_text(key, found[key])}, as in the checkpoint {path}, got {_text(key, now[key])}; "
                 f"{REMEDIES[key]}"
             )
 
 
-def _text(value: Any) -> str:
+def _text(key: str, value: Any) -> str:
+    if key == "model.optimizer.matrix_learning_rate":  # kept as whether there is one: the rate itself may change
+        return "a number (Muon)" if value else "null (AdamW alone)"
     return "null" if value is None else str(value)

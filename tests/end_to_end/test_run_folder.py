@@ -116,7 +116,10 @@ def batches(folder: Path) -> list[int]:
         (["--data.num_tasks=4"], "data.num_tasks: expected 2, as in the checkpoint"),
         (["--data.batches_per_epoch=5"], "--trainer.max_epochs 2 to extend it"),
         (["--model.policy.lora.r=2"], "model.policy.lora: expected null, as in the checkpoint"),
-        (["--model.optimizer.matrix_learning_rate=0.01"], "the moments of one optimizer are none of another's"),
+        (
+            ["--model.optimizer.matrix_learning_rate=0.01"],
+            "matrix_learning_rate: expected null (AdamW alone), as in the",
+        ),
         (["--model.optimizer.adamw=torch.optim.Adam"], "model.optimizer.adamw: expected torch.optim.adamw.AdamW, as"),
     ],
 )
