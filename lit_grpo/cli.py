@@ -33,6 +33,7 @@ from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
 from lit_grpo.data.datamodule import DemonstrationDataModule, TaskDataModule
+from lit_grpo.data.programs.folder import ProgramFolderError
 from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure
@@ -269,7 +270,10 @@ def status_of(run: Callable[[], object], arguments: Sequence[str], program: str 
     except EXPECTED as error:
         if not _is_expected(error):
             raise
-        print(f"{program}: {explain(str(error), arguments, CONFIGURABLE, TOP, CHOICES)}", file=sys.stderr)
+        # Programs of a user are refused in a line each.
+        is_said = isinstance(error, ProgramFolderError)
+        said = str(error) if is_said else explain(str(error), arguments, CONFIGURABLE, TOP, CHOICES)
+        print(f"{program}: {said}", file=sys.stderr)
         return 2
     return 0
 

@@ -54,12 +54,12 @@ def parse(words: Sequence[str]) -> Namespace:
 def run(options: Namespace) -> int:
     """Read, explain, show."""
     from lit_grpo.environment.programs.reading.program_file import read_program_file
+    from lit_grpo.environment.programs.specification_file import read_specification
     from lit_grpo.environment.repairs.assertions_file import read_assertions
     from lit_grpo.environment.repairs.protections import Protections, unknown_patterns
     from lit_grpo.environment.solver.solver import SolverStatus
     from lit_grpo.explain.explain import explain
     from lit_grpo.explain.explanation import ExplainSettings
-    from lit_grpo.explain.specification_file import read_specification
 
     file = read_program_file(options.file)
     if unknown := unknown_patterns(options.keep, file.program):

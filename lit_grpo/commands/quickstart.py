@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 from lit_grpo.commands.command import Command, CommandParser, add_study_options
 from lit_grpo.experiments.quickstart_arms import ARMS, MAIN_ARMS
@@ -13,7 +14,8 @@ Train the arms of the quickstart on the CPU, test them on the same held-out task
 fine-tuning (SFT), SFT with as much compute as RL, and SFT followed by RL. Arms that are done are not run again.
 
   lit-grpo quickstart                                   the three arms, one seed
-  lit-grpo quickstart --seeds 0 1 2 3 4 --arms all      five seeds of all arms"""
+  lit-grpo quickstart --seeds 0 1 2 3 4 --arms all      five seeds of all arms
+  lit-grpo quickstart --programs FOLDER                 on feasible programs of your own, with their texts"""
 
 
 def parse(words: Sequence[str]) -> Namespace:
@@ -28,6 +30,9 @@ def parse(words: Sequence[str]) -> Namespace:
         choices=[*ARMS, "all"],
         metavar="ARM",
         help=f"of {', '.join(ARMS)}, or all (default: {' '.join(MAIN_ARMS)})",
+    )
+    parser.add_argument(
+        "--programs", type=Path, help="folder of programs to train and test on, in place of the domains' tiny ones"
     )
     return parser.parse_args(words)
 
@@ -46,6 +51,7 @@ def run(options: Namespace) -> int:
         num_jobs=options.jobs,
         threads=options.threads,
         is_smoke=options.smoke,
+        programs=options.programs,
     )
     run_quickstart(settings, Console())
     return 0

@@ -24,9 +24,13 @@ def parse(words: Sequence[str]) -> Namespace:
     parser = CommandParser("suite make", DESCRIPTION)
     which = parser.add_mutually_exclusive_group()
     all_kinds = "".join(kinds_of(None))
-    which.add_argument("--kinds", type=_kinds, help=f"letters (default: {all_kinds}, or those that the size can have)")
+    which.add_argument(
+        "--kinds", type=kinds_of_letters, help=f"letters (default: {all_kinds}, or those that the size can have)"
+    )
     which.add_argument("--subset", choices=["study"], help="kinds of a named subset; study: the twelve cells A to D")
-    parser.add_argument("--difficulties", type=_difficulties, default=",".join(Difficulty), help="default: %(default)s")
+    parser.add_argument(
+        "--difficulties", type=difficulties_of, default=",".join(Difficulty), help="default: %(default)s"
+    )
     parser.add_argument(
         "--size", type=ProgramSize, choices=list(ProgramSize), help="of all programs (default: as the difficulty says)"
     )
@@ -68,14 +72,16 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def _kinds(letters: str) -> tuple[FaultKind, ...]:
+def kinds_of_letters(letters: str) -> tuple[FaultKind, ...]:
+    """The kinds of a word such as ``ABD``; ArgumentTypeError for another letter."""
     known = "".join(FaultKind)
     if not letters or set(letters) - set(known):
         raise ArgumentTypeError(f"expected letters of {known}, got {letters!r}")
     return tuple(map(FaultKind, letters))
 
 
-def _difficulties(text: str) -> tuple[Difficulty, ...]:
+def difficulties_of(text: str) -> tuple[Difficulty, ...]:
+    """The difficulties of a word such as ``easy,hard``; ArgumentTypeError for another word."""
     words = text.split(",")
     if set(words) - set(Difficulty):
         raise ArgumentTypeError(f"expected words of {','.join(Difficulty)}, got {text!r}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lit_grpo.data.certificate_records import certificate_from_record, certificate_to_record
 from lit_grpo.data.json_values import element_of, list_of, number_of, strict_object, text_of, value_of, whole_number_of
-from lit_grpo.data.task import GENERATOR_VERSION, Task, make_task
+from lit_grpo.data.task import GENERATOR_VERSION, Split, Task, make_task
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.episodes.actions import Move, parse, render
 from lit_grpo.environment.faults.difficulty import Difficulty
@@ -117,7 +117,10 @@ def task_from_record(record: Record) -> Task:
     if apply_all(fault.faulty, fault.inverse) != fault.original:
         raise ValueError("expected inverse_actions to turn faulty_mps into original_mps, got another program")
     sentences = tuple(_read_sentence(entry) for entry in list_of(record, "specification"))
-    task = make_task(Domain(text_of(record, "domain")), Specification(sentences), fault)
+    domain = Domain(text_of(record, "domain"))
+    # Which split a user's program is of, depends on the others of its folder as well.
+    split = Split(text_of(record, "split")) if domain is Domain.PROGRAMS else None
+    task = make_task(domain, Specification(sentences), fault, split)
     for key, value in (("id", task.id), ("split", task.split.value)):
         if text_of(record, key) != value:
             raise ValueError(f"expected {key} {value} from the content, got {record[key]}: was the record edited?")

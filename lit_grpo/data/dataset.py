@@ -21,7 +21,7 @@ from lit_grpo.data.proofreading import ProofreadingSettings, proofread
 from lit_grpo.data.recall import RecallSettings, RecallTokens, recall_list
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
 from lit_grpo.environment.domains import build_base
-from lit_grpo.environment.domains.base import BaseModel
+from lit_grpo.environment.domains.base import BaseModel, Domain
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.difficulty import PROFILES
@@ -151,7 +151,9 @@ def drawn_program(settings: TaskSettings, split: Split, rng: Random) -> BaseMode
     """A true program of the split, drawn as `generate_task` draws its own."""
     while True:
         difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
-        profile = PROFILES[difficulty]
-        base = build_base(rng.choice(settings.drawn_domains), settings.size or profile.size, profile.wording, rng)
+        profile, domain = PROFILES[difficulty], rng.choice(settings.drawn_domains)
+        if domain is Domain.PROGRAMS:
+            return rng.choice(settings.pool.of_split(split)).base
+        base = build_base(domain, settings.size or profile.size, profile.wording, rng)
         if split_of(base.program) is split:
             return base

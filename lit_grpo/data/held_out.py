@@ -12,17 +12,20 @@ from functools import cached_property
 from pathlib import Path
 
 import lightning.pytorch as pl
+from lightning_utilities.core.rank_zero import rank_zero_info
 from torch.utils.data import Dataset
 from typing_extensions import override
 
 from lit_grpo.data.batches import BatchStream, TaskBatch, consumed_batches
 from lit_grpo.data.dataset import TaskDataset
+from lit_grpo.data.held_out_tasks import held_out_tasks
 from lit_grpo.data.played import GeneratedTasks, Played
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, TaskSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repairable import require_kinds_repairable, require_repairable
 from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.solver.highs import HighsSolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class HeldOutSettings:
     num_validation_tasks: int = 128
     """Tasks to look at during training, and to choose a checkpoint by."""
     num_test_tasks: int = 512
-    """Tasks for the final table, which are never used to choose anything."""
+    """Tasks for the final table, which are never used to choose anything. Of a user's own programs either number is a
+    limit: each task is played once, and there may be fewer."""
     batch_size: int = 128
     """Tasks played at once, over all ranks; no effect on the results."""
     seed: int = 0
@@ -55,6 +59,16 @@ class HeldOutDataModule(pl.LightningDataModule):
     def __init__(self, tasks: TaskSettings, held_out: HeldOutSettings, num_workers: int) -> None:
         super().__init__()
         self.tasks, self.held_out, self.num_workers = tasks, held_out, num_workers
+
+    @override
+    def prepare_data(self) -> None:
+        """Read the user's own programs, if tasks are made of any, and say what they allow; once on each machine.
+
+        Raises like `TaskSettings.require_programs`.
+        """
+        self.tasks.require_programs()
+        if self.tasks.programs is not None:
+            rank_zero_info(self.tasks.pool.summary(self.tasks.cells))
 
     @property
     def demonstration_seed(self) -> int | None:
@@ -86,16 +100,21 @@ class HeldOutDataModule(pl.LightningDataModule):
     @override
     def val_dataloader(self) -> BatchStream[GradedProblem, TaskBatch]:
         """Held-out tasks of the validation split."""
-        tasks = TaskDataset(self.tasks, Split.VALIDATION, self.held_out.seed, keep=True)
-        return self._evaluation_stream(tasks, self.held_out.num_validation_tasks)
+        return self._generated_stream(Split.VALIDATION, self.held_out.num_validation_tasks)
 
     @override
     def test_dataloader(self) -> BatchStream[GradedProblem, TaskBatch]:
         """Held-out tasks of the test split, or those of the benchmark."""
         if self.held_out.benchmark is None:
-            tasks = TaskDataset(self.tasks, Split.TEST, self.held_out.seed, keep=True)
-            return self._evaluation_stream(tasks, self.held_out.num_test_tasks)
+            return self._generated_stream(Split.TEST, self.held_out.num_test_tasks)
         return self._evaluation_stream(_Listed(self.listed), len(self.listed))
+
+    def _generated_stream(self, split: Split, num_tasks: int) -> BatchStream[GradedProblem, TaskBatch]:
+        """Tasks of a split: made when they are asked for, but where it has to be seen first how many there are."""
+        if self.tasks.programs is None:
+            return self._evaluation_stream(TaskDataset(self.tasks, split, self.held_out.seed, keep=True), num_tasks)
+        tasks = held_out_tasks(self.tasks, split, self.held_out.seed, num_tasks, HighsSolver())
+        return self._evaluation_stream(_Listed(tasks), len(tasks))
 
     def _evaluation_stream(
         self, tasks: Dataset[GradedProblem], num_tasks: int

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lit_grpo.data.held_out_tasks import held_out_tasks
 from lit_grpo.data.json_values import object_of
 from lit_grpo.data.suite import read_suite
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.task import Split, TaskSettings
 from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -48,8 +49,8 @@ class Played:
         """
         if isinstance(self.tasks, Path):
             return read_suite(self.tasks)
-        made, solver = self.tasks, HighsSolver()
-        return [generate_task(made.settings, made.split, made.seed, index, solver) for index in range(made.num_tasks)]
+        made = self.tasks
+        return held_out_tasks(made.settings, made.split, made.seed, made.num_tasks, HighsSolver())
 
     def to_json(self) -> dict[str, Any]:
         """The entry of `results.json`."""
@@ -57,12 +58,14 @@ class Played:
         if isinstance(self.tasks, Path):
             return {"suite": str(self.tasks), "rules": rules}
         made = self.tasks
-        drawn = {
+        drawn: dict[str, Any] = {
             "size": None if made.settings.size is None else made.settings.size.value,
             "kinds": _weights(made.settings.kinds),
             "difficulties": _weights(made.settings.difficulties),
             "domains": None if made.settings.domains is None else [domain.value for domain in made.settings.domains],
         }
+        if made.settings.programs is not None:
+            drawn["programs"] = str(made.settings.programs)
         generated = {"split": made.split.value, "seed": made.seed, "num_tasks": made.num_tasks, "drawn": drawn}
         return {"generated": generated, "rules": rules}
 
@@ -104,5 +107,6 @@ def _generated(entry: Mapping[str, Any]) -> GeneratedTasks:
         kinds=drawn["kinds"],
         difficulties=drawn["difficulties"],
         domains=None if domains is None else tuple(Domain(domain) for domain in domains),
+        programs=Path(drawn["programs"]) if "programs" in drawn else None,
     )
     return GeneratedTasks(settings, Split(entry["split"]), int(entry["seed"]), int(entry["num_tasks"]))

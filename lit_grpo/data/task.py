@@ -5,28 +5,43 @@ Made by `generate_task` (fresh, from a seed) or read from a benchmark; consumed 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from typing_extensions import override
 
+from lit_grpo.data.programs.pool import ProgramPool, open_pool
+from lit_grpo.data.splits import GENERATOR_VERSION, Cell, Split, digest_of, program_digest, split_of
 from lit_grpo.data.weights import weights_of
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize
 from lit_grpo.environment.faults.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind, kinds_of, suits
 from lit_grpo.environment.faults.injection import FaultyProgram, Rejection, inject
-from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.programs.specification import RepairProblem, Specification
 from lit_grpo.environment.solver.solver import Solver
 
-GENERATOR_VERSION = 4
-"""The version of the tasks that a seed yields: a change of domains or faults that changes them raises it."""
+__all__ = [
+    "GENERATOR_VERSION",
+    "Cell",
+    "RefillIndex",
+    "Split",
+    "Task",
+    "TaskIndex",
+    "TaskSettings",
+    "UnfilledCellError",
+    "cell_at",
+    "draw_base",
+    "draw_cell",
+    "generate_task",
+    "make_task",
+    "program_digest",
+    "split_of",
+]
 
 MAX_ATTEMPTS = 200
 """Base programs tried for one task before its cell is called unfillable."""
@@ -48,26 +63,6 @@ class RefillIndex(NamedTuple):
 
 TaskIndex = int | RefillIndex
 """Position in a split's endless stream: a number, or of a task drawn in place of one that taught nothing."""
-
-
-class Cell(NamedTuple):
-    """A kind of fault at a difficulty."""
-
-    kind: FaultKind
-    difficulty: Difficulty
-
-    @property
-    def file_name(self) -> str:
-        """``A_easy.jsonl``: the cell's file in a suite."""
-        return f"{self.kind.value}_{self.difficulty.value}.jsonl"
-
-
-class Split(StrEnum):
-    """Which part of the task space a task belongs to, decided by the hash of its original program."""
-
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +94,10 @@ class TaskSettings:
     difficulties: dict[Difficulty, float] = field(default_factory=lambda: dict.fromkeys(Difficulty, 1.0))
     """Weight of each difficulty; a difficulty left out does not occur."""
     domains: tuple[Domain, ...] | None = None
-    """None: all that come in the size."""
+    """None: all that come in the size, or the user's programs alone where there are any."""
+    programs: Path | None = None
+    """A folder of the user's own programs, each with its text, which the domain PROGRAMS is made of
+    (docs/your_programs.md)."""
 
     def __post_init__(self) -> None:
         if self.kinds is not None:
@@ -114,14 +112,25 @@ class TaskSettings:
             raise ValueError(
                 f"expected kinds of {', '.join(kinds)}, got {', '.join(self.kind_weights)}; change kinds or size"
             )
-        offered = domains_of(self.size)
+        own = () if self.programs is None else (Domain.PROGRAMS,)
+        offered = (*domains_of(self.size), *own)
+        if self.drawn_domains == own != () and self.size is not None:
+            raise ValueError(
+                f"data.tasks.size: expected null with programs of your own, which have the sizes they have, got "
+                f"{self.size}; set it to null in a config, as configs/tasks/own_programs.yaml does"
+            )
+        if self.programs is not None and Domain.PROGRAMS not in self.drawn_domains:
+            raise ValueError(
+                "data.tasks.domains: expected PROGRAMS among them with data.tasks.programs, got "
+                f"{', '.join(self.drawn_domains)}; add it, or set programs to null"
+            )
         if not self.drawn_domains or not set(self.drawn_domains) <= set(offered):
             got = ", ".join(self.drawn_domains) or "none"
             raise ValueError(
-                f"expected at least one domain, of {', '.join(offered)}, got {got}; change domains or size"
+                f"expected at least one domain, of {', '.join(offered)}, got {got}; change domains, size or programs"
             )
         cells = [(k, d) for k, kw in self.kind_weights.items() for d, dw in self.difficulties.items() if kw and dw]
-        empty = [f"{kind}/{difficulty}" for kind, difficulty in cells if not self.domains_for(kind, difficulty)]
+        empty = [f"{k}/{d}" for k, d in cells if not any(suits(domain, k, d) for domain in self.drawn_domains)]
         if empty:
             raise ValueError(
                 f"expected a domain that has room for {', '.join(empty)}, got {', '.join(self.drawn_domains)}; "
@@ -135,20 +144,34 @@ class TaskSettings:
 
     @property
     def drawn_kinds(self) -> tuple[FaultKind, ...]:
-        """The kinds that occur, those of weight 0 left out."""
+        """The kinds that occur, those of weight 0 left out, and those that the user's programs have no room for."""
+        if self.programs is not None:
+            return tuple(dict.fromkeys(cell.kind for cell in self.cells))
         return tuple(kind for kind, weight in self.kind_weights.items() if weight)
 
     @property
     def drawn_domains(self) -> tuple[Domain, ...]:
         """The domains that occur, alike."""
-        return domains_of(self.size) if self.domains is None else self.domains
+        if self.domains is not None:
+            return self.domains
+        return domains_of(self.size) if self.programs is None else (Domain.PROGRAMS,)
+
+    @property
+    def pool(self) -> ProgramPool:
+        """The user's programs, read when they are first asked for; ProgramFolderError for what cannot be used."""
+        assert self.programs is not None, "no domain PROGRAMS without a folder"
+        return open_pool(self.programs)
 
     @property
     def cells(self) -> dict[Cell, float]:
-        """The share of each cell that occurs; they sum to 1."""
+        """The share of each cell that occurs; they sum to 1. Cells that no domain has room for are left out."""
         total = sum(self.kind_weights.values()) * sum(self.difficulties.values())
         pairs = [(k, d, kw * dw) for k, kw in self.kind_weights.items() for d, dw in self.difficulties.items()]
-        return {Cell(kind, difficulty): weight / total for kind, difficulty, weight in pairs if weight}
+        shares = {Cell(kind, difficulty): weight / total for kind, difficulty, weight in pairs if weight}
+        if self.programs is None:
+            return shares
+        offered = {cell: share for cell, share in shares.items() if self.domains_for(*cell)}
+        return {cell: share / sum(offered.values()) for cell, share in offered.items()}
 
     def of_cell(self, cell: Cell) -> TaskSettings:
         """The same, of one cell alone."""
@@ -156,7 +179,28 @@ class TaskSettings:
 
     def domains_for(self, kind: FaultKind, difficulty: Difficulty) -> tuple[Domain, ...]:
         """Those of the domains whose models have room for such faults."""
-        return tuple(domain for domain in self.drawn_domains if suits(domain, kind, difficulty))
+        return tuple(domain for domain in self.drawn_domains if self.has_room(domain, Cell(kind, difficulty)))
+
+    def has_room(self, domain: Domain, cell: Cell) -> bool:
+        """Whether faults of the cell are drawn in the domain; of the user's programs, the solver has to be asked."""
+        return self.pool.offers(cell) if domain is Domain.PROGRAMS else suits(domain, *cell)
+
+    def require_programs(self) -> None:
+        """Read and survey the user's programs, if tasks are made of any.
+
+        Raises:
+            ProgramFolderError: Some cannot be used: a line for each.
+            ValueError: A kind was asked for that no program of some split has room for.
+        """
+        if self.programs is not None:
+            asked = {} if self.kinds is None else self.kinds
+            missing = [kind for kind, weight in asked.items() if weight and kind not in self.drawn_kinds]
+            if missing or not self.cells:
+                raise ValueError(
+                    f"data.tasks.kinds: expected kinds that programs of each split have room for, got "
+                    f"{', '.join(missing) or 'none that they have'}; leave them out, or add programs "
+                    f"(`lit-grpo programs {self.programs}` lists what each allows)"
+                )
 
 
 class UnfilledCellError(RuntimeError):
@@ -179,19 +223,27 @@ class UnfilledCellError(RuntimeError):
 def generate_task(settings: TaskSettings, split: Split, seed: int, index: TaskIndex, solver: Solver) -> Task:
     """The task at a position of a split's endless stream: a function of (settings, split, seed, index) alone.
 
-    Its original program's hash falls into the split, so tasks of two splits never share one.
+    Its original program is of the split, so tasks of two splits never share one.
     """
-    domain, (kind, difficulty) = _draw(settings, split, seed, index)
-    size = settings.size or PROFILES[difficulty].size
+    domain, cell = _draw(settings, split, seed, index)
     rejections: Counter[str] = Counter()
     for attempt in range(MAX_ATTEMPTS):
         rng = _rng(seed, split, index, attempt)
-        base = next(b for b in _draws(domain, size, difficulty, rng) if split_of(b.program) is split)
-        fault = inject(base.program, kind, difficulty, rng, solver, base.spare_row_names)
+        base = draw_base(settings, domain, split, cell, rng)
+        fault = inject(base.program, *cell, rng, solver, base.spare_row_names)
         if isinstance(fault, FaultyProgram):
-            return make_task(domain, base.specification, fault)
+            return make_task(domain, base.specification, fault, split)
         rejections[_reason(fault)] += 1
-    raise UnfilledCellError(domain, kind, difficulty, rejections)
+    raise UnfilledCellError(domain, *cell, rejections)
+
+
+def draw_base(settings: TaskSettings, domain: Domain, split: Split, cell: Cell, rng: Random) -> BaseModel:
+    """A true program of the domain and the split, with room for a fault of the cell where it is one of the user's."""
+    if domain is Domain.PROGRAMS:
+        return rng.choice(settings.pool.allowing(split, cell)).base
+    profile = PROFILES[cell.difficulty]
+    draws = (build_base(domain, settings.size or profile.size, profile.wording, rng) for _ in range(MAX_DRAWS))
+    return next(base for base in draws if split_of(base.program) is split)
 
 
 def cell_at(settings: TaskSettings, split: Split, seed: int, index: TaskIndex) -> Cell:
@@ -204,28 +256,17 @@ def draw_cell(shares: Mapping[Cell, float], seed: int, index: TaskIndex) -> Cell
     return _rng(seed, "cell", index).choices(list(shares), list(shares.values()))[0]
 
 
-def make_task(domain: Domain, specification: Specification, fault: FaultyProgram) -> Task:
-    """The task of this content, with the id and the split that follow from it."""
+def make_task(domain: Domain, specification: Specification, fault: FaultyProgram, split: Split | None = None) -> Task:
+    """The task of this content, with the id that follows from it.
+
+    Args:
+        domain: Of its original program.
+        specification: Its text.
+        fault: What was put into the program.
+        split: Of the original program; None: as its content says, which is so in every domain but the user's own.
+    """
     content = repr((specification, fault.original, fault.faulty))
-    return Task(_digest(content), split_of(fault.original), domain, specification, fault)
-
-
-def split_of(program: LinearProgram) -> Split:
-    """The split of an original program: 80 : 10 : 10 by its digest."""
-    bucket = int(program_digest(program), 16) % 10
-    return Split.TEST if bucket == 9 else Split.VALIDATION if bucket == 8 else Split.TRAIN
-
-
-def program_digest(program: LinearProgram) -> str:
-    """A hash of the program that is blind to names and to the order of rows."""
-    position = {v.name: i for i, v in enumerate(program.variables)}
-
-    def by_position(terms: tuple[tuple[str, float], ...]) -> list[tuple[int, float]]:
-        return [(position[name], value) for name, value in terms]
-
-    rows = sorted((by_position(c.terms), c.sense.value, c.rhs) for c in program.constraints)
-    variables = [(v.lower, v.upper, v.type.value) for v in program.variables]
-    return _digest(repr((program.direction.value, by_position(program.objective), variables, rows)))
+    return Task(digest_of(content), split or split_of(fault.original), domain, specification, fault)
 
 
 def _draw(settings: TaskSettings, split: Split, seed: int, index: TaskIndex) -> tuple[Domain, Cell]:
@@ -233,14 +274,13 @@ def _draw(settings: TaskSettings, split: Split, seed: int, index: TaskIndex) -> 
     domain = rng.choice(settings.drawn_domains)
     kind = rng.choices(list(settings.kind_weights), list(settings.kind_weights.values()))[0]
     difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
-    if not suits(domain, kind, difficulty):
-        domain = rng.choice(settings.domains_for(kind, difficulty))
-    return domain, Cell(kind, difficulty)
-
-
-def _draws(domain: Domain, size: ProgramSize, difficulty: Difficulty, rng: Random) -> Iterator[BaseModel]:
-    for _ in range(MAX_DRAWS):
-        yield build_base(domain, size, PROFILES[difficulty].wording, rng)
+    cell = Cell(kind, difficulty)
+    if not settings.has_room(domain, cell):
+        if not settings.domains_for(*cell):
+            # The user's programs alone, which have no room for it.
+            cell = rng.choices(list(settings.cells), list(settings.cells.values()))[0]
+        domain = rng.choice(settings.domains_for(*cell))
+    return domain, cell
 
 
 def _reason(rejection: Rejection) -> str:
@@ -249,8 +289,4 @@ def _reason(rejection: Rejection) -> str:
 
 def _rng(*key: int | str | RefillIndex) -> Random:
     """A generator of its own for a key; unrelated for unrelated keys, the same in every process."""
-    return Random(int(_digest(repr(key)), 16))
-
-
-def _digest(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()
+    return Random(int(digest_of(repr(key)), 16))

@@ -6,6 +6,7 @@ again.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from pathlib import Path
 from rich.console import Console
 
 from lit_grpo.data.benchmark import write_benchmark
+from lit_grpo.data.held_out_tasks import held_out_tasks
 from lit_grpo.data.played import Played
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.task import Split, TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.fault_kinds import PLAIN_KINDS
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.arms import Arm
@@ -57,6 +60,23 @@ class QuickstartSettings:
     """The threads of each arm."""
     is_smoke: bool
     """Whether all is small enough to take seconds, and the figures mean nothing."""
+    programs: Path | None = None
+    """A folder of the user's own programs to train and test on; None: the tiny programs of the domains."""
+
+    @property
+    def tasks(self) -> TaskSettings:
+        """What is drawn: of a user's programs the kinds that tiny ones can have, which one edit repairs."""
+        if self.programs is None:
+            return TaskSettings(size=ProgramSize.TINY)
+        return TaskSettings(kinds=dict.fromkeys(PLAIN_KINDS, 1.0), programs=self.programs)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The same for the commands of an arm, whose configs say otherwise."""
+        if self.programs is None:
+            return ()
+        kinds = dict.fromkeys((kind.value for kind in PLAIN_KINDS), 1.0)
+        return (f"--data.tasks={json.dumps({'size': None, 'kinds': kinds, 'programs': str(self.programs)})}",)
 
 
 def run_quickstart(settings: QuickstartSettings, console: Console) -> None:
@@ -66,7 +86,9 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> None:
         ArmFailed: A command of an arm ended with an error.
     """
     started, root = time.monotonic(), settings.root
-    benchmark = make_benchmark(root / "test.jsonl", NUM_SMOKE_TASKS if settings.is_smoke else NUM_TEST_TASKS)
+    settings.tasks.require_programs()
+    num_tasks = NUM_SMOKE_TASKS if settings.is_smoke else NUM_TEST_TASKS
+    benchmark = make_benchmark(root / "test.jsonl", settings.tasks, num_tasks)
     several = len(settings.seeds) > 1
     runs = [
         ArmRun(
@@ -76,6 +98,7 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> None:
             seed=seed,
             threads=settings.threads,
             extra_config=CONFIGS / "quickstart" / "smoke.yaml" if settings.is_smoke else None,
+            arguments=settings.arguments,
         )
         for seed in settings.seeds
     ]
@@ -88,12 +111,11 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> None:
     console.print(f"{root / REPORT_FILE} after {(time.monotonic() - started) / 60:.1f} min")
 
 
-def make_benchmark(path: Path, num_tasks: int) -> Path:
-    """Write the held-out test tasks, unless they are there."""
+def make_benchmark(path: Path, tasks: TaskSettings, num_tasks: int) -> Path:
+    """Write the held-out test tasks, unless they are there; raises like `held_out_tasks`."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        solver, settings = HighsSolver(), TaskSettings(size=ProgramSize.TINY)
-        write_benchmark(path, [generate_task(settings, Split.TEST, HELD_OUT_SEED, i, solver) for i in range(num_tasks)])
+        write_benchmark(path, held_out_tasks(tasks, Split.TEST, HELD_OUT_SEED, num_tasks, HighsSolver()))
     return path
 
 

@@ -16,10 +16,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from lit_grpo.environment.programs.reading.program_file import read_program_file
+from lit_grpo.environment.programs.specification_file import read_specification
 from lit_grpo.explain.as_text import candidate_line, conflict_heading, member_lines, relaxation_line, verdict_line
 from lit_grpo.explain.explain import explain
 from lit_grpo.explain.explanation import ExplainSettings, Explanation
-from lit_grpo.explain.specification_file import read_specification
 
 INK, GREY, RED = "#1d2430", "#5a6475", "#a3211b"
 LINE, WIDTH, COLUMNS = 0.27, 9.5, 98

@@ -53,6 +53,8 @@ class Domain(StrEnum):
     NETWORK_FLOW = "network_flow"
     FACILITY_LOCATION = "facility_location"
     SET_COVERING = "set_covering"
+    PROGRAMS = "programs"
+    """Programs of the user's own, read from a folder (data/programs/); nothing here builds them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
 from typing import TypeVar
 
-from lit_grpo.environment.faults.wrong_numbers import wrong_number
+from lit_grpo.environment.faults.wrong_numbers import times, unit_of, wrong_number
 from lit_grpo.environment.programs.edits import AddRow, Edit, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
 from lit_grpo.environment.programs.program import (
     Constraint,
@@ -27,6 +27,7 @@ from lit_grpo.environment.programs.program import (
     row_element,
     variable_element,
 )
+from lit_grpo.environment.programs.scale import largest_magnitude
 from lit_grpo.environment.solver.relaxation import largest_value, linear_relaxation, smallest_value, without_row
 from lit_grpo.environment.solver.solver import Solver
 
@@ -35,10 +36,11 @@ T = TypeVar("T")
 LEAST_MARGIN = 1e-4
 """A number counts as outside a range from here on."""
 LARGEST_TINY_NUMBER = 999
-"""Programs of two variables keep to 3 digits."""
+"""Programs of two variables keep to 3 digits, unless they are a user's own, with larger numbers."""
 LARGEST_WRONG_NUMBER = 999_999
+"""Likewise of larger programs."""
 NARROW = 3
-"""Whole numbers out of range that count as only just out of it."""
+"""Numbers out of range, counted in the last decimal, that count as only just out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,12 @@ class CandidateSource:
     """The elements that may be edited; None: all, and a row may be added."""
     narrow: bool = False
     """Whether wrong bounds and right-hand sides are only just out of range, so that all that sets it is in conflict."""
+    largest_number: float = field(init=False)
+    """Largest magnitude of a wrong number."""
+
+    def __post_init__(self) -> None:
+        usual = LARGEST_TINY_NUMBER if self.is_tiny else LARGEST_WRONG_NUMBER
+        object.__setattr__(self, "largest_number", max(usual, largest_magnitude(self.program)))
 
     def admits(self, element: Element) -> bool:
         """Whether the element may be edited."""
@@ -75,13 +83,15 @@ class CandidateSource:
     def number_above(self, right: float, reach: float, most: float) -> float | None:
         """A wrong number in ``(reach, most]``."""
         if self.narrow and math.isfinite(reach):
-            most = min(most, math.floor(reach) + NARROW)
+            unit = unit_of(right)
+            most = min(most, (math.floor(reach / unit) + NARROW) * unit)
         return wrong_number(self.rng, right, above=reach, most=most, is_tiny=self.is_tiny)
 
     def number_below(self, right: float, reach: float, least: float) -> float | None:
         """A wrong number in ``[least, reach)``."""
         if self.narrow and math.isfinite(reach):
-            least = max(least, math.ceil(reach) - NARROW)
+            unit = unit_of(right)
+            least = max(least, (math.ceil(reach / unit) - NARROW) * unit)
         return wrong_number(self.rng, right, below=reach, least=least, is_tiny=self.is_tiny)
 
     @property
@@ -98,11 +108,6 @@ class CandidateSource:
     def is_tiny(self) -> bool:
         """Whether the program is of TINY size."""
         return len(self.program.variables) <= 2
-
-    @property
-    def largest_number(self) -> int:
-        """Largest magnitude of a wrong number."""
-        return LARGEST_TINY_NUMBER if self.is_tiny else LARGEST_WRONG_NUMBER
 
 
 def sense_candidates(source: CandidateSource) -> Iterator[Candidate]:
@@ -142,7 +147,7 @@ def coefficient_candidates(source: CandidateSource) -> Iterator[Candidate]:
     places = [(i, name, value) for i in source.rows for name, value in relaxed.constraints[i].terms]
     slips = (("dropped", 0), ("negated", -1), ("unit_slip_10", 10), ("unit_slip_1000", 1000))
     for (position, name, value), (variant, factor) in _shuffled(source.rng, [(p, s) for p in places for s in slips]):
-        row, wrong = relaxed.constraints[position], value * factor
+        row, wrong = relaxed.constraints[position], times(value, factor)
         last_term = factor == 0 and len(row.terms) == 1
         if last_term or abs(wrong) > source.largest_number:
             continue
@@ -236,7 +241,7 @@ def _contradicting_rhs(
     """A right-hand side that no point of ``rest`` meets; None if there is no native one."""
     if sense is Sense.LESS_EQUAL or (sense is Sense.EQUAL and source.rng.random() < 0.5):
         reach = smallest_value(source.solver, rest, terms)
-        return source.number_below(rhs, reach, min(1.0, rhs))
+        return source.number_below(rhs, reach, min(unit_of(rhs), rhs))
     reach = largest_value(source.solver, rest, terms)
     return source.number_above(rhs, reach, source.largest_number)
 

@@ -37,6 +37,7 @@ class RejectionReason(StrEnum):
     NO_OPTIMUM_WITHOUT = "deleting the first fault's element gives no optimum"
     ONE_CONFLICT = "no second conflict that shares only bounds"
     NO_TIE = "no other element repairs as cheaply"
+    BEYOND_THE_SCALE = "a repair that no action may write"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ candidates.py, what makes each kind and how it is certified in kinds/, how hard 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,8 +36,9 @@ from lit_grpo.environment.faults.kinds.distant import distant_faults
 from lit_grpo.environment.faults.kinds.multiple import multiple_faults
 from lit_grpo.environment.faults.kinds.plain import plain_faults
 from lit_grpo.environment.programs.comparison import differing_elements
-from lit_grpo.environment.programs.edits import AddRow, apply_all, edited_element, inverse
+from lit_grpo.environment.programs.edits import AddRow, Edit, apply_all, edited_element, inverse
 from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.programs.scale import writable_numbers
 from lit_grpo.environment.solver.solver import Solver, SolverStatus
 
 __all__ = [
@@ -81,10 +83,21 @@ def inject(
     """
     reason = RejectionReason.NO_CANDIDATE
     for found in _FINDERS[kind](CandidateSource(program, spare_row_names, rng, solver), difficulty):
-        if isinstance(found, CertifiedFault):
+        if isinstance(found, RejectionReason):
+            reason = found
+        elif not _is_writable(program, found.edits):
+            reason = RejectionReason.BEYOND_THE_SCALE
+        else:
             return _with_ground_truth(program, kind, difficulty, found, solver)
-        reason = found
     return Rejection(reason)
+
+
+def _is_writable(program: LinearProgram, edits: Sequence[Edit]) -> bool:
+    """Whether an agent may write the numbers that undo the edits: a true one may stand far above all others."""
+    writable = writable_numbers(apply_all(program, edits))
+    undone = (inverse(program, edit) for edit in edits)
+    numbers = (getattr(edit, name) for edit in undone if not isinstance(edit, AddRow) for name in edit.__slots__)
+    return all(writable.admit(value) for value in numbers if isinstance(value, float) and math.isfinite(value))
 
 
 def _with_ground_truth(

@@ -1,11 +1,13 @@
 """Wrong numbers that look like the right ones: slips of the pen first, otherwise a plausible number out of range.
 
-Called by candidates.py for bounds and right-hand sides.
+Called by candidates.py for bounds, right-hand sides and coefficients. The domains' numbers are whole; those of a user's
+programs may have decimals, and then a wrong number has as many.
 """
 
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from random import Random
 
 ROUNDING = 1e-6
@@ -15,6 +17,20 @@ SLIP_SHARE = 0.5
 NOUGHT_SHARE = 0.05
 """How often a nought too many or too few is thought of, above TINY: if it always were, since it reaches furthest, wrong
 numbers would end in a nought twice as often as true ones."""
+
+
+LARGEST_DIGITS = 15
+"""Digits of a number that a float tells apart."""
+
+
+def unit_of(right: float) -> float:
+    """One in the last decimal of a number: 1 for a whole one, 0.01 for 3.25."""
+    return float(Decimal(1).scaleb(-_decimals(right)))
+
+
+def times(value: float, factor: int) -> float:
+    """The product as it is written: ten times 0.57 is 5.7, not 5.699999999999999."""
+    return float(Decimal(repr(value)) * factor)
 
 
 def wrong_number(
@@ -27,11 +43,18 @@ def wrong_number(
     least: float = -math.inf,
     is_tiny: bool = False,
 ) -> float | None:
-    """A whole number other than ``right``, in ``(above, most]`` or ``[least, below)``: give one of the two ranges.
+    """A number other than ``right``, in ``(above, most]`` or ``[least, below)``: give one of the two ranges.
+
+    It is whole if ``right`` is, and has as many decimals otherwise.
 
     In TINY programs a nought more or fewer is as likely as any slip, and no digit becomes one.
-    None if the range holds no whole number or is open where it starts (``above`` or ``below`` infinite).
+    None if the range holds no such number or is open where it starts (``above`` or ``below`` infinite).
     """
+    if decimals := _decimals(right):
+        up = 10**decimals
+        limits = {"above": above * up, "most": most * up, "below": below * up, "least": least * up}
+        value = wrong_number(rng, float(round(right * up)), **limits, is_tiny=is_tiny)
+        return None if value is None else float(Decimal(int(value)).scaleb(-decimals))
     upward = above > -math.inf
     start = above if upward else below
     if not math.isfinite(start):
@@ -70,3 +93,13 @@ def _noughts(right: float) -> list[int]:
 
 def _has_digits(right: float) -> bool:
     return math.isfinite(right) and right == int(right) and right != 0
+
+
+def _decimals(value: float) -> int:
+    """Decimals that a number is written with, as far as all its digits are told apart."""
+    if not math.isfinite(value) or value.is_integer():
+        return 0
+    exponent = Decimal(repr(value)).as_tuple().exponent
+    assert isinstance(exponent, int), "a finite number"
+    before = len(str(int(abs(value))))
+    return max(0, min(-exponent, LARGEST_DIGITS - before))

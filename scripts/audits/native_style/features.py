@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from zlib import crc32
 
+from lit_grpo.environment.domains import domains_of
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.programs.program import (
     Constraint,
@@ -100,7 +101,7 @@ def place_features(place: int, number: int, domain: Domain) -> list[float]:
     """Where the element stands among its like, from both ends, and in which domain."""
     ends = [place == 0, place == 1, place == number - 2, place == number - 1]
     part = place / max(1, number - 1)
-    return [part, part * part, *map(float, ends), *(float(domain is d) for d in Domain)]
+    return [part, part * part, *map(float, ends), *(float(domain is d) for d in domains_of(None))]
 
 
 def order_features(row: Constraint, program: LinearProgram) -> list[float]:

@@ -178,13 +178,14 @@ def test_9_ten_domains_of_which_six_come_tiny() -> None:
     assert [d.value for d in domains_of(ProgramSize.TINY)] == [
         "production", "blending", "transportation", "lot_sizing", "capital_budgeting", "staffing"
     ]  # fmt: skip
-    assert all(domains_of(size) == tuple(Domain) for size in (None, *ProgramSize) if size is not ProgramSize.TINY)
-    assert len(Domain) == 10
+    every = tuple(domain for domain in Domain if domain is not Domain.PROGRAMS)
+    assert all(domains_of(size) == every for size in (None, *ProgramSize) if size is not ProgramSize.TINY)
+    assert len(every) == 10
     with pytest.raises(ValueError, match=r"expected a domain of size tiny, of production, .*, got assignment; change"):
         build_base(Domain.ASSIGNMENT, ProgramSize.TINY, Wording(), Random(0))
 
 
-@pytest.mark.parametrize("domain", Domain)
+@pytest.mark.parametrize("domain", domains_of(None))
 def test_10_a_rows_name_says_nothing_about_its_sense(domain: Domain) -> None:
     """In 400 programs each name occurs with each sense, and as one to spare."""
     models = _models(domain, ProgramSize.MEDIUM, 400)
@@ -194,7 +195,7 @@ def test_10_a_rows_name_says_nothing_about_its_sense(domain: Domain) -> None:
     assert all(names == spare for names in used.values())
 
 
-@pytest.mark.parametrize("domain", Domain)
+@pytest.mark.parametrize("domain", domains_of(None))
 def test_11_faults_find_room(domain: Domain) -> None:
     """A handful of base programs at most for a fault (4 on average); where rows are linked, conflicts are long."""
     solver = HighsSolver()

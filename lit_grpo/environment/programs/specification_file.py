@@ -1,6 +1,6 @@
 """Reads a user's text: ``row:NAME: text`` or ``var:NAME: text`` lines are about their element, the rest is prose.
 
-Called by commands/explain.py.
+Called by commands/explain.py, and by data/programs/ for the programs that a user trains on.
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ def read_specification(path: Path, program: LinearProgram) -> Specification:
     """The text as sentences.
 
     Raises:
-        ProgramError: There is no such file, or a label names no element of the program.
+        ProgramError: There is no such file, it is no text in UTF-8, or a label names no element of the program.
     """
     if not path.is_file():
         raise ProgramError(
             f"{path}: expected a text that says what the program means, got no such file; check the path"
         )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ProgramError(f"{path}: expected text in UTF-8, got {error.reason}; save it as UTF-8") from error
     known = set(elements_of(program))
     sentences: list[Sentence] = []
     prose: list[str] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         match = _LABELLED.fullmatch(line)
         if match is None:
             prose.append(line)
