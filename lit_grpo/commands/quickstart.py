@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lit_grpo.commands.command import Command, CommandParser, add_study_options
 from lit_grpo.experiments.quickstart_arms import ARMS, MAIN_ARMS
+from lit_grpo.presets import find_preset
 
 DESCRIPTION = """\
 Train the arms of the quickstart on the CPU, test them on the same held-out tasks, and compare them: supervised
@@ -34,6 +35,9 @@ def parse(words: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--programs", type=Path, help="folder of programs to train and test on, in place of the domains' tiny ones"
     )
+    parser.add_argument(
+        "--config", type=find_preset, help="file or preset that is laid over every arm's configs: sizes, another base"
+    )
     return parser.parse_args(words)
 
 
@@ -52,6 +56,7 @@ def run(options: Namespace) -> int:
         threads=options.threads,
         is_smoke=options.smoke,
         programs=options.programs,
+        config=options.config,
     )
     run_quickstart(settings, Console())
     return 0

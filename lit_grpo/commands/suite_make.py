@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lit_grpo.commands.command import Command, CommandParser
-from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
+from lit_grpo.data.suite import STUDY_KINDS, SuitePrograms, SuiteSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind, kinds_of
@@ -34,6 +34,9 @@ def parse(words: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--size", type=ProgramSize, choices=list(ProgramSize), help="of all programs (default: as the difficulty says)"
     )
+    parser.add_argument(
+        "--programs", type=Path, help="folder of feasible programs of your own, of which those in test are taken"
+    )
     parser.add_argument("--num-tasks", type=int, default=200, help="of each cell (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--output", type=Path, required=True, help="folder, made if missing")
@@ -42,9 +45,10 @@ def parse(words: Sequence[str]) -> Namespace:
 
 
 def settings_of(options: Namespace) -> SuiteSettings:
-    """The suite that was asked for; ValueError for one that cannot be."""
+    """The suite that was asked for; ValueError for one that cannot be, or for programs that cannot be used."""
+    programs = None if options.programs is None else SuitePrograms.of(options.programs)
     kinds = STUDY_KINDS if options.subset == "study" else options.kinds or kinds_of(options.size)
-    return SuiteSettings(kinds, options.difficulties, options.num_tasks, options.seed, options.size)
+    return SuiteSettings(kinds, options.difficulties, options.num_tasks, options.seed, options.size, programs)
 
 
 def run(options: Namespace) -> int:

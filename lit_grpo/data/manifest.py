@@ -17,7 +17,8 @@ from typing import Any
 
 from lit_grpo.data.contract import CURRENT, require_current
 from lit_grpo.data.json_values import list_of, object_of, strict_object, text_of, whole_number_of
-from lit_grpo.data.task import Cell
+from lit_grpo.data.programs.pool import open_pool
+from lit_grpo.data.task import Cell, TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind, kinds_of
@@ -25,6 +26,21 @@ from lit_grpo.environment.faults.injection import FaultKind, kinds_of
 MANIFEST_FILE = "suite.json"
 """The manifest's name in a suite's folder."""
 REMEDY = "make the suite again in another folder (lit-grpo suite make), or use the release that made it"
+
+
+@dataclass(frozen=True, slots=True)
+class SuitePrograms:
+    """The user's own programs that a suite is made of."""
+
+    digests: tuple[str, ...]
+    """Of all programs of their folder, in order: what is a test program, follows from them."""
+    folder: Path | None = field(default=None, compare=False)
+    """Where they are; None in a suite that is only read."""
+
+    @classmethod
+    def of(cls, folder: Path) -> SuitePrograms:
+        """The programs of a folder; ProgramFolderError if some cannot be used."""
+        return cls(open_pool(folder).digests, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +54,12 @@ class SuiteSettings:
     seed: int = 0
     size: ProgramSize | None = None
     """The size of the base programs; None: what the difficulty says (difficulty.py)."""
+    programs: SuitePrograms | None = None
+    """None: the programs of the domains."""
 
     def __post_init__(self) -> None:
+        if self.programs is not None and self.size is not None:
+            raise ValueError(f"expected no size with programs of your own, got {self.size}; leave one of them out")
         impossible = [kind.value for kind in self.kinds if kind not in kinds_of(self.size)]
         if impossible:
             raise ValueError(
@@ -66,7 +86,17 @@ class SuiteSettings:
             "kinds": [kind.value for kind in FaultKind if kind in self.kinds],
             "difficulties": [difficulty.value for difficulty in Difficulty if difficulty in self.difficulties],
         }
-        return document if self.size is None else document | {"size": self.size.value}
+        document |= {} if self.size is None else {"size": self.size.value}
+        return document | ({} if self.programs is None else {"programs": list(self.programs.digests)})
+
+    def tasks_of(self, cell: Cell) -> TaskSettings:
+        """What the tasks of a cell are drawn from."""
+        return TaskSettings(
+            size=self.size,
+            kinds={cell.kind: 1.0},
+            difficulties={cell.difficulty: 1.0},
+            programs=None if self.programs is None else self.programs.folder,
+        )
 
     @classmethod
     def from_json(cls, document: dict[str, object]) -> SuiteSettings:
@@ -78,6 +108,7 @@ class SuiteSettings:
             num_tasks=whole_number_of(document, "tasks_per_cell"),
             seed=whole_number_of(document, "seed"),
             size=ProgramSize(text_of(document, "size")) if "size" in document else None,
+            programs=SuitePrograms(tuple(map(str, list_of(document, "programs")))) if "programs" in document else None,
         )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark
-from lit_grpo.data.manifest import MANIFEST_FILE, Manifest, SuiteSettings
+from lit_grpo.data.manifest import MANIFEST_FILE, Manifest, SuitePrograms, SuiteSettings
 from lit_grpo.data.public_benchmark import is_public_benchmark, read_public_benchmark
 from lit_grpo.data.task import Cell, Task
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.faults.injection import FaultKind
 
-__all__ = ["MANIFEST_FILE", "STUDY_KINDS", "SuiteSettings", "read_suite"]
+__all__ = ["MANIFEST_FILE", "STUDY_KINDS", "SuitePrograms", "SuiteSettings", "read_suite"]
 
 STUDY_KINDS = (FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.COEFFICIENT, FaultKind.RIGHT_HAND_SIDE)
 """The subset named *study*: with the three difficulties, the twelve cells that the literature's study reports."""

@@ -2,7 +2,8 @@
 
 Called by `lit-grpo suite make`. Cells are drawn by several processes and settled one after the other in a fixed
 order, so the number of processes leaves no trace. No two tasks of a suite share an id or an original program; of two
-that do, the one of the earlier cell stays. So a cell does not depend on those after it.
+that do, the one of the earlier cell stays. So a cell does not depend on those after it. Of a user's few programs each
+may have many tasks.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from itertools import count
 from pathlib import Path
 
 from lit_grpo.data.benchmark import read_benchmark, task_to_record
+from lit_grpo.data.held_out_tasks import MAX_REPEATS
 from lit_grpo.data.manifest import Manifest, SuiteSettings
 from lit_grpo.data.task import Cell, Split, Task, TaskSettings, generate_task, program_digest
-from lit_grpo.environment.domains.base import ProgramSize
+from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.solver.highs import HighsSolver
 
 CHUNK = 20
@@ -41,8 +43,11 @@ def make_suite(folder: Path, settings: SuiteSettings, num_workers: int, report: 
 
     Raises:
         ValueError: The folder holds a suite of another seed, number of tasks, size or version.
+            A user's programs have no room for a cell, or not for so many different tasks of it.
         UnfilledCellError: A cell cannot be filled: says what came of the attempts. The cells before it are kept.
     """
+    for cell in settings.cells:
+        settings.tasks_of(cell).require_programs()
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest.open(folder, settings)
     finished = [cell for cell in settings.cells if manifest.has(cell)]
@@ -66,11 +71,13 @@ class _Keys:
     """What must not occur twice in a suite."""
 
     id: str
-    program: str
+    program: str | None
+    """None of a user's program."""
 
 
 def _keys(task: Task) -> _Keys:
-    return _Keys(task.id, program_digest(task.fault.original))
+    is_own = task.domain is Domain.PROGRAMS
+    return _Keys(task.id, None if is_own else program_digest(task.fault.original))
 
 
 class _Taken:
@@ -87,7 +94,8 @@ class _Taken:
         """Count them as there from now on."""
         for keys in several:
             self._ids.add(keys.id)
-            self._programs.add(keys.program)
+            if keys.program is not None:
+                self._programs.add(keys.program)
 
 
 class _CellStream:
@@ -95,7 +103,7 @@ class _CellStream:
 
     def __init__(self, cell: Cell, settings: SuiteSettings, executor: ProcessPoolExecutor) -> None:
         self.cell = cell
-        self._seed, self._size, self._executor = _cell_seed(settings.seed, cell), settings.size, executor
+        self._seed, self._tasks, self._executor = _cell_seed(settings.seed, cell), settings.tasks_of(cell), executor
         starts = range(0, settings.num_tasks, CHUNK)
         self._ahead = [self._draw(start, min(start + CHUNK, settings.num_tasks)) for start in starts]
         self._num_ahead = settings.num_tasks
@@ -107,15 +115,26 @@ class _CellStream:
             yield from self._draw(index, index + 1).result()
 
     def _draw(self, start: int, stop: int) -> Future[list[tuple[str, _Keys]]]:
-        return self._executor.submit(_draw, self.cell, self._size, self._seed, start, stop)
+        return self._executor.submit(_draw, self._tasks, self._seed, start, stop)
 
 
 def _first_new(stream: _CellStream, num_tasks: int, taken: _Taken, report: Report) -> Iterator[str]:
-    """The lines of the first tasks of the stream that the suite does not have."""
-    num_new = 0
+    """The lines of the first tasks of the stream that the suite does not have.
+
+    Raises:
+        ValueError: There are fewer, as of a user's few programs.
+    """
+    num_new = num_repeats = 0
     for line, keys in stream:
         if keys in taken:
+            num_repeats += 1
+            if num_repeats > MAX_REPEATS:
+                raise ValueError(
+                    f"cell {stream.cell.kind} {stream.cell.difficulty}: expected {num_tasks} different tasks, got "
+                    f"{num_new}, and then none in {num_repeats} draws; lower --num-tasks, or add programs"
+                )
             continue
+        num_repeats = 0
         taken.take([keys])
         report(stream.cell, 1)
         yield line
@@ -130,9 +149,8 @@ def _cell_seed(seed: int, cell: Cell) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def _draw(cell: Cell, size: ProgramSize | None, seed: int, start: int, stop: int) -> list[tuple[str, _Keys]]:
+def _draw(settings: TaskSettings, seed: int, start: int, stop: int) -> list[tuple[str, _Keys]]:
     """Tasks ``start`` to ``stop - 1`` of a cell's stream, as they are written; called in a worker."""
-    settings = TaskSettings(size=size, kinds={cell.kind: 1.0}, difficulties={cell.difficulty: 1.0})
     tasks = [generate_task(settings, Split.TEST, seed, index, _solver()) for index in range(start, stop)]
     return [(json.dumps(task_to_record(task), ensure_ascii=False), _keys(task)) for task in tasks]
 

@@ -193,12 +193,13 @@ class TaskSettings:
             ValueError: A kind was asked for that no program of some split has room for.
         """
         if self.programs is not None:
-            asked = {} if self.kinds is None else self.kinds
-            missing = [kind for kind, weight in asked.items() if weight and kind not in self.drawn_kinds]
+            asked = [kind for kind, weight in (self.kinds or {}).items() if weight]
+            missing = ", ".join(kind.value for kind in asked if kind not in self.drawn_kinds)
             if missing or not self.cells:
+                difficulties = ", ".join(difficulty for difficulty, weight in self.difficulties.items() if weight)
                 raise ValueError(
-                    f"data.tasks.kinds: expected kinds that programs of each split have room for, got "
-                    f"{', '.join(missing) or 'none that they have'}; leave them out, or add programs "
+                    "data.tasks.kinds: expected kinds that programs of each split have room for, got "
+                    f"{missing or 'none'} at {difficulties}; leave them out, or add programs "
                     f"(`lit-grpo programs {self.programs}` lists what each allows)"
                 )
 

@@ -62,6 +62,8 @@ class QuickstartSettings:
     """Whether all is small enough to take seconds, and the figures mean nothing."""
     programs: Path | None = None
     """A folder of the user's own programs to train and test on; None: the tiny programs of the domains."""
+    config: Path | None = None
+    """Laid over the configs of every arm, and over the smoke run's sizes in their place; None for none."""
 
     @property
     def tasks(self) -> TaskSettings:
@@ -97,7 +99,7 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> None:
             benchmark=benchmark,
             seed=seed,
             threads=settings.threads,
-            extra_config=CONFIGS / "quickstart" / "smoke.yaml" if settings.is_smoke else None,
+            extra_config=settings.config or (CONFIGS / "quickstart" / "smoke.yaml" if settings.is_smoke else None),
             arguments=settings.arguments,
         )
         for seed in settings.seeds

@@ -5,13 +5,14 @@ Called by suite_checker/check.py. Each check yields a line for what does not hol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lit_grpo.suite_checker.case import LEAST_VIOLATION, Case, near
 from lit_grpo.suite_checker.difficulty import difficulty_failures
 from lit_grpo.suite_checker.evidence import evidence_failures
 from lit_grpo.suite_checker.kinds import kind_failures
 from lit_grpo.suite_checker.native import native_failures
+from lit_grpo.suite_checker.own_programs import is_own, split_failures, text_failures
 from lit_grpo.suite_checker.records import Record, content_id, split_of
 from lit_grpo.suite_checker.repair import inverse_failures, shorter_failures
 from lit_grpo.suite_checker.requirements import InconclusiveError, Judge, elements_of
@@ -20,17 +21,20 @@ from lit_grpo.suite_checker.tiny_specification import is_tiny, tiny_failures
 from lit_grpo.suite_checker.variants import variant_of
 
 
-def failures(record: Record, judge: Judge, size: str | None = None) -> Iterator[str]:
+def failures(
+    record: Record, judge: Judge, size: str | None = None, programs: Sequence[str] | None = None
+) -> Iterator[str]:
     """Everything that does not hold of a record; nothing if it is as it says.
 
     Args:
         record: The record as it was read.
         judge: The solver.
         size: The size of all programs of its suite; None where the difficulty decides.
+        programs: The digests of the user's programs that its suite is made of; None where none are known.
     """
     case = Case(record, judge)
-    found = [*identity_failures(record), *inverse_failures(record), *native_failures(record)]
-    found += tiny_failures(record) if is_tiny(record) else specification_failures(record)
+    found = [*identity_failures(record, programs), *inverse_failures(record), *native_failures(record)]
+    found += _text_failures(record)
     yield from found
     if found:
         return
@@ -39,6 +43,12 @@ def failures(record: Record, judge: Judge, size: str | None = None) -> Iterator[
         yield from difficulty_failures(case, size)
     except InconclusiveError as error:
         yield f"expected the solver to settle it, got {error}"
+
+
+def _text_failures(record: Record) -> Iterator[str]:
+    if is_own(record):
+        return text_failures(record)
+    return tiny_failures(record) if is_tiny(record) else specification_failures(record)
 
 
 def claim_failures(case: Case) -> Iterator[str]:
@@ -55,12 +65,14 @@ def claim_failures(case: Case) -> Iterator[str]:
     yield from evidence_failures(case)
 
 
-def identity_failures(record: Record) -> Iterator[str]:
+def identity_failures(record: Record, programs: Sequence[str] | None = None) -> Iterator[str]:
     """What does not hold of the id and the split, which follow from the content."""
     fields = record.fields
     if fields["id"] != content_id(record):
         yield f"expected the id {content_id(record)} from the content, got {fields['id']}"
-    if fields["split"] != "test" or split_of(record.original) != "test":
+    if is_own(record):
+        yield from split_failures(record, programs)
+    elif fields["split"] != "test" or split_of(record.original) != "test":
         yield f"expected the split test, got {fields['split']}; its original program is of {split_of(record.original)}"
 
 

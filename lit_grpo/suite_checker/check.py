@@ -19,7 +19,8 @@ from rich.table import Table
 
 from lit_grpo.suite_checker.certificates import failures
 from lit_grpo.suite_checker.manifest import MANIFEST, manifest_failures, size_of
-from lit_grpo.suite_checker.records import program_digest, read_record
+from lit_grpo.suite_checker.own_programs import digests_of, is_own
+from lit_grpo.suite_checker.records import Record, program_digest, read_record
 from lit_grpo.suite_checker.requirements import Judge
 from lit_grpo.suite_checker.strict_json import RecordError
 
@@ -54,11 +55,13 @@ class Checked:
     conflict_size: int = 0
 
 
-def check_line(place: Place, line: str, judge: Judge, size: str | None = None) -> Checked:
+def check_line(
+    place: Place, line: str, judge: Judge, size: str | None = None, programs: Sequence[str] | None = None
+) -> Checked:
     """Check one record by itself."""
     try:
         record = read_record(line)
-        found = list(failures(record, judge, size))
+        found = list(failures(record, judge, size, programs))
     except RecordError as error:
         return Checked(place, (str(error),))
     named = CELL_NAME.fullmatch(place.file.name)
@@ -70,10 +73,17 @@ def check_line(place: Place, line: str, judge: Judge, size: str | None = None) -
         place,
         tuple(found),
         record.cell,
-        (("id", record.fields["id"]), ("original program", program_digest(record.original))),
+        tuple(_keys(record)),
         any(variable.type != "continuous" for variable in record.original.variables.values()),
         record.certificate["conflict_size"],
     )
+
+
+def _keys(record: Record) -> Iterator[tuple[str, str]]:
+    """What no other record may have; of a user's few programs each has many tasks."""
+    yield "id", record.fields["id"]
+    if not is_own(record):
+        yield "original program", program_digest(record.original)
 
 
 def repeated(checked: Iterable[Checked]) -> Iterator[tuple[Place, str]]:
@@ -103,8 +113,18 @@ def read_lines(file: Path) -> list[str]:
     return text.split("\n")[:-1]
 
 
-def check(files: Sequence[Path], size: str | None, num_workers: int, console: Console) -> list[Checked]:
-    """Check every line of the files, in their order; ``size``: the one of all programs, None if there is no one."""
+def check(
+    files: Sequence[Path], size: str | None, programs: Sequence[str] | None, num_workers: int, console: Console
+) -> list[Checked]:
+    """Check every line of the files, in their order.
+
+    Args:
+        files: With a record a line.
+        size: The one of all programs; None if there is no one.
+        programs: The digests of the user's programs that the suite is made of; None if there are none.
+        num_workers: Processes that check at once.
+        console: For the bar.
+    """
     unreadable, lines = [], []
     for file in files:
         try:
@@ -114,7 +134,7 @@ def check(files: Sequence[Path], size: str | None, num_workers: int, console: Co
     chunks = [lines[start : start + CHUNK] for start in range(0, len(lines), CHUNK)]
     # Fresh processes: forking one that has threads is not safe everywhere.
     with ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn")) as executor:
-        results = executor.map(partial(_check_chunk, size), chunks)
+        results = executor.map(partial(_check_chunk, size, programs), chunks)
         checked = [one for chunk in track(results, "checking", total=len(chunks), console=console) for one in chunk]
     return unreadable + checked
 
@@ -147,8 +167,9 @@ def check_suite(path: Path, num_workers: int, size: str | None = None) -> bool:
         ValueError: There is no record.
     """
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path] if path.is_file() else []
-    size = size or size_of(path if path.is_dir() else path.parent)
-    checked = check(files, size, num_workers, Console(stderr=True)) if files else []
+    folder = path if path.is_dir() else path.parent
+    size, programs = size or size_of(folder), digests_of(folder, MANIFEST)
+    checked = check(files, size, programs, num_workers, Console(stderr=True)) if files else []
     if not checked:
         raise ValueError(f"expected a file or a folder of files with records, got {path}")
     found = [(one.place, text) for one in checked for text in one.failures] + list(repeated(checked))
@@ -162,9 +183,9 @@ def check_suite(path: Path, num_workers: int, size: str | None = None) -> bool:
     return not found
 
 
-def _check_chunk(size: str | None, lines: Sequence[tuple[Place, str]]) -> list[Checked]:
+def _check_chunk(size: str | None, programs: Sequence[str] | None, lines: Sequence[tuple[Place, str]]) -> list[Checked]:
     """Check some lines in a worker."""
-    return [check_line(place, line, _judge(), size) for place, line in lines]
+    return [check_line(place, line, _judge(), size, programs) for place, line in lines]
 
 
 @cache

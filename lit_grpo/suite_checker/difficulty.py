@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lit_grpo.suite_checker.case import Case
+from lit_grpo.suite_checker.own_programs import is_own
 from lit_grpo.suite_checker.requirements import elements_of
 from lit_grpo.suite_checker.tiny_specification import is_tiny
 from lit_grpo.suite_checker.wording import WORDS
@@ -43,7 +44,8 @@ NUM_FAULTS = {"easy": 2, "medium": 2, "hard": 3}
 def difficulty_failures(case: Case, size: str | None) -> Iterator[str]:
     """What does not fit the difficulty that the record has; ``size``: the one of its suite, None for none."""
     difficulty, num_variables = case.record.fields["difficulty"], len(case.record.original.variables)
-    yield from _size_failures(case, size or ("tiny" if is_tiny(case.record) else SIZE[difficulty]))
+    if not is_own(case.record):
+        yield from _size_failures(case, size or ("tiny" if is_tiny(case.record) else SIZE[difficulty]))
     if num_variables <= 2:
         least, most = TINY_SUSPECTS[difficulty]
         suspects = case.num_others + case.num_decoys

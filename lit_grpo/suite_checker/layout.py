@@ -15,7 +15,7 @@ KINDS = tuple("ABCDEFGHI")
 DIFFICULTIES = ("easy", "medium", "hard")
 DOMAINS = (
     "production", "blending", "transportation", "lot_sizing", "capital_budgeting", "staffing", "assignment",
-    "network_flow", "facility_location", "set_covering",
+    "network_flow", "facility_location", "set_covering", "programs",
 )  # fmt: skip
 STATUSES = ("optimal", "infeasible", "unbounded")
 PARTS = ("row", "lower", "upper", "integrality")

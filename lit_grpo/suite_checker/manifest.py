@@ -15,11 +15,13 @@ from typing import Any
 from lit_grpo.suite_checker.actions import GRAMMAR_VERSION
 from lit_grpo.suite_checker.difficulty import SIZES
 from lit_grpo.suite_checker.layout import DIFFICULTIES, GENERATOR_VERSION, KINDS
+from lit_grpo.suite_checker.own_programs import are_digests
 from lit_grpo.suite_checker.strict_json import RecordError, read_object
 
 MANIFEST = "suite.json"
-KEYS = ("seed", "tasks_per_cell", "kinds", "difficulties", "size", "versions", "cells", "sha256")
-"""The keys in this order; ``size`` only where the suite has one."""
+KEYS = ("seed", "tasks_per_cell", "kinds", "difficulties", "size", "programs", "versions", "cells", "sha256")
+"""The keys in this order; ``size`` only where the suite has one, ``programs`` only where it is made of a user's."""
+OPTIONAL = ("size", "programs")
 VERSIONS = ("rendering", "grammar", "generator", "verdict")
 KNOWN = {"rendering": 1, "grammar": GRAMMAR_VERSION, "generator": GENERATOR_VERSION, "verdict": 2}
 """Versions that this checker was written for: a suite of others is not read either."""
@@ -60,7 +62,7 @@ def manifest_failures(folder: Path) -> Iterator[str]:
 
 
 def _has_keys(document: Mapping[str, Any]) -> bool:
-    return list(document) in ([key for key in KEYS if key != "size"], list(KEYS))
+    return list(document) == [key for key in KEYS if key not in OPTIONAL or key in document]
 
 
 def _shape_failures(document: Mapping[str, Any]) -> Iterator[str]:
@@ -71,6 +73,8 @@ def _shape_failures(document: Mapping[str, Any]) -> Iterator[str]:
         given = document[key]
         if not isinstance(given, list) or not given or given != [name for name in known if name in given]:
             yield f"expected {key} of {', '.join(known)}, each once and in this order, got {given!r:.80}"
+    if "programs" in document and not are_digests(document["programs"]):
+        yield f"expected programs to be digests in order, three at least, got {document['programs']!r:.80}"
     versions = document["versions"]
     is_whole = isinstance(versions, dict) and all(type(v) is int and v >= 1 for v in versions.values())
     if not is_whole or list(versions) != list(VERSIONS):
@@ -84,6 +88,8 @@ def _settings_failures(document: Mapping[str, Any]) -> Iterator[str]:
     size, versions = document.get("size"), document["versions"]
     if "size" in document and size not in SIZES:
         yield f"expected a size of {', '.join(SIZES)}, got {size!r:.80}"
+    if "size" in document and "programs" in document:
+        yield f"expected no size with programs of a user's own, got {size!r:.80}"
     if size == "tiny" and isinstance(document["kinds"], list) and not set(document["kinds"]) <= set("ABCD"):
         yield f"expected kinds A to D in tiny programs, got {', '.join(map(str, document['kinds']))}"
     for name, known in KNOWN.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lit_grpo.suite_checker.own_programs import is_own
 from lit_grpo.suite_checker.programs import Program, Row
 from lit_grpo.suite_checker.records import Record
 
@@ -18,7 +19,8 @@ LARGEST_TINY = 999
 def native_failures(record: Record) -> Iterator[str]:
     """What a true program of the kind would not have."""
     largest = LARGEST_TINY if len(record.original.variables) <= 2 else LARGEST
-    for program in (record.original, record.faulty):
+    # A user's numbers are what they are.
+    for program in () if is_own(record) else (record.original, record.faulty):
         odd = [value for value in program.numbers() if not value.is_integer() or abs(value) > largest]
         if odd:
             yield f"expected whole numbers up to {largest}, got {odd[0]!r}"

@@ -3,6 +3,7 @@
 1. The elements in which original and faulty program differ are the record's faulty elements, each once.
 2. A fault whose edits undo each other, or touch one element twice, is never kept.
 3. Of two crossed bounds the kind is H: without its rows a program of kind B is feasible.
+4. A fault whose repair no action may write is not kept, and the next one is tried.
 """
 
 from dataclasses import replace
@@ -14,12 +15,13 @@ from desk_problem import FAULT, ORIGINAL
 from lit_grpo.data.task import Split, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults import injection as faults
-from lit_grpo.environment.faults.certificates import CertifiedFault
+from lit_grpo.environment.faults.certificates import CertifiedFault, RejectionReason
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import PLAIN_KINDS, FaultKind
-from lit_grpo.environment.faults.injection import inject
+from lit_grpo.environment.faults.injection import FaultyProgram, Rejection, inject
 from lit_grpo.environment.programs.comparison import differing_elements
 from lit_grpo.environment.programs.edits import SetRhs
+from lit_grpo.environment.programs.program import Constraint, Direction, LinearProgram, Sense, Variable
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import SolverStatus
 
@@ -69,3 +71,22 @@ def test_3b_and_of_kind_h_where_they_are() -> None:
     }
     assert (True, SolverStatus.INFEASIBLE) in statuses
     assert {crossed for crossed, status in statuses if status is SolverStatus.INFEASIBLE} == {True}
+
+
+def test_4_a_repair_that_no_action_may_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the 900 million the largest number is 5, and 50,000 the largest that may be written."""
+    rows = (
+        Constraint("cap", (("x", 1.0),), Sense.LESS_EQUAL, 9e8),
+        Constraint("need", (("x", 1.0), ("y", 1.0)), Sense.GREATER_EQUAL, 3.0),
+    )
+    program = LinearProgram(Direction.MINIMIZE, (("x", 1.0),), (Variable("x"), Variable("y", 0.0, 5.0)), rows)
+    beyond = CertifiedFault((SetRhs("cap", -1.0),), FAULT.certificate)
+
+    def injected(program: LinearProgram, *found: CertifiedFault | RejectionReason) -> FaultyProgram | Rejection:
+        monkeypatch.setitem(faults._FINDERS, FaultKind.SENSE, lambda source, difficulty: iter(found))
+        return inject(program, FaultKind.SENSE, Difficulty.EASY, Random(0), SOLVER, ["spare"])
+
+    assert injected(program, beyond) == Rejection(RejectionReason.BEYOND_THE_SCALE)
+    assert injected(program, beyond, RejectionReason.FEASIBLE) == Rejection(RejectionReason.FEASIBLE)
+    smaller = replace(program, constraints=(replace(rows[0], rhs=40_000.0), rows[1]))
+    assert isinstance(injected(smaller, beyond), FaultyProgram)
