@@ -37,6 +37,8 @@ HELD_OUT_SEED = 20_000
 """The seed of the test tasks, the same in every comparison; training seeds are far below it."""
 NUM_TEST_TASKS = 768
 NUM_SMOKE_TASKS = 48
+NUM_OWN_TASKS = 256
+"""Of a user's few test programs: more faults in them would say no more of other programs."""
 
 EPISODE = EpisodeSettings(undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 """The rules of configs/quickstart; the trivial policies are judged by the same rules."""
@@ -73,6 +75,13 @@ class QuickstartSettings:
         return TaskSettings(kinds=dict.fromkeys(PLAIN_KINDS, 1.0), programs=self.programs)
 
     @property
+    def num_test_tasks(self) -> int:
+        """At most so many are held out for the table."""
+        if self.is_smoke:
+            return NUM_SMOKE_TASKS
+        return NUM_TEST_TASKS if self.programs is None else NUM_OWN_TASKS
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """The same for the commands of an arm, whose configs say otherwise."""
         if self.programs is None:
@@ -89,8 +98,7 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> None:
     """
     started, root = time.monotonic(), settings.root
     settings.tasks.require_programs()
-    num_tasks = NUM_SMOKE_TASKS if settings.is_smoke else NUM_TEST_TASKS
-    benchmark = make_benchmark(root / "test.jsonl", settings.tasks, num_tasks)
+    benchmark = make_benchmark(root / "test.jsonl", settings.tasks, settings.num_test_tasks)
     several = len(settings.seeds) > 1
     runs = [
         ArmRun(
