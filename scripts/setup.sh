@@ -55,8 +55,8 @@ base_stamp=$(stamp_of pyproject.toml constraints.txt)
 if is_current .venv/lit_grpo_setup.sha256 "$base_stamp"; then
   echo "setup: .venv is up to date"
 else
-  echo "setup: installing lit_grpo and its dependencies into .venv (about 1.5 GB, a few minutes the first time)"
-  "${pip[@]}" --constraint constraints.txt --editable '.[test,docs,bitsandbytes]'
+  echo "setup: installing lit_grpo and its dependencies into .venv (about 2 GB, a few minutes the first time)"
+  "${pip[@]}" --constraint constraints.txt --editable '.[test,docs,bitsandbytes,modelling]'
   echo "$base_stamp" >.venv/lit_grpo_setup.sha256
 fi
 
