@@ -19,7 +19,7 @@ SAID = {
 """What the model should mean, by the names of its rows."""
 
 problem = pulp.LpProblem("bakery", pulp.LpMaximize)
-make = {name: pulp.LpVariable(name, 0, most) for name, most in SOLD.items()}
+make = {name: problem.add_variable(name, 0, most) for name, most in SOLD.items()}
 problem += 3 * make["bread"] + 5 * make["cake"] + 4 * make["rolls"], "profit"
 problem += make["bread"] + make["cake"] + make["rolls"] >= 120, "orders"
 problem += 2 * make["bread"] + 3 * make["cake"] + make["rolls"] <= 90, "oven"
@@ -36,7 +36,7 @@ likeliest = explained["candidates"][0]
 for edit, change in zip(likeliest["edits"], likeliest["changes"], strict=True):
     print("What may have happened:", change)
     if edit["kind"] == "set_rhs":
-        problem.constraints[edit["row"]].changeRHS(edit["value"])
+        problem.get_constraint_by_name(edit["row"]).changeRHS(edit["value"])
     else:
         print("That is no right-hand side: change it in the model.")
 

@@ -117,7 +117,7 @@ class TaskSettings:
         if self.drawn_domains == own != () and self.size is not None:
             raise ValueError(
                 f"data.tasks.size: expected null with programs of your own, which have the sizes they have, got "
-                f"{self.size}; set it to null in a config, as configs/tasks/own_programs.yaml does"
+                f"{self.size}; set it to null, as configs/tasks/own_programs.yaml does"
             )
         if self.programs is not None and Domain.PROGRAMS not in self.drawn_domains:
             raise ValueError(

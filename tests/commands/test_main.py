@@ -28,7 +28,7 @@ from lit_grpo.experiments.arms import ArmFailed
 
 ROOT = Path(__file__).parents[2]
 NAMES = {
-    *("fit", "validate", "test", "predict", "quickstart", "report", "serve", "canary", "explain"),
+    *("fit", "validate", "test", "predict", "quickstart", "report", "serve", "canary", "explain", "programs"),
     *("suite make", "suite check", "suite baselines", "suite evaluate", "study ablations", "study engines"),
     *("base tiny", "base small", "base smollm2"),
 }
@@ -98,8 +98,8 @@ print("torch" in sys.modules or "lightning" in sys.modules)
         ),
         (
             ["--config", "base", "fit"],
-            "lit-grpo: expected lit-grpo and one of base, canary, explain, fit, predict, quickstart, report, serve, "
-            "study, suite, test, validate, got '--config'; `lit-grpo --help` explains them",
+            "lit-grpo: expected lit-grpo and one of base, canary, explain, fit, predict, programs, quickstart, report, "
+            "serve, study, suite, test, validate, got '--config'; `lit-grpo --help` explains them",
         ),
     ],
 )
