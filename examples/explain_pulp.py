@@ -36,7 +36,9 @@ likeliest = explained["candidates"][0]
 for edit, change in zip(likeliest["edits"], likeliest["changes"], strict=True):
     print("What may have happened:", change)
     if edit["kind"] == "set_rhs":
-        problem.get_constraint_by_name(edit["row"]).changeRHS(edit["value"])
+        row = problem.get_constraint_by_name(edit["row"])
+        assert row is not None, "names survive"
+        row.changeRHS(edit["value"])
     else:
         print("That is no right-hand side: change it in the model.")
 

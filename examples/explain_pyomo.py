@@ -18,13 +18,13 @@ HOURS = {"bread": 2, "cake": 3, "rolls": 1}
 
 model = pyo.ConcreteModel("bakery")
 model.make = pyo.Var(GOODS, domain=pyo.NonNegativeReals, bounds=lambda model, good: (0, SOLD[good]))
-model.profit = pyo.Objective(expr=sum(PROFIT[good] * model.make[good] for good in GOODS), sense=pyo.maximize)
+model.profit = pyo.Objective(expr=pyo.sum_product(PROFIT, model.make, index=GOODS), sense=pyo.maximize)
 model.orders = pyo.Constraint(
-    expr=sum(model.make[good] for good in GOODS) >= 120,
+    expr=pyo.sum_product(model.make) >= 120,
     doc="At least 120 pieces are ordered, of bread, cake and rolls together.",
 )
 model.oven = pyo.Constraint(
-    expr=sum(HOURS[good] * model.make[good] for good in GOODS) <= 90,
+    expr=pyo.sum_product(HOURS, model.make, index=GOODS) <= 90,
     doc="The oven has 900 hours at most: 2 for a bread, 3 for a cake, 1 for rolls.",
 )
 

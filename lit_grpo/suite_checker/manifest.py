@@ -15,7 +15,7 @@ from typing import Any
 from lit_grpo.suite_checker.actions import GRAMMAR_VERSION
 from lit_grpo.suite_checker.difficulty import SIZES
 from lit_grpo.suite_checker.layout import DIFFICULTIES, GENERATOR_VERSION, KINDS
-from lit_grpo.suite_checker.own_programs import are_digests
+from lit_grpo.suite_checker.own_programs import listed_digests
 from lit_grpo.suite_checker.strict_json import RecordError, read_object
 
 MANIFEST = "suite.json"
@@ -73,7 +73,7 @@ def _shape_failures(document: Mapping[str, Any]) -> Iterator[str]:
         given = document[key]
         if not isinstance(given, list) or not given or given != [name for name in known if name in given]:
             yield f"expected {key} of {', '.join(known)}, each once and in this order, got {given!r:.80}"
-    if "programs" in document and not are_digests(document["programs"]):
+    if "programs" in document and listed_digests(document["programs"]) is None:
         yield f"expected programs to be digests in order, three at least, got {document['programs']!r:.80}"
     versions = document["versions"]
     is_whole = isinstance(versions, dict) and all(type(v) is int and v >= 1 for v in versions.values())

@@ -59,13 +59,14 @@ def digests_of(folder: Path, manifest: str) -> tuple[str, ...] | None:
         digests = read_object((folder / manifest).read_text(encoding="utf-8"), "manifest").get("programs")
     except (OSError, UnicodeDecodeError, RecordError):
         return None
-    return tuple(digests) if are_digests(digests) else None
+    return listed_digests(digests)
 
 
-def are_digests(value: object) -> bool:
-    """Whether a manifest's value is the digests of at least three programs, in order, each once."""
-    is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return is_list and len(value) >= len(SPLITS) and value == sorted(set(value)) and all(map(_is_digest, value))
+def listed_digests(value: object) -> tuple[str, ...] | None:
+    """A manifest's value as digests; None if it is not those of three programs at least, in order, each once."""
+    if not isinstance(value, list) or not all(isinstance(item, str) and _is_digest(item) for item in value):
+        return None
+    return tuple(value) if len(value) >= len(SPLITS) and value == sorted(set(value)) else None
 
 
 def _is_digest(text: str) -> bool:

@@ -1,6 +1,6 @@
 """SFT, GRPO and a test on programs of one's own, with the commands and the model that the domains are learned with.
 
-1. examples/cutting_stock from the tiny base: nothing of its test programs is in training, and the test plays those alone.
+1. examples/cutting_stock from the tiny base: nothing of its test programs is in training, the test plays those alone.
 2. A folder with programs that cannot be used ends the command before anything is trained, a line for each of them.
 3. The program that writes the example writes what lies there.
 """
