@@ -33,7 +33,7 @@ from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
 from lit_grpo.data.datamodule import DemonstrationDataModule, TaskDataModule
-from lit_grpo.data.programs.folder import ProgramFolderError
+from lit_grpo.data.programs.folder_error import ProgramFolderError
 from lit_grpo.data.proofreading_data import ProofreadingDataModule
 from lit_grpo.data.user_program import RepairDataModule
 from lit_grpo.engines.engine import EngineFailure

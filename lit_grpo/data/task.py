@@ -279,6 +279,7 @@ def _draw(settings: TaskSettings, split: Split, seed: int, index: TaskIndex) -> 
     if not settings.has_room(domain, cell):
         if not settings.domains_for(*cell):
             # The user's programs alone, which have no room for it.
+            settings.require_programs()
             cell = rng.choices(list(settings.cells), list(settings.cells.values()))[0]
         domain = rng.choice(settings.domains_for(*cell))
     return domain, cell

@@ -9,18 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lit_grpo.data.programs.folder_error import ProgramFolderError
+from lit_grpo.data.programs.kept import read_kept
 from lit_grpo.data.splits import program_digest
 from lit_grpo.environment.programs.program import LinearProgram, ProgramError
-from lit_grpo.environment.programs.reading.program_file import SUFFIXES, format_suffix, read_program_file
+from lit_grpo.environment.programs.reading.program_file import SUFFIXES, format_suffix
 from lit_grpo.environment.programs.specification import Specification
 from lit_grpo.environment.programs.specification_file import read_specification
 
 ENDINGS = tuple(f"{suffix}{packed}" for suffix in SUFFIXES for packed in ("", ".gz"))
 """How the names of programs end; whatever else lies in the folder is left alone."""
-
-
-class ProgramFolderError(ValueError):
-    """A folder of programs that cannot be trained on: a line for each thing to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def read_own_program(file: Path) -> OwnProgram:
     Raises:
         ProgramError: One of them is not there, is empty, or cannot be read; says which, and what to change.
     """
-    program = read_program_file(file).program
+    program = read_kept(file)
     specification = read_specification(text_file(file), program)
     if not specification.sentences:
         raise ProgramError(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from lit_grpo.data.programs.folder import OwnProgram, ProgramFolderError, read_folder
+from lit_grpo.data.programs.folder import OwnProgram, read_folder
+from lit_grpo.data.programs.folder_error import ProgramFolderError
 from lit_grpo.data.programs.names import spare_row_names
 from lit_grpo.data.programs.survey import Survey
 from lit_grpo.data.splits import Cell, Split, split_of_digest
@@ -56,6 +57,7 @@ class ProgramPool:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._allowing: dict[tuple[Split, Cell], list[PooledProgram]] = {}
         solver = HighsSolver()
         usable: list[tuple[OwnProgram, Survey]] = []
         problems: list[str] = []
@@ -92,11 +94,13 @@ class ProgramPool:
 
     def allowing(self, split: Split, cell: Cell) -> list[PooledProgram]:
         """Those of a split that a fault of that kind and difficulty can be put into."""
-        return [program for program in self.of_split(split) if program.allows(cell)]
+        if (split, cell) not in self._allowing:
+            self._allowing[split, cell] = [program for program in self.of_split(split) if program.allows(cell)]
+        return self._allowing[split, cell]
 
     def offers(self, cell: Cell) -> bool:
         """Whether every split has a program for such faults: a cell that is trained on has to be judged as well."""
-        return all(any(program.allows(cell) for program in self.of_split(split)) for split in Split)
+        return all(self.allowing(split, cell) for split in Split)
 
     def summary(self, cells: Collection[Cell]) -> str:
         """One line: how many programs each split has, and which kinds of fault are drawn; how many of the programs

@@ -1,19 +1,18 @@
 """What the solver says of a user's program: its status, and which kinds of fault can be put into it, cell by cell.
 
 Called by pool.py. It takes from milliseconds to minutes a program and is the same for the same program wherever it is
-asked, so it is kept on disk: below ``$XDG_CACHE_HOME/lit_grpo/programs``, a small JSON file for each program, under the
-hash of its content. Without such a file it is found out again.
+asked, so it is kept on disk (cache.py): a small JSON file for each program, under the hash of its content.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
 from lit_grpo.data.json_values import object_of, strict_object, text_of
+from lit_grpo.data.programs.cache import cache_folder, keep
 from lit_grpo.data.splits import GENERATOR_VERSION, Cell, digest_of
 from lit_grpo.environment.faults.injection import FaultyProgram, inject
 from lit_grpo.environment.programs.program import LinearProgram
@@ -59,17 +58,7 @@ class Survey:
 
     def _keep(self) -> None:
         document = {"status": None if self._status is None else self._status.value, "allowed": self._allowed}
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        # Several processes may write the same answers at once.
-        aside = self._file.with_suffix(f".{os.getpid()}.partial")
-        aside.write_text(json.dumps(document), encoding="utf-8")
-        os.replace(aside, self._file)
-
-
-def cache_folder() -> Path:
-    """Where surveys are kept."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "lit_grpo" / "programs"
+        keep(self._file, json.dumps(document))
 
 
 def _read(file: Path) -> tuple[SolverStatus | None, dict[str, bool]]:

@@ -87,6 +87,12 @@ def test_1b_a_program_to_read_is_of_its_split_as_well(settings: TaskSettings) ->
             "expected at least one domain, .*got programs",
         ),
         (
+            lambda f: generate_task(
+                TaskSettings(kinds={FaultKind.DISTANT: 1.0}, difficulties=EASY, programs=f), Split.TRAIN, 0, 0, SOLVER
+            ),
+            "got F at easy; leave them out",
+        ),
+        (
             lambda f: TaskSettings(kinds={FaultKind.DISTANT: 1.0, A: 1.0}, programs=f).require_programs(),
             r"data.tasks.kinds: expected kinds that programs of each split have room for, got F at easy, medium, hard.*"
             r"`lit-grpo programs .*` lists",

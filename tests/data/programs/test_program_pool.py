@@ -3,7 +3,7 @@
 1. Programs and texts are read, compressed or not; everything that cannot be used is said at once, a line for each file.
 2. The split follows from the content: names and the order of rows play no part, one program in two files has one split,
    none is empty, and a program that is added moves no other.
-3. What a program has room for is found out once, and kept on disk.
+3. What a program has room for is found out once, and kept on disk; so is what was read of a large file.
 4. A row that a fault adds has a name that another program of the split gives to its rows, or one numbered on.
 """
 
@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from own_programs import bakery, write_bakeries
 
-from lit_grpo.data.programs.folder import ProgramFolderError, read_own_program
+from lit_grpo.data.programs.folder import read_own_program
+from lit_grpo.data.programs.folder_error import ProgramFolderError
+from lit_grpo.data.programs.kept import LARGE, read_kept
 from lit_grpo.data.programs.names import spare_row_names
 from lit_grpo.data.programs.pool import ProgramPool, splits_of
 from lit_grpo.data.programs.survey import Survey
@@ -150,6 +152,30 @@ def test_3b_a_file_that_is_no_survey_is_found_out_again(tmp_path: Path, monkeypa
         file.write_text(content)
         assert Survey(program, HighsSolver()).status is SolverStatus.OPTIMAL
         assert '"optimal"' in file.read_text()
+
+
+def test_3c_a_place_that_cannot_be_written_to_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ProgramFolderError, match=r"expected a folder to keep what was found out.*set XDG"):
+        ProgramPool(write_bakeries(tmp_path / "own", range(3)))
+
+
+def test_3d_a_large_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "large.lp"
+    file.write_text(bakery(0)[0].replace("bounds", "bounds\n roll >= 0.1\n bread free") + "\\ remark\n" * (LARGE // 8))
+    program = read_kept(file)
+    (kept,) = (tmp_path / "cache").rglob("*.program.json")
+    written = kept.read_text()
+    kept.write_text(written.replace("oven", "stove"))
+    assert [row.name for row in read_kept(file).constraints] == ["flour", "stove", "orders"]
+    for broken in ("{", "[]", written.replace("maximize", "maximise"), written.replace("[", "", 1), "3"):
+        kept.write_text(broken)
+        assert read_kept(file) == program == read_program(file)
+        assert kept.read_text() == written
+    file.write_text(file.read_text().replace("oven", "grill"))
+    assert read_kept(file).constraints[1].name == "grill"
 
 
 def test_4_an_added_row_is_called_what_a_true_one_could_be(tmp_path: Path) -> None:
