@@ -72,6 +72,8 @@ def identity_failures(record: Record, programs: Sequence[str] | None = None) -> 
         yield f"expected the id {content_id(record)} from the content, got {fields['id']}"
     if is_own(record):
         yield from split_failures(record, programs)
+    elif programs is not None:
+        yield f"expected a user's program, as the manifest says, got one of {fields['domain']}"
     elif fields["split"] != "test" or split_of(record.original) != "test":
         yield f"expected the split test, got {fields['split']}; its original program is of {split_of(record.original)}"
 

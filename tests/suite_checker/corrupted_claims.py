@@ -31,7 +31,7 @@ def another_split(fields: Fields, other: Fields) -> Iterator[Fields]:
 
 
 def another_domain(fields: Fields, other: Fields) -> Iterator[Fields]:
-    for domain in (*DOMAINS, "published", "Production", ""):
+    for domain in (*DOMAINS, "programs", "published", "Production", ""):
         if domain != fields["domain"]:
             yield fields | {"domain": domain}
 

@@ -160,6 +160,15 @@ def test_5b_the_checker_knows_whose_turn_it_is(settings: TaskSettings) -> None:
     assert found(Split.TRAIN, split="test") == [
         "expected an original program that the manifest's programs have in test, got another"
     ]
+    without = read_record(json.dumps(task_to_record(generate_task(settings, Split.TEST, 0, 0, SOLVER))))
+    assert list(failures(without, Judge())) == [
+        "expected a manifest with the digests of the user's programs beside such a record, got none"
+    ]
+    tiny = TaskSettings(size=ProgramSize.TINY)
+    theirs = read_record(json.dumps(task_to_record(generate_task(tiny, Split.TEST, 0, 0, SOLVER))))
+    assert list(failures(theirs, Judge(), "tiny", settings.pool.digests)) == [
+        f"expected a user's program, as the manifest says, got one of {theirs.fields['domain']}"
+    ]
     sentences = [{"text": "The stove is out.", "about": "row:stove"}, {"text": " ", "about": None}]
     assert found(Split.TEST, specification=sentences)[1:] == [
         "expected sentences about elements of the original program, got one about row:stove",
