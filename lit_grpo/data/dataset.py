@@ -22,7 +22,6 @@ from lit_grpo.data.recall import RecallSettings, RecallTokens, recall_list
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
 from lit_grpo.environment.domains import build_base
 from lit_grpo.environment.domains.base import BaseModel, Domain
-from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.difficulty import PROFILES
 from lit_grpo.environment.solver.highs import HighsSolver
@@ -97,11 +96,11 @@ class ProofreadingDataset(Dataset[PromptGroup]):
         self,
         tasks: TaskSettings,
         tokenizer: Path | None,
-        style: ObservationStyle,
+        episode: EpisodeSettings,
         settings: ProofreadingSettings,
         seed: Seed,
     ) -> None:
-        self._tasks, self._tokenizer, self._style = tasks, tokenizer, style
+        self._tasks, self._tokenizer, self._episode = tasks, tokenizer, episode
         self._settings, self._seed = settings, seed
 
     @cached_property
@@ -112,7 +111,9 @@ class ProofreadingDataset(Dataset[PromptGroup]):
     def __getitem__(self, index: int) -> PromptGroup:
         rng = Random(f"proofreading/{self._seed.value}/{index}")
         base = drawn_program(self._tasks, Split.TRAIN, rng)
-        return proofread(base.program, base.specification, self._conversation, self._style, self._settings, rng).group
+        style, level = self._episode.style, self._episode.specification
+        specification = base.specification
+        return proofread(base.program, specification, self._conversation, style, self._settings, rng, level).group
 
 
 class RecallDataset(Dataset[PromptGroup]):
@@ -151,9 +152,10 @@ def drawn_program(settings: TaskSettings, split: Split, rng: Random) -> BaseMode
     """A true program of the split, drawn as `generate_task` draws its own."""
     while True:
         difficulty = rng.choices(list(settings.difficulties), list(settings.difficulties.values()))[0]
-        profile, domain = PROFILES[difficulty], rng.choice(settings.drawn_domains)
+        domain = rng.choice(settings.drawn_domains)
         if domain is Domain.PROGRAMS:
             return rng.choice(settings.pool.of_split(split)).base
-        base = build_base(domain, settings.size or profile.size, profile.wording, rng)
+        size = settings.size or PROFILES[difficulty].size
+        base = build_base(domain, size, settings.wording_of(difficulty), rng)
         if split_of(base.program) is split:
             return base

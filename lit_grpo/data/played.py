@@ -16,7 +16,8 @@ from lit_grpo.data.held_out_tasks import held_out_tasks
 from lit_grpo.data.json_values import object_of
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Split, TaskSettings
-from lit_grpo.environment.domains.base import Domain, ProgramSize
+from lit_grpo.environment.domains.base import Domain, ProgramSize, Wordings
+from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.ground_truth import GradedProblem
@@ -54,7 +55,10 @@ class Played:
 
     def to_json(self) -> dict[str, Any]:
         """The entry of `results.json`."""
-        rules = asdict(self.rules) | {"style": self.rules.style.value}
+        rules = asdict(self.rules) | {
+            "style": self.rules.style.value,
+            "specification": self.rules.specification.value,
+        }
         if isinstance(self.tasks, Path):
             return {"suite": str(self.tasks), "rules": rules}
         made = self.tasks
@@ -66,6 +70,8 @@ class Played:
         }
         if made.settings.programs is not None:
             drawn["programs"] = str(made.settings.programs)
+        if made.settings.wordings is not Wordings.USUAL:
+            drawn["wordings"] = made.settings.wordings.value
         generated = {"split": made.split.value, "seed": made.seed, "num_tasks": made.num_tasks, "drawn": drawn}
         return {"generated": generated, "rules": rules}
 
@@ -91,6 +97,7 @@ class Played:
 def _read(entry: Mapping[str, Any]) -> Played:
     rules: dict[str, Any] = dict(entry["rules"])
     rules["style"] = ObservationStyle(rules["style"])
+    rules["specification"] = SpecificationLevel(rules.get("specification", SpecificationLevel.BESIDE))
     settings = EpisodeSettings(**rules)
     return Played(Path(entry["suite"]) if "suite" in entry else _generated(entry["generated"]), settings)
 
@@ -108,5 +115,6 @@ def _generated(entry: Mapping[str, Any]) -> GeneratedTasks:
         difficulties=drawn["difficulties"],
         domains=None if domains is None else tuple(Domain(domain) for domain in domains),
         programs=Path(drawn["programs"]) if "programs" in drawn else None,
+        wordings=Wordings(drawn.get("wordings", Wordings.USUAL)),
     )
     return GeneratedTasks(settings, Split(entry["split"]), int(entry["seed"]), int(entry["num_tasks"]))

@@ -18,6 +18,7 @@ from enum import Enum
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.environment.episodes.actions import Inspect, Move, Submit, render
+from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation, instructions
 from lit_grpo.environment.programs.difference import elements_of, random_edit, true_edits
 from lit_grpo.environment.programs.edits import (
@@ -106,6 +107,7 @@ def proofread(
     style: ObservationStyle,
     settings: ProofreadingSettings,
     rng: random.Random,
+    level: SpecificationLevel = SpecificationLevel.BESIDE,
 ) -> Proofreading:
     """One prompt with slips, and every move that mends one of them as a continuation."""
     if settings.max_rows is not None:
@@ -117,7 +119,8 @@ def proofread(
         slipped = apply(slipped, random_edit(element, slipped, rng))
     mending = [edit for element in wrong for edit in true_edits(element, slipped, program)]
     copied = [random_true_edit(rng.choice(elements), program, rng) for _ in range(settings.num_copied)]
-    observation = initial_observation(RepairProblem(slipped, specification), _decoy(slipped, rng), style)
+    problem = RepairProblem(slipped, specification)
+    observation = initial_observation(problem, _decoy(slipped, rng), style, level=level)
     exercises = [_edit_exercise(edit, conversation, Practice.MENDING) for edit in mending]
     exercises += [_inspection(element, conversation) for element in elements if element not in wrong]
     exercises += [_edit_exercise(edit, conversation, Practice.COPYING) for edit in copied if edit not in mending]

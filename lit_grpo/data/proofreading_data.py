@@ -49,9 +49,8 @@ class ProofreadingDataModule(HeldOutDataModule):
     ) -> None:
         super().__init__(tasks, held_out, num_workers)
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
-        style = (episode or EpisodeSettings()).style
         self._dataset: Dataset[PromptGroup] = (
-            ProofreadingDataset(self.tasks, tokenizer, style, proofreading, Seed(seed))
+            ProofreadingDataset(self.tasks, tokenizer, episode or EpisodeSettings(), proofreading, Seed(seed))
             if recall is None
             else RecallDataset(tokenizer, recall, Seed(seed))
         )

@@ -18,7 +18,7 @@ from lit_grpo.data.programs.pool import ProgramPool, open_pool
 from lit_grpo.data.splits import GENERATOR_VERSION, Cell, Split, digest_of, program_digest, split_of
 from lit_grpo.data.weights import weights_of
 from lit_grpo.environment.domains import build_base, domains_of
-from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, Wordings
 from lit_grpo.environment.faults.difficulty import PROFILES, Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind, kinds_of, suits
 from lit_grpo.environment.faults.injection import FaultyProgram, Rejection, inject
@@ -98,6 +98,9 @@ class TaskSettings:
     programs: Path | None = None
     """A folder of the user's own programs, each with its text, which the domain PROGRAMS is made of
     (docs/your_programs.md)."""
+    wordings: Wordings = Wordings.USUAL
+    """Which wordings of the sentences are drawn; the programs and faults of a seed are the same in all of them. Programs
+    of the user's own have the text that they have."""
 
     def __post_init__(self) -> None:
         if self.kinds is not None:
@@ -173,6 +176,10 @@ class TaskSettings:
         offered = {cell: share for cell, share in shares.items() if self.domains_for(*cell)}
         return {cell: share / sum(offered.values()) for cell, share in offered.items()}
 
+    def wording_of(self, difficulty: Difficulty) -> Wording:
+        """How specifications of a difficulty are written."""
+        return replace(PROFILES[difficulty].wording, wordings=self.wordings)
+
     def of_cell(self, cell: Cell) -> TaskSettings:
         """The same, of one cell alone."""
         return replace(self, kinds={cell.kind: 1.0}, difficulties={cell.difficulty: 1.0})
@@ -242,8 +249,8 @@ def draw_base(settings: TaskSettings, domain: Domain, split: Split, cell: Cell, 
     """A true program of the domain and the split, with room for a fault of the cell where it is one of the user's."""
     if domain is Domain.PROGRAMS:
         return rng.choice(settings.pool.allowing(split, cell)).base
-    profile = PROFILES[cell.difficulty]
-    draws = (build_base(domain, settings.size or profile.size, profile.wording, rng) for _ in range(MAX_DRAWS))
+    size, wording = settings.size or PROFILES[cell.difficulty].size, settings.wording_of(cell.difficulty)
+    draws = (build_base(domain, size, wording, rng) for _ in range(MAX_DRAWS))
     return next(base for base in draws if split_of(base.program) is split)
 
 

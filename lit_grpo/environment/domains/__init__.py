@@ -29,7 +29,7 @@ def build_base(domain: Domain, size: ProgramSize, wording: Wording, rng: Random)
         offered = ", ".join(domains_of(size))
         raise ValueError(f"expected a domain of size {size}, of {offered}, got {domain}; change domain or size")
     if size is ProgramSize.TINY:
-        return build_tiny(rng, _TINY_THEMES[domain])
+        return build_tiny(rng, _TINY_THEMES[domain], wording.wordings)
     return _BUILDERS[domain](rng, size, wording)
 
 

@@ -57,14 +57,27 @@ class Domain(StrEnum):
     """Programs of the user's own, read from a folder (data/programs/); nothing here builds them."""
 
 
+class Wordings(StrEnum):
+    """Which wordings of a sentence are drawn. A seed has the same programs and faults in all of them."""
+
+    USUAL = "usual"
+    """Those that suites have."""
+    TRAINING = "training"
+    """Those that are not held out: in TINY programs more than the usual ones, in others all of these but the last. One
+    sentence about nothing at least."""
+    HELD_OUT = "held_out"
+    """The others, in the same words; with sentences about nothing, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How the specification of a base program is written; TINY programs ignore it."""
+    """How the specification of a base program is written; of TINY programs the last alone counts."""
 
     shuffled: bool = False
     """Sentences in random order instead of the order of the program."""
     num_distractors: int = 0
     """Sentences with numbers that determine nothing."""
+    wordings: Wordings = Wordings.USUAL
 
 
 @dataclass(frozen=True, slots=True)

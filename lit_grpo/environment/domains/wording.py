@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from lit_grpo.environment.domains.base import Wording
+from lit_grpo.environment.domains.base import Wording, Wordings
 from lit_grpo.environment.programs.program import (
     Constraint,
     Direction,
@@ -45,6 +45,38 @@ class Phrasings:
     """Sentences with one ``{number}`` each, which determine nothing."""
 
 
+class Words:
+    """Chooses among templates, for one program.
+
+    What the usual ones need of the generator is drawn whatever the wordings are, and nothing more: so the same programs
+    and faults follow.
+    """
+
+    def __init__(self, rng: Random, wordings: Wordings, program: LinearProgram) -> None:
+        self.is_usual = wordings is Wordings.USUAL
+        self.own = Random(f"{wordings}/{program!r}")
+        """Apart from the generator; not used for the usual wordings."""
+        self._rng, self._wordings = rng, wordings
+
+    def choose(self, usual: Sequence[str], more: Sequence[str] = (), held_out: Sequence[str] = ()) -> str:
+        """One of the templates.
+
+        Args:
+            usual: Where it is a single one, nothing is drawn.
+            more: Are drawn in training besides.
+            held_out: Are drawn for tests alone; empty: the last of the usual ones is held out.
+        """
+        drawn = usual[0] if len(usual) == 1 else self._rng.choice(usual)
+        kept = usual if held_out else usual[:-1]
+        match self._wordings:
+            case Wordings.USUAL:
+                return drawn
+            case Wordings.TRAINING:
+                return self.own.choice((*kept, *more))
+            case Wordings.HELD_OUT:
+                return self.own.choice(held_out or usual[-1:])
+
+
 def on_subject(templates: Sequence[str], subject: str) -> tuple[str, ...]:
     """Templates with their ``{subject}`` filled in; ``{terms}`` and ``{limit}`` stay open, for ``specify``."""
     return tuple(template.replace("{subject}", subject) for template in templates)
@@ -66,18 +98,21 @@ def specify(
 
     ``row_phrasings``: the templates that fit each row, by the row's name.
     """
-    about = [_about_variable(rng, v, phrasings.variables) for v in program.variables]
-    about.append(_about_objective(rng, program, phrasings.objectives))
-    about += [_about_row(rng, row, row_phrasings[row.name]) for row in program.constraints]
+    words = Words(rng, wording.wordings, program)
+    about = [_about_variable(rng, v, words.choose(phrasings.variables)) for v in program.variables]
+    about.append(_about_objective(program, words.choose(phrasings.objectives)))
+    about += [_about_row(rng, row, words, row_phrasings[row.name]) for row in program.constraints]
     chosen = rng.sample(phrasings.distractors, wording.num_distractors)
     about += [Sentence(text.format(number=rng.randint(2, 400))) for text in chosen]
+    if not words.is_usual and not chosen:
+        about.append(Sentence(words.own.choice(phrasings.distractors).format(number=words.own.randint(2, 400))))
     if wording.shuffled:
         rng.shuffle(about)
     return Specification((Sentence(phrasings.introduction), *about))
 
 
-def _about_variable(rng: Random, variable: Variable, templates: Sequence[str]) -> Sentence:
-    text = rng.choice(templates).format(name=variable.name, range=_range(rng, variable))
+def _about_variable(rng: Random, variable: Variable, template: str) -> Sentence:
+    text = template.format(name=variable.name, range=_range(rng, variable))
     return Sentence(text, variable_element(variable.name))
 
 
@@ -93,14 +128,14 @@ def _range(rng: Random, variable: Variable) -> str:
     return rng.choice(phrasings).format(variable.lower, variable.upper)
 
 
-def _about_objective(rng: Random, program: LinearProgram, templates: Sequence[str]) -> Sentence:
+def _about_objective(program: LinearProgram, template: str) -> Sentence:
     best = "as large as possible" if program.direction is Direction.MAXIMIZE else "as small as possible"
-    return Sentence(rng.choice(templates).format(terms=_terms(program.objective), best=best))
+    return Sentence(template.format(terms=_terms(program.objective), best=best))
 
 
-def _about_row(rng: Random, row: Constraint, templates: Sequence[str]) -> Sentence:
+def _about_row(rng: Random, row: Constraint, words: Words, templates: Sequence[str]) -> Sentence:
     limit = f"{rng.choice(LIMITS[row.sense])} {row.rhs:.0f}"
-    text = rng.choice(templates).format(terms=_terms(row.terms), limit=limit)
+    text = words.choose(templates).format(terms=_terms(row.terms), limit=limit)
     return Sentence(f"{text} ({row.name}).", row_element(row.name))
 
 

@@ -234,7 +234,7 @@ class RepairEpisode:
     def _first_observation(self) -> str:
         problem, rules = self._problem, self._settings
         shown = problem if rules.show_specification else replace(problem, specification=None)
-        return initial_observation(shown, self.first_conflict, rules.style, rules.show_conflict)
+        return initial_observation(shown, self.first_conflict, rules.style, rules.show_conflict, rules.specification)
 
     def _refusal(self, word: str, reason: str) -> str:
         return refusal_observation(word, reason, self._settings.style)

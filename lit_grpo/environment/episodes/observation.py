@@ -11,18 +11,20 @@ Compact, one line per element, its algebra and its sentences together, what is i
     max 7 x + 4 y | A desk earns 7 , a shelf 4 .
 
 ``*`` marks a row in the conflict; ``>`` a lower bound, ``<`` an upper bound, ``#`` an integrality. ``null`` is no
-bound, as in the actions. Sentences about no element stand beside the objective.
+bound, as in the actions. Sentences about no element stand beside the objective, and so do all of them at another level
+than `BESIDE` (levels.py).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 from lit_grpo.environment.episodes.actions import number_text
 from lit_grpo.environment.episodes.inspection import Inspection
 from lit_grpo.environment.episodes.instructions import FULL_INSTRUCTIONS
+from lit_grpo.environment.episodes.levels import SpecificationLevel, as_one_text
 from lit_grpo.environment.programs.program import (
     Direction,
     Element,
@@ -57,17 +59,21 @@ def instructions(style: ObservationStyle) -> str:
 
 
 def initial_observation(
-    problem: RepairProblem, conflict: Conflict | None, style: ObservationStyle, show_conflict: bool = True
+    problem: RepairProblem,
+    conflict: Conflict | None,
+    style: ObservationStyle,
+    show_conflict: bool = True,
+    level: SpecificationLevel = SpecificationLevel.BESIDE,
 ) -> str:
     """The program, its specification if there is one, and its conflict (None: the search for it hit a limit).
 
     With a hidden conflict the elements stand in the program's order: the text is the same whatever the conflict is.
     """
     if style is ObservationStyle.COMPACT:
-        return _compact_problem(problem, conflict if show_conflict else Conflict(()))
+        return _compact_problem(problem, conflict if show_conflict else Conflict(()), level)
     parts = ["The solver reports: infeasible.", _full_model(problem.program)]
     if problem.specification is not None:
-        parts.append(_full_specification(problem.program, problem.specification))
+        parts.append(_full_specification(problem.program, problem.specification, level))
     return "\n\n".join([*parts, _full_conflict(problem.program, conflict) if show_conflict else "Conflict: not shown."])
 
 
@@ -186,17 +192,21 @@ def _objective(program: LinearProgram) -> str:
     return f"{_DIRECTION[program.direction]} {_linear(program.objective, program.objective_offset)}"
 
 
-def _sentences(specification: Specification | None, known: Iterable[Element]) -> dict[Element | None, str]:
-    """The sentences about each element, joined; under None those about nothing that the program has."""
+def _sentences(
+    specification: Specification | None, known: Collection[Element], level: SpecificationLevel
+) -> dict[Element | None, str]:
+    """The sentences beside each element, joined; under None those beside the objective."""
+    if specification is not None and level is not SpecificationLevel.BESIDE:
+        return {None: as_one_text(specification, known, level)}
     texts: dict[Element | None, list[str]] = {element: [] for element in known}
     for sentence in specification.sentences if specification is not None else ():
         texts.setdefault(sentence.about if sentence.about in texts else None, []).append(sentence.text)
     return {about: " ".join(sentences) for about, sentences in texts.items() if sentences}
 
 
-def _compact_problem(problem: RepairProblem, conflict: Conflict | None) -> str:
+def _compact_problem(problem: RepairProblem, conflict: Conflict | None, level: SpecificationLevel) -> str:
     algebra = algebra_of(problem.program)
-    sentences = _sentences(problem.specification, algebra)
+    sentences = _sentences(problem.specification, algebra, level)
     markers = _markers(conflict) if conflict is not None else {}
     order = [*markers, *(element for element in algebra if element not in markers)]
     lines = [
@@ -217,10 +227,14 @@ def _full_model(program: LinearProgram) -> str:
     return "\n".join(["Model:", f"  {_objective(program)}", *(f"  {e}  {text}" for e, text in algebra.items())])
 
 
-def _full_specification(program: LinearProgram, specification: Specification) -> str:
+def _full_specification(program: LinearProgram, specification: Specification, level: SpecificationLevel) -> str:
     known = algebra_of(program)
+    heading = "Specification, what the model is meant to say:"
+    if level is not SpecificationLevel.BESIDE:
+        separator = "\n  " if level is SpecificationLevel.LABELLED else " "
+        return f"{heading}\n  {as_one_text(specification, known, level, separator)}"
     lines = [f"  [{s.about}] {s.text}" if s.about in known else f"  {s.text}" for s in specification.sentences]
-    return "\n".join(["Specification, what the model is meant to say:", *lines])
+    return "\n".join([heading, *lines])
 
 
 def _full_conflict(program: LinearProgram, conflict: Conflict | None) -> str:

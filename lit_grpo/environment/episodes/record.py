@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lit_grpo.environment.episodes.actions import Malformed, Move
+from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.programs.program import Element, LinearProgram
 from lit_grpo.environment.protocol import Cutoff
@@ -57,6 +58,8 @@ class EpisodeSettings:
     """Whether the agent is told anything of the solver's conflict, asked for or not."""
     show_specification: bool = True
     """Whether the agent is shown the specification; hidden, a task looks like a program that has none."""
+    specification: SpecificationLevel = SpecificationLevel.BESIDE
+    """How a specification is tied to the elements: each sentence beside its own, or one text (levels.py)."""
 
     def __post_init__(self) -> None:
         for name, value in (("max_turns", self.max_turns), ("max_malformed", self.max_malformed)):
