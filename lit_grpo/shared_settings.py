@@ -14,6 +14,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
+from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.last_checkpoint import LastCheckpointSettings
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
@@ -39,6 +40,7 @@ SHARED: Mapping[type, Mapping[str, str]] = {
     RolloutCallback: {"settings": "rollout", "episode": "episode", "engine": "engine"},
     RepairEvaluation: {"max_completion_tokens": TURN_LENGTH, "stop": STOP, "episode": "episode", "engine": "engine"},
     RepairWriter: {"max_completion_tokens": TURN_LENGTH, "stop": STOP, "episode": "episode", "engine": "engine"},
+    ExportPolicy: {"episode": "episode"},
     TaskDataModule: {"replay.episode": "episode", "replay.tokenizer": POLICY},
     DemonstrationDataModule: {"episode": "episode", "tokenizer": POLICY},
     ProofreadingDataModule: {"episode": "episode", "tokenizer": POLICY},

@@ -36,6 +36,7 @@ from lit_grpo.environment.solver.workers import SolverSettings, make_solver
 from lit_grpo.fitting.curriculum_steps import observe_validation
 from lit_grpo.fitting.due_validation import run_due_validation
 from lit_grpo.fitting.evaluation_log import log_evaluation
+from lit_grpo.fitting.learned_level import warn_of_other_level
 from lit_grpo.fitting.made_with import made_with, require_same_evaluation
 from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.metrics.functional import Quantity
@@ -132,7 +133,9 @@ class RepairEvaluation(Callback):
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check the tasks against the rules; borrow the engine of the rollouts, where there are any."""
-        require_policy_module(pl_module, "RepairEvaluation")
+        module = require_policy_module(pl_module, "RepairEvaluation")
+        if stage != "fit":
+            warn_of_other_level(module.policy_settings.checkpoint, self.play_settings.episode)
         data = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(data, HeldOutDataModule):
             data.require_repairable(self.play_settings.episode, stage)

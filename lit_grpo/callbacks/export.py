@@ -27,6 +27,8 @@ from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.data.policy_folder import read_tokenizer, write_trained_on
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.weights import full_weights
+from lit_grpo.environment.episodes.levels import SpecificationLevel
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.fitting.export_check import require_exportable
 from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.modules.adapters import whole_weights
@@ -48,6 +50,7 @@ class ExportPolicy(Callback):
         folder: The directory's name within the run folder.
         export: What is written of a policy with adapters. ``adapters``: these alone, beside the name of their base;
             ``merged``: a plain model that computes the same, adapters added to the (dequantised) weights below them.
+        episode: Its level of specifications is noted beside the weights; the command line fills it in; None: it is not.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class ExportPolicy(Callback):
         which: Literal["last", "best"] = "last",
         folder: str = "policy",
         export: Literal["adapters", "merged"] = "adapters",
+        episode: EpisodeSettings | None = None,
     ) -> None:
         self.which, self.folder, self.export = which, folder, export
+        self._level = None if episode is None else episode.specification
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -87,7 +92,8 @@ class ExportPolicy(Callback):
         if trainer.is_global_zero:
             folder = Path(trainer.default_root_dir) / self.folder
             seed = demonstrations_of(trainer, module)
-            save_policy(module, weights, folder, merged=self.export == "merged", demonstration_seed=seed)
+            merged = self.export == "merged"
+            save_policy(module, weights, folder, merged=merged, demonstration_seed=seed, level=self._level)
 
 
 def demonstrations_of(trainer: pl.Trainer, module: PolicyModule) -> int | None:
@@ -103,6 +109,7 @@ def save_policy(
     folder: Path,
     merged: bool = False,
     demonstration_seed: int | None = None,
+    level: SpecificationLevel | None = None,
 ) -> None:
     """Write a policy and its tokenizer with ``save_pretrained``, and beside them what they were trained under.
 
@@ -112,6 +119,7 @@ def save_policy(
         folder: The directory to write; it is there whole or as it was.
         merged: Whether adapters are added to the weights below them; otherwise they are written alone.
         demonstration_seed: The seed of the demonstrations that it was trained on; None: it was on none.
+        level: The level at which it has learned to read specifications; None: not known.
     """
     settings = module.policy_settings
     policy = settings.load()
@@ -126,7 +134,7 @@ def save_policy(
             whole = policy.causal_lm if policy.lora is None else merged_model(policy, settings)
             whole.save_pretrained(partial)
         save_tokenizer(settings, partial)
-        write_contract(partial, demonstration_seed)
+        write_contract(partial, demonstration_seed, level)
         replace_folder(partial, folder)
 
 

@@ -17,6 +17,7 @@ from lit_grpo.engines.settings import EngineSettings, TransformersSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.programs.files import write_program
 from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.fitting.learned_level import warn_of_other_level
 from lit_grpo.modules.base import require_policy_module
 from lit_grpo.repair import read_problem, repair, report
 from lit_grpo.seeds import Seed
@@ -75,7 +76,9 @@ class RepairWriter(Callback):
             ValueError: The file is no program, the program is not infeasible, or no attempt made it feasible.
         """
         assert isinstance(batch, UserProgram), f"expected RepairDataModule's program, got {type(batch).__name__}"
-        policy = require_policy_module(pl_module, "RepairWriter").served
+        module = require_policy_module(pl_module, "RepairWriter")
+        warn_of_other_level(module.policy_settings.checkpoint, self.episode)
+        policy = module.served
         problem = read_problem(batch.program, batch.specification, self._solver)
         found = repair(
             problem,

@@ -27,6 +27,7 @@ from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.protocol import AnyEnvironment, Environment, Problem
 from lit_grpo.environment.solver.workers import SolverSettings
 from lit_grpo.fitting.curriculum_steps import begin_batch, observe_rollouts, require_trainable
+from lit_grpo.fitting.learned_level import warn_of_other_level
 from lit_grpo.fitting.refill_log import RefillLog
 from lit_grpo.fitting.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.fitting.run_folder import is_trial
@@ -116,6 +117,7 @@ class RolloutCallback(Callback):
                 f"RolloutCallback: expected TaskDataModule or another TaskStream as the data, got {type(data).__name__}"
             )
         require_trainable(data, self.environment)
+        warn_of_other_level(module.policy_settings.checkpoint, self.play_settings.episode)
         if self.settings.dynamic_sampling is not None:
             require_steady(self.settings.reward)
         module.objective.require_group_size(self.settings.group_size)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lit_grpo.commands.command import Command, CommandParser
+from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.environment.episodes.observation import ObservationStyle
 
 DESCRIPTION = """\
@@ -26,6 +27,13 @@ def parse(words: Sequence[str]) -> Namespace:
     parser.add_argument("--output", type=Path, default=Path("runs/final"), help="default: %(default)s")
     styles = [style.name for style in ObservationStyle]
     parser.add_argument("--style", choices=styles, default="COMPACT", help="of the text (default: %(default)s)")
+    levels = [level.name for level in SpecificationLevel]
+    parser.add_argument(
+        "--specification",
+        choices=levels,
+        default="BESIDE",
+        help="how it is tied to the elements (default: %(default)s)",
+    )
     parser.add_argument("--undo-if-still-infeasible", action="store_true", help="as in the shipped training configs")
     parser.add_argument("--max-completion-tokens", type=int, default=64, help="of a turn (default: %(default)s)")
     parser.add_argument("--stop", type=int, nargs="+", default=[], help="token ids, as rollout.sampling.stop")
@@ -47,7 +55,9 @@ def run(options: Namespace) -> int:
     from lit_grpo.reports.runs import read_table
 
     rules = EpisodeSettings(
-        undo_if_still_infeasible=options.undo_if_still_infeasible, style=ObservationStyle[options.style]
+        undo_if_still_infeasible=options.undo_if_still_infeasible,
+        style=ObservationStyle[options.style],
+        specification=SpecificationLevel[options.specification],
     )
     settings = EvaluationSettings(
         rules, options.max_completion_tokens, options.device, torch_dtype(options.dtype), tuple(options.stop)

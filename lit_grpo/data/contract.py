@@ -4,7 +4,8 @@ Written beside the weights of an exported policy (`CONTRACT_FILE`), into a suite
 mismatch is refused in one line when a policy is loaded, a suite read, or results compared.
 
 A policy has learned texts and actions, so that of its contract `rendering` and `grammar` must agree; which generator
-and verdict it was trained under says where it comes from. Tasks and results have to agree in everything. Weights
+and verdict it was trained under says where it comes from, and at which level of a specification it has learned to read
+is warned about, not refused. Tasks and results have to agree in everything. Weights
 without the file are a base model from elsewhere, of which nothing is known: they are accepted everywhere.
 """
 
@@ -18,12 +19,15 @@ from pathlib import Path
 from lit_grpo.data.task import GENERATOR_VERSION
 from lit_grpo.environment.episodes.actions import GRAMMAR_VERSION
 from lit_grpo.environment.episodes.faithful import VERDICT_VERSION
+from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.environment.episodes.observation import RENDERING_VERSION
 
 CONTRACT_FILE = "lit_grpo.json"
 """The file's name in an exported policy's folder."""
 DEMONSTRATION_SEED = "demonstration_seed"
 """Beside the versions in that file: the seed of the demonstrations that the policy was trained on, if it was on any."""
+LEVEL = "specification"
+"""Beside the versions, too: the level at which it has read specifications (levels.py), if that is known."""
 LEARNED = ("rendering", "grammar")
 """What a policy depends on."""
 
@@ -82,15 +86,22 @@ CURRENT = Contract(RENDERING_VERSION, GRAMMAR_VERSION, GENERATOR_VERSION, VERDIC
 """What this release reads, writes, makes and judges."""
 
 
-def write_contract(folder: Path, demonstration_seed: int | None = None) -> None:
+def write_contract(
+    folder: Path, demonstration_seed: int | None = None, level: SpecificationLevel | None = None
+) -> None:
     """Write `CONTRACT_FILE` beside a policy's weights.
 
     Args:
         folder: The policy's folder.
         demonstration_seed: The seed of the demonstrations that it was trained on; None: it was on none.
+        level: The level at which it has learned to read specifications; None: not known.
     """
-    seed = {} if demonstration_seed is None else {DEMONSTRATION_SEED: demonstration_seed}
-    (folder / CONTRACT_FILE).write_text(json.dumps(CURRENT.to_json() | seed, indent=2) + "\n", encoding="utf-8")
+    document: dict[str, int | str] = dict(CURRENT.to_json())
+    if demonstration_seed is not None:
+        document[DEMONSTRATION_SEED] = demonstration_seed
+    if level is not None:
+        document[LEVEL] = level.value
+    (folder / CONTRACT_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def demonstration_seed(checkpoint: Path) -> int | None:
@@ -108,6 +119,38 @@ def demonstration_seed(checkpoint: Path) -> int | None:
     return seed
 
 
+def learned_level(checkpoint: Path) -> SpecificationLevel | None:
+    """The level at which a policy has learned to read specifications; None if its folder does not say.
+
+    Raises:
+        ContractError: What it says is no level.
+    """
+    level = _document(checkpoint).get(LEVEL)
+    if level is None:
+        return None
+    if level not in set(SpecificationLevel):
+        raise ContractError(
+            f"{checkpoint / CONTRACT_FILE}: expected {LEVEL} of {', '.join(SpecificationLevel)}, got {level!r:.40}; "
+            "export the policy again"
+        )
+    return SpecificationLevel(level)
+
+
+def other_level(checkpoint: Path, level: SpecificationLevel) -> str | None:
+    """What to say of a policy that is to read specifications at another level than it has learned; None: nothing.
+
+    Raises:
+        ContractError: What its folder says is no level.
+    """
+    learned = learned_level(checkpoint)
+    if learned is None or learned is level:
+        return None
+    return (
+        f"{checkpoint}: expected a policy that has learned to read specifications at the level {level.name}, got one "
+        f"of {learned.name}, which will misread them; set episode.specification to {learned.name}, or train it anew"
+    )
+
+
 def require_readable_policy(checkpoint: str | Path) -> None:
     """Refuse a policy that has learned other texts or actions; weights without `CONTRACT_FILE` are a base model.
 
@@ -117,7 +160,7 @@ def require_readable_policy(checkpoint: str | Path) -> None:
     document = _document(Path(checkpoint))
     if not document:
         return
-    versions = {name: value for name, value in document.items() if name != DEMONSTRATION_SEED}
+    versions = {name: value for name, value in document.items() if name not in (DEMONSTRATION_SEED, LEVEL)}
     wrong = CURRENT.differs(Contract.read(versions, str(Path(checkpoint) / CONTRACT_FILE)), LEARNED)
     if wrong is not None:
         raise ContractError(f"{checkpoint}: {wrong}; train the policy again, or use the release that made it")

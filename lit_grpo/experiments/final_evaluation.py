@@ -20,6 +20,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.player import Player
+from lit_grpo.fitting.learned_level import warn_of_other_level
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
@@ -71,6 +72,7 @@ def evaluate_checkpoints(
         if (runs[name] / RESULTS_FILE).is_file():
             continue
         console.print(f"{name}: {len(tasks)} tasks")
+        warn_of_other_level(checkpoint, settings.rules)
         player = Player.read(checkpoint, torch.device(settings.device), settings.dtype)
         played = player.play(tasks, environment, sampling, leave_out_long_prompts=True)
         groups = pay(played, score(played, environment), CompositeReward(), environment.max_turns, Seeds(0, 0))

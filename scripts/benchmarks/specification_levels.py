@@ -1,4 +1,4 @@
-"""What each level of a specification costs: one small policy per level, played with wordings it knows and held-out ones.
+"""What each level of a specification costs: a small policy per level, tested on wordings it knows and held-out ones.
 
 Run by hand: `python scripts/benchmarks/specification_levels.py` (about 3 minutes of one core per level). Every fit and
 test is a `lit-grpo` command in a folder below ``--output``; what is done is not run again. All policies start from
@@ -25,7 +25,7 @@ from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.runs import read_table
 
 BESIDE, LABELLED, NAMED, PROSE = SpecificationLevel
-READERS = ((BESIDE, BESIDE), (PROSE, PROSE), (NAMED, NAMED), (LABELLED, LABELLED), (BESIDE, PROSE))
+READERS = ((BESIDE, BESIDE), (PROSE, PROSE), (BESIDE, PROSE), (LABELLED, LABELLED), (NAMED, NAMED))
 """The level that a policy has learned, and the one that it is tested on."""
 WORDINGS = (Wordings.TRAINING, Wordings.HELD_OUT)
 
@@ -87,17 +87,17 @@ def row(policy: SpecificationLevel, level: SpecificationLevel, wordings: Wording
 
 
 def _written(estimate: Estimate) -> str:
-    assert estimate.value is not None and estimate.low is not None and estimate.high is not None, "there are tasks"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    value, *interval = (f"{number:.3f}" for number in estimate[:3])
+    return f"{value} [{', '.join(interval)}]"
 
 
 def main() -> None:
     """Train and test what has not been, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("runs/specification_levels"), help="(%(default)s)")
-    parser.add_argument("--batches", type=int, default=150, help="of 16 demonstrations (%(default)s)")
-    parser.add_argument("--demonstrations", type=int, default=600, help="different ones (%(default)s)")
-    parser.add_argument("--tasks", type=int, default=384, help="held out, for each test (%(default)s)")
+    parser.add_argument("--batches", type=int, default=100, help="of 16 demonstrations (%(default)s)")
+    parser.add_argument("--demonstrations", type=int, default=400, help="different ones (%(default)s)")
+    parser.add_argument("--tasks", type=int, default=256, help="held out, for each test (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     options = parser.parse_args()
     study = Study(options.output, options.batches, options.demonstrations, options.tasks, options.seed)

@@ -28,14 +28,14 @@ RANGES = (
 def read_program(text: str) -> LinearProgram:
     """The program a specification describes; variables and rows in the order of their names."""
     sentences = [s.strip(" .") for s in re.split(r"\.(?: |$)", text) if s.strip()]
-    is_tiny = any(s.startswith("goal : ") for s in sentences)
+    is_tiny = any(re.match(r"\w+ : ", s) for s in sentences)
     objectives = [s for s in sentences if TERM.search(s) and not LIMIT.search(s)]
     rows = [s for s in sentences if TERM.search(s) and LIMIT.search(s)]
     assert len(objectives) == 1
     costs = _terms(objectives[0])
     names = sorted({name for s in sentences for name in _terms(s)})
-    maximise = re.search("as large as possible|goal : most", objectives[0])
-    minimise = re.search("as small as possible|goal : least", objectives[0])
+    maximise = re.search(r"as large as possible|\bmost\b", objectives[0])
+    minimise = re.search(r"as small as possible|\bleast\b", objectives[0])
     assert (maximise is None) != (minimise is None)
     return LinearProgram(
         Direction.MAXIMIZE if maximise else Direction.MINIMIZE,
@@ -64,6 +64,6 @@ def _variable(name: str, sentences: list[str], is_tiny: bool) -> Variable:
     for pattern, type_ in RANGES:
         if found := pattern.search(sentence):
             lower, *upper = (float(number) for number in found.groups() if number is not None)
-            whole = is_tiny and " , whole , " in sentence
+            whole = is_tiny and " , whole" in sentence
             return Variable(name, lower, upper[0] if upper else math.inf, VariableType.INTEGER if whole else type_)
     raise AssertionError(f"no range in {sentence!r}")

@@ -12,7 +12,7 @@ import pytest
 from specification_reader import read_program
 
 from lit_grpo.environment.domains import build_base, domains_of
-from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording
+from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, Wordings
 from lit_grpo.environment.domains.pairs import some_pairs
 from lit_grpo.environment.domains.rows import largest_activity, smallest_activity, total_row
 from lit_grpo.environment.faults.difficulty import PROFILES, Difficulty
@@ -55,7 +55,8 @@ def _sorted(program: LinearProgram) -> LinearProgram:
 
 @pytest.mark.parametrize(("domain", "size"), CELLS)
 def test_1_the_text_alone_gives_the_program_back(domain: Domain, size: ProgramSize) -> None:
-    for model in _models(domain, size, 25) + _models(domain, size, 5, Wording()):
+    wordings = [Wording(), *(replace(HARD, wordings=choice) for choice in Wordings)]
+    for model in [*_models(domain, size, 25), *(m for wording in wordings for m in _models(domain, size, 5, wording))]:
         assert read_program(model.specification.text) == _sorted(model.program)
 
 
