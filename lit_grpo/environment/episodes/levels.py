@@ -29,7 +29,7 @@ class SpecificationLevel(StrEnum):
 
 
 def as_one_text(
-    specification: Specification, known: Container[Element], level: SpecificationLevel, separator: str = " "
+    specification: Specification, known: Container[Element | None], level: SpecificationLevel, separator: str = " "
 ) -> str:
     """The specification as it is shown at a level other than `BESIDE`.
 
