@@ -15,6 +15,7 @@ import pytest
 from lit_grpo.callbacks import export
 from lit_grpo.callbacks.export import ExportPolicy, save_policy
 from lit_grpo.data.contract import CONTRACT_FILE
+from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.fitting.export_check import require_exportable
 from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.optimizers import OptimizerSettings
@@ -68,7 +69,7 @@ def test_a_failing_export_leaves_the_one_before(
     names = {path.name for path in folder.iterdir()}
     assert {"model.safetensors", "tokenizer.json", CONTRACT_FILE} <= names
 
-    def full(folder: Path, demonstration_seed: int | None) -> None:
+    def full(folder: Path, demonstration_seed: int | None, level: SpecificationLevel | None) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export, "write_contract", full)
