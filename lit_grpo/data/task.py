@@ -99,8 +99,7 @@ class TaskSettings:
     """A folder of the user's own programs, each with its text, which the domain PROGRAMS is made of
     (docs/your_programs.md)."""
     wordings: Wordings = Wordings.USUAL
-    """Which wordings of the sentences are drawn; the programs and faults of a seed are the same in all of them. The
-    user's own programs keep the text that they have."""
+    """Which wordings are drawn, for the same programs and faults; the user's own programs keep their text."""
 
     def __post_init__(self) -> None:
         if self.kinds is not None:
