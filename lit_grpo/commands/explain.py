@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lit_grpo.commands.command import Command, CommandParser, UsageError
+from lit_grpo.commands.command import Command, CommandParser
 
 if TYPE_CHECKING:
     from lit_grpo.explain.explanation import Explanation
@@ -53,28 +53,13 @@ def parse(words: Sequence[str]) -> Namespace:
 
 def run(options: Namespace) -> int:
     """Read, explain, show."""
-    from lit_grpo.environment.programs.reading.program_file import read_program_file
-    from lit_grpo.environment.programs.specification_file import read_specification
-    from lit_grpo.environment.repairs.assertions_file import read_assertions
-    from lit_grpo.environment.repairs.protections import Protections, unknown_patterns
     from lit_grpo.environment.solver.solver import SolverStatus
-    from lit_grpo.explain.explain import explain
     from lit_grpo.explain.explanation import ExplainSettings
+    from lit_grpo.explain.reading import Question, explained
 
-    file = read_program_file(options.file)
-    if unknown := unknown_patterns(options.keep, file.program):
-        raise UsageError(
-            f"--keep: expected row:NAME or var:NAME of the program, or a pattern for some, got {unknown[0]!r}, which "
-            "fits none; check the name"
-        )
-    rows, points = ((), ()) if options.assertions is None else read_assertions(options.assertions, file.program)
-    settings = ExplainSettings(
-        Protections(tuple(options.keep), rows, points),
-        max_changes=options.max_changes,
-        max_candidates=options.max_candidates,
-    )
-    specification = None if options.specification is None else read_specification(options.specification, file.program)
-    found = explain(file, specification, settings)
+    question = Question(options.file, options.specification, options.keep, options.assertions)
+    settings = ExplainSettings(max_changes=options.max_changes, max_candidates=options.max_candidates)
+    found = explained(question, settings)
     text = shown(found, options.format)
     if options.output is None:
         sys.stdout.write(text)

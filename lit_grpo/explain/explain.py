@@ -1,6 +1,6 @@
 """Explains a program: its status, its conflicts, the least changes and the likeliest slips.
 
-Called by commands/explain.py, and by whoever wants to say something about a program before a model does.
+Called by reading.py, and by whoever wants to say something about a program before a model does.
 """
 
 from __future__ import annotations
@@ -64,22 +64,22 @@ def explain(
     solution = solver.solve(program)
     if solution.status is SolverStatus.INCONCLUSIVE:
         solution = _settled(program, solver)
+    found = Explanation(file, specification, solution, protections=settings.protections)
     if solution.status is SolverStatus.UNBOUNDED:
-        return Explanation(file, specification, solution, ray=ray_of(program, solver))
+        return replace(found, ray=ray_of(program, solver))
     if solution.status is not SolverStatus.INFEASIBLE:
-        return Explanation(file, specification, solution)
+        return found
     conflicts = independent_conflicts(program, solver, settings.max_conflicts)
-    remarks: list[str] = []
     if not conflicts:
-        remarks.append("no conflict was found within the limits of the search")
-        return Explanation(file, specification, solution, remarks=tuple(remarks))
+        return replace(found, remarks=("no conflict was found within the limits of the search",))
+    remarks: list[str] = []
     relaxations = _relaxations(file, conflicts, solver, settings)
     if not relaxations:
         remarks.append("no change of right-hand sides and bounds alone was found that is allowed and enough")
     candidates = _candidates(file, conflicts[0], solver, specification, settings)
     if not candidates:
         remarks.append(f"no likely slip was found whose correction is allowed and enough, up to {settings.max_changes}")
-    return Explanation(file, specification, solution, conflicts, relaxations, candidates, remarks=tuple(remarks))
+    return replace(found, conflicts=conflicts, relaxations=relaxations, candidates=candidates, remarks=tuple(remarks))
 
 
 def independent_conflicts(program: LinearProgram, solver: Solver, most: int) -> tuple[Conflict, ...]:

@@ -53,6 +53,8 @@ class Explanation:
     """For an unbounded program: (variable, step) of a direction in which the objective improves without end."""
     remarks: tuple[str, ...] = ()
     """What was not looked for, or not found, and why."""
+    protections: Protections = NO_PROTECTIONS
+    """What a repair was held to."""
 
     @property
     def program(self) -> LinearProgram:

@@ -1,6 +1,6 @@
 """Reads a user's text: ``row:NAME: text`` or ``var:NAME: text`` lines are about their element, the rest is prose.
 
-Called by commands/explain.py, and by data/programs/ for the programs that a user trains on.
+Called by explain/reading.py, and by data/programs/ for the programs that a user trains on.
 """
 
 from __future__ import annotations

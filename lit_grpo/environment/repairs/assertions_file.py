@@ -1,6 +1,6 @@
-"""Reads a file of assertions: rows in LP syntax, and points.
+"""Reads what a user asks of a repair: elements to keep, and a file of assertions with rows in LP syntax and points.
 
-Called by `lit-grpo explain --assert FILE`::
+Called by explain/reading.py. A file of assertions::
 
     pay: 3 x + 2 y >= 40
     x - y <= 5
@@ -13,17 +13,41 @@ Rows may stand below ``Rows`` or ``Subject To`` as well. A point gives the value
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lit_grpo.environment.programs.program import Constraint, LinearProgram, ProgramError
 from lit_grpo.environment.programs.reading.draft import nearest
 from lit_grpo.environment.programs.reading.program_file import read_program_text
+from lit_grpo.environment.repairs.protections import Protections, unknown_patterns
 
 _ROWS = re.compile(r"(?i)\s*(rows|subject to|such that|st|s\.t\.)\s*:?\s*$")
 _POINTS = re.compile(r"(?i)\s*points?\s*:?\s*$")
 _END = re.compile(r"(?i)\s*end\s*$")
 _VALUE = re.compile(r"\s*([^\s=]+)\s*=\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:,|$|(?=\s))")
+
+
+def read_protections(
+    keep: Sequence[str], assertions: Path | None, program: LinearProgram, keep_option: str
+) -> Protections:
+    """What a repair of the program is held to.
+
+    Args:
+        keep: Elements that must not be touched, or patterns.
+        assertions: The file; None: nothing is asserted.
+        program: The program that they are about.
+        keep_option: What an error calls the option for ``keep``.
+
+    Raises:
+        ProgramError: A pattern fits no element, or the file is refused.
+    """
+    if unknown := unknown_patterns(keep, program):
+        raise ProgramError(
+            f"{keep_option}: expected row:NAME or var:NAME of the program, or a pattern for some, got {unknown[0]!r}, "
+            "which fits none; check the name"
+        )
+    rows, points = ((), ()) if assertions is None else read_assertions(assertions, program)
+    return Protections(tuple(keep), rows, points)
 
 
 def read_assertions(

@@ -7,7 +7,6 @@ ranks candidates; it proves nothing.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -16,7 +15,6 @@ from lit_grpo.environment.programs.program import (
     Element,
     LinearProgram,
     Variable,
-    VariableType,
     row_element,
     variable_element,
 )
@@ -28,6 +26,7 @@ from lit_grpo.environment.repairs.numbers_in_text import (
     numbers_in,
     senses_in,
     sentences_in,
+    type_in,
 )
 
 NUMBER_WEIGHT = 3.0
@@ -44,10 +43,6 @@ TYPE_WEIGHT = 2.0
 
 SILENCE_WEIGHT = 4.0
 """For a row to be superfluous of which the text says nothing, where it speaks of most others."""
-
-_WHOLE = re.compile(r"\bwhole|\binteger|\bunits?\b|\bindivisible|\bcount")
-_BINARY = re.compile(r"yes or no|0 or 1|1 or 0|\bbinary|whether|either")
-_ANY = re.compile(r"fraction|any amount|any sign|continuous|anything")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +82,7 @@ class Evidence:
         named = self.variables_named_about(element)
         if named:
             score -= NAME_WEIGHT * len(named ^ {name for name, _ in row.terms})
-        score -= SIGN_WEIGHT * _wrong_signs(row, text)
+        score -= SIGN_WEIGHT * wrong_signs(row, text)
         senses = senses_in(text)
         return score + (0.0 if not senses else SENSE_WEIGHT if row.sense in senses else -SENSE_WEIGHT)
 
@@ -97,17 +92,8 @@ class Evidence:
         text = self.sentences.get(element)
         bounds = Counter(abs(b) for b in (variable.lower, variable.upper) if math.isfinite(b))
         score = _agreement(bounds, self.numbers_about(element), exact=text is not None)
-        if text is not None:
-            lowered = text.lower()
-            for pattern, type_ in (
-                (_BINARY, VariableType.BINARY),
-                (_WHOLE, VariableType.INTEGER),
-                (_ANY, VariableType.CONTINUOUS),
-            ):
-                if pattern.search(lowered):
-                    score += TYPE_WEIGHT if variable.type is type_ else -TYPE_WEIGHT
-                    break
-        return score
+        said = None if text is None else type_in(text)
+        return score + (0.0 if said is None else TYPE_WEIGHT if variable.type is said else -TYPE_WEIGHT)
 
 
 def evidence_of(program: LinearProgram, specification: Specification | None) -> Evidence | None:
@@ -135,7 +121,7 @@ def evidence_of(program: LinearProgram, specification: Specification | None) -> 
     )
 
 
-def _wrong_signs(row: Constraint, text: str) -> int:
+def wrong_signs(row: Constraint, text: str) -> int:
     """Numbers that the text takes away and the row does not, or the other way round; a row may be turned as a whole."""
     values = [*(value for _, value in row.terms), row.rhs]
     said, negative = numbers_in(text), negatives_in(text)

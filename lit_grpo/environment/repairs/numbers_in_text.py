@@ -1,6 +1,6 @@
 """The numbers and requirements that a text states, as far as they can be read off without understanding it.
 
-Called by evidence.py.
+Called by evidence.py and broken_sentences.py.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from lit_grpo.environment.programs.program import Sense
+from lit_grpo.environment.programs.program import Sense, VariableType
 
 WORDS: dict[str, float] = {
     "zero": 0,
@@ -41,12 +41,23 @@ _SENSES: tuple[tuple[Sense, re.Pattern[str]], ...] = (
     (Sense.EQUAL, re.compile(r"exactly|precisely|equals?\b|must balance")),
 )
 
+_TYPES: tuple[tuple[VariableType, re.Pattern[str]], ...] = (
+    (VariableType.BINARY, re.compile(r"yes or no|0 or 1|1 or 0|\bbinary|whether|either")),
+    (VariableType.INTEGER, re.compile(r"\bwhole|\binteger|\bunits?\b|\bindivisible|\bcount")),
+    (VariableType.CONTINUOUS, re.compile(r"fraction|any amount|any sign|continuous|anything")),
+)
+
 
 def numbers_in(text: str) -> Counter[float]:
     """The magnitudes of the numbers in a text, figures and small words, with how often each stands there."""
-    found = Counter(abs(float(match.replace(",", ""))) for match in _NUMBER.findall(text))
+    found = figures_in(text)
     found.update(float(WORDS[word]) for word in _WORD.findall(text.lower()) if word in WORDS)
     return found
+
+
+def figures_in(text: str) -> Counter[float]:
+    """The magnitudes of the numbers that a text writes in figures: ``week two`` has none, ``week 2`` has one."""
+    return Counter(abs(float(match.replace(",", ""))) for match in _NUMBER.findall(text))
 
 
 def negatives_in(text: str) -> Counter[float]:
@@ -64,6 +75,12 @@ def senses_in(text: str) -> set[Sense]:
     """The senses that a text's words speak of."""
     lowered = text.lower()
     return {sense for sense, pattern in _SENSES if pattern.search(lowered)}
+
+
+def type_in(text: str) -> VariableType | None:
+    """The type of a variable that a text's words speak of; None if they speak of none."""
+    lowered = text.lower()
+    return next((type_ for type_, pattern in _TYPES if pattern.search(lowered)), None)
 
 
 def sentences_in(text: str) -> list[str]:
