@@ -14,6 +14,7 @@ setup(
         "lit_grpo": ["py.typed"],
         "lit_grpo.data": ["benchmark.schema.json"],
         "lit_grpo.explain": ["explanation.schema.json"],
+        "lit_grpo.repair": ["prediction.schema.json"],
         "lit_grpo.configs": ["**/*.yaml"],
         "lit_grpo.checkpoints": ["tiny-base/*"],
     },

@@ -152,6 +152,9 @@ class ConfigParser(LightningArgumentParser):
 class RepairCLI(LightningCLI):
     """The command line. Adds to every run: atomic checkpoints, random states, Ctrl-C that saves, the logs, the bar."""
 
+    exit_status = 0
+    """1 where a command has ended without what was hoped for."""
+
     def __init__(self, args: Sequence[str] | None = None) -> None:
         super().__init__(
             pl.LightningModule,
@@ -209,6 +212,14 @@ class RepairCLI(LightningCLI):
         self.save_config_kwargs["as_asked"] = config.clone()
         hand_over(config)
 
+    def predict(self, **arguments: Any) -> None:
+        """Explain the program; read weights and play only where that leaves something to repair."""
+        writers = [callback for callback in self.trainer.callbacks if isinstance(callback, RepairWriter)]  # pyright: ignore[reportAttributeAccessIssue]
+        asked = self.datamodule.asked if isinstance(self.datamodule, RepairDataModule) else None
+        if asked is None or not writers or any(writer.explain(self.trainer, asked) for writer in writers):
+            self.trainer.predict(**arguments)
+        self.exit_status = max((writer.exit_status for writer in writers), default=0)
+
     def after_fit(self) -> None:
         """Say where the policy is, how good it was, and how it is looked at."""
         exports = [callback.folder for callback in self.trainer.callbacks if isinstance(callback, ExportPolicy)]  # pyright: ignore[reportAttributeAccessIssue]
@@ -252,7 +263,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The words of the command line; None: those of the process.
 
     Returns:
-        The exit status: 0, or 2 after a user's error, which is then on stderr in one line.
+        The exit status: 0; 1 where `predict` recommends no repair; 2 after a user's error, which is then on stderr in
+        one line.
     """
     arguments = sys.argv[1:] if args is None else args
     folder = str(Path.cwd())
@@ -260,13 +272,13 @@ def main(args: Sequence[str] | None = None) -> int:
         # A config may name classes in files of the working folder; they hide nothing that is installed.
         sys.path.append(folder)
     quieten_libraries()
-    return status_of(lambda: RepairCLI(args), arguments)
+    return status_of(lambda: RepairCLI(args).exit_status, arguments)
 
 
-def status_of(run: Callable[[], object], arguments: Sequence[str], program: str = "lit-grpo") -> int:
-    """The exit status: 0, or 2 after a user's error, which is then on stderr in one line."""
+def status_of(run: Callable[[], int], arguments: Sequence[str], program: str = "lit-grpo") -> int:
+    """The exit status that ``run`` gives, or 2 after a user's error, which is then on stderr in one line."""
     try:
-        run()
+        return run()
     except EXPECTED as error:
         if not _is_expected(error):
             raise
@@ -275,7 +287,6 @@ def status_of(run: Callable[[], object], arguments: Sequence[str], program: str 
         said = str(error) if is_said else explain(str(error), arguments, CONFIGURABLE, TOP, CHOICES)
         print(f"{program}: {said}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _is_expected(error: Exception) -> bool:

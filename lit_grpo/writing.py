@@ -17,12 +17,15 @@ class NotWritten(ValueError):
 
 
 @contextmanager
-def writing(path: Path | str, *also: type[Exception]) -> Iterator[None]:
+def writing(
+    path: Path | str, *also: type[Exception], instead: str = "name another folder as trainer.default_root_dir"
+) -> Iterator[None]:
     """Say which path it was that could not be written.
 
     Args:
         path: The file or folder that is written within the context.
         also: Other errors by which a library says so.
+        instead: What an error proposes beside making room.
 
     Raises:
         NotWritten: The system refused (a full disk, a folder that may not be written to).
@@ -34,8 +37,7 @@ def writing(path: Path | str, *also: type[Exception]) -> Iterator[None]:
     except (OSError, *also) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).splitlines()[0]
         raise NotWritten(
-            f"{path}: expected a place to write to, got: {reason}; make room there, or name another folder as "
-            "trainer.default_root_dir"
+            f"{path}: expected a place to write to, got: {reason}; make room there, or {instead}"
         ) from error
 
 

@@ -2,12 +2,14 @@
 
 A wrong try is context and is not learned from; what is learned is the right move that follows it: the repair where the
 rules take wrong tries back, and otherwise `restore` first. Without such demonstrations a model is lost after its first
-mistake. Made once per task; read by DemonstrationDataModule.
+mistake. Made once per task; read by DemonstrationDataModule. repair/likelihood.py asks how likely moves are that are
+`spoken` in the same way.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lit_grpo.data.conversation import ConversationFormat
@@ -68,21 +70,42 @@ def demonstrate(
     rng = random.Random(f"{seed}/{task.id}")
     episode = RepairEpisode(task.problem, solver, episode_settings)
     prompt = conversation.prompt_ids(instructions(episode_settings.style), episode.observation)
-    tokens: list[int] = []
-    is_target: list[bool] = []
     moves: list[tuple[Move, bool]] = []
     for move in _wrong_moves(task, solver, episode_settings, settings, rng):
         moves.append((move, False))
         if not episode_settings.undo_if_still_infeasible:
             moves.append((Move(Restore()), True))
     moves += [(Move(edit, task.fault.faulty_elements), True) for edit in task.fault.inverse]
-    observation: str | None = None
+    continuation = spoken(moves, episode, conversation)
+    assert continuation is not None, "the rules leave room for the repair"
+    return PromptGroup(prompt, (continuation,))
+
+
+def spoken(
+    moves: Sequence[tuple[Move, bool]], episode: RepairEpisode, conversation: ConversationFormat
+) -> Continuation | None:
+    """What follows the prompt where an agent makes these moves, with what the episode answers in between.
+
+    Args:
+        moves: Each with whether its tokens are targets.
+        episode: Has not begun yet; all moves but the last are taken.
+        conversation: Turns text into the model's tokens.
+
+    Returns:
+        The tokens up to the end of the last move; None if the episode is over before that.
+    """
+    tokens: list[int] = []
+    is_target: list[bool] = []
+    said: str | None = None
     for move, learned in moves:
-        if observation is not None:
-            _extend(tokens, is_target, conversation.continuation_ids(observation, closed=True), False)
-        _extend(tokens, is_target, conversation.completion_ids(render(move)), learned)
-        observation = episode.step(render(move)).observation
-    return PromptGroup(prompt, (Continuation(tuple(tokens), tuple(is_target)),))
+        answer = "" if said is None else episode.step(said).observation
+        if episode.stop_reason is not None:
+            return None
+        if said is not None:
+            _extend(tokens, is_target, conversation.continuation_ids(answer, closed=True), False)
+        said = render(move)
+        _extend(tokens, is_target, conversation.completion_ids(said), learned)
+    return Continuation(tuple(tokens), tuple(is_target))
 
 
 def _wrong_moves(

@@ -114,12 +114,13 @@ def run_canary(fit: Sequence[str], folder: Path) -> int:
     """
     runs: list[CanaryRun] = []
 
-    def run_both() -> None:
+    def run_both() -> int:
         for name in ("engine", "transformers"):
             canary = Canary()
             CanaryCLI([*fit, f"--trainer.default_root_dir={folder / name}"], canary, name == "transformers")
             assert canary.run is not None, "interrupted"
             runs.append(canary.run)
+        return 0
 
     try:
         status = status_of(run_both, fit, "lit-grpo canary")

@@ -1,6 +1,6 @@
 """An explanation as JSON: `lit-grpo explain FILE --format json`; explanation.schema.json beside this file says how.
 
-Called by commands/explain.py.
+Called by commands/explain.py and repair/as_json.py.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _candidate(program: LinearProgram, candidate: Candidate) -> dict[str, Any]:
     return {
         "elements": list(candidate.elements),
         "changes": [edit_text(program, edit) for edit in candidate.edits],
-        "edits": [_edit(edit) for edit in candidate.edits],
+        "edits": [edit_json(edit) for edit in candidate.edits],
         "why": list(candidate.why),
         "score": round(candidate.score, 4),
         "status": candidate.status.value,
@@ -112,7 +112,7 @@ def _candidate(program: LinearProgram, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _edit(edit: AgentEdit) -> dict[str, Any]:
+def edit_json(edit: AgentEdit) -> dict[str, Any]:
     """The edit as data; null is no bound."""
     match edit:
         case DropRow(row=row):

@@ -1,4 +1,4 @@
-"""An explanation for a terminal: `lit-grpo explain FILE`. Called by commands/explain.py."""
+"""An explanation for a terminal: `lit-grpo explain FILE`. Called by commands/explain.py and repair/as_text.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def verdict_line(found: Explanation) -> str:
     match solution.status:
         case SolverStatus.OPTIMAL:
             assert solution.objective is not None
-            return f"Feasible: the optimum is {number(_readable(solution.objective))}. There is nothing to repair."
+            return f"Feasible: the optimum is {number(readable(solution.objective))}. There is nothing to repair."
         case SolverStatus.UNBOUNDED:
             return "Feasible, and unbounded: the objective improves without end."
         case SolverStatus.INFEASIBLE:
@@ -64,7 +64,7 @@ def member_lines(found: Explanation, conflict: Conflict) -> list[tuple[str, str]
 def relaxation_line(relaxation: Relaxation) -> str:
     """The shifts of a relaxation with its cost."""
     changes = "; ".join(shift_text(shift) for shift in relaxation.shifts)
-    return f"{changes}{_cost(relaxation.objective)}"
+    return f"{changes}{cost_text(relaxation.objective)}"
 
 
 def candidate_line(found: Explanation, candidate: Candidate) -> str:
@@ -72,21 +72,23 @@ def candidate_line(found: Explanation, candidate: Candidate) -> str:
     changes = "; ".join(
         f"{edit_text(found.program, edit)} ({why})" for edit, why in zip(candidate.edits, candidate.why, strict=True)
     )
-    return f"{changes}{_cost(candidate.objective)}"
+    return f"{changes}{cost_text(candidate.objective)}"
 
 
-def _cost(objective: float | None) -> str:
-    return "; then unbounded" if objective is None else f"; then the optimum is {number(_readable(objective))}"
+def cost_text(objective: float | None) -> str:
+    """What a repair comes to, to be put behind its edits."""
+    return "; then unbounded" if objective is None else f"; then the optimum is {number(readable(objective))}"
 
 
-def _readable(value: float) -> float:
+def readable(value: float) -> float:
+    """The value without digits that nobody reads."""
     return float(f"{value:.9g}")
 
 
 def _verdict(found: Explanation) -> Iterator[str]:
     yield verdict_line(found)
     if found.ray:
-        yield "It goes on for ever along: " + ", ".join(f"{name} by {number(_readable(s))}" for name, s in found.ray)
+        yield "It goes on for ever along: " + ", ".join(f"{name} by {number(readable(s))}" for name, s in found.ray)
 
 
 def _sections(found: Explanation) -> Iterator[str]:

@@ -22,6 +22,8 @@ ADVICE = ("GPU available", "TPU available", "HPU available", "💡 Tip", "Loadin
 """How lines of Lightning begin that say nothing of a run."""
 DEPRECATIONS = ("`isinstance\\(treespec, LeafSpec\\)`", "`torch.jit.script_method` is deprecated", ".*Jsonargparse")
 """What the libraries below say to each other."""
+REMARKS = ("predict returned None if it was on purpose",)
+"""What Lightning says of what is on purpose."""
 
 
 def quieten_libraries() -> None:
@@ -31,7 +33,7 @@ def quieten_libraries() -> None:
         if _is_of_a_run not in logger.filters:
             logger.addFilter(_is_of_a_run)
     transformers_logging.disable_progress_bar()
-    for message in DEPRECATIONS:
+    for message in (*DEPRECATIONS, *REMARKS):
         warnings.filterwarnings("ignore", message=message)
 
 
@@ -39,7 +41,7 @@ def say(trainer: pl.Trainer, lines: Iterable[str]) -> None:
     """Print lines as they are, once for all ranks; none after a trial, which leaves nothing."""
     if trainer.is_global_zero and not is_trial(trainer):
         for line in lines:
-            get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+            get_console().print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def closing_lines(trainer: pl.Trainer, policy_folder: str | None) -> Iterator[str]:

@@ -91,19 +91,40 @@ class ServedPolicy:
         own = fingerprint((name, t.to_local() if isinstance(t, DTensor) else t) for name, t in sent)
         return " ".join(self.ranks.texts_of_all(own))
 
-    @torch.no_grad()
     def logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """The log-prob at temperature 1 of each token but the first of each sequence.
 
         Every rank must call it if the policy is sharded.
         """
         groups = [PromptGroup((s[0],), (Continuation(tuple(s[1:]), (True,) * (len(s) - 1)),)) for s in sequences]
-        longest = max(map(len, sequences))
-        (batch,) = pack(groups, microbatch_tokens=longest * len(sequences))
-        was_training = self.policy.training
-        logprobs = self.policy.eval()(batch.to(self.device)).cpu()
-        self.policy.train(was_training)
         rows: list[list[float]] = [[] for _ in sequences]
-        for value, number in zip(logprobs.tolist(), batch.sequence_index.tolist(), strict=True):
-            rows[batch.sequences[number][0]].append(value)
+        for group, _, value in self._scored(groups, max(map(len, sequences)) * len(sequences)):
+            rows[group].append(value)
         return rows
+
+    def continuation_logprobs(self, group: PromptGroup, microbatch_tokens: int) -> list[float]:
+        """The log-prob at temperature 1 of each continuation's targets together: their sum, in nats.
+
+        Every rank must call it if the policy is sharded.
+
+        Args:
+            group: A prompt, read once, and its continuations; one without a target has 0.
+            microbatch_tokens: Positions of one forward pass at most, unless it is of a single sequence.
+        """
+        sums = [0.0] * len(group.continuations)
+        for _, continuation, value in self._scored([group], microbatch_tokens):
+            sums[continuation] += value
+        return sums
+
+    @torch.no_grad()
+    def _scored(self, groups: Sequence[PromptGroup], microbatch_tokens: int) -> list[tuple[int, int, float]]:
+        """Group, continuation and log-prob of each target."""
+        was_training = self.policy.training
+        self.policy.eval()
+        scored: list[tuple[int, int, float]] = []
+        for batch in pack(groups, microbatch_tokens):
+            logprobs = self.policy(batch.to(self.device)).cpu().tolist()
+            for value, number in zip(logprobs, batch.sequence_index.tolist(), strict=True):
+                scored.append((*batch.sequences[number], value))
+        self.policy.train(was_training)
+        return scored

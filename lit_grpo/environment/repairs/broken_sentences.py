@@ -80,9 +80,9 @@ def _of_row(row: Constraint, text: str, names: frozenset[str]) -> Iterator[str]:
     yield from _numbers(numbers, text)
     missing = (names_in(text) & names) - {name for name, _ in row.terms}
     yield from (f"it names {name}, which the row does not have" for name in sorted(missing))
-    if wrong_signs(row, text):
-        yield "a number has not the sign that it says"
     senses = senses_in(text)
+    if wrong_signs(row, text, may_be_turned=not senses or row.sense.reversed in senses):
+        yield "a number has not the sign that it says"
     if senses and row.sense not in senses and not (_is_negated(row) and row.sense.reversed in senses):
         yield f"it says {' or '.join(sorted(sense.value for sense in senses))}, and the row {row.sense.value}"
 

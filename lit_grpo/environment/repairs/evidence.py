@@ -121,8 +121,11 @@ def evidence_of(program: LinearProgram, specification: Specification | None) -> 
     )
 
 
-def wrong_signs(row: Constraint, text: str) -> int:
-    """Numbers that the text takes away and the row does not, or the other way round; a row may be turned as a whole."""
+def wrong_signs(row: Constraint, text: str, *, may_be_turned: bool = True) -> int:
+    """Numbers that the text takes away and the row does not, or the other way round.
+
+    ``may_be_turned``: whether the row may have all signs the other way round.
+    """
     values = [*(value for _, value in row.terms), row.rhs]
     said, negative = numbers_in(text), negatives_in(text)
 
@@ -130,7 +133,7 @@ def wrong_signs(row: Constraint, text: str) -> int:
         written = Counter(abs(value) for value in values if sign * value < 0)
         return sum(abs(written[number] - negative[number]) for number in {*written, *negative} if number in said)
 
-    return min(mismatch(1.0), mismatch(-1.0))
+    return min(mismatch(1.0), mismatch(-1.0)) if may_be_turned else mismatch(1.0)
 
 
 def _agreement(numbers: Counter[float], said: Counter[float], *, exact: bool) -> float:
