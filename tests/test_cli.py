@@ -5,7 +5,8 @@
    batch that the ranks cannot share; a run folder that has a run in it.
 2. `fit`, `validate`, `test` and `predict` run; a run folder has its config, metrics, episodes, results and the policy.
 3. `--ckpt_path` goes on in the same folder, and nothing written before is lost.
-4. `predict` repairs a user's program, claims only "feasible again", and refuses one that is not infeasible.
+4. `predict` explains a user's program before it reads weights, and reads none where there is nothing to repair: exit
+   status 0. It ends with 1 where no repair is recommended, and with 2 where a file is refused.
 """
 
 import csv
@@ -190,18 +191,70 @@ def predict(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_predict_refuses_what_is_not_infeasible(
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({">= 6": ">= 3"}, "Feasible: the optimum is 12. There is nothing to repair."),
+        ({"x + y <= 4": "x - y <= 4", "y <= 10": "y"}, "Feasible, and unbounded: the objective improves without end."),
+    ],
+)
+def test_predict_reads_no_weights_where_nothing_is_to_be_repaired(
+    predict: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, str], line: str
+) -> None:
+    text = INFEASIBLE.replace(" 0 <= x <= 10\n", "")
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (tmp_path / "plan.lp").write_text(text, encoding="utf-8")
+    # There is no such policy, which nobody notices.
+    assert main([*predict, "--model.policy.checkpoint=nowhere"]) == 0
+    assert line in capsys.readouterr().out
+    results = json.loads((tmp_path / "plan.repaired.json").read_text(encoding="utf-8"))
+    assert (results["shown"], results["policy"]) == ([], None)
+    assert not (tmp_path / "plan.repaired.lp").exists()
+
+
+def test_predict_explains_before_it_reads_weights(
     predict: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "plan.lp").write_text(INFEASIBLE.replace(">= 6", ">= 3"), encoding="utf-8")
-    assert "expected an infeasible program, got one that is optimal with objective 12" in complaint(capsys, predict)
-    (tmp_path / "plan.lp").write_text("not a program", encoding="utf-8")
-    assert "beginning: expected Minimize or Maximize" in complaint(capsys, predict)
+    (tmp_path / "plan.lp").write_text(INFEASIBLE.replace("demand", "bread"), encoding="utf-8")
+    assert main([*predict, "--model.policy.checkpoint=nowhere"]) == 2
+    captured = capsys.readouterr()
+    assert "What may have happened, the likeliest slip first" in captured.out
+    assert "  - row:bread: right-hand side 6 -> 4" in captured.out  # and no loaf of bread, as :bread: is to rich
+    assert "expected a folder with a model and its tokenizer, got nowhere" in captured.err
 
 
-def test_predict_says_when_it_found_none(
-    predict: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "beginning: expected Minimize or Maximize"),
+        (["--data.keep=row:demnd"], "data.keep: expected row:NAME or var:NAME of the program"),
+        (["--data.assertions=gone.txt"], "gone.txt: expected a file of assertions, got none"),
+        (["--data.specification=gone.txt"], "gone.txt: expected a text that says what the program means"),
+        (["--data.output=plan.txt"], "data.output: expected a file named .lp or .mps, got plan.txt"),
+    ],
+)
+def test_predict_refuses_in_one_line(
+    predict: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], expected: str
 ) -> None:
-    """The tiny model is random: it never writes an action."""
-    assert "expected a repair within 8 attempts" in complaint(capsys, predict)
+    if not words:
+        (tmp_path / "plan.lp").write_text("not a program", encoding="utf-8")
+    assert expected in complaint(capsys, [*predict, *words])
+    assert not (tmp_path / "plan.repaired.json").exists()
+
+
+def test_predict_is_never_empty_handed(predict: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The tiny model is random: it never writes an action, and is sure of nothing."""
+    (tmp_path / "must.txt").write_text("enough: x + y >= 6\n", encoding="utf-8")
+    words = ["--data.keep=var:*", f"--data.assertions={tmp_path / 'must.txt'}"]
+    assert main([*predict, *words]) == 1
+    shown = capsys.readouterr().out
+    assert "The policy: 0 of 8 attempts ended feasible" in shown
+    assert "Unsure: below 50 %, no repair is recommended." in shown
+    assert "row:demand    x + y >= 6" in shown
     assert not (tmp_path / "plan.repaired.lp").exists()
+    results = json.loads((tmp_path / "plan.repaired.json").read_text(encoding="utf-8"))
+    assert results["shown"]
+    # Less than 6 must not be, and x and y stay as they are: it is the capacity.
+    assert {e for one in (*results["shown"], *results["others"]) for e in one["elements"]} == {"row:capacity"}
+    assert "expected no such file yet" in complaint(capsys, predict)

@@ -24,7 +24,7 @@ from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.protocol import Cutoff, Environment, Verdict
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.repair import UserProblem
+from lit_grpo.repair.attempts import UserProblem
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.verdict import VerdictReward
 from lit_grpo.rollout.collect import collect_groups, pay, score

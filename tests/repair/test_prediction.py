@@ -1,0 +1,192 @@
+"""What `lit-grpo predict` says of a bakery's file, with a policy that says what it is told to.
+
+1. Where the policy is sure its likeliest repair comes first, and is recommended; where it is not, nothing is, and
+   explain's order stands.
+2. It is never empty-handed: without a repair the conflict and the least changes stay; a program that does not fit the
+   policy's context has its candidates all the same, with the reason.
+3. Each repair that is shown has its edits in the user's names, its cost, the sentences about it and those still broken.
+4. The files: the user's own text with the tokens that change, patches, and the results with all that is printed; no
+   whole file where nothing is recommended.
+5. The results have the keys that are documented.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bakery import BREAD, MakePolicy
+
+from lit_grpo.data.user_program import RepairDataModule, UserProgram
+from lit_grpo.environment.episodes.actions import Action
+from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.programs.edits import DropRow, SetRhs
+from lit_grpo.environment.programs.files import read_program
+from lit_grpo.explain.explain import make_solver
+from lit_grpo.explain.explanation import ExplainSettings
+from lit_grpo.explain.reading import Question, explained
+from lit_grpo.repair.as_text import prediction_text
+from lit_grpo.repair.attempts import AskedPolicy
+from lit_grpo.repair.files import write_prediction
+from lit_grpo.repair.prediction import Prediction, RepairSettings, predict, unasked_prediction
+from lit_grpo.repair.shown import shown_repairs
+
+SCHEMA = Path(__file__).parents[2] / "lit_grpo" / "repair" / "prediction.schema.json"
+RULES = EpisodeSettings(style=ObservationStyle.COMPACT)
+SOLVER = make_solver()
+OVEN = "row:oven: right-hand side 9 -> 90"
+
+
+def said(asked: UserProgram, policy: AskedPolicy, num_attempts: int = 1) -> Prediction:
+    question = Question(asked.program, asked.specification, asked.keep)
+    settings = RepairSettings(num_attempts=num_attempts, min_confidence=0.5)
+    return predict(explained(question, ExplainSettings()), policy, RULES, SOLVER, settings, seed=0)
+
+
+def likes(word: str) -> Callable[[str], float]:
+    """A policy that gives one move 90 % and any other 5 %."""
+    return lambda text: -0.1054 if word in text else -2.996
+
+
+def files_of(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {"plan.lp", "plan.txt"}
+
+
+def written(prediction: Prediction, asked: UserProgram) -> tuple[str, dict[str, Any]]:
+    """What is printed, and the results."""
+    shown = shown_repairs(prediction, SOLVER)
+    write_prediction(prediction, shown, asked)
+    return prediction_text(prediction, shown), json.loads(asked.results.read_text(encoding="utf-8"))
+
+
+def test_1_sure(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
+    asked = RepairDataModule(*bakery).asked
+    # Explain puts the oven of 90 first; the policy would rather leave the demand out.
+    prediction = said(asked, make_policy([[DropRow("demand")]], likes('"drop","row":"demand"')))
+    first = prediction.recommended
+    assert first is not None
+    assert (first.edits, first.num_found, first.confidence) == ((DropRow("demand"),), 1, pytest.approx(0.9, abs=1e-3))
+    assert prediction.exit_status == 0
+    text, results = written(prediction, asked)
+    assert text.startswith(
+        "The policy: 1 of 1 attempts ended feasible; it gives the likeliest repair 90 %.\nRepairs, what"
+    )
+    assert "  1. row:demand: leave it out; then the optimum is 15" in text
+    assert "     the policy: 90 %, found in 1 of 1 attempts\n" in text
+    assert results["recommended"] == 1
+    assert [path.name for path in map(Path, results["files"])] == [
+        "plan.repaired.lp",
+        *(f"plan.repaired.{n}.patch" for n in (1, 2, 3)),
+    ]
+
+
+def test_1_unsure(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
+    asked = RepairDataModule(*bakery).asked
+    prediction = said(asked, make_policy([[DropRow("demand")]], lambda text: -2.0))
+    assert prediction.recommended is None
+    assert prediction.exit_status == 1
+    text, results = written(prediction, asked)
+    assert "it gives the likeliest repair 13.5 %.\nUnsure: below 50 %, no repair is recommended." in text  # exp(-2)
+    assert f"  1. {OVEN}" in text
+    assert results["recommended"] is None
+    assert [one["candidate"] for one in results["shown"]] == [1, 2, 3]
+    assert files_of(asked.program.parent) == {*(f"plan.repaired.{n}.patch" for n in (1, 2, 3)), "plan.repaired.json"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "actions", "line"),
+    [
+        # What it found touches what must stay.
+        (
+            ["row:*", "var:*"],
+            [DropRow("demand")],
+            "The policy: 1 of 1 attempts ended feasible, 1 of them not as it has to be.",
+        ),
+        (["row:*", "var:*"], [SetRhs("oven", 10.0)] * 5, "The policy: 0 of 1 attempts ended feasible."),
+    ],
+)
+def test_2_without_a_repair(
+    bakery: tuple[Path, Path], make_policy: MakePolicy, keep: list[str], actions: Sequence[Action], line: str
+) -> None:
+    asked = RepairDataModule(*bakery, keep=keep).asked
+    text, results = written(said(asked, make_policy([actions])), asked)
+    assert text == f"{line}\nNo repair was found: what is known is above.\n"
+    assert results["shown"] == results["others"] == results["files"] == []
+    assert set(results["explanation"]["conflict"]["elements"]) == {"row:demand", "row:oven"}
+
+
+def test_2_it_does_not_fit(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
+    asked = RepairDataModule(*bakery).asked
+    prediction = said(asked, make_policy([[]], max_context_tokens=80))
+    text, results = written(prediction, asked)
+    assert "No policy: the program does not fit the policy's context of 80 tokens beside a turn of 64." in text
+    assert "of which none is recommended:" in text
+    assert f"  1. {OVEN}" in text
+    assert (results["policy"], results["shown"][0]["confidence"]) == (None, None)
+    assert prediction.exit_status == 1
+
+
+def test_2_nothing_to_put_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "plan.lp"
+    for text, status, line in (
+        (BREAD.replace("<= 9 ", "<= 90"), 0, ""),
+        ("Maximize\n obj: x\nSubject To\n r: x >= 1\nEnd\n", 0, ""),
+    ):
+        path.write_text(text, encoding="utf-8")
+        prediction = unasked_prediction(explained(Question(path), ExplainSettings()))
+        assert (prediction.exit_status, prediction_text(prediction, ())) == (status, line)
+
+
+def test_3_what_is_said_of_each(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
+    asked = RepairDataModule(*bakery).asked
+    text, results = written(said(asked, make_policy([[SetRhs("oven", 90.0)]], likes('"value":90}'))), asked)
+    first, second, third = results["shown"]
+    # 33 bread and 8 cakes take 66 + 24 = 90, of 9 that were written, and earn 99 + 40. An oven of 900 has room for 40
+    # bread, which earn 21 more.
+    assert (first["changes"], first["objective"]) == ([OVEN], pytest.approx(139.0))
+    assert first["behind"] == pytest.approx(21.0)
+    assert first["breaks"] == [{"element": "row:oven", "amount": pytest.approx(81.0)}]
+    assert first["sentences"][0]["text"].startswith("The oven has 90 hours")
+    assert first["broken_sentences"] == []
+    assert "nothing in it that could be matched speaks against it" in text
+    for other in (second, third):
+        if "row:oven" not in other["elements"]:
+            assert any(sentence["about"] == "row:oven" for sentence in other["broken_sentences"])
+
+
+def test_4_only_what_changes(bakery: tuple[Path, Path], make_policy: MakePolicy, tmp_path: Path) -> None:
+    asked = RepairDataModule(*bakery).asked
+    written(said(asked, make_policy([[SetRhs("oven", 90.0)]], likes('"value":90}'))), asked)
+    repaired = (tmp_path / "plan.repaired.lp").read_text(encoding="utf-8")
+    assert repaired == BREAD.replace("<= 9 ", "<= 90 ")
+    patch = (tmp_path / "plan.repaired.1.patch").read_text(encoding="utf-8").splitlines()
+    assert [line for line in patch[2:] if line[0] in "+-"] == [
+        "- oven: 2 bread + 3 cake <= 9   \\ hours",
+        "+ oven: 2 bread + 3 cake <= 90   \\ hours",
+    ]
+    with pytest.raises(ValueError, match="expected no such file yet"):
+        RepairDataModule(*bakery)
+
+
+def test_4_another_format_is_written_anew(bakery: tuple[Path, Path], make_policy: MakePolicy, tmp_path: Path) -> None:
+    asked = RepairDataModule(*bakery, output=tmp_path / "new" / "plan.mps").asked
+    written(said(asked, make_policy([[SetRhs("oven", 90.0)]], likes('"value":90}'))), asked)
+    assert read_program(asked.output).constraint("oven").rhs == 90.0
+    assert asked.patch(1).is_file()
+    with pytest.raises(ValueError, match=r"data\.output: expected a file named"):
+        RepairDataModule(*bakery, output=tmp_path / "plan.txt")
+
+
+def test_5_the_documented_keys(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
+    asked = RepairDataModule(*bakery).asked
+    _, results = written(said(asked, make_policy([[SetRhs("oven", 90.0)]])), asked)
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    assert set(results) == set(schema["required"]) == set(schema["properties"])
+    keys = set(schema["properties"]["shown"]["items"]["properties"])
+    assert set(results["shown"][0]) == keys
+    assert set(results["others"][0]) < keys
+    assert set(results["policy"]) == set(schema["properties"]["policy"]["properties"])
