@@ -5,6 +5,7 @@ Called by callbacks/repair_writer.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from lit_grpo.environment.repairs.broken_sentences import BrokenSentence
@@ -67,7 +68,7 @@ def _headline(prediction: Prediction, one: ShownRepair) -> str:
 
 def _details(prediction: Prediction, one: ShownRepair) -> Iterator[str]:
     if prediction.unasked is None:
-        yield f"the policy: {_confidence(one.repair)}, {_found(prediction, one.repair)}"
+        yield f"the policy: {_likelihood(one.repair)}, {_found(prediction, one.repair)}"
     if one.repair.position is not None:
         slips = ", ".join(dict.fromkeys(one.repair.why))
         yield f"the list above: number {one.repair.position} ({slips})"
@@ -100,14 +101,18 @@ def _attempts(prediction: Prediction) -> str:
 
 
 def _likeliest(prediction: Prediction) -> str:
-    if not prediction.repairs:
-        return ""
-    known = [repair.confidence for repair in prediction.repairs if repair.confidence is not None]
-    return f"; it gives the likeliest repair {_percent(max(known))}" if known else "; it has no words for these repairs"
+    known = [repair for repair in prediction.repairs if repair.logprob is not None]
+    if not known:
+        return "; it has no words for these repairs" if prediction.repairs else ""
+    first = max(known, key=lambda repair: repair.logprob or 0.0)
+    assert first.confidence is not None, "known with the likelihood"
+    return f"; its likeliest repair is {_percent(first.confidence)} sure"
 
 
-def _confidence(repair: Repair) -> str:
-    return "cannot say it in its rules" if repair.confidence is None else _percent(repair.confidence)
+def _likelihood(repair: Repair) -> str:
+    if repair.logprob is None or repair.confidence is None:
+        return "cannot say it in its rules"
+    return f"{_percent(repair.confidence)} sure, says exactly this with {_percent(math.exp(repair.logprob))}"
 
 
 def _found(prediction: Prediction, repair: Repair) -> str:

@@ -30,8 +30,8 @@ class RepairSettings:
     """The first is greedy, the others are sampled."""
     seed: int | None = None
     """The seed of the sampled attempts; None: the run's."""
-    min_confidence: float = 0.5
-    """The least probability of a repair, by the policy's likelihood, with which it is recommended; 0: always."""
+    min_confidence: float = 0.9
+    """The least confidence in the likeliest repair (confidence.py) with which it is recommended; 0: always."""
 
     def __post_init__(self) -> None:
         if self.num_attempts < 1 or not 0 <= self.min_confidence <= 1:

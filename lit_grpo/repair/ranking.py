@@ -15,6 +15,7 @@ from lit_grpo.environment.programs.program import Constraint, Element, LinearPro
 from lit_grpo.environment.repairs.candidates import Candidate
 from lit_grpo.environment.repairs.protections import Protections
 from lit_grpo.environment.solver.solver import Solver, SolverStatus
+from lit_grpo.repair.confidence import confidences
 
 Change = frozenset[tuple[Element, Constraint | tuple[tuple[float, float], bool] | None]]
 """What the changed elements of a program are: its rows (None: left out), the ranges of its variables and whether they
@@ -41,16 +42,15 @@ class Repair:
     logprob: float | None = None
     """The policy's log-likelihood of its moves, in nats (likelihood.py); None where it was not asked, or cannot say
     them."""
+    score: float | None = None
+    """Of explain's list; None if it is not in it."""
+    confidence: float | None = None
+    """How sure it is, in [0, 1] (confidence.py); None without a likelihood."""
 
     @property
     def elements(self) -> tuple[Element, ...]:
         """What it changes."""
         return tuple(dict.fromkeys(edited_element(edit) for edit in self.edits))
-
-    @property
-    def confidence(self) -> float | None:
-        """The probability that the policy makes exactly these moves, in [0, 1]; None where it is not known."""
-        return None if self.logprob is None else math.exp(self.logprob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,13 @@ def gather(
     for position, candidate in enumerate(candidates, start=1):
         repaired = apply_all(program, candidate.edits)
         repair = Repair(
-            candidate.edits, repaired, candidate.status, candidate.objective, candidate.why, position=position
+            candidate.edits,
+            repaired,
+            candidate.status,
+            candidate.objective,
+            candidate.why,
+            position=position,
+            score=candidate.score,
         )
         by_change.setdefault(change_of(repair), repair)
     num_refused = 0
@@ -110,8 +116,14 @@ def listed(repairs: Iterable[Repair]) -> tuple[Repair, ...]:
 
 
 def ranked(repairs: Sequence[Repair], logprobs: Sequence[float | None]) -> tuple[Repair, ...]:
-    """The repairs with their likelihoods, the likeliest first; those without one keep their order behind the others."""
-    known = [replace(repair, logprob=value) for repair, value in zip(repairs, logprobs, strict=True)]
+    """The repairs with their likelihoods and how sure each is, the likeliest first; those without a likelihood keep
+    their order behind the others.
+    """
+    sure = confidences(logprobs, [repair.score for repair in repairs])
+    known = [
+        replace(repair, logprob=logprob, confidence=confidence)
+        for repair, logprob, confidence in zip(repairs, logprobs, sure, strict=True)
+    ]
     return tuple(sorted(known, key=lambda repair: math.inf if repair.logprob is None else -repair.logprob))
 
 

@@ -37,8 +37,8 @@ from lit_grpo.repair.prediction import RepairSettings, predict
 
 RULES = EpisodeSettings(undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
 """Those of configs/predict.yaml."""
-EDGES = (0.0, 0.01, 0.1, 0.5, 0.7, 0.9, 0.99, 1.0)
-THRESHOLDS = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+EDGES = (0.0, 0.05, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0)
+THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True)

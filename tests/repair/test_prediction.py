@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ def said(asked: UserProgram, policy: AskedPolicy, num_attempts: int = 1) -> Pred
 
 
 def likes(word: str) -> Callable[[str], float]:
-    """A policy that gives one move 90 % and any other 5 %."""
-    return lambda text: -0.1054 if word in text else -2.996
+    """A policy that gives one move 90 %, and hardly anything to any other."""
+    return lambda text: -0.1054 if word in text else -30.0
 
 
 def files_of(folder: Path) -> set[str]:
@@ -64,19 +65,21 @@ def written(prediction: Prediction, asked: UserProgram) -> tuple[str, dict[str, 
 
 
 def test_1_sure(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
-    asked = RepairDataModule(*bakery).asked
-    # Explain puts the oven of 90 first; the policy would rather leave the demand out.
+    asked = RepairDataModule(bakery[0]).asked
+    # Without a text a demand that is left out is third at best of the list; the policy is for it.
     prediction = said(asked, make_policy([[DropRow("demand")]], likes('"drop","row":"demand"')))
     first = prediction.recommended
     assert first is not None
-    assert (first.edits, first.num_found, first.confidence) == ((DropRow("demand"),), 1, pytest.approx(0.9, abs=1e-3))
+    assert (first.edits, first.num_found) == ((DropRow("demand"),), 1)
+    assert prediction.explanation.candidates[0].edits != first.edits
     assert prediction.exit_status == 0
     text, results = written(prediction, asked)
-    assert text.startswith(
-        "The policy: 1 of 1 attempts ended feasible; it gives the likeliest repair 90 %.\nRepairs, what"
+    assert text.startswith("The policy: 1 of 1 attempts ended feasible; its likeliest repair is ")
+    assert (
+        "Repairs, what the policy thinks likeliest first:\n  1. row:demand: leave it out; then the optimum is 15"
+        in text
     )
-    assert "  1. row:demand: leave it out; then the optimum is 15" in text
-    assert "     the policy: 90 %, found in 1 of 1 attempts\n" in text
+    assert " sure, says exactly this with 90 %, found in 1 of 1 attempts\n" in text
     assert results["recommended"] == 1
     assert [path.name for path in map(Path, results["files"])] == [
         "plan.repaired.lp",
@@ -86,11 +89,12 @@ def test_1_sure(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
 
 def test_1_unsure(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
     asked = RepairDataModule(*bakery).asked
-    prediction = said(asked, make_policy([[DropRow("demand")]], lambda text: -2.0))
+    # The text speaks for the oven, and the policy against it.
+    prediction = said(asked, make_policy([[DropRow("demand")]], likes('"drop","row":"demand"')))
     assert prediction.recommended is None
     assert prediction.exit_status == 1
     text, results = written(prediction, asked)
-    assert "it gives the likeliest repair 13.5 %.\nUnsure: below 50 %, no repair is recommended." in text  # exp(-2)
+    assert re.search(r"its likeliest repair is [\d.]+ % sure\.\nUnsure: below 50 %, no repair is recommended\.", text)
     assert f"  1. {OVEN}" in text
     assert results["recommended"] is None
     assert [one["candidate"] for one in results["shown"]] == [1, 2, 3]

@@ -74,7 +74,8 @@ def test_3_the_order() -> None:
     ]
     order = ranked(repairs, [None, -2.0, None, -0.5])
     assert [repair.edits for repair in order] == [repairs[n].edits for n in (3, 1, 0, 2)]
-    assert order[0].confidence == pytest.approx(0.6065, abs=1e-4)  # exp(-0.5)
+    # exp(-0.125) and exp(-0.5), and exp(-10) for none of them, without a list.
+    assert order[0].confidence == pytest.approx(0.8825 / (0.8825 + 0.6065), abs=1e-3)
     assert order[2].confidence is None
 
 
