@@ -250,7 +250,7 @@ def test_predict_is_never_empty_handed(predict: list[str], capsys: pytest.Captur
     assert main([*predict, *words]) == 1
     shown = capsys.readouterr().out
     assert "The policy: 0 of 8 attempts ended feasible" in shown
-    assert "Unsure: below 90 %, no repair is recommended." in shown
+    assert "Unsure: without a specification, no repair is recommended." in shown
     assert "row:demand    x + y >= 6" in shown
     assert not (tmp_path / "plan.repaired.lp").exists()
     results = json.loads((tmp_path / "plan.repaired.json").read_text(encoding="utf-8"))

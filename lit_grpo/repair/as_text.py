@@ -39,8 +39,9 @@ def heading(prediction: Prediction) -> Iterator[str]:
     elif prediction.unasked is not None:
         yield "Repairs in the order of the list above, of which none is recommended:"
     else:
-        least = _percent(prediction.min_confidence)
-        yield f"Unsure: below {least}, no repair is recommended. Repairs in the order of the list above, then its own:"
+        least = f"below {_percent(prediction.min_confidence)}"
+        why = least if prediction.explanation.specification is not None else "without a specification"
+        yield f"Unsure: {why}, no repair is recommended. Repairs in the order of the list above, then its own:"
 
 
 def _lines(prediction: Prediction, shown: Sequence[ShownRepair]) -> Iterator[str]:
@@ -61,14 +62,13 @@ def _lines(prediction: Prediction, shown: Sequence[ShownRepair]) -> Iterator[str
 
 
 def _headline(prediction: Prediction, one: ShownRepair) -> str:
-    changes = "; ".join(edit_text(prediction.explanation.program, edit) for edit in one.repair.edits)
     behind = f" ({number(readable(one.behind))} worse than the best of these)" if one.behind else ""
-    return f"{changes}{cost_text(one.repair.objective)}{behind}"
+    return f"{_changes(prediction, one.repair)}{cost_text(one.repair.objective)}{behind}"
 
 
 def _details(prediction: Prediction, one: ShownRepair) -> Iterator[str]:
     if prediction.unasked is None:
-        yield f"the policy: {_likelihood(one.repair)}, {_found(prediction, one.repair)}"
+        yield f"the policy: {_found(prediction, one.repair)}, {_likelihood(one.repair)}"
     if one.repair.position is not None:
         slips = ", ".join(dict.fromkeys(one.repair.why))
         yield f"the list above: number {one.repair.position} ({slips})"
@@ -106,13 +106,18 @@ def _likeliest(prediction: Prediction) -> str:
         return "; it has no words for these repairs" if prediction.repairs else ""
     first = max(known, key=lambda repair: repair.logprob or 0.0)
     assert first.confidence is not None, "known with the likelihood"
-    return f"; its likeliest repair is {_percent(first.confidence)} sure"
+    return f"; its likeliest repair, {_changes(prediction, first)}, has a confidence of {_percent(first.confidence)}"
+
+
+def _changes(prediction: Prediction, repair: Repair) -> str:
+    return "; ".join(edit_text(prediction.explanation.program, edit) for edit in repair.edits)
 
 
 def _likelihood(repair: Repair) -> str:
     if repair.logprob is None or repair.confidence is None:
         return "cannot say it in its rules"
-    return f"{_percent(repair.confidence)} sure, says exactly this with {_percent(math.exp(repair.logprob))}"
+    said = _percent(math.exp(repair.logprob))
+    return f"says exactly this with {said}; confidence, with the list: {_percent(repair.confidence)}"
 
 
 def _found(prediction: Prediction, repair: Repair) -> str:
@@ -121,4 +126,6 @@ def _found(prediction: Prediction, repair: Repair) -> str:
 
 
 def _percent(share: float) -> str:
-    return "below 0.1 %" if share < 0.001 else f"{100 * share:.3g} %"
+    if share < 0.001:
+        return "below 0.1 %"
+    return "above 99.9 %" if 0.999 < share < 1 else f"{100 * share:.3g} %"

@@ -8,7 +8,9 @@ repair that the policy alone found, 0 without a list),
 
 That is a softmax over the repairs, and over "none of these", which a policy that knows nothing of the program prefers:
 it gives every repair less than NONE_LOGPROB. By itself the likelihood is no confidence: of the repairs to which a
-policy of the quickstart gave 50 to 90 %, half were right. scripts/benchmarks/repair_confidence.py measures it.
+policy of the quickstart gave 50 to 90 %, half were right. Without a specification it is none either: the scores do not
+know what was meant, and of what seemed 90 % sure and more a third was right. scripts/benchmarks/repair_confidence.py
+measures it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ is faithful: what is claimed is that it is feasible again, and how likely the po
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
@@ -31,7 +31,8 @@ class RepairSettings:
     seed: int | None = None
     """The seed of the sampled attempts; None: the run's."""
     min_confidence: float = 0.9
-    """The least confidence in the likeliest repair (confidence.py) with which it is recommended; 0: always."""
+    """The least confidence in the likeliest repair (confidence.py) with which it is recommended; 0: always. Without a
+    specification nothing else is enough: what was meant cannot be known then."""
 
     def __post_init__(self) -> None:
         if self.num_attempts < 1 or not 0 <= self.min_confidence <= 1:
@@ -52,6 +53,8 @@ class Prediction:
     """None where the policy was not asked."""
     num_refused: int = 0
     """Feasible attempts whose repair was not allowed."""
+    is_sure: bool = False
+    """Whether the first repair, the policy's likeliest, reaches the confidence that is asked for."""
     min_confidence: float = 0.0
     unasked: str | None = None
     """Why the policy has no say; None where it has, or there is nothing to repair."""
@@ -64,9 +67,7 @@ class Prediction:
     @property
     def recommended(self) -> Repair | None:
         """The first repair, if the policy is sure enough of it."""
-        first = self.repairs[0] if self.repairs else None
-        is_sure = first is not None and first.confidence is not None and first.confidence >= self.min_confidence
-        return first if is_sure else None
+        return self.repairs[0] if self.is_sure else None
 
     @property
     def exit_status(self) -> int:
@@ -111,15 +112,23 @@ def predict(
             f"the program does not fit the policy's context of {policy.engine.max_context_tokens} tokens beside a turn "
             f"of {policy.max_completion_tokens}"
         )
-    prediction = Prediction(
+    repairs = ranked(gathered.repairs, logprobs)
+    is_sure = bool(repairs) and _is_sure(repairs[0], settings.min_confidence, problem.specification is not None)
+    return Prediction(
         explanation,
-        ranked(gathered.repairs, logprobs),
+        repairs if is_sure else listed(repairs),
         attempts,
         gathered.num_refused,
+        is_sure,
         settings.min_confidence,
         unasked,
     )
-    return prediction if prediction.recommended else replace(prediction, repairs=listed(prediction.repairs))
+
+
+def _is_sure(likeliest: Repair, min_confidence: float, has_text: bool) -> bool:
+    if likeliest.confidence is None:
+        return False
+    return min_confidence == 0 or (has_text and likeliest.confidence >= min_confidence)
 
 
 def unasked_prediction(explanation: Explanation) -> Prediction:

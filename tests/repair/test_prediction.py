@@ -1,7 +1,7 @@
 """What `lit-grpo predict` says of a bakery's file, with a policy that says what it is told to.
 
-1. Where the policy is sure its likeliest repair comes first, and is recommended; where it is not, nothing is, and
-   explain's order stands.
+1. Where the policy is sure its likeliest repair comes first, and is recommended; where it is not, or there is no text,
+   nothing is, and explain's order stands.
 2. It is never empty-handed: without a repair the conflict and the least changes stay; a program that does not fit the
    policy's context has its candidates all the same, with the reason.
 3. Each repair that is shown has its edits in the user's names, its cost, the sentences about it and those still broken.
@@ -42,9 +42,9 @@ SOLVER = make_solver()
 OVEN = "row:oven: right-hand side 9 -> 90"
 
 
-def said(asked: UserProgram, policy: AskedPolicy, num_attempts: int = 1) -> Prediction:
+def said(asked: UserProgram, policy: AskedPolicy, min_confidence: float = 0.5) -> Prediction:
     question = Question(asked.program, asked.specification, asked.keep)
-    settings = RepairSettings(num_attempts=num_attempts, min_confidence=0.5)
+    settings = RepairSettings(num_attempts=1, min_confidence=min_confidence)
     return predict(explained(question, ExplainSettings()), policy, RULES, SOLVER, settings, seed=0)
 
 
@@ -65,26 +65,37 @@ def written(prediction: Prediction, asked: UserProgram) -> tuple[str, dict[str, 
 
 
 def test_1_sure(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
-    asked = RepairDataModule(bakery[0]).asked
-    # Without a text a demand that is left out is third at best of the list; the policy is for it.
-    prediction = said(asked, make_policy([[DropRow("demand")]], likes('"drop","row":"demand"')))
+    asked = RepairDataModule(*bakery).asked
+    prediction = said(asked, make_policy([[SetRhs("oven", 90.0)]], likes('"value":90}')))
     first = prediction.recommended
     assert first is not None
-    assert (first.edits, first.num_found) == ((DropRow("demand"),), 1)
-    assert prediction.explanation.candidates[0].edits != first.edits
+    assert (first.edits, first.num_found) == ((SetRhs("oven", 90.0),), 1)
     assert prediction.exit_status == 0
     text, results = written(prediction, asked)
-    assert text.startswith("The policy: 1 of 1 attempts ended feasible; its likeliest repair is ")
-    assert (
-        "Repairs, what the policy thinks likeliest first:\n  1. row:demand: leave it out; then the optimum is 15"
-        in text
+    assert text.startswith(
+        f"The policy: 1 of 1 attempts ended feasible; its likeliest repair, {OVEN}, has a confidence of "
     )
-    assert " sure, says exactly this with 90 %, found in 1 of 1 attempts\n" in text
+    assert f"Repairs, what the policy thinks likeliest first:\n  1. {OVEN}; then the optimum is 139" in text
+    assert "     the policy: found in 1 of 1 attempts, says exactly this with 90 %; confidence, with the list: " in text
     assert results["recommended"] == 1
     assert [path.name for path in map(Path, results["files"])] == [
         "plan.repaired.lp",
         *(f"plan.repaired.{n}.patch" for n in (1, 2, 3)),
     ]
+
+
+def test_1_the_likeliest_comes_first(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
+    asked = RepairDataModule(bakery[0]).asked
+    policy = make_policy([[DropRow("demand")]], likes('"drop","row":"demand"'))
+    # Without a text nobody knows what was meant, however sure a policy is.
+    prediction = said(asked, policy)
+    assert prediction.recommended is None
+    assert prediction.repairs[0].edits != (DropRow("demand"),)
+    assert "Unsure: without a specification, no repair is recommended." in prediction_text(prediction, ())
+    prediction = said(asked, make_policy([[DropRow("demand")]], likes('"drop","row":"demand"')), min_confidence=0.0)
+    assert prediction.recommended is not None
+    assert prediction.recommended.edits == (DropRow("demand"),)
+    assert prediction.explanation.candidates[0].edits != (DropRow("demand"),)
 
 
 def test_1_unsure(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
@@ -94,7 +105,8 @@ def test_1_unsure(bakery: tuple[Path, Path], make_policy: MakePolicy) -> None:
     assert prediction.recommended is None
     assert prediction.exit_status == 1
     text, results = written(prediction, asked)
-    assert re.search(r"its likeliest repair is [\d.]+ % sure\.\nUnsure: below 50 %, no repair is recommended\.", text)
+    unsure = r"row:demand: leave it out, has a confidence of [\d.]+ %\.\nUnsure: below 50 %, no repair is recommended\."
+    assert re.search(unsure, text)
     assert f"  1. {OVEN}" in text
     assert results["recommended"] is None
     assert [one["candidate"] for one in results["shown"]] == [1, 2, 3]
