@@ -18,10 +18,12 @@ CLAIMS = [Claim(0.1, False), Claim(0.3, True), Claim(0.5, True), Claim(0.8, Fals
 
 
 def test_by_confidence() -> None:
-    low, high = reliability(CLAIMS, (0.0, 0.5, 0.9, 1.0))[:2]
-    assert low == Bin(0.0, 0.5, 2, pytest.approx(0.2), 0.5)
-    assert high == Bin(0.5, 0.9, 2, pytest.approx(0.65), 0.5)
     bins = reliability(CLAIMS, (0.0, 0.5, 0.9, 1.0))
+    assert [(one.low, one.high, one.count, one.share_right) for one in bins[:2]] == [
+        (0.0, 0.5, 2, 0.5),
+        (0.5, 0.9, 2, 0.5),
+    ]
+    assert [one.mean_confidence for one in bins[:2]] == pytest.approx([0.2, 0.65])
     assert bins[2] == Bin(0.9, 1.0, 1, 1.0, 1.0)  # 1 is in the last range
     assert reliability(CLAIMS, (0.0, 0.05, 1.0))[0].low == 0.05  # none is below
     # (2 * 0.3 + 2 * 0.15 + 1 * 0) / 5
