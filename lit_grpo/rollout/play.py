@@ -1,6 +1,6 @@
 """The one loop that plays: many multi-turn attempts at once, over one engine and one world.
 
-Called by collect.py, which also scores (training, evaluation), and by whoever needs no verdict (repair.py,
+Called by collect.py, which also scores (training, evaluation), and by whoever needs no verdict (repair/attempts.py,
 experiments/policy_shift.py, a script). There is no barrier between turns: while an engine decodes in the background, an
 attempt's next turn goes out as soon as the environment has answered its last one, whatever else is being decoded or
 answered. The engine is talked to in one thread, the environment is asked in others.

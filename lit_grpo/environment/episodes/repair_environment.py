@@ -1,6 +1,6 @@
 """RepairEnvironment: the episodes of this package as an `Environment`, for rollouts, evaluation and `predict`.
 
-Made by callbacks/, repair.py and experiments/; called by rollout/play.py and rollout/collect.py, in threads.
+Made by callbacks/, repair/ and experiments/; called by rollout/play.py and rollout/collect.py, in threads.
 """
 
 from __future__ import annotations
