@@ -263,8 +263,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The words of the command line; None: those of the process.
 
     Returns:
-        The exit status: 0; 1 where `predict` recommends no repair; 2 after a user's error, which is then on stderr in
-        one line.
+        The exit status: 0; 1 where `predict` recommends no repair; 2 after a user's error, in one line on stderr.
     """
     arguments = sys.argv[1:] if args is None else args
     folder = str(Path.cwd())
