@@ -1,4 +1,4 @@
-"""Map-style datasets: tasks, demonstrations, proofreading and recall exercises, each a function of its index.
+"""Map-style datasets: tasks, demonstrations and proofreading exercises, each a function of its index.
 
 Called by datamodule.py. Nothing is stored beyond what was asked for: item i of a seed is the same in every process.
 """
@@ -8,17 +8,15 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import cast
 
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 from typing_extensions import override
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
 from lit_grpo.data.policy_folder import read_tokenizer
 from lit_grpo.data.proofreading import ProofreadingSettings, proofread
-from lit_grpo.data.recall import RecallSettings, RecallTokens, recall_list
 from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
 from lit_grpo.environment.domains import build_base
 from lit_grpo.environment.domains.base import BaseModel, Domain
@@ -114,21 +112,6 @@ class ProofreadingDataset(Dataset[PromptGroup]):
         style, level = self._episode.style, self._episode.specification
         specification = base.specification
         return proofread(base.program, specification, self._conversation, style, self._settings, rng, level).group
-
-
-class RecallDataset(Dataset[PromptGroup]):
-    """Lists of names and numbers to recall: what a model from scratch begins with."""
-
-    def __init__(self, tokenizer: Path | None, settings: RecallSettings, seed: Seed) -> None:
-        self._tokenizer, self._settings, self._seed = tokenizer, settings, seed
-
-    @cached_property
-    def _tokens(self) -> RecallTokens:
-        return RecallTokens.of(cast(PreTrainedTokenizerFast, load_tokenizer(self._tokenizer)))
-
-    @override
-    def __getitem__(self, index: int) -> PromptGroup:
-        return recall_list(self._tokens, self._settings, Random(f"recall/{self._seed.value}/{index}"))
 
 
 def load_conversation(tokenizer: Path | None) -> ConversationFormat:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch.utils.data import Dataset
 from typing_extensions import override
 
 from lit_grpo.data.batches import BatchStream, DemonstrationBatch, consecutive, drawn_batch, require_divisible
-from lit_grpo.data.dataset import ProofreadingDataset, RecallDataset
+from lit_grpo.data.dataset import ProofreadingDataset
 from lit_grpo.data.held_out import HeldOutDataModule, HeldOutSettings
 from lit_grpo.data.proofreading import ProofreadingSettings
-from lit_grpo.data.recall import RecallSettings
 from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.packing import PromptGroup
@@ -31,7 +29,6 @@ class ProofreadingDataModule(HeldOutDataModule):
         tokenizer: Directory of the policy's tokenizer; the command line fills it in.
         episode: Its rendering is the one of the exercises; the command line fills it in; None: the defaults.
         num_workers: Processes that make exercises ahead.
-        recall: Lists of names and numbers to begin with, in place of programs; None: programs.
     """
 
     def __init__(
@@ -45,14 +42,11 @@ class ProofreadingDataModule(HeldOutDataModule):
         tokenizer: Path | None = None,
         episode: EpisodeSettings | None = None,
         num_workers: int = 0,
-        recall: RecallSettings | None = None,
     ) -> None:
         super().__init__(tasks, held_out, num_workers)
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
-        self._dataset: Dataset[PromptGroup] = (
-            ProofreadingDataset(self.tasks, tokenizer, episode or EpisodeSettings(), proofreading, Seed(seed))
-            if recall is None
-            else RecallDataset(tokenizer, recall, Seed(seed))
+        self._dataset = ProofreadingDataset(
+            self.tasks, tokenizer, episode or EpisodeSettings(), proofreading, Seed(seed)
         )
 
     @override

@@ -21,7 +21,7 @@ from lit_grpo.environment.domains.base import ProgramSize, Wording
 from lit_grpo.environment.domains.tiny import ROW_NAMES
 from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
 from lit_grpo.environment.programs.specification import RepairProblem
-from lit_grpo.experiments.copying_heads import CopyingHeads, add_copying_heads
+from lit_grpo.experiments.reading_heads import ReadingHeads, ReadingTokens, add_reading_heads
 from lit_grpo.presets import CONFIGS
 
 NAMES = ("x", "y", *ROW_NAMES)
@@ -50,8 +50,8 @@ class TinyModelSettings:
     numbers: NumberTokens = NumberTokens.DIGITS
     rope_theta: float = 10_000.0
     """Base of the rotary positions: the larger, the more of a head compares content alike at any distance."""
-    copying: CopyingHeads | None = None
-    """Heads that copy from the start; None: random weights alone."""
+    reading: ReadingHeads | None = None
+    """Heads that read from the start, and logits from weights of their own; None: random weights, tied embeddings."""
 
 
 def make_base_model(
@@ -81,7 +81,7 @@ def make_base_model(
         head_dim=settings.head_size or settings.hidden_size // settings.num_heads,
         max_position_embeddings=settings.max_context_tokens,
         rope_parameters={"rope_type": "default", "rope_theta": settings.rope_theta},
-        tie_word_embeddings=True,
+        tie_word_embeddings=settings.reading is None,
         pad_token_id=tokenizer.vocab[PAD],
         eos_token_id=tokenizer.vocab[END],
         bos_token_id=None,
@@ -89,8 +89,8 @@ def make_base_model(
     )
     set_seed(seed)
     model = Qwen3ForCausalLM(config).float()
-    if settings.copying is not None:
-        add_copying_heads(model, settings.copying, seed)
+    if settings.reading is not None:
+        add_reading_heads(model, settings.reading, ReadingTokens.of(tokenizer), seed)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)

@@ -1,4 +1,4 @@
-"""The small base for programs of real size: recall, then proofreading that grows from excerpts to hard programs.
+"""The small base for programs of real size: weights that read, then proofreading, from excerpts to hard programs.
 
 Called by `lit-grpo base small`. How its stages follow each other is in proofreading_stages.py.
 """
@@ -22,29 +22,27 @@ from lit_grpo.environment.episodes.observation import ObservationStyle, initial_
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.experiments.base_model import FOLLOW_UPS, NAMES, TinyModelSettings, make_base_model
-from lit_grpo.experiments.copying_heads import CopyingHeads
 from lit_grpo.experiments.proofreading_stages import POLICY_FOLDER, Goal, Leg, Stage, run_stages
 from lit_grpo.experiments.reading import ReadingScores, held_out_exercises, measure_reading
+from lit_grpo.experiments.reading_heads import ReadingHeads
 from lit_grpo.modules.policy import load_policy
 from lit_grpo.presets import CONFIGS
 
 SHAPE = TinyModelSettings(
-    hidden_size=192,
-    num_layers=5,
+    hidden_size=224,
+    num_layers=6,
     num_key_value_heads=4,
     head_size=64,
-    intermediate_size=576,
+    intermediate_size=448,
     vocabulary_size=3616,
     max_context_tokens=8192,
     numbers=NumberTokens.THOUSANDS,
-    rope_theta=1e6,
-    copying=CopyingHeads(),
+    rope_theta=1e8,
+    reading=ReadingHeads(),
 )
-"""3.3M parameters, 0.7M of them embeddings."""
+"""4.0M parameters, 0.8M of them embeddings."""
 
-UNTRAINED_FOLDER, RECALLED_FOLDER = "untrained", "recalled"
-NUM_RECALL_BATCHES, RECALL_BATCH_SIZE = 60, 80
-"""4,000 positions a batch, like the legs'."""
+UNTRAINED_FOLDER = "untrained"
 NUM_TOKENIZER_TEXTS = 2000
 NUM_PROGRAMS_READ = 60
 """Held-out programs, or excerpts, after each leg."""
@@ -97,9 +95,8 @@ def make_small_base(
     stages: Sequence[Stage] = STAGES,
     shape: TinyModelSettings = SHAPE,
     num_tokenizer_texts: int = NUM_TOKENIZER_TEXTS,
-    num_recall_batches: int = NUM_RECALL_BATCHES,
 ) -> Path:
-    """Make the base, or go on making it: tokenizer, weights that copy, recall, then the stages.
+    """Make the base, or go on making it: tokenizer, weights that read, then the stages.
 
     Args:
         output: The run folder; the finished base lies in ``output / "policy"``.
@@ -107,7 +104,6 @@ def make_small_base(
         stages: In order.
         shape: The shape of the model.
         num_tokenizer_texts: Programs whose names and words the tokenizer has.
-        num_recall_batches: Batches of lists before the stages.
 
     Returns:
         The folder of the finished base.
@@ -119,8 +115,7 @@ def make_small_base(
     if not (untrained / "config.json").is_file():
         names, texts = names_and_texts(num_tokenizer_texts, seed)
         make_base_model(untrained, [*texts, *FOLLOW_UPS * 50], names, seed, shape)
-    recalled = fit_recall(output, untrained, seed, num_recall_batches)
-    last = run_stages(output, recalled, stages, lambda leg: fit_leg(leg, seed), read_leg)
+    last = run_stages(output, untrained, stages, lambda leg: fit_leg(leg, seed), read_leg)
     return Path(shutil.copytree(last, output / POLICY_FOLDER, dirs_exist_ok=True))
 
 
@@ -143,22 +138,6 @@ def names_and_texts(num_programs: int, seed: int) -> tuple[list[str], list[str]]
     listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     between = re.compile(rf"(?<!\w)(?:{listed})(?!\w)|\d+")
     return sorted(names), [part for text in texts for part in between.split(text) if part]
-
-
-def fit_recall(output: Path, start: Path, seed: int, num_batches: int) -> Path:
-    """Lists to recall, before anything is read; the folder of the policy that has done it.
-
-    Raises:
-        RuntimeError: The fit failed.
-    """
-    run = output / RECALLED_FOLDER
-    policy = run / POLICY_FOLDER
-    if not (policy / "config.json").is_file():
-        if run.exists():
-            shutil.rmtree(run)
-        data = [f"--data.batch_size={RECALL_BATCH_SIZE}", f"--data.batches_per_epoch={num_batches}"]
-        _fit(run, start, seed, ["--data.recall.max_pairs=10", *data, f"--data.seed={seed}"])
-    return policy
 
 
 def fit_leg(leg: Leg, seed: int) -> None:

@@ -51,19 +51,18 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def test_1_a_run_goes_on_with_the_first_leg_that_is_missing(tmp_path: Path) -> None:
-    make_small_base(tmp_path, 0, [EXCERPTS], SHAPE, num_tokenizer_texts=60, num_recall_batches=2)
-    done = contents(tmp_path / "0_excerpts") | contents(tmp_path / "recalled")
-    policy = make_small_base(tmp_path, 0, [EXCERPTS, WHOLE], SHAPE, num_tokenizer_texts=60, num_recall_batches=2)
-    assert contents(tmp_path / "0_excerpts") | contents(tmp_path / "recalled") == done
+    make_small_base(tmp_path, 0, [EXCERPTS], SHAPE, num_tokenizer_texts=60)
+    done = contents(tmp_path / "0_excerpts")
+    policy = make_small_base(tmp_path, 0, [EXCERPTS, WHOLE], SHAPE, num_tokenizer_texts=60)
+    assert contents(tmp_path / "0_excerpts") == done
 
     weights = [
         load_file(tmp_path / folder / "model.safetensors")["model.layers.0.mlp.up_proj.weight"]
-        for folder in ("untrained", "recalled/policy", "0_excerpts/leg_00/policy", "1_whole/leg_01/policy", "policy")
+        for folder in ("untrained", "0_excerpts/leg_00/policy", "1_whole/leg_01/policy", "policy")
     ]
     assert not weights[0].equal(weights[1])
     assert not weights[1].equal(weights[2])
-    assert not weights[2].equal(weights[3])
-    assert weights[3].equal(weights[4])
+    assert weights[2].equal(weights[3])
     assert policy == tmp_path / "policy"
     tokenizer = AutoTokenizer.from_pretrained(policy)
     assert len(tokenizer.encode("letter_37 12034")) == 4  # the name, a space, 12 and 034

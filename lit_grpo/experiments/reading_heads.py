@@ -1,0 +1,115 @@
+"""Initial weights with which a decoder reads an observation before it has learned anything.
+
+Called by base_model.py; the weights themselves are in reading_weights.py. What is to be found in a program and its text
+is always found alike: the number beside this name in this line, and whether the sentence says the same number as the
+algebra. That takes heads of several layers that are of no use without each other, as copying does (induction heads,
+Olsson et al. 2022, arXiv:2209.11895), so it is learned late, and with thousands of tokens that are each seen a few
+times hardly at all. Attention that is set to begin with what training would have to find is known to help (mimetic
+initialisation, Trockman and Kolter 2023, arXiv:2305.09828). Here the first five layers begin with such heads.
+Everything stays trainable, and nothing in the architecture changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from lit_grpo.data.tokenizer import ASSISTANT, USER
+from lit_grpo.experiments.reading_weights import (
+    MIN_HEAD_SIZE,
+    MIN_NOTE_SIZE,
+    NUM_FLAGS,
+    NUM_HEADS,
+    NUM_LAYERS,
+    ReadingWeights,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingHeads:
+    """How the residual stream is divided, and how sure of themselves the heads are."""
+
+    note_size: int = 32
+    """Dimensions of each of the three notes; the token has the rest, but for a few flags."""
+    head_std: float = 0.05
+    """The deviation of the head's initial weights, which are the embeddings but for the scale: the larger, the surer a
+    token that was looked up, seen before or not. Embeddings have 1, so that what updates add to the weights of a layer
+    is small beside what reads and writes here."""
+    attention_gain: float = 1.6
+    """Initial weight of the norms of queries and keys: attention's scores begin with its square as their spread."""
+    sharp_gain: float = 7.0
+    """The same in the layer that finds the name of a line, by two things at once."""
+
+    def require_room(self, config: Qwen3Config) -> None:
+        """ValueError if a decoder of this shape has no room for them."""
+        size, token = head_size(config), config.hidden_size - 3 * self.note_size - NUM_FLAGS
+        has_heads = config.num_attention_heads == config.num_key_value_heads == NUM_HEADS
+        has_heads = has_heads and not config.tie_word_embeddings
+        has_pairs = max(MIN_HEAD_SIZE, self.note_size) <= size <= token and self.note_size >= MIN_NOTE_SIZE
+        if not (has_heads and has_pairs and config.num_hidden_layers >= NUM_LAYERS):
+            raise ValueError(
+                f"reading heads: expected embeddings that are not the head, {NUM_LAYERS} layers or more, {NUM_HEADS} "
+                f"heads, each with keys of its own, of {MIN_HEAD_SIZE} to {token} dimensions, and notes of "
+                f"{MIN_NOTE_SIZE} or more, got tie_word_embeddings={config.tie_word_embeddings}, "
+                f"{config.num_hidden_layers} layers, {config.num_attention_heads} heads, {config.num_key_value_heads} "
+                f"of keys, of {size} dimensions, and notes of {self.note_size}; change the shape, or reading.note_size"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTokens:
+    """The tokens that mark places, as numbers of a vocabulary."""
+
+    starts: Sequence[int]
+    """Directly after one of these a line's name stands: the end of a line, and what opens a move."""
+    conflict: Sequence[int]
+    """A line's name also stands after one of these and a space: it takes part in the conflict."""
+    numbers: Sequence[int]
+    bars: Sequence[int]
+    """Between algebra and sentence."""
+    between: Sequence[int]
+    """Between a coefficient and its variable in a sentence."""
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerFast) -> ReadingTokens:
+        """Those of a tokenizer of data/tokenizer.py, in compact observations and in moves."""
+        texts = {token: str(tokenizer.decode([token])) for token in tokenizer.get_vocab().values()}
+        openings = (USER, ASSISTANT, '{"diagnosis"', '{"action"', '"],"action"', "* ", "> ", "< ")
+
+        def where(is_meant: Callable[[str], bool]) -> list[int]:
+            return sorted(token for token, text in texts.items() if is_meant(text))
+
+        return cls(
+            starts=where(lambda text: text.endswith("\n") or text.startswith(openings)),
+            conflict=where(lambda text: text in ("*", ">", "<")),
+            numbers=where(str.isdecimal),
+            bars=where(lambda text: text.strip() == "|"),
+            between=where(lambda text: text == " per "),
+        )
+
+
+@torch.no_grad()
+def add_reading_heads(model: Qwen3ForCausalLM, settings: ReadingHeads, tokens: ReadingTokens, seed: int) -> None:
+    """Set the weights of a decoder that is not trained yet, in place.
+
+    Args:
+        model: With random weights, a head that is not the embeddings, and heads with keys of their own.
+        settings: The division of its stream.
+        tokens: What marks places.
+        seed: The seed of the directions in which tokens are compared and copied.
+
+    Raises:
+        ValueError: The model's shape has no room for them.
+    """
+    settings.require_room(model.config)
+    gains = settings.attention_gain, settings.sharp_gain
+    marks = (tokens.starts, tokens.conflict, tokens.numbers, tokens.bars, tokens.between)
+    ReadingWeights(model, settings.note_size, settings.head_std, gains, seed).write(marks)
+
+
+def head_size(config: Qwen3Config) -> int:
+    """Dimensions of an attention head."""
+    return config.head_dim or config.hidden_size // config.num_attention_heads

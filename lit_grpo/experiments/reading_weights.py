@@ -1,0 +1,311 @@
+"""The weights of the heads that read. Called by reading_heads.py, which says what they are for.
+
+0. Notes of the tokens one and two places before.
+1. A note of the name that the line begins with; whether the bar has been passed, so that this is the sentence; whether
+   this is a number, or a name behind ` per `.
+2. Whether the algebra of the line supports what is said: the same number with the same name, and the same number alone.
+3. Numbers of the line's sentence that nothing supports, and those of any line, with that line's name.
+4. Look-ups in the line: what stood two places before, or behind, the same name, and the line's own name.
+
+The residual stream is divided for it: the token, three notes, and flags. The last flag is a constant, from which
+queries and keys are made that depend on positions alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import Qwen3ForCausalLM
+
+NUM_HEADS = 4
+NUM_LAYERS = 5
+"""So many have heads that read."""
+NUM_FIXED = 4
+"""So many are to stay as they are until the others have learned to use them: all but the look-ups."""
+NUM_FLAGS = 8
+_IN_ALGEBRA, _IN_SENTENCE, _IS_NUMBER, _IS_COUNTED, _NAME_SUPPORTED, _NUMBER_SUPPORTED = range(6)
+"""Places among the flags; the last one is the constant, one is free."""
+_STARTS, _CONFLICT, _NUMBERS, _BARS, _BETWEEN = range(5)
+_NUM_MARKS = 5
+"""The directions of the embeddings that say what kind of token it is; no other token has a part in them."""
+
+_NUM_SLOW_PAIRS = 20
+"""The rotary pairs that distances within a context hardly turn: in these, content is compared."""
+_RECENCY = dict(zip(range(3, 16), (0.2, 0.3, 0.4, 0.6, 0.8, *[1.0] * 8), strict=True))
+"""Weights of rotary pairs whose sum falls about as the logarithm of the distance does: the nearest of several wins."""
+_DISTANCE_PAIRS = range(3)
+MIN_HEAD_SIZE = 2 * (_NUM_SLOW_PAIRS + len(_DISTANCE_PAIRS) - 1)
+MIN_NOTE_SIZE = _NUM_MARKS + 20
+
+_OFF = 0.1
+"""What random weights are scaled by where they would drown what is written."""
+_UNIT = 1.6
+"""What attention reads is divided by the stream's root mean square, which is about this."""
+_LOOKED_UP = 2.0
+"""How much stronger a token that was looked up is written than the token that is read."""
+_MARK = 0.4
+"""The length of a mark, as a share of a token's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Views of one head's weights."""
+
+    query: Tensor
+    """[head size, hidden size], as are key and value."""
+    key: Tensor
+    value: Tensor
+    output: Tensor
+    """[hidden size, head size]"""
+
+
+class ReadingWeights:
+    """How the residual stream is divided, and the weights that read and write its parts.
+
+    Args:
+        model: The decoder, whose weights are set in place.
+        note_size: Dimensions of a note.
+        head_std: The deviation of the head's weights.
+        gains: Of the norms of queries and keys, in most layers and in the one that finds the nearest of several.
+        seed: The seed of the directions in which tokens are compared and copied.
+    """
+
+    def __init__(
+        self, model: Qwen3ForCausalLM, note_size: int, head_std: float, gains: tuple[float, float], seed: int
+    ) -> None:
+        self._model, self._note_size, self._head_std, self._gains = model, note_size, head_std, gains
+        self._generator = torch.Generator().manual_seed(seed)
+        config = model.config
+        self._head_size = config.head_dim or config.hidden_size // config.num_attention_heads
+        self._num_pairs = self._head_size // 2
+        width = config.hidden_size - 3 * note_size - NUM_FLAGS
+        self._token = slice(0, width)
+        self._before, self._two_before, self._line = (
+            slice(width + n * note_size, width + (n + 1) * note_size) for n in range(3)
+        )
+        self._flags = width + 3 * note_size
+        directions = self._rotation()
+        self._marks = directions[:_NUM_MARKS]
+        # The token in the dimensions of a note, at the same scale; the first ones say what kind of token it is.
+        self._shortening = math.sqrt(width / note_size)
+        self._shortened = directions[:note_size] * self._shortening
+        self._mark_length = _MARK * math.sqrt(width)
+        assert config.rope_parameters is not None
+        theta = float(config.rope_parameters["rope_theta"])  # pyright: ignore[reportArgumentType, reportCallIssue]
+        self._frequencies = [theta ** (-pair / self._num_pairs) for pair in range(self._num_pairs)]
+
+    def write(self, marks: Sequence[Sequence[int]]) -> None:
+        """All weights that are not left as they are.
+
+        Args:
+            marks: For each direction of the marks, the tokens that have it.
+        """
+        self._quieten()
+        self._embed(marks)
+        self._take_notes(0)
+        self._note_line(1, 0)
+        self._pass_bar(1, 1)
+        self._know_kind(1, 2)
+        self._support(2)
+        self._suspect(3)
+        self._look_up(4)
+
+    def _quieten(self) -> None:
+        """Random weights write little, in the first layers next to nothing, and never to the flags."""
+        usual, sharp = self._gains
+        for name, weight in self._model.named_parameters():
+            layer = int(name.split(".")[2]) if ".layers." in name else None
+            if name.endswith(("q_norm.weight", "k_norm.weight")):
+                weight.fill_(sharp if layer == 1 else usual)
+            elif name.endswith(("o_proj.weight", "down_proj.weight")):
+                assert layer is not None
+                weight.mul_(
+                    0.0
+                    if layer < NUM_FIXED and name.endswith("o_proj.weight")
+                    else _OFF * _OFF
+                    if layer < NUM_FIXED
+                    else _OFF
+                )
+                weight[self._flags :] = 0.0
+
+    def _embed(self, marks: Sequence[Sequence[int]]) -> None:
+        token, embeddings = self._token, self._model.get_parameter("model.embed_tokens.weight")
+        embeddings.div_(float(self._model.config.initializer_range))
+        embeddings[:, token.stop :] = 0.0
+        embeddings[:, -1] = 1.0
+        embeddings[:, token] -= embeddings[:, token] @ self._marks.T @ self._marks
+        for tokens, direction in zip(marks, self._marks, strict=True):
+            embeddings[torch.tensor(tokens, dtype=torch.long), : token.stop] += self._mark_length * direction
+        self._model.get_parameter("lm_head.weight")[:, token] = self._head_std * embeddings[:, token]
+
+    # --- the layers ---------------------------------------------------------------------------------------------------
+
+    def _take_notes(self, layer: int) -> None:
+        for number, note in enumerate((self._before, self._two_before)):
+            head = self._head(layer, number)
+            self._at_distance(head, number + 1)
+            self._write_note(head, note)
+
+    def _note_line(self, layer: int, number: int) -> None:
+        """The nearest token that has a start before it, or a conflict's mark two before, and is none itself."""
+        head = self._nearest(layer, number)
+        for note, mark in ((self._before, _STARTS), (self._two_before, _CONFLICT)):
+            head.key[-1, note.start + mark] = 0.7
+        head.key[-1, self._token] -= 0.7 * self._shortening * (self._marks[_STARTS] + self._marks[_CONFLICT])
+        self._write_note(head, self._line)
+
+    def _pass_bar(self, layer: int, number: int) -> None:
+        """The nearest bar or start: which of them it is."""
+        head = self._nearest(layer, number)
+        head.key[-1, self._token] += 0.7 * self._shortening * (self._marks[_STARTS] + self._marks[_BARS])
+        self._raise_flag(head, _IN_ALGEBRA, self._token, self._marks[_STARTS])
+        self._raise_flag(head, _IN_SENTENCE, self._token, self._marks[_BARS])
+
+    def _know_kind(self, layer: int, number: int) -> None:
+        """Of this place itself: whether it is a number, and whether it is counted by one, as a variable in a sum is."""
+        head = self._head(layer, number)
+        self._at_distance(head, 0)
+        self._raise_flag(head, _IS_NUMBER, self._token, self._marks[_NUMBERS])
+        behind = torch.zeros(self._note_size)
+        behind[_BETWEEN] = 1 / self._shortening
+        self._raise_flag(head, _IS_COUNTED, self._before, behind)
+
+    def _support(self, layer: int) -> None:
+        """The same name with the same number two before it, and the same token, in the same line.
+
+        A place always finds itself. What is read is 1 in the algebra and 0 in the sentence: half of it arrives at a
+        place of the sentence that the algebra supports, nothing at one that it does not.
+        """
+        by_name = ((self._two_before, self._dimensions(0, 7)), (self._token, self._dimensions(7, 14)))
+        alone = ((self._token, self._dimensions(0, 14)),)
+        for number, (parts, flag) in enumerate(((by_name, _NAME_SUPPORTED), (alone, _NUMBER_SUPPORTED))):
+            head = self._head(layer, number)
+            for part, dimensions in (*parts, (self._line, self._dimensions(14, 20))):
+                self._compare(head.query, part, dimensions)
+                self._compare(head.key, part, dimensions)
+            place = slice(self._flags + _IN_ALGEBRA, self._flags + _IN_ALGEBRA + 1)
+            self._raise_flag(head, flag, place, torch.ones(1))
+
+    def _suspect(self, layer: int) -> None:
+        """Heads that look for what nothing supports: numbers, and names with their numbers; in the line, and anywhere.
+
+        The first two write that there is something, and behind which word; the others the name of its line.
+        """
+        kinds = ((_IS_NUMBER, _NUMBER_SUPPORTED), (_IS_COUNTED, _NAME_SUPPORTED))
+        for number, (kind, supported) in enumerate(kinds * 2):
+            head, is_own_line = self._head(layer, number), number < len(kinds)
+            if is_own_line:
+                for weight in (head.query, head.key):
+                    self._compare(weight, self._line, self._dimensions(0, 10), scale=3.0)
+            # With flags of 1: 0.5 for a number of the sentence without support, -2 with it, less than 0 for all else.
+            for flag, weight in ((kind, 1.5), (_IN_SENTENCE, 1.0), (supported, -5.0)):
+                head.key[-1, self._flags + flag] = weight
+            head.key[-1, -1] = -2.0 * self._mark_length
+            head.query[-1, -1] = 4.0
+            head.value[0, self._flags + kind] = 1.0
+            note = self._before if is_own_line else self._line
+            head.value[1 : 1 + self._note_size, note] = torch.eye(self._note_size)
+            if is_own_line:
+                head.output[self._token] += self._rotation()[: self._head_size].T
+            else:
+                head.output[self._token, 1 : 1 + self._note_size] += 0.5 * self._shortened.T
+
+    def _look_up(self, layer: int) -> None:
+        """Four heads that find a place of the same line by something else.
+
+        1. Where the name stood that stands before this token: the number two places before it.
+        2. Two places behind that name: what stands there.
+        3. Where this token itself stood: what followed.
+        4. The line's own name.
+        """
+        sought: tuple[tuple[slice, slice, Callable[[_Head], None]], ...] = (
+            (self._before, self._token, self._copy_two_before),
+            (self._before, self._two_before, self._copy_token),
+            (self._token, self._before, self._copy_token),
+            (self._line, self._token, self._copy_token),
+        )
+        for number, (asked, found, copy) in enumerate(sought):
+            head = self._head(layer, number)
+            self._compare(head.query, asked, self._dimensions(0, 10))
+            self._compare(head.key, found, self._dimensions(0, 10))
+            for weight in (head.query, head.key):
+                self._compare(weight, self._line, self._dimensions(10, 20))
+            copy(head)
+
+    # --- the parts of a head ------------------------------------------------------------------------------------------
+
+    def _head(self, layer: int, number: int) -> _Head:
+        """One head: query and key scaled down, value emptied."""
+        rows = slice(number * self._head_size, (number + 1) * self._head_size)
+        prefix = f"model.layers.{layer}.self_attn"
+        query, key, value, output = (self._model.get_parameter(f"{prefix}.{part}_proj.weight") for part in "qkvo")
+        head = _Head(query[rows], key[rows], value[rows], output[:, rows])
+        for weight in (head.query, head.key):
+            weight.mul_(_OFF)
+            weight[:, self._flags :] = 0.0
+        head.value.zero_()
+        head.output.mul_(_OFF)
+        head.output[self._flags :] = 0.0
+        return head
+
+    def _at_distance(self, head: _Head, distance: int) -> None:
+        """Look so many places back: a key turned by its position meets the query that is turned by so much more."""
+        for pair in _DISTANCE_PAIRS:
+            angle = self._frequencies[pair] * distance
+            head.key[pair, -1] = 1.0
+            head.query[pair, -1], head.query[pair + self._num_pairs, -1] = math.cos(angle), -math.sin(angle)
+
+    def _nearest(self, layer: int, number: int) -> _Head:
+        """A head that finds the nearest of the places whose key is marked in its last dimension.
+
+        Such a key is six parts mark and four parts recency, in the score more than half of the most there is; any
+        other key, however near, less than half.
+        """
+        head = self._head(layer, number)
+        for pair, weight in _RECENCY.items():
+            head.key[pair, -1], head.query[pair, -1] = 1.0, weight
+        head.query[-1, -1] = 5.0
+        return head
+
+    def _dimensions(self, start: int, stop: int) -> Tensor:
+        """Those of the slow rotary pairs from ``start`` to ``stop``; the slowest pair is left to marks."""
+        slow = torch.arange(self._num_pairs - 1 - _NUM_SLOW_PAIRS, self._num_pairs - 1)[start:stop]
+        return torch.cat([slow, slow + self._num_pairs])
+
+    def _compare(self, weight: Tensor, part: slice, dimensions: Tensor, scale: float = 1.0) -> None:
+        """Read as much of a part, without its marks, as there are dimensions; the larger, the more it counts."""
+        start = _NUM_MARKS
+        size = min(len(dimensions), self._note_size - start)
+        if part is self._token:
+            weight[dimensions[:size], part] += scale * self._shortened[start : start + size]
+        else:
+            weight[dimensions[:size], part.start + start : part.start + start + size] += scale * torch.eye(size)
+
+    def _raise_flag(self, head: _Head, flag: int, part: slice, direction: Tensor) -> None:
+        """Write a component of a part into a flag."""
+        head.value[flag, part] = direction
+        head.output[self._flags + flag, flag] = _UNIT
+
+    def _write_note(self, head: _Head, note: slice) -> None:
+        size = self._note_size
+        head.value[:size, self._token] = self._shortened
+        head.output[note, :size] += torch.eye(size)
+
+    def _copy_token(self, head: _Head) -> None:
+        frame = self._rotation()[: self._head_size]
+        head.value[:, self._token] = frame
+        head.output[self._token] += _LOOKED_UP * frame.T
+
+    def _copy_two_before(self, head: _Head) -> None:
+        size = self._note_size
+        head.value[:size, self._two_before] = torch.eye(size)
+        head.output[self._token, :size] += _LOOKED_UP * 2 / 3 * self._shortened.T
+
+    def _rotation(self) -> Tensor:
+        """A random orthogonal matrix over the token's dimensions."""
+        width = self._token.stop
+        return torch.linalg.qr(torch.randn(width, width, generator=self._generator))[0]
