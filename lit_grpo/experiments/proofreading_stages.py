@@ -54,6 +54,8 @@ class Stage:
     goal: Goal
     batches_per_leg: int
     batch_size: int = 8
+    frozen_layers: int = 0
+    """The embeddings and so many layers stay as they are: those that read before they have learned anything."""
     final_fraction: float = 0.3
     """What the rates fall to within each leg, so that what is read after it is not read in the noise of large steps."""
     max_prompts: int = 20_000

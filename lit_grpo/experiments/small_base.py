@@ -25,6 +25,7 @@ from lit_grpo.experiments.base_model import FOLLOW_UPS, NAMES, TinyModelSettings
 from lit_grpo.experiments.proofreading_stages import POLICY_FOLDER, Goal, Leg, Stage, run_stages
 from lit_grpo.experiments.reading import ReadingScores, held_out_exercises, measure_reading
 from lit_grpo.experiments.reading_heads import ReadingHeads
+from lit_grpo.experiments.reading_weights import NUM_FIXED
 from lit_grpo.modules.policy import load_policy
 from lit_grpo.presets import CONFIGS
 
@@ -40,7 +41,7 @@ SHAPE = TinyModelSettings(
     rope_theta=1e8,
     reading=ReadingHeads(),
 )
-"""4.0M parameters, 0.8M of them embeddings."""
+"""4.8M parameters, 0.8M of them embeddings and as many the head."""
 
 UNTRAINED_FOLDER = "untrained"
 NUM_TOKENIZER_TEXTS = 2000
@@ -53,37 +54,42 @@ STAGES = (
     Stage(
         "two_rows",
         {EASY: 1.0},
-        ProofreadingSettings(max_slips=4, num_copied=10, max_rows=2, predict_sentences=True),
-        Goal(copied_numbers=0.85, mended_numbers=0.75, judged=0.75),
-        batches_per_leg=250,
+        ProofreadingSettings(max_slips=4, num_copied=4, max_rows=2),
+        Goal(copied_numbers=0.75, mended_numbers=0.7, judged=0.65),
+        batches_per_leg=200,
+        frozen_layers=NUM_FIXED,
     ),
     Stage(
         "four_rows",
         {EASY: 0.7, MEDIUM: 0.3},
-        ProofreadingSettings(max_slips=5, num_copied=10, max_rows=4, predict_sentences=True),
-        Goal(copied_numbers=0.9, mended_numbers=0.8, judged=0.8),
-        batches_per_leg=150,
+        ProofreadingSettings(max_slips=5, num_copied=4, max_rows=4),
+        Goal(copied_numbers=0.85, mended_numbers=0.8, judged=0.75),
+        batches_per_leg=200,
+        frozen_layers=NUM_FIXED,
     ),
     Stage(
         "easy",
         {EASY: 0.9, MEDIUM: 0.1},
-        ProofreadingSettings(max_slips=5, num_copied=10, predict_sentences=True),
-        Goal(copied_numbers=0.9, mended_numbers=0.85, judged=0.85),
-        batches_per_leg=100,
+        ProofreadingSettings(max_slips=5, num_copied=4),
+        Goal(copied_numbers=0.9, mended_numbers=0.85, judged=0.8),
+        batches_per_leg=150,
+        frozen_layers=NUM_FIXED,
     ),
     Stage(
         "medium",
         {EASY: 0.5, MEDIUM: 0.5},
-        ProofreadingSettings(max_slips=4, num_copied=10),
-        Goal(copied_numbers=0.95, mended_numbers=0.9, judged=0.9),
-        batches_per_leg=80,
+        ProofreadingSettings(max_slips=4, num_copied=4),
+        Goal(copied_numbers=0.92, mended_numbers=0.88, judged=0.85),
+        batches_per_leg=100,
+        frozen_layers=NUM_FIXED,
     ),
     Stage(
         "hard",
         {EASY: 0.35, MEDIUM: 0.45, HARD: 0.2},
-        ProofreadingSettings(max_slips=3, num_copied=10),
-        Goal(copied_numbers=0.95, mended_numbers=0.9, judged=0.9),
-        batches_per_leg=150,
+        ProofreadingSettings(max_slips=3, num_copied=4),
+        Goal(copied_numbers=0.92, mended_numbers=0.88, judged=0.85),
+        batches_per_leg=100,
+        frozen_layers=NUM_FIXED,
         final_fraction=0.05,
     ),
 )
@@ -148,6 +154,7 @@ def fit_leg(leg: Leg, seed: int) -> None:
         "difficulties": {difficulty.value: weight for difficulty, weight in stage.difficulties.items()},
     }
     options = [
+        f"--model.policy.frozen_layers={stage.frozen_layers}",
         f"--model.optimizer.final_fraction={stage.final_fraction}",
         f"--data.tasks={json.dumps(tasks)}",
         f"--data.proofreading={json.dumps(asdict(stage.proofreading))}",

@@ -58,6 +58,8 @@ class PolicySettings:
     are."""
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
+    frozen_layers: int = 0
+    """The embeddings and so many of the first decoder layers stay as they are; 0: everything is trained."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "checkpoint", find_checkpoint(self.checkpoint))
@@ -154,6 +156,8 @@ class PolicyModule(SteppingModule):
         if self._is_configured:
             return
         self.policy = self.policy_settings.load(self.device_mesh).train()
+        if self.policy_settings.frozen_layers:
+            self.policy.freeze_first(self.policy_settings.frozen_layers)
         self.strict_loading = self.policy.lora is None
         if self.policy.lora is not None:
             self._depend_on("model.policy.base", self.policy_settings.weights_folder)
@@ -234,6 +238,7 @@ class PolicyModule(SteppingModule):
         uses_muon = self.optimizer_settings.matrix_learning_rate is not None
         return {
             "model.policy.lora": self.policy.lora,
+            "model.policy.frozen_layers": self.policy_settings.frozen_layers,
             "model.policy.quantization": chosen_quantization(
                 self.policy_settings.checkpoint, self.policy_settings.quantization
             ),

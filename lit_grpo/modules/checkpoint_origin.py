@@ -33,6 +33,7 @@ REMEDIES: Mapping[str, str] = {
     "data.num_tasks": f"tasks are counted in batches, so that some would {_KEEP}",
     "data.batch_size": f"demonstrations are counted in batches, so that some would {_KEEP}",
     "model.policy.lora": "name the adapters that it was trained with",
+    "model.policy.frozen_layers": "what is frozen has no moments to go on with: keep it",
     "model.policy.quantization": "adapters belong to the weights that they were trained on: keep it",
     "model.policy.base": "adapters belong to the weights that they were trained on: name the folder of these",
     "model.policy.checkpoint": "the KL is to the policy that the run began with: name that one",

@@ -69,6 +69,24 @@ class CausalPolicy(nn.Module):
             return cast(PreTrainedModel, self.model)
         return cast("PeftModel", self.model).get_base_model()  # pyright: ignore[reportReturnType]
 
+    def freeze_first(self, num_layers: int) -> None:
+        """Train neither the embeddings nor the first decoder layers.
+
+        Raises:
+            ValueError: No layer would be left, the head is the embeddings, or there are adapters.
+        """
+        layers = list(self.causal_lm.base_model.get_submodule("layers").children())
+        embeddings = self.causal_lm.get_input_embeddings()
+        head = cast(nn.Linear, self.causal_lm.get_output_embeddings())
+        if not 0 < num_layers < len(layers) or self.lora is not None or embeddings.weight is head.weight:
+            raise ValueError(
+                f"model.policy.frozen_layers: expected 1 to {len(layers) - 1}, in a policy without adapters whose head "
+                f"is not its embeddings, got {num_layers}, lora {self.lora} and tie_word_embeddings "
+                f"{self.causal_lm.config.tie_word_embeddings}; set it to 0"
+            )
+        for part in (embeddings, *layers[:num_layers]):
+            part.requires_grad_(False)
+
     def forward(self, batch: PackedBatch, temperature: float = 1.0) -> Tensor:
         """Log-probs of the batch's targets.
 

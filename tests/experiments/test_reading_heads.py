@@ -17,10 +17,10 @@ from lit_grpo.experiments.small_base import names_and_texts
 NUM_TOKENS = 2600
 
 TEXT = (
-    f"{USER}entry_21 -5 cell_51 + 12 cell_38 = 80 | With less 5 per cell_51, 19 per cell_38, what is sold in week two comes "
-    "to exactly 84 (entry_21).\n"
-    "* entry_33 5 cell_51 + 6 cell_38 = 25 | With 5 per cell_51, 6 per cell_38, what is sold in week one comes to exactly "
-    "25 (entry_33).\n"
+    f"{USER}entry_21 -5 cell_51 + 12 cell_38 = 80 | With less 5 per cell_51, 19 per cell_38, what is sold in week two "
+    "comes to exactly 84 (entry_21).\n"
+    "* entry_33 5 cell_51 + 6 cell_38 = 25 | With 5 per cell_51, 6 per cell_38, what is sold in week one comes to "
+    "exactly 25 (entry_33).\n"
     "> cell_51 3 .. 41 | We allow cell_51 to be anything from 3 to 49.\n"
     "min 0\n"
 )
@@ -33,7 +33,9 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return train_tokenizer(texts, names, NUM_TOKENS, NumberTokens.THOUSANDS)
 
 
-def decoder(num_layers: int = 6, num_key_value_heads: int = 4, head_size: int = 64) -> Qwen3ForCausalLM:
+def decoder(
+    num_layers: int = 6, num_key_value_heads: int = 4, head_size: int = 64, is_tied: bool = False
+) -> Qwen3ForCausalLM:
     set_seed(0)
     config = Qwen3Config(
         vocab_size=NUM_TOKENS,
@@ -44,7 +46,7 @@ def decoder(num_layers: int = 6, num_key_value_heads: int = 4, head_size: int = 
         num_key_value_heads=num_key_value_heads,
         head_dim=head_size,
         rope_parameters={"rope_type": "default", "rope_theta": 1e8},
-        tie_word_embeddings=True,
+        tie_word_embeddings=is_tied,
         attn_implementation="eager",
     )
     return Qwen3ForCausalLM(config).float().eval()
@@ -92,14 +94,14 @@ def test_1_the_tokens_that_mark_places_are_found() -> None:
     assert '","value":' not in starts
     assert texts_of(tokens.conflict) == {"*", "<", ">"}
     assert {"7", "99", "034"} < texts_of(tokens.numbers)
-    assert texts_of(tokens.bars) == {"|", " | "}
+    assert " | " in texts_of(tokens.bars) <= {"|", "| ", " |", " | "}
     assert texts_of(tokens.between) == {" per "}
 
 
 def test_2_the_first_layer_sees_one_and_two_places_before(read: Read) -> None:
     for place in range(2, len(read.ids)):
-        assert read.weight(0, 0, place, place - 1) > 0.9
-        assert read.weight(0, 1, place, place - 2) > 0.9
+        assert read.weight(0, 0, place, place - 1) > 0.6
+        assert read.weight(0, 1, place, place - 2) > 0.6
 
 
 def test_3_the_second_finds_the_name_of_the_line_and_of_the_move(read: Read) -> None:
@@ -130,23 +132,28 @@ def test_4_the_third_tells_whether_the_algebra_says_what_the_sentence_says(read:
         assert read.weight(2, 1, place, place) > 0.9
 
 
-def test_5_the_fourth_looks_a_coefficient_up(read: Read) -> None:
+def test_5_the_fourth_suspects_what_the_algebra_does_not_say(read: Read) -> None:
+    """Anywhere: of the numbers alone 19, 84 and 49, of those with a name 19 per cell_38. And of the move's own row."""
+    last = len(read.ids) - 1
+    suspects = [place for number in ("19", "84", "49") for place in read.places(number)]
+    assert sum(read.weight(3, 2, last, place) for place in suspects) > 0.9
+    counted = read.places("cell_38")[1]
+    assert read.weight(3, 3, last, counted) > 0.9
+    assert sum(read.weight(3, 0, last, place) for place in suspects[:2]) > 0.3
+    assert read.weight(3, 1, last, counted) > 0.3
+    in_another_row = read.places("entry_33")[-1]
+    assert sum(read.weight(3, 0, in_another_row, place) for place in suspects) < 0.05
+
+
+def test_6_the_fifth_looks_a_coefficient_up(read: Read) -> None:
     """Behind `"variable":"cell_38","value":` it looks at the places of the name in the row, which have the number two
     before, and hardly at those in other rows.
     """
     last, places = len(read.ids) - 1, read.places("cell_38")
     in_row, elsewhere = places[:2], places[2:4]
-    assert min(read.weight(3, 0, last, place) for place in in_row) > 5 * max(
-        read.weight(3, 0, last, place) for place in elsewhere
+    assert min(read.weight(4, 0, last, place) for place in in_row) > 5 * max(
+        read.weight(4, 0, last, place) for place in elsewhere
     )
-
-
-def test_6_the_fifth_suspects_what_the_algebra_does_not_say(read: Read) -> None:
-    """Of the numbers alone 19, 84 and 49; of those with a name 19 per cell_38."""
-    last = len(read.ids) - 1
-    numbers = [place for number in ("19", "84", "49") for place in read.places(number)]
-    assert sum(read.weight(4, 2, last, place) for place in numbers) > 0.9
-    assert read.weight(4, 3, last, read.places("cell_38")[1]) > 0.9
 
 
 def test_7_a_seed_is_a_model() -> None:
@@ -155,13 +162,14 @@ def test_7_a_seed_is_a_model() -> None:
         add_reading_heads(model, ReadingHeads(), ReadingTokens.of(tokenizer()), seed)
     for (name, one), two in zip(first.named_parameters(), again.parameters(), strict=True):
         assert torch.equal(one, two), name
-    copied = "model.layers.3.self_attn.v_proj.weight"
+    copied = "model.layers.4.self_attn.v_proj.weight"
     assert not torch.equal(first.get_parameter(copied), other.get_parameter(copied))
 
 
 @pytest.mark.parametrize(
     ("shape", "settings"),
     [
+        ({"is_tied": True}, ReadingHeads()),
         ({"num_key_value_heads": 2}, ReadingHeads()),
         ({"num_layers": 4}, ReadingHeads()),
         ({"head_size": 32}, ReadingHeads()),
@@ -170,5 +178,5 @@ def test_7_a_seed_is_a_model() -> None:
     ],
 )
 def test_8_a_shape_without_room_is_refused(shape: dict[str, int], settings: ReadingHeads) -> None:
-    with pytest.raises(ValueError, match="reading heads: expected 5 layers or more and 4 heads"):
+    with pytest.raises(ValueError, match="expected embeddings that are not the head, 5 layers or more, 4 heads"):
         add_reading_heads(decoder(**shape), settings, ReadingTokens.of(tokenizer()), seed=0)

@@ -1,0 +1,54 @@
+"""Layers that stay as they are: which, that a step leaves them alone, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from lit_grpo.modules.adapters import LoraSettings
+from lit_grpo.modules.optimizers import OptimizerSettings, build_optimizer
+from lit_grpo.modules.policy import CausalPolicy
+
+
+def decoder(is_tied: bool = False) -> Qwen3ForCausalLM:
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=32,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        tie_word_embeddings=is_tied,
+    )
+    return Qwen3ForCausalLM(config).float()
+
+
+def test_1_embeddings_and_the_first_layers_stay_as_they_are() -> None:
+    policy = CausalPolicy(decoder())
+    policy.freeze_first(2)
+    before = {name: weight.detach().clone() for name, weight in policy.named_parameters()}
+    optimizer = build_optimizer(policy, OptimizerSettings(learning_rate=0.1, matrix_learning_rate=0.1))
+    policy.causal_lm(torch.arange(8)[None]).logits.square().mean().backward()
+    optimizer.step()
+    moved = {name for name, weight in policy.named_parameters() if not torch.equal(weight, before[name])}
+    expected = {
+        name for name in before if ".layers.2." in name or ("embed_tokens" not in name and ".layers." not in name)
+    }
+    assert moved == expected
+    assert any("lm_head" in name for name in moved)
+
+
+@pytest.mark.parametrize("num_layers", [3, -1])
+def test_2_a_layer_is_left_to_train(num_layers: int) -> None:
+    with pytest.raises(ValueError, match=r"model\.policy\.frozen_layers: expected 1 to 2, .* got " + str(num_layers)):
+        CausalPolicy(decoder()).freeze_first(num_layers)
+
+
+def test_3_a_head_that_is_the_embeddings_and_adapters_are_refused() -> None:
+    with pytest.raises(ValueError, match="tie_word_embeddings True"):
+        CausalPolicy(decoder(is_tied=True)).freeze_first(1)
+    with pytest.raises(ValueError, match="a policy without adapters"):
+        CausalPolicy(decoder(), LoraSettings(r=2)).freeze_first(1)
