@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import Qwen3ForCausalLM
+
+from lit_grpo.experiments.attention_head import OFF, Head, empty_head
 
 NUM_HEADS = 4
 NUM_LAYERS = 5
@@ -41,26 +42,12 @@ _DISTANCE_PAIRS = range(3)
 MIN_HEAD_SIZE = 2 * (_NUM_SLOW_PAIRS + len(_DISTANCE_PAIRS) - 1)
 MIN_NOTE_SIZE = _NUM_MARKS + 20
 
-_OFF = 0.1
-"""What random weights are scaled by where they would drown what is written."""
 _UNIT = 1.6
 """What attention reads is divided by the stream's root mean square, which is about this."""
 _LOOKED_UP = 2.0
 """How much stronger a token that was looked up is written than the token that is read."""
 _MARK = 0.4
 """The length of a mark, as a share of a token's."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """Views of one head's weights."""
-
-    query: Tensor
-    """[head size, hidden size], as are key and value."""
-    key: Tensor
-    value: Tensor
-    output: Tensor
-    """[hidden size, head size]"""
 
 
 class ReadingWeights:
@@ -126,9 +113,9 @@ class ReadingWeights:
                 weight.mul_(
                     0.0
                     if layer < NUM_FIXED and name.endswith("o_proj.weight")
-                    else _OFF * _OFF
+                    else OFF * OFF
                     if layer < NUM_FIXED
-                    else _OFF
+                    else OFF
                 )
                 weight[self._flags :] = 0.0
 
@@ -222,7 +209,7 @@ class ReadingWeights:
         3. Where this token itself stood: what followed.
         4. The line's own name.
         """
-        sought: tuple[tuple[slice, slice, Callable[[_Head], None]], ...] = (
+        sought: tuple[tuple[slice, slice, Callable[[Head], None]], ...] = (
             (self._before, self._token, self._copy_two_before),
             (self._before, self._two_before, self._copy_token),
             (self._token, self._before, self._copy_token),
@@ -238,28 +225,20 @@ class ReadingWeights:
 
     # --- the parts of a head ------------------------------------------------------------------------------------------
 
-    def _head(self, layer: int, number: int) -> _Head:
-        """One head: query and key scaled down, value emptied."""
-        rows = slice(number * self._head_size, (number + 1) * self._head_size)
-        prefix = f"model.layers.{layer}.self_attn"
-        query, key, value, output = (self._model.get_parameter(f"{prefix}.{part}_proj.weight") for part in "qkvo")
-        head = _Head(query[rows], key[rows], value[rows], output[:, rows])
-        for weight in (head.query, head.key):
-            weight.mul_(_OFF)
-            weight[:, self._flags :] = 0.0
-        head.value.zero_()
-        head.output.mul_(_OFF)
-        head.output[self._flags :] = 0.0
-        return head
+    def _head(self, layer: int, number: int) -> Head:
+        """One head, with room to be written."""
+        return empty_head(
+            self._model, layer, slice(number * self._head_size, (number + 1) * self._head_size), self._flags
+        )
 
-    def _at_distance(self, head: _Head, distance: int) -> None:
+    def _at_distance(self, head: Head, distance: int) -> None:
         """Look so many places back: a key turned by its position meets the query that is turned by so much more."""
         for pair in _DISTANCE_PAIRS:
             angle = self._frequencies[pair] * distance
             head.key[pair, -1] = 1.0
             head.query[pair, -1], head.query[pair + self._num_pairs, -1] = math.cos(angle), -math.sin(angle)
 
-    def _nearest(self, layer: int, number: int) -> _Head:
+    def _nearest(self, layer: int, number: int) -> Head:
         """A head that finds the nearest of the places whose key is marked in its last dimension.
 
         Such a key is six parts mark and four parts recency, in the score more than half of the most there is; any
@@ -285,22 +264,22 @@ class ReadingWeights:
         else:
             weight[dimensions[:size], part.start + start : part.start + start + size] += scale * torch.eye(size)
 
-    def _raise_flag(self, head: _Head, flag: int, part: slice, direction: Tensor) -> None:
+    def _raise_flag(self, head: Head, flag: int, part: slice, direction: Tensor) -> None:
         """Write a component of a part into a flag."""
         head.value[flag, part] = direction
         head.output[self._flags + flag, flag] = _UNIT
 
-    def _write_note(self, head: _Head, note: slice) -> None:
+    def _write_note(self, head: Head, note: slice) -> None:
         size = self._note_size
         head.value[:size, self._token] = self._shortened
         head.output[note, :size] += torch.eye(size)
 
-    def _copy_token(self, head: _Head) -> None:
+    def _copy_token(self, head: Head) -> None:
         frame = self._rotation()[: self._head_size]
         head.value[:, self._token] = frame
         head.output[self._token] += _LOOKED_UP * frame.T
 
-    def _copy_two_before(self, head: _Head) -> None:
+    def _copy_two_before(self, head: Head) -> None:
         size = self._note_size
         head.value[:size, self._two_before] = torch.eye(size)
         head.output[self._token, :size] += _LOOKED_UP * 2 / 3 * self._shortened.T

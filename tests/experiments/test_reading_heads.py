@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -47,8 +48,8 @@ def decoder(
         head_dim=head_size,
         rope_parameters={"rope_type": "default", "rope_theta": 1e8},
         tie_word_embeddings=is_tied,
-        attn_implementation="eager",
     )
+    config._attn_implementation = "eager"
     return Qwen3ForCausalLM(config).float().eval()
 
 
@@ -177,6 +178,6 @@ def test_7_a_seed_is_a_model() -> None:
         ({}, ReadingHeads(note_size=60)),
     ],
 )
-def test_8_a_shape_without_room_is_refused(shape: dict[str, int], settings: ReadingHeads) -> None:
+def test_8_a_shape_without_room_is_refused(shape: dict[str, Any], settings: ReadingHeads) -> None:
     with pytest.raises(ValueError, match="expected embeddings that are not the head, 5 layers or more, 4 heads"):
         add_reading_heads(decoder(**shape), settings, ReadingTokens.of(tokenizer()), seed=0)
