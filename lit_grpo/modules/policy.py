@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from typing_extensions import override
 
 from lit_grpo.data.contract import require_readable_policy
 from lit_grpo.data.policy_folder import base_folder, holds_adapters, require_own_base, trained_on
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.modules.adapters import LoraSettings, read_adapters, settings_of, with_adapters
+from lit_grpo.modules.model_reading import read_model
 from lit_grpo.modules.quantization import QuantizationKind, QuantizationSettings, is_quantised, read_quantised
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
@@ -150,29 +150,18 @@ def load_policy(
         quantization: How frozen weights are held; None: as adapters in ``checkpoint`` were trained, else as they are.
 
     Raises:
-        ValueError: There is no such checkpoint, it has learned another rendering or grammar, or its adapters were
-            trained on another base; says so in one line.
+        ValueError: There is no such checkpoint, its weights are not those that its config describes, it has learned
+            another rendering or grammar, or its adapters were trained on another base; says so in one line.
     """
     weights = base_folder(checkpoint, base)
     require_own_base(checkpoint, weights)
     lora = settings_of(checkpoint, lora)
     config = load_config(weights)
-    require_whole_weights(weights)
     chosen = chosen_quantization(checkpoint, quantization)
-    try:
-        if chosen is not None or is_quantised(config):
-            causal_lm = read_quantised(weights, config, dtype, chosen)
-        else:
-            causal_lm = AutoModelForCausalLM.from_pretrained(weights, config=config, dtype=dtype, local_files_only=True)
-    except OSError as error:
-        raise ValueError(f"checkpoint: expected safetensors weights beside config.json in {weights}") from error
-    except RuntimeError as error:
-        if "mismatched_sizes" not in str(error):
-            raise
-        raise ValueError(
-            f"checkpoint: expected weights of the sizes that config.json says in {weights}, got others; fetch or "
-            "export both again"
-        ) from error
+    if chosen is not None or is_quantised(config):
+        causal_lm = read_quantised(weights, config, dtype, chosen)
+    else:
+        causal_lm = read_model(weights, config, dtype=dtype)
     policy = CausalPolicy(causal_lm, lora, gradient_checkpointing)
     if holds_adapters(checkpoint):
         require_readable_policy(checkpoint)
@@ -191,19 +180,6 @@ def chosen_quantization(checkpoint: Path, asked: QuantizationSettings | None) ->
 def context_of(causal_lm: PreTrainedModel) -> int:
     """Most tokens that a context and its completion may have together."""
     return causal_lm.config.max_position_embeddings
-
-
-def require_whole_weights(folder: Path) -> None:
-    """ValueError for a file of safetensors weights that is cut short or is none. Only its header is read."""
-    for path in sorted(folder.glob("model*.safetensors")):
-        try:
-            with safe_open(path, framework="pt"):
-                pass
-        except (OSError, SafetensorError) as error:
-            raise ValueError(
-                f"{path}: expected whole safetensors weights, got a file that cannot be read: {error}; fetch or export "
-                "it again"
-            ) from error
 
 
 def load_config(checkpoint: Path) -> PreTrainedConfig:

@@ -21,8 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel
+from transformers import BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel
 from typing_extensions import override
+
+from lit_grpo.modules.model_reading import read_model
 
 # Where it is installed, peft imports it, and on some CPUs it then says that it lacks a kernel, which nothing here uses.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
@@ -171,16 +173,16 @@ def read_quantised(
         settings: How; None for a checkpoint that is quantised already.
 
     Raises:
-        ValueError: bitsandbytes is not installed, or the checkpoint is quantised by something else.
+        ValueError: bitsandbytes is not installed, the checkpoint is quantised by something else, or its weights are
+            not those that its config describes.
     """
     require_bitsandbytes()
     if is_quantised(config):
         _require_bitsandbytes_checkpoint(checkpoint, config, settings)
-    model = AutoModelForCausalLM.from_pretrained(
+    model = read_model(
         checkpoint,
-        config=config,
+        config,
         dtype=dtype,
-        local_files_only=True,
         device_map={"": "cpu"},
         quantization_config=None if settings is None else settings.for_transformers(dtype),
     )

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils.loading_report import LoadStateDictInfo
 
 from lit_grpo.data.contract import require_readable_policy
 from lit_grpo.data.policy_folder import base_folder, holds_adapters, require_own_base
 from lit_grpo.modules.adapters import LoraSettings, plain_name, read_adapters, settings_of
-from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config, require_whole_weights
+from lit_grpo.modules.model_reading import require_names, require_whole_weights
+from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_config
 from lit_grpo.modules.quantization import QuantizationSettings, is_quantised
 
 
@@ -62,7 +64,7 @@ def load_sharded_policy(
     _require_unquantised(checkpoint, weights, quantization)
     require_whole_weights(weights)
     files = _Files(weights)
-    policy = _without_weights(weights, dtype, settings_of(checkpoint, lora), gradient_checkpointing)
+    policy = _without_weights(files, dtype, settings_of(checkpoint, lora), gradient_checkpointing)
     if holds_adapters(checkpoint):
         require_readable_policy(checkpoint)
         read_adapters(policy.model, checkpoint)
@@ -86,13 +88,14 @@ def _require_unquantised(checkpoint: Path, weights: Path, quantization: Quantiza
 
 
 def _without_weights(
-    checkpoint: Path, dtype: torch.dtype, lora: LoraSettings | None, gradient_checkpointing: bool
+    files: _Files, dtype: torch.dtype, lora: LoraSettings | None, gradient_checkpointing: bool
 ) -> CausalPolicy:
     """A policy with its parameters on the meta device; adapters and buffers (the rotary frequencies) are real."""
-    config = load_config(checkpoint)
+    config = load_config(files.folder)
     with init_empty_weights(include_buffers=False):
         causal_lm = AutoModelForCausalLM.from_config(config, dtype=dtype)
     causal_lm.tie_weights()
+    _require_own_names(causal_lm, files)
     if lora is None:
         return CausalPolicy(causal_lm, None, gradient_checkpointing)
     # peft puts an adapter on the device of the layer that it belongs to. One number stands in for each weight.
@@ -111,6 +114,19 @@ def _replace_parameters(model: nn.Module, replacement: Callable[[nn.Parameter], 
             if parameter not in done:
                 done[parameter] = nn.Parameter(replacement(parameter), parameter.requires_grad)
             setattr(module, name, done[parameter])
+
+
+def _require_own_names(causal_lm: PreTrainedModel, files: _Files) -> None:
+    """ValueError unless the files have the model's weights and no others, but for those that transformers leaves out."""
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in causal_lm.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    stored = files.names()
+    missing = {own[0] for own in names.values() if stored.isdisjoint(own)}
+    unexpected = stored.difference(*names.values())
+    found = LoadStateDictInfo(missing, unexpected, set(), [], {}, set())
+    causal_lm._adjust_missing_and_unexpected_keys(found)  # pyright: ignore[reportPrivateUsage]
+    require_names(found.missing_keys, found.unexpected_keys, files.folder)
 
 
 def _read_rows(model: nn.Module, files: _Files) -> None:
@@ -142,6 +158,14 @@ class _Files:
 
     folder: Path
 
+    def names(self) -> set[str]:
+        """The names of all tensors."""
+        found: set[str] = set()
+        for path in self._paths():
+            with safe_open(path, framework="pt") as file:
+                found.update(file.keys())
+        return found
+
     def rows(self, names: list[str], parameter: DTensor) -> Tensor:
         """This rank's rows of a parameter that is stored under one of its names, in its dtype, on the CPU."""
         for name in map(plain_name, names):
@@ -158,10 +182,7 @@ class _Files:
                     first, last = _rows_of_rank(parameter)
                     # A copy: what the slice shows is the file itself, mapped into memory.
                     return stored[first:last].to(parameter.dtype, copy=True)
-        raise ValueError(
-            f"checkpoint: expected {plain_name(names[0])} in the safetensors weights beside config.json in "
-            f"{self.folder}, got none"
-        )
+        raise AssertionError(f"{names[0]} was found before")
 
     def _paths(self) -> Iterator[Path]:
         yield from sorted(self.folder.glob("model*.safetensors"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,12 @@ def test_10_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
         load_policy(tmp_path)
 
 
+def with_layers(config: bytes, number: int) -> bytes:
+    """A Qwen3's config with another number of layers."""
+    change = {"num_hidden_layers": number, "layer_types": ["full_attention"] * number}
+    return json.dumps(json.loads(config) | change).encode()
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "expected"),
     [
@@ -223,7 +230,21 @@ def test_10_a_missing_checkpoint_is_one_line(tmp_path: Path) -> None:
             r"config\.json: expected the config of a model that transformers knows",
         ),
         ("config.json", lambda whole: b'{"model_type": "none"}', r"config\.json: expected the config of a model that"),
-        ("config.json", lambda whole: whole.replace(b'_size": 32', b'_size": 64'), r"weights of the sizes that config"),
+        (
+            "config.json",
+            lambda whole: whole.replace(b'_size": 32', b'_size": 64'),
+            r"of shape \(\d+, 64\), as config.json says, got \(\d+, 32\) in",
+        ),
+        (
+            "config.json",
+            lambda whole: with_layers(whole, 3),
+            r"expected model\.layers\.2\.\S+ and 10 more in the safetensors weights beside config\.json",
+        ),
+        (
+            "config.json",
+            lambda whole: with_layers(whole, 1),
+            r"got model\.layers\.1\.\S+ and 10 more as well, which that model has no place for",
+        ),
     ],
 )
 def test_10_a_spoilt_file_is_one_line(

@@ -3,7 +3,7 @@
 1. Together the parts are what the whole reading gives, bit by bit, and so are log-probs up to rounding: tied and untied
    heads, in bfloat16, with adapters (which begin with the same random numbers), from one file and from several.
 2. No rank ever fills a tensor of more than its own rows of the largest one, adapters apart.
-3. A tensor that the files lack, or that has another shape than config.json says, is named.
+3. A tensor that the files lack, that config.json does not describe, or that has another shape than it says, is named.
 4. One number that changes in one rank's rows changes the fingerprint on both ranks.
 """
 
@@ -94,6 +94,8 @@ def on_one_rank(rank: int, folder: Path) -> None:
     torch.distributed.barrier()
     with pytest.raises(ValueError, match=r"expected model\.norm\.weight in the safetensors weights .*, got none"):
         load_sharded_policy(folder / "lacking", torch.float32, None, False, mesh)
+    with pytest.raises(ValueError, match=r"got model\.layers\.1\.\S+ and 10 more as well"):
+        load_sharded_policy(folder / "fewer_layers", torch.float32, None, False, mesh)
     with pytest.raises(
         ValueError, match=r"expected model\.embed_tokens\.weight of shape \(60, 32\), .* got \(61, 32\)"
     ):
@@ -162,12 +164,14 @@ def seen_by_both(checkpoint: Path, rank: int, mesh: DeviceMesh) -> None:
 def spoil(folder: Path) -> None:
     config = json.loads((folder / "tied" / "config.json").read_text())
     weights = load_file(folder / "tied" / "model.safetensors")
-    for name, vocabulary, kept in (
-        ("lacking", VOCABULARY, [key for key in weights if key != "model.norm.weight"]),
-        ("other_shape", VOCABULARY - 1, list(weights)),
-    ):
+    changes: list[tuple[str, dict[str, Any], list[str]]] = [
+        ("lacking", {}, [key for key in weights if key != "model.norm.weight"]),
+        ("other_shape", {"vocab_size": VOCABULARY - 1}, list(weights)),
+        ("fewer_layers", {"num_hidden_layers": 1, "layer_types": ["full_attention"]}, list(weights)),
+    ]
+    for name, change, kept in changes:
         (folder / name).mkdir()
-        (folder / name / "config.json").write_text(json.dumps(config | {"vocab_size": vocabulary}))
+        (folder / name / "config.json").write_text(json.dumps(config | change))
         save_file({key: weights[key] for key in kept}, folder / name / "model.safetensors")
 
 
