@@ -29,6 +29,7 @@ from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicModelParallelStrategy
 from lit_grpo.config_errors import explain, require_trainer_names
 from lit_grpo.config_trees import require_settings, with_nulls
+from lit_grpo.config_values import require_values
 from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.success import SuccessTargeting
@@ -184,7 +185,10 @@ class RepairCLI(LightningCLI):
         self._words = with_nulls(with_preset_paths(words), OF_CLASSES)
         require_settings(self._words, ("trainer", *SECTIONS), OF_CLASSES)
         self.config = parser.parse_args(self._words)
-        require_seed(self.config[self.config.subcommand].seed_everything, "seed_everything")
+        config = self.config[self.config.subcommand]
+        require_seed(config.seed_everything, "seed_everything")
+        for key, node in config.as_dict().items():
+            require_values(node, TOP.get(key), key)
 
     @override
     def _parse_ckpt_path(self) -> None:

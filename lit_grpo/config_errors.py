@@ -5,15 +5,12 @@ Called by cli.py. The parser itself says neither where a nested key stands nor w
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from inspect import signature
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import lightning.pytorch.callbacks
 import lightning.pytorch.loggers
@@ -21,6 +18,7 @@ import lightning.pytorch.strategies
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import Strategy, StrategyRegistry
 
+from lit_grpo.config_classes import KINDS, find_class, parameters_of, settings_class
 from lit_grpo.config_trees import config_trees
 from lit_grpo.renamed_keys import RENAMED
 
@@ -44,17 +42,6 @@ NOISE = re.compile(
 )
 """Lines of a message that say nothing to a user."""
 
-KINDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a text",
-    "list": "a list",
-    "tuple": "a list",
-    "dict": "KEY: VALUE",
-    "NoneType": "null",
-}
-"""What the types are in a config that a message may ask for; every other one is a class."""
 ELSEWHERE = (
     "torch.optim.AdamW",
     "bitsandbytes.optim.AdamW8bit",
@@ -208,41 +195,13 @@ class _Search:
                     self.chosen[path] = find_class(str(node["class_path"]), self.classes)
             yield from self.below(node.get("init_args"), self.chosen.get(path), f"{path}.init_args")
             return
-        cls = self.chosen.get(path) or _settings_class(kind)
-        known = {} if cls is None else _parameters(cls)
+        cls = self.chosen.get(path) or settings_class(kind)
+        known = {} if cls is None else parameters_of(cls)
         for key, value in node.items() if cls is not None else ():
             if key in known:
                 yield from self.below(value, known[key], f"{path}.{key}")
             else:
                 yield UnknownKey(f"{path}.{key}", known, cls.__name__ if cls is not None else "")
-
-
-def _settings_class(kind: Any) -> type | None:
-    """The class of an annotation that keys can stand below; None for others."""
-    for cls in get_args(kind) if get_origin(kind) in (Union, UnionType) else [kind]:
-        if isinstance(cls, type) and get_origin(cls) is None and cls.__module__ != "builtins":
-            return cls
-    return None
-
-
-def _parameters(cls: type) -> dict[str, Any]:
-    """The parameters of a class, with the annotation of each, or with the narrower class that it has by default."""
-    hints = get_type_hints(cls.__init__)
-    factories = {item.name: item.default_factory for item in fields(cls)} if is_dataclass(cls) else {}
-    kinds = {name: hints.get(name) for name in signature(cls).parameters}
-    for name, factory in factories.items():
-        base = _settings_class(kinds.get(name))
-        if base is not None and isinstance(factory, type) and issubclass(factory, base):
-            kinds[name] = factory
-    return kinds
-
-
-def find_class(class_path: str, classes: Mapping[str, type]) -> type | None:
-    """A class by its import path, or by its name among ``classes``; None if there is none."""
-    if "." not in class_path:
-        return classes.get(class_path)
-    module, _, name = class_path.rpartition(".")
-    return vars(importlib.import_module(module)).get(name)
 
 
 def _lightning_classes() -> Iterator[type]:

@@ -18,7 +18,7 @@ from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.last_checkpoint import LastCheckpointSettings
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
-from lit_grpo.config_errors import find_class
+from lit_grpo.config_classes import find_class
 from lit_grpo.data.datamodule import DemonstrationDataModule, TaskDataModule
 from lit_grpo.data.policy_folder import tokenizer_folder
 from lit_grpo.data.proofreading_data import ProofreadingDataModule

@@ -116,6 +116,20 @@ def answer(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str
             "model.optimizer.adamw: expected the class_path of a class that can be imported, got 'torch.optim.Adm': "
             "module 'torch.optim' has no attribute 'Adm'; did you mean 'torch.optim.AdamW'?",
         ),
+        (
+            "--model.policy.lora.r=null",
+            "model.policy.lora.r: expected a whole number, got null; give it one, or leave the key out for its default",
+        ),
+        (
+            "--model.optimizer.learning_rate=null",
+            "model.optimizer.learning_rate: expected a number, got null; give it one, or leave the key out for its "
+            "default",
+        ),
+        (
+            "--model.objective.loss={class_path: ClippedLoss, init_args: {clip_low: null}}",
+            "model.objective.loss.clip_low: expected a number, got null; give it one, or leave the key out for its "
+            "default",
+        ),
         ("--model=[1]", "model: expected a class_path with its init_args, got '[1]'"),
         (
             "--ckpt_path=hpc",

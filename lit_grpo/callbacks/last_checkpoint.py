@@ -1,4 +1,5 @@
-"""LastCheckpoint: `checkpoints/last.ckpt` is where the run stands, at an interval, when it ends and when it fails.
+"""LastCheckpoint: `checkpoints/last.ckpt` is where the run stands: at an interval, before a validation, at the end and
+when it fails.
 
 Installed by cli.py in every fit; settings under the key ``last_checkpoint``. What is best is chosen by a
 ModelCheckpoint with a monitor, and lies beside it.
@@ -16,6 +17,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
@@ -26,7 +28,7 @@ from lit_grpo.fitting.run_folder import is_trial, last_checkpoint
 
 @dataclass(frozen=True, slots=True)
 class LastCheckpointSettings:
-    """When `checkpoints/last.ckpt` is written, beside the end of the fit, Ctrl-C, and an exception."""
+    """When `checkpoints/last.ckpt` is written, beside validations, the end of the fit, Ctrl-C, and an exception."""
 
     every_batches: int | None = 50
     """Batches from one to the next; null: not by batches."""
@@ -74,7 +76,8 @@ class LastCheckpoint(Checkpoint):
         self._boundary: _Boundary | None = None
         self._progress: dict[str, Any] = {}
         """The loop's progress at the end of the last batch."""
-        self._ends_within_epoch = False
+        self._is_of_batch_end = False
+        """Whether what is written goes on from that progress, and not from the loop's own."""
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -97,7 +100,7 @@ class LastCheckpoint(Checkpoint):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._ends_within_epoch = False
+        self._is_of_batch_end = False
         self._written_at, self._written_s = None, time.monotonic()
 
     @override
@@ -121,9 +124,22 @@ class LastCheckpoint(Checkpoint):
             trainer.fit_loop.epoch_loop._skip_next_val = True  # pyright: ignore[reportPrivateUsage]
 
     @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the state from before it, so that no best checkpoint is ever of a part of the run that a kill undoes.
+
+        What replaces the best checkpoint after this validation is then of the same batch; a run that was killed in
+        between and goes on, with whatever settings, validates here again.
+        """
+        is_of_fit = trainer.state.fn is TrainerFn.FITTING and not trainer.sanity_checking
+        if is_of_fit and not is_trial(trainer) and self._written_at != consumed_batches(trainer):
+            self._is_of_batch_end = True
+            self._write(trainer)
+            self._is_of_batch_end = False
+
+    @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the state at the end, unless that was done when it was asked to stop."""
-        self._ends_within_epoch = not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        self._is_of_batch_end = not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if not is_trial(trainer) and not self._asked:
             self._write(trainer)
 
@@ -132,7 +148,7 @@ class LastCheckpoint(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Where a fit has ended within an epoch, go on within it: Lightning counts that epoch as over."""
-        if self._ends_within_epoch:
+        if self._is_of_batch_end:
             checkpoint["loops"]["fit_loop"] = self._progress
 
     @override

@@ -93,6 +93,7 @@ class RolloutCallback(Callback):
                 "solver of the default environment: remove it"
             )
         self.environment: AnyEnvironment = environment or RepairEnvironment.of(self.play_settings.episode, solver)
+        self.environment.require_complete()
         self._log, self._refill_log = RolloutLog(self.environment, self.settings.reward), RefillLog()
         self._too_long_log = TooLongLog()
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_grpo.commands.command import Command, CommandParser
+from lit_grpo.commands.command import Command, CommandParser, seed
 
 DESCRIPTION = """\
 Make the small base for programs of real size: a tokenizer from task text, random weights, and pre-training by
@@ -19,7 +19,7 @@ def parse(words: Sequence[str]) -> Namespace:
     """Read the options."""
     parser = CommandParser("base small", DESCRIPTION)
     parser.add_argument("--output", type=Path, default=Path("runs/small-base"), help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
     return parser.parse_args(words)
 
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_grpo.commands.command import Command, CommandParser
+from lit_grpo.commands.command import Command, CommandParser, seed
 
 DESCRIPTION = """\
 Make the base that comes with the project as checkpoints/tiny-base: a tokenizer from task text, random weights of 0.9M
@@ -17,7 +17,7 @@ def parse(words: Sequence[str]) -> Namespace:
     """Read the options."""
     parser = CommandParser("base tiny", DESCRIPTION)
     parser.add_argument("--output", type=Path, default=Path("runs/tiny-base"), help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
     return parser.parse_args(words)
 
 

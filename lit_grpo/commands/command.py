@@ -55,6 +55,13 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
+def seed(text: str) -> int:
+    """A seed, as every generator takes it: the type of an option."""
+    if not text.isdecimal() or not 0 <= int(text) < 2**32:
+        raise argparse.ArgumentTypeError(f"expected a seed from 0 to {2**32 - 1}, got {text!r}")
+    return int(text)
+
+
 def add_study_options(parser: CommandParser, output: str) -> None:
     """Add what every study takes: where it goes, what it starts from, and how much of the machine it may use."""
     parser.add_argument("--output", type=Path, default=Path(output), help="folder of the study (default: %(default)s)")

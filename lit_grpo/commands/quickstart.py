@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_grpo.commands.command import Command, CommandParser, add_study_options
+from lit_grpo.commands.command import Command, CommandParser, add_study_options, seed
 from lit_grpo.experiments.quickstart_arms import ARMS, MAIN_ARMS
 from lit_grpo.presets import find_preset
 
@@ -23,7 +23,7 @@ def parse(words: Sequence[str]) -> Namespace:
     """Read the options."""
     parser = CommandParser("quickstart", DESCRIPTION)
     add_study_options(parser, "runs/quickstart")
-    parser.add_argument("--seeds", "--seed", type=int, nargs="+", default=[0], help="a comparison each (default: 0)")
+    parser.add_argument("--seeds", "--seed", type=seed, nargs="+", default=[0], help="a comparison each (default: 0)")
     parser.add_argument(
         "--arms",
         nargs="+",

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_grpo.commands.command import Command, CommandParser, add_study_options
+from lit_grpo.commands.command import Command, CommandParser, add_study_options, seed
 
 DESCRIPTION = """\
 Train and test every arm of the ablations that is not done yet, and write `ablations.json`, `report.md` and figures.
@@ -21,7 +21,7 @@ def parse(words: Sequence[str]) -> Namespace:
     parser = CommandParser("study ablations", DESCRIPTION)
     add_study_options(parser, "runs/ablations")
     parser.add_argument(
-        "--seeds", "--seed", type=int, nargs="+", help="the first has all arms (default: 0 1 2; with --smoke: 0)"
+        "--seeds", "--seed", type=seed, nargs="+", help="the first has all arms (default: 0 1 2; with --smoke: 0)"
     )
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="gpu: all arms share one device")
     parser.add_argument("--docs", type=Path, help="page to fill in with the results")

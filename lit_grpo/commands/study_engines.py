@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_grpo.commands.command import Command, CommandParser, UsageError, add_study_options
+from lit_grpo.commands.command import Command, CommandParser, UsageError, add_study_options, seed
 
 DESCRIPTION = """\
 Train with the transformers engine and with vLLM, from the same start on the same tasks, print the paired difference of
@@ -20,7 +20,7 @@ def parse(words: Sequence[str]) -> Namespace:
     """Read the options."""
     parser = CommandParser("study engines", DESCRIPTION)
     add_study_options(parser, "runs/engines")
-    parser.add_argument("--seeds", "--seed", type=int, nargs="+", help="default: 0 1 2; with --smoke: 0")
+    parser.add_argument("--seeds", "--seed", type=seed, nargs="+", help="default: 0 1 2; with --smoke: 0")
     parser.add_argument("--study", type=Path, help="a study of the ablations with the arms sft and no_kl of each seed")
     options = parser.parse_args(words)
     if options.smoke and options.study is not None:

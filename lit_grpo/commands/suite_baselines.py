@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_grpo.commands.command import Command, CommandParser
+from lit_grpo.commands.command import Command, CommandParser, seed
 from lit_grpo.environment.domains.base import ProgramSize
 
 DESCRIPTION = """\
@@ -22,7 +22,7 @@ def parse(words: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--size", type=ProgramSize, choices=list(ProgramSize), help="of those (default: as the difficulty says)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
     parser.add_argument(
         "--undo-if-still-infeasible", action="store_true", help="take back edits that leave the program infeasible"
     )

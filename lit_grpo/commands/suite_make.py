@@ -8,7 +8,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from lit_grpo.commands.command import Command, CommandParser
+from lit_grpo.commands.command import Command, CommandParser, seed
 from lit_grpo.data.suite import STUDY_KINDS, SuitePrograms, SuiteSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
@@ -38,7 +38,7 @@ def parse(words: Sequence[str]) -> Namespace:
         "--programs", type=Path, help="folder of feasible programs of your own, of which those in test are taken"
     )
     parser.add_argument("--num-tasks", type=int, default=200, help="of each cell (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
     parser.add_argument("--output", type=Path, required=True, help="folder, made if missing")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
     return parser.parse_args(words)

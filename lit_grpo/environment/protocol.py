@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, final
 
 
 class Problem(Protocol):
@@ -148,6 +148,16 @@ class Environment(ABC, Generic[ProblemT, RecordT, ScoreT]):
     def turn_labels(self, record: RecordT, turn: int) -> Mapping[str, str]:
         """What stands beside a turn (0-based) in transcripts."""
         return {}
+
+    @final
+    def require_complete(self) -> None:
+        """ValueError, before anything is played, for an environment that does not say how long an attempt may be."""
+        turns = getattr(self, "max_turns", None)
+        if not isinstance(turns, int) or turns < 1:
+            raise ValueError(
+                f"environment: expected {type(self).__name__} to have max_turns, most turns of an attempt, as a number "
+                f"above 0, got {turns}; write max_turns = 1, or another number, in its class"
+            )
 
     def close(self) -> None:
         """End what runs outside of this process; the next use starts it again."""

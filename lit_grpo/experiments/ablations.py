@@ -5,7 +5,6 @@ Called by `lit-grpo study ablations`. Arms that are done are not run again, so a
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -40,11 +39,12 @@ from lit_grpo.experiments.provenance import device_name, versions
 from lit_grpo.experiments.quickstart import EPISODE
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.compute import read_seconds
 from lit_grpo.metrics.policy_shift import SHIFT_FILE, write_shift
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.ablations import REPORT_FILE, AblationPlan, write_ablations
 from lit_grpo.reports.comparison import Pair
-from lit_grpo.reports.runs import COMPUTE_FILE, SeedRun
+from lit_grpo.reports.runs import SeedRun
 
 SUITE_SEED = 20_000
 TASKS_PER_CELL, SMOKE_TASKS_PER_CELL = 64, 2
@@ -206,8 +206,7 @@ def _seed_run(run: ArmRun) -> SeedRun:
 
 
 def _cpu_seconds(folder: Path) -> float:
-    compute = json.loads((folder / COMPUTE_FILE).read_text(encoding="utf-8"))
-    return compute["fit_cpu_s"] + compute["test_cpu_s"]
+    return sum(read_seconds(folder, name) for name in ("fit_cpu_s", "test_cpu_s"))
 
 
 def _in_words(scores: Mapping[str, float]) -> str:

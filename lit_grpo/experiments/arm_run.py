@@ -15,9 +15,9 @@ from pathlib import Path
 
 from lit_grpo.experiments.arms import Arm, ArmFailed
 from lit_grpo.experiments.processes import Processes
+from lit_grpo.metrics.compute import COMPUTE_FILE
 from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.presets import CONFIGS
-from lit_grpo.reports.runs import COMPUTE_FILE
 
 LOG_FILE = "log.txt"
 POLICY_FOLDER = "policy"

@@ -9,7 +9,6 @@ again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +20,12 @@ from lit_grpo.experiments.ablations import INTERVALS, SMOKE_TASKS_PER_CELL, TASK
 from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import Estimate
+from lit_grpo.metrics.compute import read_seconds
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.comparison import COMPARISON_FILE, Pair, compare, write_comparison
 from lit_grpo.reports.differences import difference_tables
-from lit_grpo.reports.runs import COMPUTE_FILE, METRICS_FILE, SeedRun, read_series
+from lit_grpo.reports.runs import METRICS_FILE, SeedRun, read_series
 from lit_grpo.reports.show import show_tables
 from lit_grpo.reports.tables import comparison_tables
 
@@ -126,8 +126,8 @@ def _progress(run: ArmRun) -> str:
     equal, num = num_equal_rollouts(run)
     seconds = []
     for name in (TRANSFORMERS, VLLM):
-        compute = json.loads((run.folder(name) / COMPUTE_FILE).read_text(encoding="utf-8"))
-        seconds.append(f"{name} {compute['fit_wall_s']:.0f} s ({compute['fit_cpu_s']:.0f} s of a core)")
+        wall_s, cpu_s = (read_seconds(run.folder(name), which) for which in ("fit_wall_s", "fit_cpu_s"))
+        seconds.append(f"{name} {wall_s:.0f} s ({cpu_s:.0f} s of a core)")
     return f"rewards equal in the first {equal} of {num} rollouts; fit: {', '.join(seconds)}"
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lit_grpo.data.json_values import read_object
 from lit_grpo.data.proofreading import ProofreadingSettings
 from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.faults.difficulty import Difficulty
@@ -129,7 +130,11 @@ def _run_leg(leg: Leg, fit: Callable[[Leg], None], read: Callable[[Leg], Reading
 
 def _read_file(file: Path) -> ReadingScores | None:
     """The figures of a leg that has ended; None: it has not."""
-    return ReadingScores.from_dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    return (
+        ReadingScores.from_dict(read_object(file, "delete the leg's folder, and it is run again"))
+        if file.is_file()
+        else None
+    )
 
 
 def summary(scores: ReadingScores) -> str:

@@ -5,7 +5,6 @@ Called by RepairEvaluation, which writes it into `results.json` and refuses to w
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_grpo.data.batches import consumed_batches
 from lit_grpo.data.digests import folder_digest
+from lit_grpo.data.json_values import read_object
 from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.checkpoint_origin import plain
@@ -61,7 +61,7 @@ def require_same_evaluation(folder: Path, now: Mapping[str, Any]) -> None:
     path = folder / RESULTS_FILE
     if not path.is_file():
         return
-    found = json.loads(path.read_text(encoding="utf-8")).get(MADE_WITH)
+    found = read_object(path, "restore the file, or move it").get(MADE_WITH)
     if found is None:
         what = "results that do not say what they were made with"
     else:

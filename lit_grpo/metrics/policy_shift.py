@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lit_grpo.data.json_values import read_object
 from lit_grpo.metrics.results import DIGITS
 
 SHIFT_FILE = "policy_shift.json"
@@ -37,4 +38,4 @@ def write_shift(folder: Path, shift: PolicyShift) -> None:
 def read_shift(folder: Path) -> PolicyShift | None:
     """The shift that a run folder holds; None if it was not measured."""
     path = folder / SHIFT_FILE
-    return PolicyShift(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return PolicyShift(**read_object(path, "delete it, and it is measured again")) if path.is_file() else None

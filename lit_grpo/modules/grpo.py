@@ -129,15 +129,14 @@ class GRPOModule(ReferencedModule):
         """Take the optimizer steps of one rollout.
 
         Raises:
-            RuntimeError: RolloutCallback is missing.
-            ValueError: Demonstrations are to be replayed, and the batch has none.
+            ValueError: RolloutCallback is missing, or demonstrations are to be replayed, and the batch has none.
         """
         started = perf_counter()
         rollout = batch.experience
         if not isinstance(rollout, Rollout):
-            raise RuntimeError(
-                "GRPOModule.training_step found no experience in its batch; add RolloutCallback "
-                "(lit_grpo.callbacks.rollout) to trainer.callbacks"
+            raise ValueError(
+                "trainer.callbacks: expected RolloutCallback among them, which plays what GRPOModule trains on, got "
+                "a batch without a rollout; add it"
             )
         num_updates = len(rollout.updates)
         # All of them before the first step: the ratio is that to the policy as it was when the rollout came in.

@@ -117,7 +117,7 @@ def _replace_parameters(model: nn.Module, replacement: Callable[[nn.Parameter], 
 
 
 def _require_own_names(causal_lm: PreTrainedModel, files: _Files) -> None:
-    """ValueError unless the files have the model's weights and no others, but for those that transformers leaves out."""
+    """ValueError unless the files have the model's weights and no others, but for what transformers leaves out."""
     names: dict[nn.Parameter, list[str]] = {}
     for name, parameter in causal_lm.named_parameters(remove_duplicate=False):
         names.setdefault(parameter, []).append(name)

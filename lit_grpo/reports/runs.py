@@ -20,8 +20,6 @@ from lit_grpo.metrics.results import SCORES_FILE, require_comparable
 from lit_grpo.metrics.table import ScoreTable, score_table
 
 METRICS_FILE = "metrics.csv"
-COMPUTE_FILE = "compute.json"
-"""CPU and wall seconds of an arm's fit and test."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ Called by ablations.py. Everything is read from the run folder: `metrics.csv`, `
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from lit_grpo.metrics.compute import read_seconds
 from lit_grpo.metrics.policy_shift import read_shift
-from lit_grpo.reports.runs import COMPUTE_FILE, METRICS_FILE, Series, read_series
+from lit_grpo.reports.runs import METRICS_FILE, Series, read_series
 from lit_grpo.reports.tables import Row, TableCell, TableContent
 
 
@@ -69,7 +69,6 @@ def read_training(folder: Path) -> TrainingRecord:
             ("tokens", "train/tokens"),
         )
     }
-    compute = json.loads((folder / COMPUTE_FILE).read_text(encoding="utf-8"))
     tokens = series["tokens"].values
     return TrainingRecord(
         batches=len(tokens) or None,
@@ -80,8 +79,8 @@ def read_training(folder: Path) -> TrainingRecord:
         kl=None if shift is None else shift.kl_k3,
         entropy=None if shift is None else shift.entropy,
         tokens=sum(tokens) if tokens else None,
-        cpu_s=compute["fit_cpu_s"],
-        wall_s=compute["fit_wall_s"],
+        cpu_s=read_seconds(folder, "fit_cpu_s"),
+        wall_s=read_seconds(folder, "fit_wall_s"),
     )
 
 

@@ -7,7 +7,8 @@ chooses one as ``rollout.reward``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, is_dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
 from lit_grpo.environment.protocol import Score, ScoreT
@@ -84,6 +85,28 @@ class Reward(ABC, Generic[ScoreT]):
     @abstractmethod
     def describe(self) -> str:
         """The reward in words, for the start of a run."""
+
+    @final
+    def require_complete(self) -> None:
+        """ValueError, before anything is played, for a reward of one's own that could not pay an attempt."""
+        name, own = type(self).__name__, type(self)
+        if not isinstance(getattr(own, "pays", None), type):
+            raise ValueError(
+                f"rollout.reward: expected {name} to say which type of score it pays, got none; write, in its class, "
+                "pays = Verdict or whatever your environment gives: RepairScore where programs are repaired"
+            )
+        if not is_dataclass(getattr(own, "components", None)):
+            raise ValueError(
+                f"rollout.reward: expected {name} to name the dataclass of its components, got none; write, in its "
+                "class, components = ValueAlone or one of your own"
+            )
+        try:
+            signature(own.breakdown).bind(self, "score", "max_turns", "key")
+        except TypeError as error:
+            raise ValueError(
+                f"rollout.reward: expected {name}.breakdown to take (score, max_turns, key), got: {error}; give it "
+                "these arguments"
+            ) from error
 
     @final
     @property

@@ -30,8 +30,9 @@ class PlaySettings:
     ValueError."""
 
     def __post_init__(self) -> None:
-        """ValueError for a number without a meaning."""
+        """ValueError for a number without a meaning, or a reward that could not pay."""
         _require_group(self.group_size)
+        self.reward.require_complete()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,9 @@ class RolloutSettings:
     while this one is trained on."""
 
     def __post_init__(self) -> None:
-        """ValueError for a number without a meaning."""
+        """ValueError for a number without a meaning, or a reward that could not pay."""
         _require_group(self.group_size)
+        self.reward.require_complete()
         if self.max_staleness < 0:
             raise ValueError(
                 f"rollout.max_staleness: expected at least 0, got {self.max_staleness}; 0 plays each batch with the "

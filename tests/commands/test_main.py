@@ -167,3 +167,21 @@ def test_6_the_version_names_the_libraries_and_loads_none() -> None:
     )
     assert f"lightning {metadata.version('lightning')}, transformers {metadata.version('transformers')}" in line
     assert loaded == ""
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**32), "1.5"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["suite make", "--output", "x", "--seed"], ["suite baselines", "--seed"], ["quickstart", "--seeds", "0"]),
+        *(
+            ["study ablations", "--seeds"],
+            ["study engines", "--seeds"],
+            ["base tiny", "--seed"],
+            ["base small", "--seed"],
+        ),
+    ],
+)
+def test_3_seeds(words: list[str], seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words[0].split(), *words[1:], seed]) == 2
+    assert "expected a seed from 0 to 4294967295, got" in one_line(capsys)

@@ -10,9 +10,12 @@
 5. A ModelCheckpoint that is asked for a last one leaves it to this. What a killed run has left under a fixed name, or
    of the same step, is written over, and not numbered beside it; two callbacks of one name keep their files apart.
 6. No interval at all is a setting, and 0 is none.
+7. It is written before each validation: what a kill leaves as the best checkpoint is never of a part that is lost, and
+   the run goes on from there to the bits of the one that was not killed.
 """
 
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +23,23 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from small_runs import CoinRewards, Remembering, make_data, make_module, make_trainer, two_processes, weights_of
+from small_runs import (
+    NO_HELD_OUT,
+    CoinRewards,
+    Remembering,
+    make_data,
+    make_module,
+    make_trainer,
+    two_processes,
+    weights_of,
+)
 from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.callbacks import last_checkpoint
 from lit_grpo.callbacks.last_checkpoint import LastCheckpoint, LastCheckpointSettings
 from lit_grpo.data.batches import consumed_batches
+from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.modules.base import PolicyModule
 
 NEVER = LastCheckpointSettings(every_batches=None, every_minutes=None)
@@ -89,6 +102,7 @@ def fit(
     *callbacks: Callback,
     settings: LastCheckpointSettings = NEVER,
     resume: bool = False,
+    held_out: HeldOutSettings = NO_HELD_OUT,
     **arguments: Any,
 ) -> dict[str, Tensor]:
     """Two epochs of two batches of GRPO, two updates each, and a curriculum that remembers all it is told."""
@@ -102,7 +116,7 @@ def fit(
         callbacks=[*rollout, *callbacks, LastCheckpoint(settings)],
         **arguments,
     )
-    data = make_data("grpo", checkpoint, batches=2, curriculum=Remembering())
+    data = make_data("grpo", checkpoint, batches=2, held_out=held_out, curriculum=Remembering())
     path = folder / "checkpoints" / "last.ckpt"
     trainer.fit(module, data, ckpt_path=str(path) if resume else None)
     return weights_of(module)
@@ -197,6 +211,33 @@ def test_going_on_within_an_epoch(whole: dict[str, Tensor], tiny_checkpoint: Pat
     assert batches_in(tmp_path) == 1
     assert_equal(fit(tiny_checkpoint, tmp_path, resume=True), whole)
     assert batches_in(tmp_path) == 4
+
+
+class Killed(Callback):
+    """Keeps the run folder as a kill would leave it: in the batch after the first validation."""
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        folder = Path(trainer.default_root_dir)
+        if consumed_batches(trainer) == 1 and not (folder / "killed").exists():
+            shutil.copytree(folder / "checkpoints", folder / "killed" / "checkpoints")
+
+
+def test_the_best_is_not_of_a_lost_part(whole: dict[str, Tensor], tiny_checkpoint: Path, tmp_path: Path) -> None:
+    def validated(folder: Path, resume: bool = False) -> dict[str, Tensor]:
+        best = ModelCheckpoint(folder / "checkpoints", "best", monitor="rollout/reward", save_on_train_epoch_end=False)
+        every: dict[str, Any] = {"val_check_interval": 1, "limit_val_batches": 1.0, "num_sanity_val_steps": 0}
+        held_out = HeldOutSettings(num_validation_tasks=1, num_test_tasks=0)
+        return fit(tiny_checkpoint, folder, Killed(), best, resume=resume, held_out=held_out, **every)
+
+    assert_equal(validated(tmp_path), whole)
+    killed = tmp_path / "killed"
+    left = torch.load(killed / "checkpoints" / "best.ckpt", weights_only=True)
+    stands = torch.load(killed / "checkpoints" / "last.ckpt", weights_only=True)
+    assert batches_in(killed) == 1
+    assert left["global_step"] == stands["global_step"] == 2
+    assert_equal(left["state_dict"], stands["state_dict"])
+    assert_equal(validated(killed, resume=True), whole)
 
 
 def test_settings() -> None:

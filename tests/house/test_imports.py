@@ -57,12 +57,14 @@ ALLOWED: dict[str, set[str]] = {
     "callbacks": EVERYTHING | {"explain", "repair", "fitting"},
     "renamed_keys": set(),
     "config_trees": {"presets"},
-    "config_errors": {"config_trees", "renamed_keys"},
-    "shared_settings": EVERYTHING | {"callbacks", "config_errors"},
+    "config_classes": set(),
+    "config_values": {"config_classes"},
+    "config_errors": {"config_classes", "config_trees", "renamed_keys"},
+    "shared_settings": EVERYTHING | {"callbacks", "config_classes"},
     "trainer_arguments": {"checkpointing"},
     "run_arguments": {"callbacks", "checkpointing", "fitting", "trainer_arguments", "writing"},
     "cli": EVERYTHING
-    | {"repair", "fitting", "callbacks", "config_errors", "config_trees", "run_arguments"}
+    | {"repair", "fitting", "callbacks", "config_errors", "config_trees", "config_values", "run_arguments"}
     | {"shared_settings", "trainer_arguments"},
     "suite_checker": set(),
     "experiments": EVERYTHING | {"repair", "fitting", "callbacks", "cli"},

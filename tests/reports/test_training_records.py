@@ -4,6 +4,7 @@
 2. Supervised training has neither reward nor clipping, and the table says none.
 3. Over seeds the mean is taken; where one lacks a number there is none.
 4. Where no token was clipped the table says that clip ranges are the same by construction, and only there.
+5. A file of the folder that is broken is named, those that hold a run's results included.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lit_grpo.fitting.made_with import require_same_evaluation
 from lit_grpo.metrics.policy_shift import PolicyShift, write_shift
 from lit_grpo.reports.training import COLUMNS, TrainingRecord, mean_record, read_training, training_table
 
@@ -66,3 +68,20 @@ def test_3_over_seeds() -> None:
 def test_4_identical_by_construction() -> None:
     rows = training_table({"one update": record(clipped=0.0), "four": record(clipped=1e-6)}).rows
     assert [row.cells[-1].text for row in rows] == ["no token clipped: clip ranges identical by construction", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("compute.json", "{", r"compute\.json: expected a JSON object, got .* in line 1; "),
+        ("compute.json", "[]", r"expected .*compute\.json to be an object, got \[\]"),
+        ("compute.json", '{"fit_cpu_s": 1.0}', r"compute\.json: expected the key fit_wall_s, got fit_cpu_s; "),
+        ("policy_shift.json", '{"kl_k1"', r"policy_shift\.json: expected a JSON object, got .* in line 1; "),
+        ("results.json", '{"made_with": ', r"results\.json: expected a JSON object, got .* in line 1; "),
+    ],
+)
+def test_5_a_broken_file_is_named(name: str, text: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "compute.json").write_text('{"fit_cpu_s": 1.0, "fit_wall_s": 1.0}')
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=rf"^[^\n]*{expected}[^\n]*$"):
+        require_same_evaluation(tmp_path, {}) if name == "results.json" else read_training(tmp_path)

@@ -1,0 +1,50 @@
+"""What a parsed config may not hold, though the parser takes it: null where a value belongs.
+
+Called by cli.py before anything is built. Within settings that may be left out as a whole the parser takes null for any
+of their values.
+"""
+
+from __future__ import annotations
+
+from inspect import Parameter, signature
+from types import NoneType
+from typing import Any, get_args
+
+from lit_grpo.config_classes import find_class, in_words, parameters_of, settings_class
+
+
+def require_values(node: Any, kind: Any, path: str) -> None:
+    """ValueError for a null, at any depth, where the annotation has none and the default is another value.
+
+    Args:
+        node: A key's value in the parsed config, as plain dicts and lists.
+        kind: What the key is annotated with; None where the value names its class.
+        path: The key.
+    """
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            require_values(item, None, f"{path}[{number}]")
+    if not isinstance(node, dict):
+        return
+    if "class_path" in node:
+        cls, values = find_class(node["class_path"], {}), node.get("init_args") or {}
+    else:
+        cls, values = settings_class(kind), node
+    if cls is None:
+        return
+    kinds, arguments = parameters_of(cls), signature(cls).parameters
+    for name, value in values.items():
+        if name not in kinds:
+            continue
+        place = f"{path}.{name}" if path else name
+        if value is None and not _may_be_null(kinds[name], arguments[name]):
+            raise ValueError(
+                f"{place}: expected {in_words(kinds[name])}, got null; give it one, or leave the key out for its "
+                "default"
+            )
+        require_values(value, kinds[name], place)
+
+
+def _may_be_null(kind: Any, argument: Parameter) -> bool:
+    """Whether null is among an argument's values, by its annotation or as its default, or it has to be given anyway."""
+    return kind in (None, Any) or NoneType in get_args(kind) or argument.default in (None, Parameter.empty)
