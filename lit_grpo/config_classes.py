@@ -62,6 +62,8 @@ def in_words(kind: Any) -> str:
 
 def _one_in_words(kind: Any) -> str:
     cls = get_origin(kind) or kind
-    if isinstance(cls, type) and issubclass(cls, Enum):
+    if not isinstance(cls, type):
+        return "a value"
+    if issubclass(cls, Enum):
         return f"one of {', '.join(member.name for member in cls)}"
-    return KINDS.get(getattr(cls, "__name__", ""), "KEY: VALUE, or a class_path with its init_args")
+    return KINDS.get(cls.__name__, "KEY: VALUE, or a class_path with its init_args")

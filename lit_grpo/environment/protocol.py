@@ -152,7 +152,7 @@ class Environment(ABC, Generic[ProblemT, RecordT, ScoreT]):
     @final
     def require_complete(self) -> None:
         """ValueError, before anything is played, for an environment that does not say how long an attempt may be."""
-        turns = getattr(self, "max_turns", None)
+        turns = self.max_turns if "max_turns" in dir(self) else None
         if not isinstance(turns, int) or turns < 1:
             raise ValueError(
                 f"environment: expected {type(self).__name__} to have max_turns, most turns of an attempt, as a number "

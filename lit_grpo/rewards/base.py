@@ -7,6 +7,7 @@ chooses one as ``rollout.reward``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import ChainMap
 from dataclasses import asdict, astuple, dataclass, fields, is_dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
@@ -89,13 +90,14 @@ class Reward(ABC, Generic[ScoreT]):
     @final
     def require_complete(self) -> None:
         """ValueError, before anything is played, for a reward of one's own that could not pay an attempt."""
-        name, own = type(self).__name__, type(self)
-        if not isinstance(getattr(own, "pays", None), type):
+        own = type(self)
+        name, said = own.__name__, ChainMap(*(dict(vars(cls)) for cls in own.__mro__))
+        if not isinstance(said.get("pays"), type):
             raise ValueError(
                 f"rollout.reward: expected {name} to say which type of score it pays, got none; write, in its class, "
                 "pays = Verdict or whatever your environment gives: RepairScore where programs are repaired"
             )
-        if not is_dataclass(getattr(own, "components", None)):
+        if not is_dataclass(said.get("components")):
             raise ValueError(
                 f"rollout.reward: expected {name} to name the dataclass of its components, got none; write, in its "
                 "class, components = ValueAlone or one of your own"
