@@ -59,7 +59,6 @@ from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rewards.hybrid import HybridReward
 from lit_grpo.rewards.verdict import VerdictReward
 from lit_grpo.run_arguments import run_arguments
-from lit_grpo.seeds import require_seed
 from lit_grpo.shared_settings import SECTIONS, hand_over, take_out
 from lit_grpo.trainer_arguments import refused_by_lightning, require_arguments, require_strategy
 
@@ -185,10 +184,7 @@ class RepairCLI(LightningCLI):
         self._words = with_nulls(with_preset_paths(words), OF_CLASSES)
         require_settings(self._words, ("trainer", *SECTIONS), OF_CLASSES)
         self.config = parser.parse_args(self._words)
-        config = self.config[self.config.subcommand]
-        require_seed(config.seed_everything, "seed_everything")
-        for key, node in config.as_dict().items():
-            require_values(node, TOP.get(key), key)
+        require_values(self.config[self.config.subcommand].as_dict(), TOP)
 
     @override
     def _parse_ckpt_path(self) -> None:

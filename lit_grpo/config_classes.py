@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from inspect import signature
@@ -36,7 +37,9 @@ def settings_class(kind: Any) -> type | None:
 
 def parameters_of(cls: type) -> dict[str, Any]:
     """The parameters of a class, with the annotation of each, or with the narrower class that it has by default."""
-    hints = get_type_hints(cls.__init__)
+    hints: dict[str, Any] = {}
+    with suppress(NameError):  # a library's annotation of a type that it imports for checkers alone
+        hints = get_type_hints(cls.__init__)
     factories = {item.name: item.default_factory for item in fields(cls)} if is_dataclass(cls) else {}
     kinds = {name: hints.get(name) for name in signature(cls).parameters}
     for name, factory in factories.items():

@@ -58,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
     "renamed_keys": set(),
     "config_trees": {"presets"},
     "config_classes": set(),
-    "config_values": {"config_classes"},
+    "config_values": {"config_classes", "seeds"},
     "config_errors": {"config_classes", "config_trees", "renamed_keys"},
     "shared_settings": EVERYTHING | {"callbacks", "config_classes"},
     "trainer_arguments": {"checkpointing"},
