@@ -56,7 +56,7 @@ STAGES = (
         {EASY: 1.0},
         ProofreadingSettings(max_slips=4, num_copied=4, max_rows=2),
         Goal(copied_numbers=0.7, mended_numbers=0.65, judged=0.6),
-        batches_per_leg=200,
+        batches_per_leg=400,
         frozen_layers=NUM_FIXED,
     ),
     Stage(
@@ -64,7 +64,7 @@ STAGES = (
         {EASY: 0.7, MEDIUM: 0.3},
         ProofreadingSettings(max_slips=5, num_copied=4, max_rows=4),
         Goal(copied_numbers=0.8, mended_numbers=0.78, judged=0.72),
-        batches_per_leg=200,
+        batches_per_leg=400,
         frozen_layers=NUM_FIXED,
     ),
     Stage(
@@ -72,7 +72,7 @@ STAGES = (
         {EASY: 0.9, MEDIUM: 0.1},
         ProofreadingSettings(max_slips=5, num_copied=4),
         Goal(copied_numbers=0.85, mended_numbers=0.82, judged=0.78),
-        batches_per_leg=150,
+        batches_per_leg=300,
         frozen_layers=NUM_FIXED,
     ),
     Stage(
@@ -80,7 +80,7 @@ STAGES = (
         {EASY: 0.5, MEDIUM: 0.5},
         ProofreadingSettings(max_slips=4, num_copied=4),
         Goal(copied_numbers=0.9, mended_numbers=0.85, judged=0.82),
-        batches_per_leg=100,
+        batches_per_leg=200,
         frozen_layers=NUM_FIXED,
     ),
     Stage(
@@ -88,7 +88,7 @@ STAGES = (
         {EASY: 0.35, MEDIUM: 0.45, HARD: 0.2},
         ProofreadingSettings(max_slips=3, num_copied=4),
         Goal(copied_numbers=0.9, mended_numbers=0.85, judged=0.82),
-        batches_per_leg=100,
+        batches_per_leg=200,
         frozen_layers=NUM_FIXED,
         final_fraction=0.05,
     ),
