@@ -58,7 +58,7 @@ class Stage:
     frozen_layers: int = 0
     """The embeddings and so many layers stay as they are: those that read before they have learned anything."""
     final_fraction: float = 0.1
-    """What the rates fall to within each leg: a leg begins with a new optimizer, and at full rates nothing more is learned
+    """What the rates fall to within each leg: it begins with a new optimizer, and at full rates nothing more is learned
     after some hundred batches."""
     max_prompts: int = 20_000
     """Prompts after which the exercise is to be changed, not the clock."""
