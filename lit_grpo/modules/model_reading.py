@@ -28,7 +28,8 @@ def read_model(folder: Path, config: PreTrainedConfig, **arguments: Any) -> PreT
     """
     require_whole_weights(folder)
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        # With what was found: its stub knows of the model alone.
+        read: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
             local_files_only=True,
@@ -38,6 +39,7 @@ def read_model(folder: Path, config: PreTrainedConfig, **arguments: Any) -> PreT
         )
     except OSError as error:
         raise ValueError(f"checkpoint: expected safetensors weights beside config.json in {folder}") from error
+    model, found = read
     for name, stored, expected in sorted(found["mismatched_keys"]):
         raise ValueError(
             f"checkpoint: expected {name} of shape {tuple(expected)}, as config.json says, got {tuple(stored)} in the "
