@@ -186,7 +186,7 @@ def test_2_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ("content", "expected"),
     [
         (b"trainer:\n  max_epochs: 1\x00\n", "expected YAML, got "),
-        ("# caf\u00e9\n".encode("latin1"), "expected text in UTF-8, got the byte 0xe9 at position 5; "),
+        ("# na\u00efve\n".encode("latin1"), "expected text in UTF-8, got the byte 0xef at position 4; "),
         ("trainer: {}\n".encode("utf16"), "expected text in UTF-8, got the byte 0xff at position 0; "),
         (b"trainer:\n  - max_epochs: 1\n", "expected settings below trainer as KEY: VALUE, got a list; "),
         (b"trainer:\n", "expected settings below trainer as KEY: VALUE, got nothing; "),

@@ -77,7 +77,7 @@ def run(options: Namespace) -> int:
 
 
 def kinds_of_letters(letters: str) -> tuple[FaultKind, ...]:
-    """The kinds of a word such as ``ABD``; ArgumentTypeError for another letter."""
+    """The kinds of a word such as ``ACD``; ArgumentTypeError for another letter."""
     known = "".join(FaultKind)
     if not letters or set(letters) - set(known):
         raise ArgumentTypeError(f"expected letters of {known}, got {letters!r}")
