@@ -2,7 +2,7 @@
 
 0. Notes of the tokens one and two places before.
 1. A note of the name that the line begins with; whether the bar has been passed, so that this is the sentence; whether
-   this is a number, or a name behind ` per `.
+   this is a number, or a name behind "per".
 2. Whether the algebra of the line supports what is said: the same number with the same name, and the same number alone.
 3. Numbers of the line's sentence that nothing supports, and those of any line, with that line's name.
 4. Look-ups in the line: what stood two places before, or behind, the same name, and the line's own name.
