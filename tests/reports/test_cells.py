@@ -72,4 +72,4 @@ def test_3_the_command(scores: list[ScoredTask], tmp_path: Path, capsys: pytest.
     assert "cells.png" in (tmp_path / "cells.md").read_text()
     assert main(["report", str(tmp_path / "nowhere")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("nowhere, which does not exist")
+    assert "nowhere, which does not exist; name the folder" in line
