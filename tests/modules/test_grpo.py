@@ -69,7 +69,7 @@ def fit(
 
 
 def test_a_missing_callback_is_named(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected RolloutCallback among them, .* add it"):
+    with pytest.raises(ValueError, match=r"expected RolloutCallback among them, .* add it"):
         make_trainer(tmp_path).fit(make_module("grpo", tiny_checkpoint), make_data("grpo", tiny_checkpoint, 1))
 
 
