@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import takewhile
 from typing import Any
 
 import lightning.pytorch.callbacks
@@ -110,12 +111,32 @@ def _split(found: re.Match[str]) -> list[str]:
     return (found[1] or found[2]).split(",")
 
 
+def _kinds(lines: Iterable[str]) -> list[str]:
+    """The types that lines of a message ask for."""
+    return [found[1] for line in lines if (found := KIND.match(line)) is not None]
+
+
+def _of_innermost_key(message: str) -> Iterator[str]:
+    """The lines about the last key that is named; those of the keys around it may be null where it may not."""
+    lines = message.splitlines()
+    starts = [number for number, line in enumerate(lines) if PARSER_KEY.search(line)]
+    if not starts:
+        return
+    depth = _depth(lines[starts[-1]])
+    for line in takewhile(lambda line: _depth(line) > depth, lines[starts[-1] + 1 :]):
+        yield line.strip().removeprefix("- ")
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _as_said(message: str, path: str, got: str | None) -> str:
     """What the parser said itself, without what says nothing, and with the types in the words of a config."""
     lines = [PARSER_KEY_LINE.sub("", line.strip().removeprefix("- ")) for line in message.splitlines()]
     lines = [GOT_AT_END.sub("", line) for line in lines if line and not NOISE.match(line)]
     remarks = [line for line in dict.fromkeys(lines) if not KIND.match(line)]
-    kinds = [found[1] for line in lines if (found := KIND.match(line)) is not None]
+    kinds = _kinds(_of_innermost_key(message)) or _kinds(lines)
     if remarks:
         said = " ".join(remarks)
     elif set(kinds) <= {"NoneType"}:

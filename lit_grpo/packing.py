@@ -15,8 +15,6 @@ from torch import Tensor
 
 PADDING_SEGMENT = -1
 PROMPT_SEGMENT = 0
-PROMPT = -1
-"""Stands for a continuation's number where the targets are the prompt's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,6 @@ class PromptGroup:
 
     prompt_ids: tuple[int, ...]
     continuations: tuple[Continuation, ...]
-    prompt_targets: tuple[int, ...] = ()
-    """Ascending positions of ``prompt_ids``, from 1 on, that have a loss too, once for all continuations."""
 
 
 # Not frozen: Lightning's `apply_to_collection` rebuilds a dataclass by assignment and refuses a frozen one.
@@ -58,10 +54,7 @@ class PackedBatch:
     group_index: Tensor
     """[num_tokens] int64, 0-based and contiguous: which group of this micro-batch."""
     sequences: tuple[tuple[int, int], ...]
-    """(group, continuation) of ``pack``'s input for each sequence, to gather per-sequence data in this order.
-
-    The targets of a prompt are a sequence of their own, with ``PROMPT`` for its continuation.
-    """
+    """(group, continuation) of ``pack``'s input for each sequence, to gather per-sequence data in this order."""
 
     @property
     def num_tokens(self) -> int:
@@ -98,7 +91,7 @@ def pack(groups: Sequence[PromptGroup], microbatch_tokens: int, pad_id: int = 0)
     A group that does not fit into one row is split over several, its prompt repeated in each. A sequence is never
     split: one that is beyond the budget by itself, with its prompt, is a micro-batch of its own. Continuations without
     a target are left out: they have no loss. So is what follows a continuation's last target, and that target itself as
-    an input, since nothing is predicted from there. A prompt with targets of its own has them in the first of its rows.
+    an input, since nothing is predicted from there.
 
     Args:
         groups: The prompts with their continuations.
@@ -109,8 +102,7 @@ def pack(groups: Sequence[PromptGroup], microbatch_tokens: int, pad_id: int = 0)
         Micro-batches, longest rows first; empty if there is no target at all.
 
     Raises:
-        ValueError: A prompt is empty or has a target before its second token or behind its last, or a mask differs in
-            length from its tokens.
+        ValueError: A prompt is empty, or a mask differs in length from its tokens.
     """
     rows = [row for index, group in enumerate(groups) for row in _rows_of_group(index, group, microbatch_tokens)]
     rows.sort(key=lambda row: row.length, reverse=True)
@@ -131,7 +123,7 @@ def fitting(group: PromptGroup, longest_row_tokens: int | None) -> PromptGroup:
         c if _num_inputs(c) <= room else Continuation(c.token_ids, (False,) * len(c.token_ids))
         for c in group.continuations
     )
-    return PromptGroup(group.prompt_ids, tuple(kept), group.prompt_targets if room >= 0 else ())
+    return PromptGroup(group.prompt_ids, tuple(kept))
 
 
 def num_with_targets(groups: Sequence[PromptGroup]) -> int:
@@ -188,7 +180,6 @@ class _Sequence:
 class _Row:
     group: int
     prompt_ids: tuple[int, ...]
-    prompt_targets: tuple[int, ...]
     sequences: tuple[_Sequence, ...]
 
     @property
@@ -207,18 +198,14 @@ class _Row:
         return segments
 
     def predictors(self) -> Iterator[list[int]]:
-        """Yield per sequence, the prompt's own targets first, the position in this row that predicts each target."""
+        """Yield per sequence the position in this row that predicts each target."""
         start = prompt = len(self.prompt_ids)
-        if self.prompt_targets:
-            yield [position - 1 for position in self.prompt_targets]
         for sequence in self.sequences:
             yield [start + offset - 1 if offset else prompt - 1 for offset in sequence.target_offsets]
             start += len(sequence.input_ids)
 
     def targets(self) -> Iterator[tuple[tuple[int, int], list[int]]]:
         """Yield per sequence, in the order of ``predictors``, its (group, continuation), and what is predicted."""
-        if self.prompt_targets:
-            yield (self.group, PROMPT), [self.prompt_ids[position] for position in self.prompt_targets]
         for sequence in self.sequences:
             yield (self.group, sequence.continuation), list(sequence.target_ids)
 
@@ -226,24 +213,18 @@ class _Row:
 def _rows_of_group(index: int, group: PromptGroup, microbatch_tokens: int) -> Iterator[_Row]:
     if not group.prompt_ids:
         raise ValueError(f"group {index}: expected a prompt of at least one token, got none; start it with one")
-    prompt_targets = group.prompt_targets
-    if prompt_targets and not 1 <= prompt_targets[0] <= prompt_targets[-1] < len(group.prompt_ids):
-        raise ValueError(
-            f"group {index}: expected prompt_targets from 1 to {len(group.prompt_ids) - 1}, got {prompt_targets[0]} to "
-            f"{prompt_targets[-1]}; the first token of a prompt is predicted by nothing"
-        )
     room = microbatch_tokens - len(group.prompt_ids)
     chosen: list[_Sequence] = []
     used = 0
     for sequence in _sequences(index, group):
         length = len(sequence.input_ids)
         if chosen and used + length > room:
-            yield _Row(index, group.prompt_ids, prompt_targets, tuple(chosen))
-            chosen, used, prompt_targets = [], 0, ()
+            yield _Row(index, group.prompt_ids, tuple(chosen))
+            chosen, used = [], 0
         chosen.append(sequence)
         used += length
-    if chosen or prompt_targets:
-        yield _Row(index, group.prompt_ids, prompt_targets, tuple(chosen))
+    if chosen:
+        yield _Row(index, group.prompt_ids, tuple(chosen))
 
 
 def _sequences(index: int, group: PromptGroup) -> Iterator[_Sequence]:

@@ -112,7 +112,7 @@ def test_an_unknown_key_is_named_with_its_path(
     [
         (["--model.optimizer.lerning_rate", "1"], "did you mean 'learning_rate'?"),
         (["--model.optimizer.learning_rat", "1"], "did you mean 'learning_rate'?"),
-        (["--model.optimizer.learning_rate", "fast"], "model.optimizer.learning_rate: expected a number"),
+        (["--model.optimizer.learning_rate", "fast"], "model.optimizer.learning_rate: expected a number, got 'fast'"),
         (["--model.optimizer.learning_rate", "-1"], "expected learning rates of at least 0"),
         (["--model.policy.checkpoint", "nowhere"], "got nowhere"),
         (["--data.num_tasks", "0"], "expected data.num_tasks to be a positive multiple of the 1 ranks"),

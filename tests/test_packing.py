@@ -9,7 +9,7 @@ import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning_utilities.core.apply_func import apply_to_collection
 
-from lit_grpo.packing import PROMPT, Continuation, PackedBatch, PromptGroup, attention_mask, pack
+from lit_grpo.packing import Continuation, PackedBatch, PromptGroup, attention_mask, pack
 
 
 def sampled(*token_ids: int) -> Continuation:
@@ -103,31 +103,3 @@ def test_8_lightning_can_move_and_rebuild_a_batch() -> None:
     assert moved.sequences == batch.sequences
     rebuilt = apply_to_collection(batch, torch.Tensor, lambda tensor: tensor + 1)
     assert rebuilt.target_ids.tolist() == [6, 7]
-
-
-def test_9_a_prompt_can_have_targets_of_its_own_before_those_of_its_continuations() -> None:
-    [batch] = pack([PromptGroup((1, 2, 3), (sampled(10, 11),), prompt_targets=(1, 2))], microbatch_tokens=100)
-    assert batch.input_ids.tolist() == [[1, 2, 3, 10]]
-    # 2 and 3 are predicted by the tokens before them; then 10 by the prompt's last token, and 11 by 10.
-    assert batch.target_ids.tolist() == [2, 3, 10, 11]
-    assert batch.predictor_index.tolist() == [0, 1, 2, 3]
-    assert batch.sequence_index.tolist() == [0, 0, 1, 1]
-    assert batch.sequences == ((0, PROMPT), (0, 0))
-    assert batch.group_index.tolist() == [0] * 4
-
-
-def test_10_the_targets_of_a_prompt_that_is_repeated_count_once() -> None:
-    group = PromptGroup((1, 2), (sampled(10, 11, 12), sampled(20, 21, 22)), prompt_targets=(1,))
-    batches = pack([group], microbatch_tokens=4)
-    assert [batch.sequences for batch in batches] == [((0, PROMPT), (0, 0)), ((0, 1),)]
-    assert [batch.target_ids.tolist() for batch in batches] == [[2, 10, 11, 12], [20, 21, 22]]
-
-
-def test_11_a_prompt_with_targets_needs_no_continuation() -> None:
-    [batch] = pack([PromptGroup((1, 2, 3), (), prompt_targets=(2,))], microbatch_tokens=10)
-    assert (batch.target_ids.tolist(), batch.predictor_index.tolist()) == ([3], [1])
-
-
-def test_12_the_first_token_of_a_prompt_is_no_target() -> None:
-    with pytest.raises(ValueError, match="expected prompt_targets from 1 to 2, got 0 to 0"):
-        pack([PromptGroup((1, 2, 3), (), prompt_targets=(0,))], microbatch_tokens=10)

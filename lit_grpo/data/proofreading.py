@@ -4,8 +4,8 @@ A true program gets a few random slips; for each of them the move that sets it r
 For each untouched element, once it is named, the action that is learned is to inspect it: five judgements per prompt
 in place of one. And of some elements only the true *number* is learned, after the rest of the move: copying a number
 out of a sentence is the hardest part, and slips alone practise it too rarely. Excerpts of programs are short texts to
-begin with, and predicting the sentences of a text is practice in copying that costs next to nothing. No fault kinds, no
-certificates and no real conflicts: which element makes a program infeasible, this does not teach.
+begin with. No fault kinds, no certificates and no real conflicts: which element makes a program infeasible, this does
+not teach.
 
 Read by ProofreadingDataset, and by experiments/reading.py, which measures on held-out programs what was learned.
 """
@@ -49,9 +49,6 @@ class ProofreadingSettings:
     """Continuations per prompt in which only an untouched element's true value is learned."""
     max_rows: int | None = None
     """Read excerpts of 1 to so many rows in place of whole programs; None: whole programs."""
-    predict_sentences: bool = False
-    """Learn to predict the sentences of the prompt, too: most of their names and numbers stand in the algebra before
-    them, so that copying is practised at every one of them, at the cost of the logits alone."""
 
     def __post_init__(self) -> None:
         if self.max_slips < 1 or self.num_copied < 0 or (self.max_rows is not None and self.max_rows < 1):
@@ -91,13 +88,11 @@ class Proofreading:
 
     prompt_ids: tuple[int, ...]
     exercises: tuple[Exercise, ...]
-    sentence_positions: tuple[int, ...]
-    """Positions of the prompt that are learned; empty unless sentences are predicted."""
 
     @property
     def group(self) -> PromptGroup:
         """The same as a trainer takes it."""
-        return PromptGroup(self.prompt_ids, tuple(e.continuation for e in self.exercises), self.sentence_positions)
+        return PromptGroup(self.prompt_ids, tuple(e.continuation for e in self.exercises))
 
 
 def proofread(
@@ -125,24 +120,7 @@ def proofread(
     exercises += [_inspection(element, conversation) for element in elements if element not in wrong]
     exercises += [_edit_exercise(edit, conversation, Practice.COPYING) for edit in copied if edit not in mending]
     prompt = conversation.prompt_ids(instructions(style), observation)
-    sentences = _sentence_positions(prompt, conversation, style) if settings.predict_sentences else ()
-    return Proofreading(prompt, tuple(exercises), sentences)
-
-
-def _sentence_positions(
-    prompt: tuple[int, ...], conversation: ConversationFormat, style: ObservationStyle
-) -> tuple[int, ...]:
-    """The places of the sentences in a compact observation: behind the bar of each line, to the line's end."""
-    if style is not ObservationStyle.COMPACT:
-        raise ValueError(f"expected the style COMPACT for predict_sentences, got {style.name}; set episode.style")
-    positions: list[int] = []
-    is_sentence = False
-    for position, token in enumerate(prompt[:-1]):
-        text = conversation.decode([token])
-        if is_sentence:
-            positions.append(position)
-        is_sentence = "\n" not in text and (is_sentence or "|" in text)
-    return tuple(positions)
+    return Proofreading(prompt, tuple(exercises))
 
 
 def _decoy(program: LinearProgram, rng: random.Random) -> Conflict:

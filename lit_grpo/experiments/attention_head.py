@@ -1,11 +1,11 @@
-"""One attention head's weights, to be written by hand. Used by reading_weights.py."""
+"""One attention head's weights, to be written by hand. Used by reading_heads.py and reading_weights.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from torch import Tensor
-from transformers import Qwen3ForCausalLM
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 OFF = 0.1
 """What random weights are scaled by where they would drown what is written."""
@@ -21,6 +21,11 @@ class Head:
     value: Tensor
     output: Tensor
     """[hidden size, head size]"""
+
+
+def head_size(config: Qwen3Config) -> int:
+    """Dimensions of an attention head."""
+    return config.head_dim or config.hidden_size // config.num_attention_heads
 
 
 def empty_head(model: Qwen3ForCausalLM, layer: int, rows: slice, flags: int) -> Head:

@@ -18,6 +18,7 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from lit_grpo.data.tokenizer import ASSISTANT, USER
+from lit_grpo.experiments.attention_head import head_size
 from lit_grpo.experiments.reading_weights import (
     MIN_HEAD_SIZE,
     MIN_NOTE_SIZE,
@@ -108,8 +109,3 @@ def add_reading_heads(model: Qwen3ForCausalLM, settings: ReadingHeads, tokens: R
     gains = settings.attention_gain, settings.sharp_gain
     marks = (tokens.starts, tokens.conflict, tokens.numbers, tokens.bars, tokens.between)
     ReadingWeights(model, settings.note_size, settings.head_std, gains, seed).write(marks)
-
-
-def head_size(config: Qwen3Config) -> int:
-    """Dimensions of an attention head."""
-    return config.head_dim or config.hidden_size // config.num_attention_heads

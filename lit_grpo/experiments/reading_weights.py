@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from transformers import Qwen3ForCausalLM
 
-from lit_grpo.experiments.attention_head import OFF, Head, empty_head
+from lit_grpo.experiments.attention_head import OFF, Head, empty_head, head_size
 
 NUM_HEADS = 4
 NUM_LAYERS = 5
@@ -67,7 +67,7 @@ class ReadingWeights:
         self._model, self._note_size, self._head_std, self._gains = model, note_size, head_std, gains
         self._generator = torch.Generator().manual_seed(seed)
         config = model.config
-        self._head_size = config.head_dim or config.hidden_size // config.num_attention_heads
+        self._head_size = head_size(config)
         self._num_pairs = self._head_size // 2
         width = config.hidden_size - 3 * note_size - NUM_FLAGS
         self._token = slice(0, width)
@@ -110,14 +110,10 @@ class ReadingWeights:
                 weight.fill_(sharp if layer == 1 else usual)
             elif name.endswith(("o_proj.weight", "down_proj.weight")):
                 assert layer is not None
-                weight.mul_(
-                    0.0
-                    if layer < NUM_FIXED and name.endswith("o_proj.weight")
-                    else OFF * OFF
-                    if layer < NUM_FIXED
-                    else OFF
-                )
+                weight.mul_(OFF)
                 weight[self._flags :] = 0.0
+                if layer < NUM_FIXED:
+                    weight.mul_(0.0 if name.endswith("o_proj.weight") else OFF)
 
     def _embed(self, marks: Sequence[Sequence[int]]) -> None:
         token, embeddings = self._token, self._model.get_parameter("model.embed_tokens.weight")
@@ -227,9 +223,8 @@ class ReadingWeights:
 
     def _head(self, layer: int, number: int) -> Head:
         """One head, with room to be written."""
-        return empty_head(
-            self._model, layer, slice(number * self._head_size, (number + 1) * self._head_size), self._flags
-        )
+        rows = slice(number * self._head_size, (number + 1) * self._head_size)
+        return empty_head(self._model, layer, rows, self._flags)
 
     def _at_distance(self, head: Head, distance: int) -> None:
         """Look so many places back: a key turned by its position meets the query that is turned by so much more."""

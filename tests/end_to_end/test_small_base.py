@@ -29,7 +29,7 @@ NOTHING = Goal(copied_numbers=0.0, mended_numbers=0.0, judged=0.0)
 EXCERPTS = Stage(
     "excerpts",
     {Difficulty.EASY: 1.0},
-    ProofreadingSettings(max_rows=2, predict_sentences=True),
+    ProofreadingSettings(max_rows=2),
     NOTHING,
     batches_per_leg=2,
     batch_size=2,

@@ -62,21 +62,20 @@ def test_1_a_micro_batch_of_its_own() -> None:
 
 
 def test_1_between_others_of_its_group() -> None:
-    group = PromptGroup((1, 2), (sampled(3), sampled(4, 5, 6, 7), sampled(8)), prompt_targets=(1,))
+    group = PromptGroup((1, 2), (sampled(3), sampled(4, 5, 6, 7), sampled(8)))
     batches = pack([group], microbatch_tokens=3)
-    assert sorted(place for batch in batches for place in batch.sequences) == [(0, -1), (0, 0), (0, 1), (0, 2)]
+    assert sorted(place for batch in batches for place in batch.sequences) == [(0, 0), (0, 1), (0, 2)]
     assert sorted({batch.input_ids.numel() for batch in batches}) == [2, 5]
 
 
 def test_2_fitting() -> None:
-    group = PromptGroup((1, 2), (sampled(3, 4), sampled(3, 4, 5)), prompt_targets=(1,))
+    group = PromptGroup((1, 2), (sampled(3, 4), sampled(3, 4, 5)))
     # 2 + 1 inputs and 2 + 2 inputs.
     assert fitting(group, None) == fitting(group, 4) == group
     assert fitting(group, 3).continuations == (sampled(3, 4), Continuation((3, 4, 5), (False,) * 3))
-    assert fitting(group, 3).prompt_targets == (1,)
     assert (num_with_targets([group]), num_with_targets([fitting(group, 3)])) == (2, 1)
     nothing = fitting(group, 1)
-    assert (num_with_targets([nothing]), nothing.prompt_targets) == (0, ())
+    assert num_with_targets([nothing]) == 0
 
 
 class Logged(Callback):
