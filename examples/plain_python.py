@@ -5,7 +5,8 @@ Run: `python examples/plain_python.py`. What is played is the oracle's repair; p
 
 import argparse
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.episodes.actions import Move, render
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.record import EpisodeSettings

@@ -26,7 +26,7 @@ from lit_grpo.data.batches import TaskBatch, consumed_batches
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.held_out import HeldOutDataModule
 from lit_grpo.data.played import Played
-from lit_grpo.data.task import Split
+from lit_grpo.data.splits import Split
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import EngineSettings, TransformersSettings

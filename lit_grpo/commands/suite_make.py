@@ -56,8 +56,9 @@ def run(options: Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from lit_grpo.data.splits import Cell
     from lit_grpo.data.suite_maker import make_suite
-    from lit_grpo.data.task import Cell, UnfilledCellError
+    from lit_grpo.data.task import UnfilledCellError
 
     settings = settings_of(options)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lit_grpo.data.certificate_records import certificate_from_record, certificate_to_record
 from lit_grpo.data.json_values import element_of, list_of, number_of, strict_object, text_of, value_of, whole_number_of
-from lit_grpo.data.task import GENERATOR_VERSION, Split, Task, make_task
+from lit_grpo.data.splits import GENERATOR_VERSION, Split
+from lit_grpo.data.task import Task, make_task
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.episodes.actions import Move, parse, render
 from lit_grpo.environment.faults.difficulty import Difficulty

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from lit_grpo.data.task import GENERATOR_VERSION
+from lit_grpo.data.splits import GENERATOR_VERSION
 from lit_grpo.environment.episodes.actions import GRAMMAR_VERSION
 from lit_grpo.environment.episodes.faithful import VERDICT_VERSION
 from lit_grpo.environment.episodes.levels import SpecificationLevel

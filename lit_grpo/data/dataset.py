@@ -17,7 +17,8 @@ from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
 from lit_grpo.data.policy_folder import read_tokenizer
 from lit_grpo.data.proofreading import ProofreadingSettings, proofread
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, split_of
+from lit_grpo.data.splits import Split, split_of
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains import build_base
 from lit_grpo.environment.domains.base import BaseModel, Domain
 from lit_grpo.environment.episodes.record import EpisodeSettings

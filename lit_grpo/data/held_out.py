@@ -20,8 +20,9 @@ from lit_grpo.data.batches import BatchStream, TaskBatch, consumed_batches
 from lit_grpo.data.dataset import TaskDataset
 from lit_grpo.data.held_out_tasks import held_out_tasks
 from lit_grpo.data.played import GeneratedTasks, Played
+from lit_grpo.data.splits import Split
 from lit_grpo.data.suite import read_suite
-from lit_grpo.data.task import Split, TaskSettings
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repairable import require_kinds_repairable, require_repairable
 from lit_grpo.environment.faults.ground_truth import GradedProblem

@@ -18,7 +18,8 @@ from typing import Any
 from lit_grpo.data.contract import CURRENT, require_current
 from lit_grpo.data.json_values import list_of, object_of, strict_object, text_of, whole_number_of
 from lit_grpo.data.programs.pool import open_pool
-from lit_grpo.data.task import Cell, TaskSettings
+from lit_grpo.data.splits import Cell
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind, kinds_of

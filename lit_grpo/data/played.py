@@ -14,8 +14,9 @@ from typing import Any
 
 from lit_grpo.data.held_out_tasks import held_out_tasks
 from lit_grpo.data.json_values import object_of
+from lit_grpo.data.splits import Split
 from lit_grpo.data.suite import read_suite
-from lit_grpo.data.task import Split, TaskSettings
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.domains.base import Domain, ProgramSize, Wordings
 from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.environment.episodes.observation import ObservationStyle

@@ -10,7 +10,8 @@ from pathlib import Path
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark
 from lit_grpo.data.manifest import MANIFEST_FILE, Manifest, SuitePrograms, SuiteSettings
 from lit_grpo.data.public_benchmark import is_public_benchmark, read_public_benchmark
-from lit_grpo.data.task import Cell, Task
+from lit_grpo.data.splits import Cell
+from lit_grpo.data.task import Task
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.faults.injection import FaultKind
 

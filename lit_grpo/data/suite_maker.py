@@ -21,7 +21,8 @@ from pathlib import Path
 from lit_grpo.data.benchmark import read_benchmark, task_to_record
 from lit_grpo.data.held_out_tasks import MAX_REPEATS
 from lit_grpo.data.manifest import Manifest, SuiteSettings
-from lit_grpo.data.task import Cell, Split, Task, TaskSettings, generate_task, program_digest
+from lit_grpo.data.splits import Cell, Split, program_digest
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.solver.highs import HighsSolver
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from typing_extensions import override
 
 from lit_grpo.data.programs.pool import ProgramPool, open_pool
-from lit_grpo.data.splits import GENERATOR_VERSION, Cell, Split, digest_of, program_digest, split_of
+from lit_grpo.data.splits import Cell, Split, digest_of, split_of
 from lit_grpo.data.weights import weights_of
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, Wordings
@@ -24,24 +24,6 @@ from lit_grpo.environment.faults.fault_kinds import FaultKind, kinds_of, suits
 from lit_grpo.environment.faults.injection import FaultyProgram, Rejection, inject
 from lit_grpo.environment.programs.specification import RepairProblem, Specification
 from lit_grpo.environment.solver.solver import Solver
-
-__all__ = [
-    "GENERATOR_VERSION",
-    "Cell",
-    "RefillIndex",
-    "Split",
-    "Task",
-    "TaskIndex",
-    "TaskSettings",
-    "UnfilledCellError",
-    "cell_at",
-    "draw_base",
-    "draw_cell",
-    "generate_task",
-    "make_task",
-    "program_digest",
-    "split_of",
-]
 
 MAX_ATTEMPTS = 200
 """Base programs tried for one task before its cell is called unfillable."""

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from lit_grpo.data.batches import consecutive
-from lit_grpo.data.task import Cell, RefillIndex, Split, Task, TaskIndex, TaskSettings, draw_cell, generate_task
+from lit_grpo.data.splits import Cell, Split
+from lit_grpo.data.task import RefillIndex, Task, TaskIndex, TaskSettings, draw_cell, generate_task
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.seeds import Seed
 

@@ -16,9 +16,9 @@ import torch
 from rich.console import Console
 
 from lit_grpo.data.played import Played
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings, read_suite
 from lit_grpo.data.suite_maker import make_suite
-from lit_grpo.data.task import Cell
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.experiments.ablation_arms import (
     BASES,

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from lit_grpo.data.contract import CURRENT
 from lit_grpo.data.played import Played
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repairable import require_repairable

@@ -17,7 +17,8 @@ from rich.console import Console
 from lit_grpo.data.benchmark import write_benchmark
 from lit_grpo.data.held_out_tasks import held_out_tasks
 from lit_grpo.data.played import Played
-from lit_grpo.data.task import Split, TaskSettings
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings

@@ -16,7 +16,8 @@ import torch
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.dataset import drawn_program
 from lit_grpo.data.proofreading import Exercise, Practice, Proofreading, ProofreadingSettings, proofread
-from lit_grpo.data.task import Split, TaskSettings
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.programs.edits import SetBounds, SetCoefficient, SetRhs
 from lit_grpo.modules.policy import CausalPolicy

@@ -16,7 +16,8 @@ from random import Random
 from lit_grpo.cli import main as run_command
 from lit_grpo.data.dataset import drawn_program, load_conversation
 from lit_grpo.data.proofreading import ProofreadingSettings
-from lit_grpo.data.task import Split, TaskSettings
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.data.tokenizer import NumberTokens
 from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation
 from lit_grpo.environment.faults.difficulty import Difficulty

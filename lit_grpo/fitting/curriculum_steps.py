@@ -12,8 +12,8 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 
 from lit_grpo.data.curriculum.base import Outcomes, Tally, shares_by_difficulty, shares_by_kind
 from lit_grpo.data.datamodule import TaskDataModule
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.stream import TaskStream
-from lit_grpo.data.task import Cell
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.episodes.repairable import require_kinds_repairable
 from lit_grpo.environment.protocol import AnyEnvironment

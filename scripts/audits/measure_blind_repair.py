@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Move, render
 from lit_grpo.environment.episodes.episode import RepairEpisode

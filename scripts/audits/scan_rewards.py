@@ -24,7 +24,8 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.progress import track
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.policies.baselines import (

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
 from lit_grpo.environment.faults.difficulty import Difficulty

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from lit_grpo.data.conversation import read_conversation
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.engines.policy_engine import PolicyEngine
 from lit_grpo.engines.settings import TransformersSettings
 from lit_grpo.environment.domains.base import ProgramSize

@@ -26,7 +26,8 @@ from rollout_cases.watched import EveryTurnAnEdit
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.dtypes import torch_dtype
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.ranks import Ranks

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.episodes.actions import Move, Relax, render
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.record import EpisodeSettings

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver

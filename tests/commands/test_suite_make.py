@@ -6,9 +6,10 @@ import pytest
 
 from lit_grpo.commands.main import main
 from lit_grpo.data import suite_maker
+from lit_grpo.data.splits import Split
 from lit_grpo.data.suite import SuiteSettings
 from lit_grpo.data.suite_maker import Report
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import Conflict

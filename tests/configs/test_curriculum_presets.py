@@ -23,7 +23,8 @@ from lit_grpo.data.curriculum.base import Conditions
 from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.stages import Promotion, Stage
 from lit_grpo.data.datamodule import TaskDataModule
-from lit_grpo.data.task import Split, cell_at
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import cell_at
 
 ROOT = Path(__file__).parents[2] / "configs"
 OVER = {

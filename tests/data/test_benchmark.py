@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark, task_to_record, write_benchmark
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.environment.solver.highs import HighsSolver

@@ -25,7 +25,8 @@ from lit_grpo.data.curriculum.kind_pools import KindPools
 from lit_grpo.data.curriculum.staged import StagedCurriculum
 from lit_grpo.data.curriculum.stages import Fallback, Promotion, Stage
 from lit_grpo.data.curriculum.success import SuccessTargeting
-from lit_grpo.data.task import Cell, TaskSettings
+from lit_grpo.data.splits import Cell
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind

@@ -10,7 +10,8 @@ from test_conversation import MINIMAL, MINIMAL_TOKENS, byte_tokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.episodes.actions import Move, Restore, render
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.difficulty import Difficulty

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lit_grpo.data.played import GeneratedTasks, Played
-from lit_grpo.data.task import Split, TaskSettings
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize, Wordings
 from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.environment.episodes.record import EpisodeSettings

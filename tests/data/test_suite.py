@@ -20,9 +20,10 @@ from record_schema import violations
 
 from lit_grpo.data import suite_maker
 from lit_grpo.data.benchmark import BenchmarkError, read_benchmark, task_to_record, write_benchmark
+from lit_grpo.data.splits import Cell, Split, program_digest
 from lit_grpo.data.suite import MANIFEST_FILE, STUDY_KINDS, SuiteSettings, read_suite
 from lit_grpo.data.suite_maker import make_suite
-from lit_grpo.data.task import Cell, Split, Task, TaskSettings, UnfilledCellError, generate_task, program_digest
+from lit_grpo.data.task import Task, TaskSettings, UnfilledCellError, generate_task
 from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.episodes.faithful import VERDICT_VERSION
 from lit_grpo.environment.faults.difficulty import Difficulty

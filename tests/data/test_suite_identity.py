@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.suite import SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
-from lit_grpo.data.task import Cell
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 
 SETTINGS = SuiteSettings(num_tasks=2, seed=3)

@@ -9,7 +9,8 @@ from random import Random
 import pytest
 from jsonargparse import ArgumentParser
 
-from lit_grpo.data.task import Split, TaskSettings, UnfilledCellError, generate_task, make_task, split_of
+from lit_grpo.data.splits import Split, split_of
+from lit_grpo.data.task import TaskSettings, UnfilledCellError, generate_task, make_task
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
 from lit_grpo.environment.faults.difficulty import Difficulty

@@ -7,7 +7,8 @@ import hashlib
 
 import pytest
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.solver.highs import HighsSolver
 

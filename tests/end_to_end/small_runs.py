@@ -33,7 +33,8 @@ from lit_grpo.data.curriculum.base import BatchPlan, Conditions, Curriculum, Out
 from lit_grpo.data.datamodule import DemonstrationDataModule, ReplaySettings, TaskDataModule
 from lit_grpo.data.demonstrations import DemonstrationSettings
 from lit_grpo.data.held_out import HeldOutSettings
-from lit_grpo.data.task import Cell, RefillIndex, Split, Task, TaskIndex, TaskSettings, generate_task
+from lit_grpo.data.splits import Cell, Split
+from lit_grpo.data.task import RefillIndex, Task, TaskIndex, TaskSettings, generate_task
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.settings import EngineSettings
 from lit_grpo.engines.weights import full_weights

@@ -19,8 +19,9 @@ from rich.console import Console
 from typing_extensions import override
 
 from lit_grpo.commands.main import main
+from lit_grpo.data.splits import Split
 from lit_grpo.data.suite import read_suite
-from lit_grpo.data.task import Split, Task
+from lit_grpo.data.task import Task
 from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.experiments import ablations

@@ -17,7 +17,8 @@ from small_suites import write_small_suite
 
 from lit_grpo.commands.main import main
 from lit_grpo.data.benchmark import BenchmarkError
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings

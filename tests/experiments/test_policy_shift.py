@@ -14,7 +14,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle

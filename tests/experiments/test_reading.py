@@ -11,7 +11,8 @@ import pytest
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.dataset import drawn_program, load_conversation
 from lit_grpo.data.proofreading import Exercise, Practice, ProofreadingSettings, proofread
-from lit_grpo.data.task import Split, TaskSettings, split_of
+from lit_grpo.data.splits import Split, split_of
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.programs.edits import SetRhs

@@ -28,7 +28,8 @@ from small_runs import EPISODE, TASKS, CoinRewards, make_data, make_module, make
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.curriculum.base import BatchPlan, Outcomes
-from lit_grpo.data.task import Split, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import generate_task
 from lit_grpo.engines.policy_view import PolicyView
 from lit_grpo.engines.settings import BuiltEngine, EngineSettings
 from lit_grpo.engines.transformers.engine import TransformersEngine

@@ -22,7 +22,8 @@ from lit_grpo.data.benchmark import write_benchmark
 from lit_grpo.data.datamodule import TaskDataModule
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.played import GeneratedTasks, Played
-from lit_grpo.data.task import Split, TaskSettings
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from repair_rollouts import paid
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Malformed
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason, TurnOutcome, TurnResult

@@ -9,7 +9,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.engines.engine import GenerationRequest
 from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.environment.domains.base import ProgramSize

@@ -21,7 +21,8 @@ from repair_rollouts import collect, paid
 
 from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.task import RefillIndex, Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import RefillIndex, Task, TaskSettings, generate_task
 from lit_grpo.data.training_tasks import TrainingTasks
 from lit_grpo.engines.engine import GenerationRequest, SamplingSettings
 from lit_grpo.engines.scripted import ScriptedEngine

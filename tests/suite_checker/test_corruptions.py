@@ -23,7 +23,8 @@ from corrupted_texts import TEXTS, Corruption, Fields
 
 from lit_grpo.data.benchmark import task_to_record
 from lit_grpo.data.contract import CURRENT
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import Domain, ProgramSize, Wording
 from lit_grpo.environment.faults.difficulty import PROFILES, Difficulty

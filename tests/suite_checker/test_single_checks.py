@@ -22,7 +22,8 @@ from corrupted_texts import Fields
 from handmade_records import action, bounds, chain, conflict_of, handmade, mps, plan, record, rhs, sealed
 
 from lit_grpo.data.benchmark import task_to_record
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind

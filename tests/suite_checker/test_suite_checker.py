@@ -28,7 +28,8 @@ from small_suites import write_small_suite
 
 from lit_grpo.data.benchmark import task_from_record, task_to_record
 from lit_grpo.data.contract import CURRENT
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind

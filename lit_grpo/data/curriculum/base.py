@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lit_grpo.data.task import Cell
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.training_tasks import Shares
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lit_grpo.data.curriculum.base import BatchPlan, name_of
-from lit_grpo.data.task import Cell
+from lit_grpo.data.splits import Cell
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import lightning.pytorch as pl
 from lit_grpo.data.curriculum.base import Conditions
 from lit_grpo.data.held_out import HeldOutSettings
 from lit_grpo.data.held_out_tasks import held_out_tasks
-from lit_grpo.data.task import Cell, Split, TaskSettings, cell_at
+from lit_grpo.data.splits import Cell, Split
+from lit_grpo.data.task import TaskSettings, cell_at
 from lit_grpo.environment.solver.highs import HighsSolver
 
 

@@ -21,7 +21,7 @@ from lit_grpo.data.curriculum.base import (
     require_weights,
     shares_by_kind,
 )
-from lit_grpo.data.task import Cell
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.training_tasks import Shares
 from lit_grpo.data.weights import weights_of
 from lit_grpo.environment.faults.difficulty import Difficulty

@@ -14,7 +14,7 @@ from typing_extensions import override
 from lit_grpo.data.curriculum.base import BatchPlan, Conditions, Curriculum, Outcomes, Tally, normalised
 from lit_grpo.data.curriculum.interval import lower_end
 from lit_grpo.data.curriculum.stages import Fallback, Promotion, Stage
-from lit_grpo.data.task import Cell
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.training_tasks import Shares
 from lit_grpo.environment.faults.difficulty import Difficulty
 

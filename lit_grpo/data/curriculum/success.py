@@ -13,7 +13,7 @@ from typing import Any
 from typing_extensions import override
 
 from lit_grpo.data.curriculum.base import BatchPlan, Conditions, Curriculum, Outcomes, name_of, normalised
-from lit_grpo.data.task import Cell
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.training_tasks import Shares
 from lit_grpo.environment.faults.difficulty import Difficulty
 

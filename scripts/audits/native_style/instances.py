@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lit_grpo.data.task import GENERATOR_VERSION, Split, Task, TaskSettings, generate_task, program_digest
+from lit_grpo.data.splits import GENERATOR_VERSION, Split, program_digest
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.environment.programs.program import (

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.episodes.actions import Move, render
 from lit_grpo.environment.episodes.episode import RepairEpisode

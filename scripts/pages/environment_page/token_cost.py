@@ -8,7 +8,8 @@ from statistics import median, quantiles
 
 from lit_grpo.data.benchmark import read_benchmark
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.task import Cell, Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Cell, Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import GetConflict, Move, render
 from lit_grpo.environment.episodes.episode import RepairEpisode

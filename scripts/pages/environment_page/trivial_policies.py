@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from lit_grpo.data.benchmark import read_benchmark
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.suite import SuiteSettings
-from lit_grpo.data.task import Cell
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.policies.baselines import BASELINES
 from lit_grpo.environment.solver.highs import HighsSolver

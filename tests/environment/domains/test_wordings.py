@@ -12,7 +12,8 @@ from random import Random
 
 import pytest
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains import build_base, domains_of
 from lit_grpo.environment.domains.base import BaseModel, Domain, ProgramSize, Wording, Wordings
 from lit_grpo.environment.solver.highs import HighsSolver

@@ -21,7 +21,8 @@ import pytest
 from audit_policies.searchers import random_move
 from desk_problem import FAULT, FAULTY, HOURS, ORDERS, PROBLEM, REPAIR, turn
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import GetConflict, Inspect, Move, Restore, render
 from lit_grpo.environment.episodes.episode import RepairEpisode

@@ -18,7 +18,8 @@ from dataclasses import replace
 import pytest
 from desk_problem import PROBLEM
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize, Wordings
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.levels import SpecificationLevel, as_one_text

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from desk_problem import FAULTY, HOURS, ORDERS, PROBLEM
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import ACTION_KEYS, Move, parse
 from lit_grpo.environment.episodes.inspection import inspect

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import RENDERING_VERSION, ObservationStyle, initial_observation
 from lit_grpo.environment.faults.injection import FaultKind, kinds_of

@@ -22,7 +22,8 @@ from types import ModuleType
 import pytest
 from whole_programs import any_number, any_program, best, points
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.faithful import asks_no_more, is_faithful
 from lit_grpo.environment.faults.injection import FaultKind

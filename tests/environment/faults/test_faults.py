@@ -9,7 +9,8 @@ from random import Random
 
 import pytest
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.faults.decoys import count_decoys
 from lit_grpo.environment.faults.difficulty import Difficulty

@@ -38,7 +38,8 @@ from worked_faults import (
     make_slip,
 )
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.certificates import (
     BoundConflicts,

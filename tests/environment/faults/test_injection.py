@@ -12,7 +12,8 @@ from random import Random
 import pytest
 from desk_problem import FAULT, ORIGINAL
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults import injection as faults
 from lit_grpo.environment.faults.certificates import CertifiedFault, RejectionReason

@@ -17,7 +17,8 @@ from desk_problem import (
     ScriptedSolver,
 )
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Action, Move, Relax, Submit
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason, TurnResult

@@ -13,7 +13,8 @@ import random
 import pytest
 from desk_problem import FAULT, FAULTY
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Move, Submit
 from lit_grpo.environment.episodes.record import EpisodeSettings, TurnResult

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.environment.programs.edits import DropRow, apply

@@ -35,7 +35,8 @@ from desk_problem import FAULTY, ORIGINAL
 from intractable_program import INTRACTABLE
 from random_programs import random_program
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.environment.programs.edits import SetRhs, apply

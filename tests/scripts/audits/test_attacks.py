@@ -29,7 +29,8 @@ from audit_policies.searchers import GreedySearcher, RandomSearcher
 from desk_problem import FAULT, ORIGINAL, DeskTask, ScriptedSolver, turn
 from equivalence import differences
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
 from lit_grpo.environment.policies.baselines import (

@@ -24,7 +24,8 @@ from native_style.eligible import eligible_elements, slots_by_sort
 from native_style.features import APART, FAMILIES, NUM_NAME_BUCKETS, features_of
 from native_style.instances import Instance, Stream, from_line, instance_of, instances, to_line
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task, make_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task, make_task
 from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind, FaultyProgram, inject

@@ -25,7 +25,8 @@ from audit_policies.reference_policies import (
 from desk_problem import FAULT, FAULTY, HOURS, ORDERS, ORIGINAL, DeskTask, ScriptedSolver
 from typing_extensions import override
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Move, Submit
 from lit_grpo.environment.episodes.record import EpisodeSettings

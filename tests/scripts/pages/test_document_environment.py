@@ -19,8 +19,9 @@ from environment_page.trivial_policies import trivial_policies_text
 
 from lit_grpo.data.benchmark import write_benchmark
 from lit_grpo.data.dataset import load_conversation
+from lit_grpo.data.splits import Cell, Split
 from lit_grpo.data.suite import SuiteSettings
-from lit_grpo.data.task import Cell, Split, Task, TaskSettings, generate_task
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.environment.solver.highs import HighsSolver
