@@ -3,13 +3,18 @@
 For each task the rank of the edit that makes the program the original again (the verdict's word), with the text and
 without it: the share that is first, among the first 3, among the first 10, by kind of fault. Faults of several edits
 have no single true repair; for these the first edit counts that makes some faulty element what it was.
+
+With ``--ranks FILE`` each rank is a line of that file as soon as it is known, and what stands there is not found again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lit_grpo.data.suite import read_suite
@@ -25,27 +30,73 @@ DEPTHS = (1, 3, 10)
 EFFORT = Effort(max_candidates=10)
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One task, and where its repair stands."""
+
+    task: str
+    reads_text: bool
+    rank: int | None
+    """From 1; None if it is not among the first ten."""
+    seconds: float
+    """Of CPU."""
+
+
+class Ranks:
+    """The ranks found so far, in memory and, if there is one, in a file of JSON lines."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._found: dict[tuple[str, bool], Ranked] = {}
+        if file is not None and file.is_file():
+            whole_lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole_lines = [line for line in whole_lines if line.endswith("\n")]  # the last may have been cut off
+            file.write_text("".join(whole_lines), encoding="utf-8")
+            for line in whole_lines:
+                self._keep(Ranked(**json.loads(line)))
+
+    def of(self, task: GradedProblem, solver: HighsSolver, reads_text: bool) -> Ranked:
+        """As it was found before, or found now."""
+        if (task.id, reads_text) not in self._found:
+            start = time.process_time()
+            rank = rank_of_truth(task, solver, reads_text)
+            ranked = Ranked(task.id, reads_text, rank, time.process_time() - start)
+            self._keep(ranked)
+            if self._file is not None:
+                with self._file.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(asdict(ranked)) + "\n")
+        return self._found[task.id, reads_text]
+
+    def _keep(self, ranked: Ranked) -> None:
+        self._found[ranked.task, ranked.reads_text] = ranked
+
+
 def main() -> None:
     """Measure and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suite", type=Path)
     parser.add_argument("--per-cell", type=int, help="tasks of each kind and difficulty, the first ones (default: all)")
+    parser.add_argument("--ranks", type=Path, help="file of what is found, to go on from when interrupted")
     options = parser.parse_args()
-    tasks = stratified(list(read_suite(options.suite)), options.per_cell)
+    tasks, ranks = stratified(list(read_suite(options.suite)), options.per_cell), Ranks(options.ranks)
     for reads_text in (True, False):
-        start, solver = time.process_time(), HighsSolver()
-        ranks: dict[str, list[int | None]] = defaultdict(list)
-        for task in tasks:
-            rank = rank_of_truth(task, solver, reads_text)
-            for group in (task.fault.kind.value, "all"):
-                ranks[group].append(rank)
-        seconds = (time.process_time() - start) / len(tasks)
+        solver = HighsSolver()
+        found = [ranks.of(task, solver, reads_text) for task in tasks]
+        seconds = sum(ranked.seconds for ranked in found) / len(tasks)
         print(f"\n{'with' if reads_text else 'without'} the text, {len(tasks)} tasks, {seconds:.2f} s of CPU a task\n")
-        print("| kind | tasks | first | first 3 | first 10 |\n|:---|---:|---:|---:|---:|")
-        for group in sorted(ranks):
-            found = ranks[group]
-            shares = [100 * sum(rank is not None and rank <= depth for rank in found) / len(found) for depth in DEPTHS]
-            print(f"| {group} | {len(found)} |", " | ".join(f"{share:.1f}" for share in shares), "|", flush=True)
+        print_table(tasks, found)
+
+
+def print_table(tasks: Sequence[GradedProblem], found: Sequence[Ranked]) -> None:
+    """A row for each kind, and one for all."""
+    groups: dict[str, list[int | None]] = defaultdict(list)
+    for task, ranked in zip(tasks, found, strict=True):
+        for group in (task.fault.kind.value, "all"):
+            groups[group].append(ranked.rank)
+    print("| kind | tasks | first | first 3 | first 10 |\n|:---|---:|---:|---:|---:|")
+    for group, ranks in sorted(groups.items()):
+        shares = [100 * sum(rank is not None and rank <= depth for rank in ranks) / len(ranks) for depth in DEPTHS]
+        print(f"| {group} | {len(ranks)} |", " | ".join(f"{share:.1f}" for share in shares), "|", flush=True)
 
 
 def rank_of_truth(task: GradedProblem, solver: HighsSolver, reads_text: bool) -> int | None:

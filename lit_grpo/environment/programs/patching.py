@@ -29,9 +29,10 @@ from lit_grpo.environment.programs.reading.source import Span
 
 _MPS_LETTER = {Sense.LESS_EQUAL: "L", Sense.GREATER_EQUAL: "G", Sense.EQUAL: "E"}
 _LP_TAIL = re.compile(r"(?im)^[ \t]*(generals?|gen|integers?|int|binary|binaries|bin|end)\b")
-_LP_BOUNDS = re.compile(r"(?im)^[ \t]*bounds?[ \t]*(\\.*)?\n")
-_LP_TYPES = re.compile(r"(?im)^[ \t]*(generals?|gen|integers?|int|binary|binaries|bin)[ \t]*(\\.*)?$")
+_LP_BOUNDS = re.compile(r"(?im)^[ \t]*bounds?[ \t]*(\\.*)?\r?\n")
+_LP_TYPES = re.compile(r"(?im)^[ \t]*(generals?|gen|integers?|int|binary|binaries|bin)[ \t]*(\\.*)?\r?$")
 _MPS_END = re.compile(r"(?m)^ENDATA")
+_NO_LINE_END = "\\ No newline at end of file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +46,33 @@ class Replacement:
 def patched_text(file: ProgramFile, changed: LinearProgram) -> str | None:
     """The file's text with the changes that make its program ``changed``; None if they cannot be written into it."""
     suffix = ".lp" if file.report.format == "LP" else ".mps"
-    text = file.draft.source.text
+    source = file.draft.source
+    text = source.text
     if file.report.renamed or file.report.split:
         return None
     wanted = sorted(_replacements(file, changed, is_lp=suffix == ".lp"), key=lambda r: (r.span.start, r.span.end))
+    line_end = "\r\n" if "\r\n" in text else "\n"
     for replacement in reversed(wanted):
-        text = text[: replacement.span.start] + replacement.text + text[replacement.span.end :]
+        written = replacement.text.replace("\n", line_end)
+        text = text[: replacement.span.start] + written + text[replacement.span.end :]
     try:
-        again = read_program_text(text, suffix, file.draft.source.name).program
+        again = read_program_text(text, suffix, source.name).program
     except ProgramError:
         return None
-    return text if same_meaning(_in_order(again), _in_order(changed)) else None
+    return source.mark + text if same_meaning(_in_order(again), _in_order(changed)) else None
 
 
 def patch_of(file: ProgramFile, patched: str) -> str:
     """The unified difference between the file and what it was patched to, as the program patch takes it."""
-    name = file.draft.source.name
-    before, after = file.draft.source.text.splitlines(keepends=True), patched.splitlines(keepends=True)
-    return "".join(unified_diff(before, after, name, f"{name} (repaired)"))
+    source = file.draft.source
+    before, after = (_lines(text) for text in (source.mark + source.text, patched))
+    changes = unified_diff(before, after, source.name, f"{source.name} (repaired)")
+    return "".join(line if line.endswith("\n") else f"{line}\n{_NO_LINE_END}\n" for line in changes)
+
+
+def _lines(text: str) -> list[str]:
+    """Cut where the program patch does: behind line feeds, and nowhere else."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _in_order(program: LinearProgram) -> LinearProgram:

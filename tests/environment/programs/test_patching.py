@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from random import Random
 
@@ -110,6 +112,29 @@ def test_1b_by_hand_in_mps() -> None:
     assert dropped == PLAN_MPS.replace(" L  CAP", " N  CAP").replace("    B         CAP          4.0\n", "").replace(
         "    B         CAP          4.0\n", ""
     )
+
+
+@pytest.mark.skipif(shutil.which("patch") is None, reason="the program patch is not there")
+@pytest.mark.parametrize(("text", "suffix"), [(PLAN, ".lp"), (PLAN_MPS, ".mps")])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_1c_mark_and_line_ends_stay_and_the_program_patch_takes_it(
+    text: str, suffix: str, mark: str, line_end: str, tmp_path: Path
+) -> None:
+    text = mark + text.replace("\n", line_end).removesuffix(line_end)
+    file = plan(text, suffix)
+    row = "oven" if suffix == ".lp" else "CAP"
+    changed = apply(apply(file.program, SetRhs(row, 90.0)), SetBounds(file.program.variables[0].name, 0.0, 4.0))
+    patched = patched_text(file, changed)
+    assert patched is not None
+    assert patched.startswith(mark + text[len(mark) : 10])
+    assert patched.count("\n") == patched.count(line_end)
+    assert plan(patched, suffix).program == changed
+    user, patch = tmp_path / "plan", tmp_path / "plan.patch"
+    user.write_text(text, encoding="utf-8", newline="")
+    patch.write_text(patch_of(file, patched), encoding="utf-8", newline="")
+    subprocess.run(["patch", "--binary", "-s", str(user), str(patch)], check=True)
+    assert user.read_bytes().decode() == patched
 
 
 def test_2_hundreds_of_edits() -> None:

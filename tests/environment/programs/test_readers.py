@@ -363,9 +363,10 @@ def test_4_names_with_blanks_are_read_by_columns_and_fields_off_by_one_are_refus
 # --- 5. places -------------------------------------------------------------------------------------------------------
 
 
-def test_5_places_are_those_of_the_files_own_text() -> None:
-    text = "\ufeffMinimize\n obj: x\nSubject To\n c: - 2 x + y >= 4.5 \\ remark\nBounds\n x <= 7\nEnd\n"
-    file = read_program_text(text, ".lp", "model.lp")
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_5_places_are_those_of_the_files_own_text_behind_a_byte_order_mark(mark: str) -> None:
+    text = "Minimize\n obj: x\nSubject To\n c: - 2 x + y >= 4.5 \\ remark\nBounds\n x <= 7\nEnd\n"
+    file = read_program_text(mark + text, ".lp", "model.lp")
     (row,), x = file.draft.rows, file.draft.variables["x"]
     assert row.rhs_span is not None
     assert text[row.rhs_span.start : row.rhs_span.end] == "4.5"

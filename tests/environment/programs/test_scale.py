@@ -13,7 +13,8 @@ from math import inf, isfinite
 import pytest
 from desk_problem import FAULTY, turn
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.episodes.actions import Relax
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.record import EpisodeSettings, TurnResult

@@ -93,7 +93,7 @@ def _cut(source: Source, by_columns: bool) -> Iterator[Header | DataLine]:
             Field(word[0], Span(span.start + word.start(), span.start + word.end()))
             for word in re.finditer(r"\S+", content)
         )
-        if not content[0].isspace() and (content[0] != "\ufeff"):
+        if not content[0].isspace():
             section = _section(source, words[0])
             yield Header(section, words[1:], span)
         elif not section:

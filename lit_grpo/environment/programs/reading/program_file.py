@@ -59,11 +59,10 @@ def read_program_text(text: str, suffix: str, name: str, first_line: int = 1) ->
     Raises:
         ProgramError: It cannot be read exactly.
     """
-    has_mark = text.startswith(BYTE_ORDER_MARK)
-    # The mark stays a character of the text, so that places are those of the file.
-    source = Source(name, " " + text[1:] if has_mark else text, first_line)
+    mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+    source = Source(name, text.removeprefix(mark), first_line, mark)
     draft, format_name = (read_lp(source), "LP") if suffix == ".lp" else read_mps(source)
-    if has_mark:
+    if mark:
         draft.note(None, "the file begins with a byte order mark, which was skipped")
     finished = finish(draft)
     report = report_of(finished.program, name, format_name, tuple(draft.notes), finished.renamed, finished.split)

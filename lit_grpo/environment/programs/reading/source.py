@@ -31,8 +31,11 @@ class Source:
     name: str
     """The file's name as the user gave it."""
     text: str
+    """What the file says, without a byte order mark; places are places in it."""
     first_line: int = 1
     """The number of the text's first line: below 1 where something was put before the user's own."""
+    mark: str = ""
+    """The byte order mark that the file begins with, if it does."""
     _line_starts: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
