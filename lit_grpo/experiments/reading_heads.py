@@ -28,6 +28,16 @@ from lit_grpo.experiments.reading_weights import (
     ReadingWeights,
 )
 
+_WORDS_FOR = {
+    "<=": ("most", "more"),
+    ">=": ("least", "less"),
+    "=": ("exactly",),
+    "integer": ("whole",),
+    "binary": ("yes",),
+    "-": ("less ",),
+}
+"""What says in a sentence what a symbol says in the algebra: *no less than 5* is a sense, *less 5* a sign."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadingHeads:
@@ -39,10 +49,14 @@ class ReadingHeads:
     """The deviation of the head's initial weights, which are the embeddings but for the scale: the larger, the surer a
     token that was looked up, seen before or not. Embeddings have 1, so that what updates add to the weights of a layer
     is small beside what reads and writes here."""
-    attention_gain: float = 1.6
+    attention_gain: float = 1.9
     """Initial weight of the norms of queries and keys: attention's scores begin with its square as their spread."""
-    sharp_gain: float = 7.0
-    """The same in the layer that finds the name of a line, by two things at once."""
+    distance_gain: float = 3.2
+    """The same in the first layer, where places next to each other are told apart."""
+    nearest_gain: float = 10.0
+    """The same in the second layer, which finds the nearest of several places, by two things at once."""
+    look_up_gain: float = 3.2
+    """The same in the fifth layer, which looks up what has been found."""
 
     def require_room(self, config: Qwen3Config) -> None:
         """ValueError if a decoder of this shape has no room for them."""
@@ -73,6 +87,8 @@ class ReadingTokens:
     """Between algebra and sentence."""
     between: Sequence[int]
     """Between a coefficient and its variable in a sentence."""
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
+    """Symbols of the algebra, and the words that say the same: senses, types, and the sign of a coefficient."""
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerFast) -> ReadingTokens:
@@ -89,7 +105,19 @@ class ReadingTokens:
             numbers=where(str.isdecimal),
             bars=where(lambda text: text.strip() == "|"),
             between=where(lambda text: text == " per "),
+            pairs=[
+                (
+                    where(lambda text, symbol=symbol: text.strip() == symbol),
+                    where(lambda text, words=words: _word_of(text) in words),
+                )
+                for symbol, words in _WORDS_FOR.items()
+            ],
         )
+
+
+def _word_of(text: str) -> str:
+    """The word that a token is; *less* with the blank behind it, which it has before a number."""
+    return text.lstrip() if text.strip() == "less" else text.strip()
 
 
 @torch.no_grad()
@@ -106,6 +134,7 @@ def add_reading_heads(model: Qwen3ForCausalLM, settings: ReadingHeads, tokens: R
         ValueError: The model's shape has no room for them.
     """
     settings.require_room(model.config)
-    gains = settings.attention_gain, settings.sharp_gain
+    usual = settings.attention_gain
+    gains = settings.distance_gain, settings.nearest_gain, usual, usual, settings.look_up_gain, usual
     marks = (tokens.starts, tokens.conflict, tokens.numbers, tokens.bars, tokens.between)
-    ReadingWeights(model, settings.note_size, settings.head_std, gains, seed).write(marks)
+    ReadingWeights(model, settings.note_size, settings.head_std, gains, seed).write(marks, tokens.pairs)

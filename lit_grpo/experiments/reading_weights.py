@@ -3,7 +3,9 @@
 0. Notes of the tokens one and two places before.
 1. A note of the name that the line begins with; whether the bar has been passed, so that this is the sentence; whether
    this is a number, or a name behind "per".
-2. Whether the algebra of the line supports what is said: the same number with the same name, and the same number alone.
+2. Whether the algebra of the line supports what is said: the same number with the same name, and the same number alone;
+   and the balance of the line: whether algebra and sentence have as many numbers, and say the same sense, type and
+   signs.
 3. Numbers of the line's sentence that nothing supports, and those of any line, with that line's name.
 4. Look-ups in the line: what stood two places before, or behind, the same name, and the line's own name.
 
@@ -27,21 +29,29 @@ NUM_LAYERS = 5
 """So many have heads that read."""
 NUM_FIXED = 4
 """So many are to stay as they are until the others have learned to use them: all but the look-ups."""
-NUM_FLAGS = 8
-_IN_ALGEBRA, _IN_SENTENCE, _IS_NUMBER, _IS_COUNTED, _NAME_SUPPORTED, _NUMBER_SUPPORTED = range(6)
-"""Places among the flags; the last one is the constant, one is free."""
+MAX_PAIRS = 6
+"""So many pairs of symbols and words can be balanced."""
+_IN_ALGEBRA, _IN_SENTENCE, _IS_NUMBER, _IS_COUNTED, _NAME_SUPPORTED, _NUMBER_SUPPORTED, _MORE_NUMBERS = range(7)
+_FIRST_BALANCE = 7
+NUM_FLAGS = _FIRST_BALANCE + MAX_PAIRS + 1
+"""Places among the flags: seven, one for each pair of symbols and words, and the constant."""
 _STARTS, _CONFLICT, _NUMBERS, _BARS, _BETWEEN = range(5)
 _NUM_MARKS = 5
 """The directions of the embeddings that say what kind of token it is; no other token has a part in them."""
+_NUM_TOKEN_MARKS = 1 + MAX_PAIRS
+"""Marks that no note has: that it is a symbol or a word of a pair, and of which pair, with a sign that says which."""
 
 _NUM_SLOW_PAIRS = 20
 """The rotary pairs that distances within a context hardly turn: in these, content is compared."""
-_RECENCY = dict(zip(range(3, 16), (0.2, 0.3, 0.4, 0.6, 0.8, *[1.0] * 8), strict=True))
+_RECENCY = dict(zip(range(1, 16), (0.08, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, *[1.0] * 8), strict=True))
 """Weights of rotary pairs whose sum falls about as the logarithm of the distance does: the nearest of several wins."""
-_DISTANCE_PAIRS = range(3)
+_DISTANCE_PAIRS = range(7)
 MIN_HEAD_SIZE = 2 * (_NUM_SLOW_PAIRS + len(_DISTANCE_PAIRS) - 1)
 MIN_NOTE_SIZE = _NUM_MARKS + 20
 
+_MARKED = 0.8
+"""How much of a mark a key of the nearest takes. A key is divided by its length, so there is an amount at which marks
+that are a little longer or shorter, as they are after the norm, change its score least."""
 _UNIT = 1.6
 """What attention reads is divided by the stream's root mean square, which is about this."""
 _LOOKED_UP = 2.0
@@ -57,12 +67,12 @@ class ReadingWeights:
         model: The decoder, whose weights are set in place.
         note_size: Dimensions of a note.
         head_std: The deviation of the head's weights.
-        gains: Of the norms of queries and keys, in most layers and in the one that finds the nearest of several.
+        gains: Of the norms of queries and keys: of each layer that reads, and of all behind them.
         seed: The seed of the directions in which tokens are compared and copied.
     """
 
     def __init__(
-        self, model: Qwen3ForCausalLM, note_size: int, head_std: float, gains: tuple[float, float], seed: int
+        self, model: Qwen3ForCausalLM, note_size: int, head_std: float, gains: Sequence[float], seed: int
     ) -> None:
         self._model, self._note_size, self._head_std, self._gains = model, note_size, head_std, gains
         self._generator = torch.Generator().manual_seed(seed)
@@ -76,7 +86,7 @@ class ReadingWeights:
         )
         self._flags = width + 3 * note_size
         directions = self._rotation()
-        self._marks = directions[:_NUM_MARKS]
+        self._marks, self._pair_marks = directions[:_NUM_MARKS], directions[-_NUM_TOKEN_MARKS:]
         # The token in the dimensions of a note, at the same scale; the first ones say what kind of token it is.
         self._shortening = math.sqrt(width / note_size)
         self._shortened = directions[:note_size] * self._shortening
@@ -85,29 +95,31 @@ class ReadingWeights:
         theta = float(config.rope_parameters["rope_theta"])  # pyright: ignore[reportArgumentType, reportCallIssue]
         self._frequencies = [theta ** (-pair / self._num_pairs) for pair in range(self._num_pairs)]
 
-    def write(self, marks: Sequence[Sequence[int]]) -> None:
+    def write(self, marks: Sequence[Sequence[int]], pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
         """All weights that are not left as they are.
 
         Args:
             marks: For each direction of the marks, the tokens that have it.
+            pairs: Symbols of the algebra and the words that say the same in a sentence, ``MAX_PAIRS`` at most.
         """
         self._quieten()
-        self._embed(marks)
+        self._embed(marks, pairs)
         self._take_notes(0)
         self._note_line(1, 0)
         self._pass_bar(1, 1)
         self._know_kind(1, 2)
         self._support(2)
+        self._balance(2)
         self._suspect(3)
         self._look_up(4)
 
     def _quieten(self) -> None:
         """Random weights write little, in the first layers next to nothing, and never to the flags."""
-        usual, sharp = self._gains
         for name, weight in self._model.named_parameters():
             layer = int(name.split(".")[2]) if ".layers." in name else None
             if name.endswith(("q_norm.weight", "k_norm.weight")):
-                weight.fill_(sharp if layer == 1 else usual)
+                assert layer is not None
+                weight.fill_(self._gains[min(layer, len(self._gains) - 1)])
             elif name.endswith(("o_proj.weight", "down_proj.weight")):
                 assert layer is not None
                 weight.mul_(OFF)
@@ -115,15 +127,23 @@ class ReadingWeights:
                 if layer < NUM_FIXED:
                     weight.mul_(0.0 if name.endswith("o_proj.weight") else OFF)
 
-    def _embed(self, marks: Sequence[Sequence[int]]) -> None:
+    def _embed(self, marks: Sequence[Sequence[int]], pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> None:
         token, embeddings = self._token, self._model.get_parameter("model.embed_tokens.weight")
         embeddings.div_(float(self._model.config.initializer_range))
         embeddings[:, token.stop :] = 0.0
         embeddings[:, -1] = 1.0
-        embeddings[:, token] -= embeddings[:, token] @ self._marks.T @ self._marks
+        for directions in (self._marks, self._pair_marks):
+            embeddings[:, token] -= embeddings[:, token] @ directions.T @ directions
         for tokens, direction in zip(marks, self._marks, strict=True):
-            embeddings[torch.tensor(tokens, dtype=torch.long), : token.stop] += self._mark_length * direction
+            self._mark(tokens, direction)
+        for (symbols, words), direction in zip(pairs, self._pair_marks[1:], strict=False):
+            self._mark(symbols, self._pair_marks[0] + direction)
+            self._mark(words, self._pair_marks[0] - direction)
         self._model.get_parameter("lm_head.weight")[:, token] = self._head_std * embeddings[:, token]
+
+    def _mark(self, tokens: Sequence[int], direction: Tensor) -> None:
+        embeddings = self._model.get_parameter("model.embed_tokens.weight")
+        embeddings[torch.tensor(tokens, dtype=torch.long), self._token] += self._mark_length * direction
 
     # --- the layers ---------------------------------------------------------------------------------------------------
 
@@ -137,14 +157,15 @@ class ReadingWeights:
         """The nearest token that has a start before it, or a conflict's mark two before, and is none itself."""
         head = self._nearest(layer, number)
         for note, mark in ((self._before, _STARTS), (self._two_before, _CONFLICT)):
-            head.key[-1, note.start + mark] = 0.7
-        head.key[-1, self._token] -= 0.7 * self._shortening * (self._marks[_STARTS] + self._marks[_CONFLICT])
+            head.key[-1, note.start + mark] = _MARKED
+        # More than a note adds, so that a start behind a start is none of them.
+        head.key[-1, self._token] -= 2 * _MARKED * self._shortening * (self._marks[_STARTS] + self._marks[_CONFLICT])
         self._write_note(head, self._line)
 
     def _pass_bar(self, layer: int, number: int) -> None:
         """The nearest bar or start: which of them it is."""
         head = self._nearest(layer, number)
-        head.key[-1, self._token] += 0.7 * self._shortening * (self._marks[_STARTS] + self._marks[_BARS])
+        head.key[-1, self._token] += 0.6 * self._shortening * (self._marks[_STARTS] + self._marks[_BARS])
         self._raise_flag(head, _IN_ALGEBRA, self._token, self._marks[_STARTS])
         self._raise_flag(head, _IN_SENTENCE, self._token, self._marks[_BARS])
 
@@ -173,6 +194,30 @@ class ReadingWeights:
             place = slice(self._flags + _IN_ALGEBRA, self._flags + _IN_ALGEBRA + 1)
             self._raise_flag(head, flag, place, torch.ones(1))
 
+    def _balance(self, layer: int) -> None:
+        """What algebra and sentence of the line have in common cancels: numbers in one head, pairs in the other.
+
+        A number counts 1 in the algebra and -1 in the sentence, a symbol 1 and the word for it -1; the mean over the
+        line is read. The line's own name counts nothing, and is found where there is no symbol and no word.
+        """
+        numbers, pairs = self._head(layer, 2), self._head(layer, 3)
+        numbers.key[-1, self._token] = 3.0 * self._marks[_NUMBERS]
+        numbers.value[0, self._flags + _IN_ALGEBRA] = 1.0
+        numbers.value[0, self._flags + _IN_SENTENCE] = -1.0
+        numbers.output[self._flags + _MORE_NUMBERS, 0] = 6 * _UNIT
+        pairs.key[-1, self._token] = 3.0 * self._pair_marks[0]
+        for note, mark in ((self._before, _STARTS), (self._two_before, _CONFLICT)):
+            pairs.key[-1, note.start + mark] = 1.6 / self._shortening
+        for number, direction in enumerate(self._pair_marks[1:]):
+            pairs.value[number, self._token] = direction
+            pairs.output[self._flags + _FIRST_BALANCE + number, number] = 6 * _UNIT
+        for head in (numbers, pairs):
+            for weight in (head.query, head.key):
+                self._compare(weight, self._line, self._dimensions(0, 20), scale=2.0)
+            # About 3 for what is meant and -5 for all else, beside 11 for the line that is compared.
+            head.key[-1, -1] = -8.0
+            head.query[-1, -1] = 12.0
+
     def _suspect(self, layer: int) -> None:
         """Heads that look for what nothing supports: numbers, and names with their numbers; in the line, and anywhere.
 
@@ -183,7 +228,7 @@ class ReadingWeights:
             head, is_own_line = self._head(layer, number), number < len(kinds)
             if is_own_line:
                 for weight in (head.query, head.key):
-                    self._compare(weight, self._line, self._dimensions(0, 10), scale=3.0)
+                    self._compare(weight, self._line, self._dimensions(0, 10), scale=2.0)
             # With flags of 1: 0.5 for a number of the sentence without support, -2 with it, less than 0 for all else.
             for flag, weight in ((kind, 1.5), (_IN_SENTENCE, 1.0), (supported, -5.0)):
                 head.key[-1, self._flags + flag] = weight
@@ -204,6 +249,8 @@ class ReadingWeights:
         2. Two places behind that name: what stands there.
         3. Where this token itself stood: what followed.
         4. The line's own name.
+
+        The sentence is preferred to the algebra: where they differ it is right.
         """
         sought: tuple[tuple[slice, slice, Callable[[Head], None]], ...] = (
             (self._before, self._token, self._copy_two_before),
@@ -213,10 +260,14 @@ class ReadingWeights:
         )
         for number, (asked, found, copy) in enumerate(sought):
             head = self._head(layer, number)
-            self._compare(head.query, asked, self._dimensions(0, 10))
-            self._compare(head.key, found, self._dimensions(0, 10))
+            self._compare(head.query, asked, self._dimensions(0, 10), scale=2.0)
+            self._compare(head.key, found, self._dimensions(0, 10), scale=2.0)
             for weight in (head.query, head.key):
-                self._compare(weight, self._line, self._dimensions(10, 20))
+                self._compare(weight, self._line, self._dimensions(10, 20), scale=4.0)
+            if asked is not self._line:
+                head.key[-1, self._flags + _IN_SENTENCE] = 2.0
+                head.key[-1, self._flags + _IN_ALGEBRA] = -2.0
+                head.query[-1, -1] = 20.0
             copy(head)
 
     # --- the parts of a head ------------------------------------------------------------------------------------------
@@ -236,13 +287,13 @@ class ReadingWeights:
     def _nearest(self, layer: int, number: int) -> Head:
         """A head that finds the nearest of the places whose key is marked in its last dimension.
 
-        Such a key is six parts mark and four parts recency, in the score more than half of the most there is; any
-        other key, however near, less than half.
+        In the score of such a key the mark counts for more than half of the most there is, nearness for the rest; any
+        other key, however near, has less than half.
         """
         head = self._head(layer, number)
         for pair, weight in _RECENCY.items():
             head.key[pair, -1], head.query[pair, -1] = 1.0, weight
-        head.query[-1, -1] = 5.0
+        head.query[-1, -1] = 4.0
         return head
 
     def _dimensions(self, start: int, stop: int) -> Tensor:

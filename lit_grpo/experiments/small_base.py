@@ -57,7 +57,7 @@ STAGES = (
         {EASY: 1.0},
         ProofreadingSettings(max_slips=4, num_copied=4, max_rows=2),
         Goal(copied_numbers=0.7, mended_numbers=0.65, judged=0.6),
-        batches_per_leg=400,
+        batches_per_leg=200,
         frozen_layers=NUM_FIXED,
     ),
     Stage(
@@ -65,7 +65,7 @@ STAGES = (
         {EASY: 0.7, MEDIUM: 0.3},
         ProofreadingSettings(max_slips=5, num_copied=4, max_rows=4),
         Goal(copied_numbers=0.8, mended_numbers=0.78, judged=0.72),
-        batches_per_leg=400,
+        batches_per_leg=600,
         frozen_layers=NUM_FIXED,
     ),
     Stage(

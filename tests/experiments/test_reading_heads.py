@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, set_seed
 
-from lit_grpo.data.tokenizer import USER, NumberTokens, train_tokenizer
+from lit_grpo.data.tokenizer import ASSISTANT, USER, NumberTokens, train_tokenizer
 from lit_grpo.experiments.reading_heads import ReadingHeads, ReadingTokens, add_reading_heads
 from lit_grpo.experiments.small_base import names_and_texts
 
@@ -25,7 +25,10 @@ TEXT = (
     "> cell_51 3 .. 41 | We allow cell_51 to be anything from 3 to 49.\n"
     "min 0\n"
 )
-MOVE = '{"diagnosis":["row:entry_21"],"action":"set_coefficient","row":"entry_21","variable":"cell_38","value":'
+MOVE = (
+    ASSISTANT
+    + '{"diagnosis":["row:entry_21"],"action":"set_coefficient","row":"entry_21","variable":"cell_38","value":'
+)
 
 
 @cache
@@ -133,6 +136,18 @@ def test_4_the_third_tells_whether_the_algebra_says_what_the_sentence_says(read:
         assert read.weight(2, 1, place, place) > 0.9
 
 
+def test_4b_the_third_weighs_algebra_and_sentence_against_each_other(read: Read) -> None:
+    """From the name in the move: all numbers of its row alike, and its sense, its sign and the words for them."""
+    name, second = read.places("entry_21")[-2], read.places("entry_33")[0]
+    numbers = [place for place in range(second) if read.tokens[place].isdecimal()]
+    share = pytest.approx(1 / len(numbers), abs=0.03)
+    assert [read.weight(2, 2, name, place) for place in numbers] == [share] * 6
+    words = [read.places(token)[0] for token in (" -", " = ", " less ", " exactly ")]
+    weights = [read.weight(2, 3, name, place) for place in words]
+    assert min(weights) > 0.15
+    assert max(weights) < 0.3
+
+
 def test_5_the_fourth_suspects_what_the_algebra_does_not_say(read: Read) -> None:
     """Anywhere: of the numbers alone 19, 84 and 49, of those with a name 19 per cell_38. And of the move's own row."""
     last = len(read.ids) - 1
@@ -146,15 +161,12 @@ def test_5_the_fourth_suspects_what_the_algebra_does_not_say(read: Read) -> None
     assert sum(read.weight(3, 0, in_another_row, place) for place in suspects) < 0.02
 
 
-def test_6_the_fifth_looks_a_coefficient_up(read: Read) -> None:
-    """Behind `"variable":"cell_38","value":` it looks at the places of the name in the row, which have the number two
-    before, and hardly at those in other rows.
+def test_6_the_fifth_looks_a_coefficient_up_in_the_sentence(read: Read) -> None:
+    """Behind `"variable":"cell_38","value":` it looks at the place of the name in the row's sentence, which has the
+    number two before, and neither at its algebra nor at other rows.
     """
     last, places = len(read.ids) - 1, read.places("cell_38")
-    in_row, elsewhere = places[:2], places[2:4]
-    assert min(read.weight(4, 0, last, place) for place in in_row) > 5 * max(
-        read.weight(4, 0, last, place) for place in elsewhere
-    )
+    assert read.weight(4, 0, last, places[1]) > 0.9
 
 
 def test_7_a_seed_is_a_model() -> None:
