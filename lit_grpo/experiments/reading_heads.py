@@ -19,14 +19,8 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from lit_grpo.data.tokenizer import ASSISTANT, USER
 from lit_grpo.experiments.attention_head import head_size
-from lit_grpo.experiments.reading_weights import (
-    MIN_HEAD_SIZE,
-    MIN_NOTE_SIZE,
-    NUM_FLAGS,
-    NUM_HEADS,
-    NUM_LAYERS,
-    ReadingWeights,
-)
+from lit_grpo.experiments.reading_stream import MIN_HEAD_SIZE, MIN_NOTE_SIZE, NUM_FLAGS
+from lit_grpo.experiments.reading_weights import NUM_HEADS, NUM_LAYERS, ReadingWeights
 
 _WORDS_FOR = {
     "<=": ("most", "more"),
