@@ -5,7 +5,7 @@ is always found alike: the number beside this name in this line, and whether the
 algebra. That takes heads of several layers that are of no use without each other, as copying does (induction heads,
 Olsson et al. 2022, arXiv:2209.11895), so it is learned late, and with thousands of tokens that are each seen a few
 times hardly at all. Attention that is set to begin with what training would have to find is known to help (mimetic
-initialisation, Trockman and Kolter 2023, arXiv:2305.09828). Here the first five layers begin with such heads.
+initialisation, Trockman and Kolter 2023, arXiv:2305.09828). Here the first six layers begin with such heads.
 Everything stays trainable, and nothing in the architecture changes.
 """
 
@@ -49,8 +49,8 @@ class ReadingHeads:
     """The same in the first layer, where places next to each other are told apart."""
     nearest_gain: float = 10.0
     """The same in the second layer, which finds the nearest of several places, by two things at once."""
-    look_up_gain: float = 3.2
-    """The same in the fifth layer, which looks up what has been found."""
+    look_up_gain: float = 2.8
+    """The same in the fifth and the sixth, which look up what has been found."""
 
     def require_room(self, config: Qwen3Config) -> None:
         """ValueError if a decoder of this shape has no room for them."""
@@ -81,6 +81,14 @@ class ReadingTokens:
     """Between algebra and sentence."""
     between: Sequence[int]
     """Between a coefficient and its variable in a sentence."""
+    limits: Sequence[int]
+    """Directly before the number of a limit in a sentence."""
+    negative: Sequence[int]
+    """Before what is taken off, in algebra and sentence."""
+    rhs: Sequence[int]
+    """Between an action that sets a right-hand side and the row."""
+    variable: Sequence[int]
+    """Between a row and the variable whose coefficient is set."""
     pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
     """Symbols of the algebra, and the words that say the same: senses, types, and the sign of a coefficient."""
 
@@ -99,6 +107,10 @@ class ReadingTokens:
             numbers=where(str.isdecimal),
             bars=where(lambda text: text.strip() == "|"),
             between=where(lambda text: text == " per "),
+            limits=where(lambda text: _word_of(text) in ("most", "least", "than", "exactly")),
+            negative=where(lambda text: _word_of(text) in ("-", "less ")),
+            rhs=where(lambda text: text.endswith('"set_rhs","row":"')),
+            variable=where(lambda text: text == '","variable":"'),
             pairs=[
                 (
                     where(lambda text, symbol=symbol: text.strip() == symbol),
@@ -129,6 +141,17 @@ def add_reading_heads(model: Qwen3ForCausalLM, settings: ReadingHeads, tokens: R
     """
     settings.require_room(model.config)
     usual = settings.attention_gain
-    gains = settings.distance_gain, settings.nearest_gain, usual, usual, settings.look_up_gain, usual
-    marks = (tokens.starts, tokens.conflict, tokens.numbers, tokens.bars, tokens.between)
+    gains = (
+        settings.distance_gain,
+        settings.nearest_gain,
+        usual,
+        usual,
+        settings.look_up_gain,
+        settings.look_up_gain,
+        usual,
+    )
+    marks = (
+        *(tokens.starts, tokens.conflict, tokens.numbers, tokens.bars, tokens.between),
+        *(tokens.limits, tokens.negative, tokens.rhs, tokens.variable),
+    )
     ReadingWeights(model, settings.note_size, settings.head_std, gains, seed).write(marks, tokens.pairs)

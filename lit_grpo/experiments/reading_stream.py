@@ -13,9 +13,9 @@ from transformers import Qwen3ForCausalLM
 
 from lit_grpo.experiments.attention_head import Head, empty_head, head_size
 
-NUM_FLAGS = 14
+NUM_FLAGS = 16
 """Flags of a place, one of which is a constant, from which queries and keys are made that depend on positions alone."""
-NUM_MARKS = 5
+NUM_MARKS = 9
 """The directions of the embeddings that say what kind of token it is; no other token has a part in them."""
 NUM_PAIR_MARKS = 7
 """Marks that no note has: that it is a symbol or a word of a pair, and of which pair, with a sign that says which."""
@@ -104,6 +104,12 @@ class ReadingStream:
             weight[dimensions[:size], part] += scale * self.shortened[start : start + size]
         else:
             weight[dimensions[:size], part.start + start : part.start + start + size] += scale * torch.eye(size)
+
+    def in_note(self, mark: int) -> Tensor:
+        """The direction of a mark in a note, of a length that makes it as large as in a token."""
+        direction = torch.zeros(self._note_size)
+        direction[mark] = 1 / self.shortening
+        return direction
 
     def raise_flag(self, head: Head, flag: int, part: slice, direction: Tensor) -> None:
         """Write a component of a part into a flag."""

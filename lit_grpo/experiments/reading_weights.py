@@ -2,12 +2,13 @@
 
 0. Notes of the tokens one and two places before.
 1. A note of the name that the line begins with; whether the bar has been passed, so that this is the sentence; whether
-   this is a number, or a name behind "per".
+   this is a number, or a name behind "per"; whether what is counted is taken off.
 2. Whether the algebra of the line supports what is said: the same number with the same name, and the same number alone;
    and the balance of the line: whether algebra and sentence have as many numbers, and say the same sense, type and
    signs.
 3. Numbers of the line's sentence that nothing supports, and those of any line, with that line's name.
 4. Look-ups in the line: what stood two places before, or behind, the same name, and the line's own name.
+5. Look-ups for single actions: the number of a limit, and whether a coefficient is taken off.
 
 The residual stream is divided for it: the token, three notes, and flags. The last flag is a constant, from which
 queries and keys are made that depend on positions alone.
@@ -22,21 +23,21 @@ from torch import Tensor
 from transformers import Qwen3ForCausalLM
 
 from lit_grpo.experiments.attention_head import OFF, Head
-from lit_grpo.experiments.reading_stream import NUM_FLAGS, NUM_PAIR_MARKS, UNIT, ReadingStream
+from lit_grpo.experiments.reading_stream import NUM_FLAGS, NUM_MARKS, NUM_PAIR_MARKS, UNIT, ReadingStream
 
 NUM_HEADS = 4
-NUM_LAYERS = 5
+NUM_LAYERS = 6
 """So many have heads that read."""
 NUM_FIXED = 4
 """So many are to stay as they are until the others have learned to use them: all but the look-ups."""
 MAX_PAIRS = NUM_PAIR_MARKS - 1
 """So many pairs of symbols and words can be balanced."""
 
-_IN_ALGEBRA, _IN_SENTENCE, _IS_NUMBER, _IS_COUNTED, _NAME_SUPPORTED, _NUMBER_SUPPORTED, _MORE_NUMBERS = range(7)
-_FIRST_BALANCE = 7
+_IN_ALGEBRA, _IN_SENTENCE, _IS_NUMBER, _IS_COUNTED, _IS_TAKEN_OFF = range(5)
+_NAME_SUPPORTED, _NUMBER_SUPPORTED, _MORE_NUMBERS, _TO_TAKE_OFF, _FIRST_BALANCE = range(5, 10)
 assert _FIRST_BALANCE + MAX_PAIRS + 1 == NUM_FLAGS
-"""Places among the flags: seven, one for each pair of symbols and words, and the constant."""
-_STARTS, _CONFLICT, _NUMBERS, _BARS, _BETWEEN = range(5)
+"""Places among the flags: nine, one for each pair of symbols and words, and the constant."""
+_STARTS, _CONFLICT, _NUMBERS, _BARS, _BETWEEN, _LIMITS, _NEGATIVE, _RHS, _VARIABLE = range(NUM_MARKS)
 """Places among the marks."""
 _MARKED = 0.8
 """How much of a mark a key of the nearest takes. A key is divided by its length, so there is an amount at which marks
@@ -73,10 +74,12 @@ class ReadingWeights:
         self._note_line(1, 0)
         self._pass_bar(1, 1)
         self._know_kind(1, 2)
+        self._take_off(1, 3)
         self._support(2)
         self._balance(2)
         self._suspect(3)
         self._look_up(4)
+        self._look_up_for_an_action(5)
 
     def _quieten(self) -> None:
         """Random weights write little, in the first layers next to nothing, and never to the flags."""
@@ -148,9 +151,14 @@ class ReadingWeights:
         head = stream.head(layer, number)
         stream.at_distance(head, 0)
         stream.raise_flag(head, _IS_NUMBER, stream.token, stream.marks[_NUMBERS])
-        behind = torch.zeros(self._note_size)
-        behind[_BETWEEN] = 1 / stream.shortening
-        stream.raise_flag(head, _IS_COUNTED, stream.before, behind)
+        stream.raise_flag(head, _IS_COUNTED, stream.before, stream.in_note(_BETWEEN))
+
+    def _take_off(self, layer: int, number: int) -> None:
+        """Of a name: whether a minus, or a word for it, stands three places before, the number between them."""
+        stream = self._stream
+        head = stream.head(layer, number)
+        stream.at_distance(head, 1)
+        stream.raise_flag(head, _IS_TAKEN_OFF, stream.two_before, stream.in_note(_NEGATIVE))
 
     def _support(self, layer: int) -> None:
         """The same name with the same number two before it, and the same token, in the same line.
@@ -227,7 +235,8 @@ class ReadingWeights:
         3. Where this token itself stood: what followed.
         4. The line's own name.
 
-        The sentence is preferred to the algebra: where they differ it is right.
+        For the first, once an action has named a variable, the sentence is preferred to the algebra: where they differ
+        it is right.
         """
         stream = self._stream
         sought: tuple[tuple[slice, slice, Callable[[Head], None]], ...] = (
@@ -242,8 +251,30 @@ class ReadingWeights:
             stream.compare(head.key, found, stream.dimensions(0, 10), scale=2.0)
             for weight in (head.query, head.key):
                 stream.compare(weight, stream.line, stream.dimensions(10, 20), scale=4.0)
-            if asked is not stream.line:
-                head.key[-1, stream.flags + _IN_SENTENCE] = 2.0
-                head.key[-1, stream.flags + _IN_ALGEBRA] = -2.0
-                head.query[-1, -1] = 20.0
+            if number == 0:
+                self._prefer_sentence(head, stream.two_before)
             copy(head)
+
+    def _look_up_for_an_action(self, layer: int) -> None:
+        """The number behind a limit's word, once a right-hand side is to be set; the sign, once a variable is named."""
+        stream = self._stream
+        limit, sign = stream.head(layer, 0), stream.head(layer, 1)
+        for weight in (limit.query, limit.key):
+            stream.compare(weight, stream.line, stream.dimensions(0, 20), scale=4.0)
+        limit.key[-1, stream.before] = 4.0 * stream.in_note(_LIMITS)
+        limit.key[-1, -1] = -8.0
+        limit.query[-1, stream.two_before] = 5.0 * stream.in_note(_RHS)
+        stream.copy_token(limit)
+        for weight in (sign.query, sign.key):
+            stream.compare(weight, stream.token, stream.dimensions(0, 10), scale=2.0)
+            stream.compare(weight, stream.line, stream.dimensions(10, 20), scale=4.0)
+        self._prefer_sentence(sign, stream.before)
+        sign.value[0, stream.flags + _IS_TAKEN_OFF] = 1.0
+        sign.output[stream.flags + _TO_TAKE_OFF, 0] = 3 * UNIT
+
+    def _prefer_sentence(self, head: Head, note: slice) -> None:
+        """A place in the sentence, to one in the algebra, if the note says that a variable is being named."""
+        stream = self._stream
+        head.key[-1, stream.flags + _IN_SENTENCE] = 2.0
+        head.key[-1, stream.flags + _IN_ALGEBRA] = -2.0
+        head.query[-1, note] = 5.0 * stream.in_note(_VARIABLE)
