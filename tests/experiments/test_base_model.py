@@ -33,12 +33,12 @@ def test_1_the_defaults_are_the_initialisation_of_transformers(tmp_path: Path) -
 
 
 def test_2_the_shape_is_as_asked_for(tmp_path: Path) -> None:
-    shape = replace(SMALL, hidden_size=224, num_layers=5, num_heads=4, num_key_value_heads=4, rope_theta=1e8)
+    shape = replace(SMALL, hidden_size=224, num_layers=6, num_heads=4, num_key_value_heads=4, rope_theta=1e8)
     settings = replace(shape, head_size=64, reading=ReadingHeads(head_std=0.06, attention_gain=1.7))
     weights = weights_of(tmp_path, settings)
-    assert weights["lm_head.weight"][:, :120].std().item() == pytest.approx(0.06, rel=0.1)
+    assert weights["lm_head.weight"][:, :112].std().item() == pytest.approx(0.06, rel=0.1)
     assert weights["model.layers.0.self_attn.k_proj.weight"].shape == (256, 224)
-    assert weights["model.layers.0.self_attn.q_norm.weight"].tolist() == pytest.approx([1.7] * 64)
+    assert weights["model.layers.2.self_attn.q_norm.weight"].tolist() == pytest.approx([1.7] * 64)
     config = AutoConfig.from_pretrained(tmp_path)
     assert isinstance(config, Qwen3Config)
     assert config.rope_parameters["rope_theta"] == 1e8  # pyright: ignore[reportOptionalSubscript, reportArgumentType, reportCallIssue]
