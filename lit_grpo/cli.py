@@ -48,6 +48,7 @@ from lit_grpo.losses.gmpo import GMPOLoss
 from lit_grpo.losses.reinforce import ReinforceLoss
 from lit_grpo.losses.sapo import SAPOLoss
 from lit_grpo.losses.sequence_clipped import SequenceClippedLoss
+from lit_grpo.modules.dagger import DAggerModule
 from lit_grpo.modules.finite import NotFinite
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import SamplerDiffers
@@ -67,6 +68,7 @@ CONFIGURABLE = (
     CISPOLoss,
     ClippedLoss,
     CompositeReward,
+    DAggerModule,
     DPPOLoss,
     DemonstrationDataModule,
     ExportPolicy,
@@ -124,15 +126,8 @@ class UserError(Exception):
     """Something in a config or on the command line."""
 
 
-EXPECTED = (
-    UserError,
-    ValueError,
-    FileNotFoundError,
-    MisconfigurationException,
-    EngineFailure,
-    NotFinite,
-    SamplerDiffers,
-)
+_FAILED = (EngineFailure, NotFinite, SamplerDiffers)
+EXPECTED = (UserError, ValueError, FileNotFoundError, MisconfigurationException, *_FAILED)
 """The errors that a run may end with for a reason that the message explains."""
 
 

@@ -1,11 +1,13 @@
 """RolloutCallback: before each training batch, play its tasks with the present policy and attach the experience.
 
-Named in configs as a callback of a GRPO fit. It says when the plain functions of rollout/ run, and nothing else.
+Named in configs as a callback of a fit with GRPOModule or DAggerModule. It says when the plain functions of rollout/
+run, and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,7 +17,6 @@ from lightning.pytorch.callbacks import Callback
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
-from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.batches import TaskBatch, consumed_batches, last_batches
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.stream import TaskStream
@@ -32,15 +33,15 @@ from lit_grpo.fitting.refill_log import RefillLog
 from lit_grpo.fitting.rollout_log import RolloutLog, RolloutTimes
 from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.fitting.too_long_log import TooLongLog, require_room_for_prompts
-from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.modules.playing import PlayingModule
 from lit_grpo.rollout.attempts import AnyScoredGroup
 from lit_grpo.rollout.collect import collect_groups
-from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
 from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.overlap import Overlap, PlayedBatch, require_own_engine
 from lit_grpo.rollout.refill import RefilledGroups, refill
 from lit_grpo.rollout.settings import RolloutSettings
 from lit_grpo.rollout.staleness import Staleness
+from lit_grpo.rollout.teacher import AnyTeacher
 from lit_grpo.rollout.transcripts import transcripts_file, write_transcripts
 from lit_grpo.seeds import Seed
 
@@ -74,13 +75,6 @@ class RolloutCallback(Callback):
     ) -> None:
         self.settings = settings or RolloutSettings()
         self.play_settings = self.settings.played_under(episode or EpisodeSettings())
-        temperature = self.settings.sampling.temperature
-        if temperature <= 0:
-            raise ValueError(
-                f"rollout.sampling.temperature: expected above 0 for training, got {temperature}; greedy attempts at a "
-                "task are all alike and teach nothing"
-            )
-        self.settings.sampling.trained_temperature()
         self._seed, self.transcripts_every = Seed(seed), transcripts_every
         self._engine_settings = engine or TransformersSettings()
         self.engine = PolicyEngine(self._engine_settings, plays_ahead=self.settings.max_staleness > 0)
@@ -96,6 +90,8 @@ class RolloutCallback(Callback):
         self.environment.require_complete()
         self._log, self._refill_log = RolloutLog(self.environment, self.settings.reward), RefillLog()
         self._too_long_log = TooLongLog()
+        self._teacher_of: Callable[[int], AnyTeacher | None] | None = None
+        """Who is beside the policy in a batch; None before a fit."""
 
     @property
     def seed(self) -> int:
@@ -112,22 +108,18 @@ class RolloutCallback(Callback):
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say what a batch consists of."""
-        module, data = _grpo(pl_module), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
+        module, data = _playing(pl_module), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         if not isinstance(data, TaskStream):
             raise ValueError(
                 f"RolloutCallback: expected TaskDataModule or another TaskStream as the data, got {type(data).__name__}"
             )
         require_trainable(data, self.environment)
         warn_of_other_level(module.policy_settings.checkpoint, self.play_settings.episode)
-        if self.settings.dynamic_sampling is not None:
-            require_steady(self.settings.reward)
-        module.objective.require_group_size(self.settings.group_size)
-        module.objective.require_correction(self.settings.max_staleness)
+        module.require_rollouts(self.settings, self.environment)
+        self._teacher_of = partial(module.teacher, self.environment)
         require_room_for_prompts(module, self.settings)
         require_own_engine(self.settings.max_staleness, self._engine_settings, trainer.world_size)
-        if module.objective.advantage is AdvantageEstimator.PER_COMPONENT:
-            require_components(module.objective.advantage, self.settings.reward)
-        share, num_updates = data.num_tasks // trainer.world_size, module.objective.updates_per_rollout
+        share, num_updates = data.num_tasks // trainer.world_size, module.updates_per_batch
         if share % num_updates:
             raise ValueError(
                 f"model.objective.updates_per_rollout: expected a divisor of the {share} tasks of each rank, got "
@@ -147,15 +139,15 @@ class RolloutCallback(Callback):
     ) -> None:
         """Play, turn into experience, attach, log."""
         assert isinstance(batch, TaskBatch), f"expected a TaskBatch, got {type(batch).__name__}"
-        started, module, position = perf_counter(), _grpo(pl_module), consumed_batches(trainer)
+        started, module, position = perf_counter(), _playing(pl_module), consumed_batches(trainer)
         data: TaskStream = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         begin_batch(trainer, module, data, position)
         self._staleness.begin(position, module.policy_version)
         played = self._played(trainer, module, batch, position)
         rollout, batch.tasks = played.groups, tuple(played.tasks)
-        batch.experience = module.rollout_of(rollout.kept, self.settings)
+        batch.experience = experience = module.rollout_of(rollout.kept, self.settings)
         room = self.engine.max_context_tokens - self.settings.sampling.max_completion_tokens
-        self._too_long_log.log(module, rollout.played, batch.experience, room)
+        self._too_long_log.log(module, rollout.played, experience.num_too_long, room)
         fitting = [group for group in rollout.played if not group.attempts[0].is_too_long_to_begin]
         observe_rollouts(module, data, fitting)
         waited = perf_counter() - started
@@ -199,11 +191,12 @@ class RolloutCallback(Callback):
     def collect(
         self, tasks: Sequence[Problem], engine: RolloutEngine, conversation: ConversationFormat, batch: int
     ) -> list[AnyScoredGroup]:
-        """Play the tasks with the weights that the engine has."""
+        """Play the tasks with the weights that the engine has, and with the teacher that the module wants in a fit."""
         seeds = Seeds(self.seed, batch)
-        return collect_groups(tasks, self.environment, engine, conversation, self.play_settings, seeds)
+        teacher = None if self._teacher_of is None else self._teacher_of(batch)
+        return collect_groups(tasks, self.environment, engine, conversation, self.play_settings, seeds, teacher)
 
-    def _played(self, trainer: pl.Trainer, module: GRPOModule, batch: TaskBatch, position: int) -> PlayedBatch:
+    def _played(self, trainer: pl.Trainer, module: PlayingModule, batch: TaskBatch, position: int) -> PlayedBatch:
         """This batch, played now or ahead."""
         data: TaskStream = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -223,7 +216,7 @@ class RolloutCallback(Callback):
         self,
         tasks: Sequence[Problem],
         engine: RolloutEngine,
-        module: GRPOModule,
+        module: PlayingModule,
         data: TaskStream,
         position: int,
     ) -> RefilledGroups:
@@ -237,7 +230,7 @@ class RolloutCallback(Callback):
             settings.dynamic_sampling,
             draw=lambda number, places: data.refill_tasks(position, number, places),
             play=lambda tasks: self.collect(tasks, engine, conversation, position),
-            has_signal=lambda groups: groups_with_signal(groups, module.objective.advantage, settings.reward),
+            has_signal=lambda groups: module.groups_with_signal(groups, settings.reward),
         )
 
     def _replacement(self) -> str:
@@ -258,7 +251,9 @@ class RolloutCallback(Callback):
         self._overlap = None
 
 
-def _grpo(module: pl.LightningModule) -> GRPOModule:
-    if not isinstance(module, GRPOModule):
-        raise ValueError(f"RolloutCallback: expected GRPOModule as the model, got {type(module).__name__}")
+def _playing(module: pl.LightningModule) -> PlayingModule:
+    if not isinstance(module, PlayingModule):
+        raise ValueError(
+            f"RolloutCallback: expected GRPOModule or DAggerModule as the model, got {type(module).__name__}"
+        )
     return module

@@ -102,6 +102,10 @@ class GenerationRequest:
     """
 
 
+NO_WEIGHTS = -1
+"""The ``policy_version`` of a turn that no policy drew: an oracle's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One sampled turn."""

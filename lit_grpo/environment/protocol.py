@@ -91,6 +91,11 @@ class World(Protocol[_PlayedT, _RecordT]):
         ...
 
 
+Oracle = Callable[[ProblemT, Episode[RecordT]], str]
+"""Takes a problem and an episode of it that is not over; gives the text of the best next turn, without changing
+anything, and soon: it is called between turns, in the thread that talks to the engine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A score that says no more than a run needs."""
@@ -136,6 +141,11 @@ class Environment(ABC, Generic[ProblemT, RecordT, ScoreT]):
     def measures(self) -> Sequence[Measure[RecordT, ScoreT]]:
         """What is logged of every rollout beside rewards, lengths and times."""
         return (Measure("success", lambda record, score: score.success),)
+
+    @property
+    def oracle(self) -> Oracle[ProblemT, RecordT] | None:
+        """Knows what to do in every state of an attempt; None where nobody does. DAggerModule learns from it."""
+        return None
 
     def require_playable(self, problem: ProblemT) -> None:
         """ValueError if the rules leave no room for solving a problem; asked before anything is played."""

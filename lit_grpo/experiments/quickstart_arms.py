@@ -30,6 +30,7 @@ ARMS = {
             "sft",
             TrainingData.FRESH_DEMONSTRATIONS,
         ),
+        Arm("sft_dagger", ("quickstart/base", "quickstart/dagger"), "sft", TrainingData.FRESH_TASKS),
     )
 }
 CANDIDATE = "sft_grpo"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
-from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rollout.refill import RefilledGroups
 
 
@@ -18,7 +18,7 @@ class RefillLog:
         self._num_empty = 0
         """Steps in a row without a group."""
 
-    def log(self, module: GRPOModule, played: RefilledGroups, num_tasks: int) -> None:
+    def log(self, module: PolicyModule, played: RefilledGroups, num_tasks: int) -> None:
         """Log a batch, as ``rollout/NAME``. Every rank must call it.
 
         Args:

@@ -10,7 +10,7 @@ import torch
 
 from lit_grpo.environment.protocol import AnyEnvironment
 from lit_grpo.metrics.policy import PolicyMetrics, reward_statistics
-from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.modules.base import PolicyModule
 from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.attempts import AnyScoredGroup
 
@@ -67,7 +67,7 @@ class RolloutLog:
         self._metrics.to(device)
 
     def log(
-        self, module: GRPOModule, groups: Sequence[AnyScoredGroup], times: RolloutTimes, staleness: tuple[float, int]
+        self, module: PolicyModule, groups: Sequence[AnyScoredGroup], times: RolloutTimes, staleness: tuple[float, int]
     ) -> None:
         """Log a batch, as ``rollout/NAME``. Every rank must call it.
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lit_grpo.modules.grpo import GRPOModule
+from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.policy import context_of
 from lit_grpo.modules.too_long import TooLong
 from lit_grpo.rollout.attempts import AnyScoredGroup
-from lit_grpo.rollout.experience import Rollout
 from lit_grpo.rollout.settings import RolloutSettings
 
 
@@ -22,13 +21,13 @@ class TooLongLog:
         self._prompts, self._rows = TooLong(), TooLong()
         self._is_first = True
 
-    def log(self, module: GRPOModule, groups: Sequence[AnyScoredGroup], rollout: Rollout, room: int) -> None:
+    def log(self, module: PolicyModule, groups: Sequence[AnyScoredGroup], num_too_long: int, room: int) -> None:
         """Log a batch, as ``rollout/too_long``. Every rank must call it.
 
         Args:
             module: The module that logs.
             groups: The groups that this rank played.
-            rollout: What is learned from.
+            num_too_long: Attempts of this rank that are longer than the longest row.
             room: Tokens that a prompt may have, beside a turn.
 
         Raises:
@@ -39,7 +38,7 @@ class TooLongLog:
         own = (
             sum(len(group.attempts) for group in groups),
             sum(attempt.is_too_long_to_begin for group in groups for attempt in group.attempts),
-            rollout.num_too_long,
+            num_too_long,
         )
         num_attempts, num_prompts, num_rows = module.over_ranks(own)
         remedy = (
@@ -58,7 +57,7 @@ class TooLongLog:
         module.log("rollout/too_long", (num_prompts + num_rows) / max(num_attempts, 1))
 
 
-def require_room_for_prompts(module: GRPOModule, settings: RolloutSettings) -> None:
+def require_room_for_prompts(module: PolicyModule, settings: RolloutSettings) -> None:
     """ValueError, before anything is played, if the policy's context has no room for a prompt beside a turn."""
     context, turn = context_of(module.policy.causal_lm), settings.sampling.max_completion_tokens
     if turn >= context:

@@ -1,4 +1,4 @@
-"""The common ground of SFTModule and GRPOModule: the policy, its optimizer and schedule, checkpoints.
+"""The common ground of SFTModule, GRPOModule and DAggerModule: the policy, its optimizer and schedule, checkpoints.
 
 How a step is accumulated and taken is in stepping.py.
 """
@@ -251,5 +251,7 @@ class PolicyModule(SteppingModule):
 def require_policy_module(module: pl.LightningModule, callback: str) -> PolicyModule:
     """ValueError if a callback of this package is used with a module that has no policy."""
     if not isinstance(module, PolicyModule):
-        raise ValueError(f"{callback}: expected SFTModule or GRPOModule as the model, got {type(module).__name__}")
+        raise ValueError(
+            f"{callback}: expected SFTModule, GRPOModule or DAggerModule as the model, got {type(module).__name__}"
+        )
     return module

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 from typing_extensions import override
 
+from lit_grpo.advantages import AdvantageEstimator
 from lit_grpo.data.batches import TaskBatch, consumed_batches
+from lit_grpo.environment.protocol import AnyEnvironment
 from lit_grpo.losses.base import LossInputs, UpdateTotals
 from lit_grpo.losses.description import describe
 from lit_grpo.losses.objective import Objective
@@ -24,8 +27,9 @@ from lit_grpo.modules.microbatch import MicroBatch, TokenScores
 from lit_grpo.modules.mismatch_monitor import MAXIMA, MEANS, MismatchMonitor, MismatchMonitorSettings
 from lit_grpo.modules.optimizers import OptimizerSettings
 from lit_grpo.modules.reference import ReferencedModule
-from lit_grpo.packing import PromptGroup, pack
+from lit_grpo.rewards.base import Reward
 from lit_grpo.rollout.attempts import AnyGroup, AnyScoredGroup
+from lit_grpo.rollout.estimation import groups_with_signal, require_components, require_steady
 from lit_grpo.rollout.experience import Experience, ExperienceBatch, ExperienceSettings, Rollout, build_updates
 from lit_grpo.rollout.settings import RolloutSettings
 
@@ -85,13 +89,13 @@ class GRPOModule(ReferencedModule):
         mismatch_monitor: MismatchMonitorSettings | None = None,
         longest_row_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens, objective.kl_beta > 0, longest_row_tokens)
-        if demonstration_loss_weight < 0:
-            raise ValueError(f"expected demonstration_loss_weight >= 0, got {demonstration_loss_weight}")
+        needs_reference = objective.kl_beta > 0
+        super().__init__(
+            policy, optimizer, microbatch_tokens, needs_reference, demonstration_loss_weight, longest_row_tokens
+        )
         self.objective = objective
         # Registered as well: a loss with buffers of its own follows this module to its device.
         self.loss = objective.loss
-        self.demonstration_loss_weight = demonstration_loss_weight
         self.metrics = PolicyMetrics(METRICS, MAXIMA)
         self.mismatch_monitor = MismatchMonitor(mismatch_monitor or MismatchMonitorSettings(), self.metrics)
 
@@ -107,6 +111,29 @@ class GRPOModule(ReferencedModule):
         super().on_fit_start()
         rank_zero_info(f"{describe(self.objective)} {self.mismatch_monitor.describe(self.compute_dtype)}")
 
+    @override
+    def require_rollouts(self, settings: RolloutSettings, environment: AnyEnvironment) -> None:
+        """Refuse settings that leave an objective nothing to compare, or log-probs that are none of the trainer's."""
+        temperature = settings.sampling.temperature
+        if temperature <= 0:
+            raise ValueError(
+                f"rollout.sampling.temperature: expected above 0 for training, got {temperature}; greedy attempts at a "
+                "task are all alike and teach nothing"
+            )
+        settings.sampling.trained_temperature()
+        if settings.dynamic_sampling is not None:
+            require_steady(settings.reward)
+        self.objective.require_group_size(settings.group_size)
+        self.objective.require_correction(settings.max_staleness)
+        if self.objective.advantage is AdvantageEstimator.PER_COMPONENT:
+            require_components(self.objective.advantage, settings.reward)
+
+    @override
+    def groups_with_signal(self, groups: Sequence[AnyScoredGroup], reward: Reward[Any]) -> list[bool]:
+        """Those that the advantage's estimator can learn from."""
+        return groups_with_signal(groups, self.objective.advantage, reward)
+
+    @override
     def rollout_of(self, groups: Sequence[AnyScoredGroup], settings: RolloutSettings) -> Rollout:
         """Groups of attempts, played under ``settings``, as the rollout that a training step learns from."""
         objective, temperature = self.objective, settings.sampling.trained_temperature()
@@ -145,7 +172,7 @@ class GRPOModule(ReferencedModule):
         for number, experience in enumerate(rollout.updates):
             totals = self._totals(experience)
             microbatches = self._policy_microbatches(experience, totals, before[number], rollout.temperature)
-            microbatches += self._replay_microbatches(batch.demonstrations[number::num_updates])
+            microbatches += self.replay_microbatches(batch.demonstrations[number::num_updates])
             self._update_or_skip(microbatches, experience)
             num_tokens += totals.num_tokens
             if self.mismatch_monitor.reason is not None:
@@ -214,27 +241,6 @@ class GRPOModule(ReferencedModule):
         means = {name: values.mean() for name, values in step.statistics.items()}
         self.metrics.update(means | {"loss": step.token_losses.detach().mean()}, step.token_losses.numel())
         return step.loss
-
-    def _replay_microbatches(self, demonstrations: Sequence[PromptGroup]) -> list[MicroBatch]:
-        """Weighted answer cross-entropy, averaged over this update's answer tokens on all ranks."""
-        if self.demonstration_loss_weight == 0.0:
-            return []
-        packed = pack(self.fitting(demonstrations), self.microbatch_tokens)
-        num_tokens, num_given = self.over_ranks([sum(batch.num_tokens for batch in packed), len(demonstrations)])
-        if num_given == 0:
-            raise ValueError(
-                "demonstration_loss_weight: expected demonstrations in the batch, got none; set data.replay, with a "
-                "batch_size of at least updates_per_rollout x ranks"
-            )
-
-        def loss(scores: TokenScores) -> Tensor:
-            logprobs = scores.logprobs
-            self.metrics.update({"demonstration_loss": -logprobs.detach().mean()}, logprobs.numel())
-            return -self.demonstration_loss_weight * logprobs.sum() / num_tokens
-
-        return [MicroBatch(batch, loss) for batch in packed]
-
-    # --- what no gradient flows through ---------------------------------------------------------------------------
 
     def _before_updates(self, rollout: Rollout, number: int) -> _BeforeUpdates:
         """Pass over the update ``number`` with the policy from before the rollout's first."""

@@ -15,9 +15,10 @@ from typing_extensions import override
 from lit_grpo.losses.entropy import top_entropy_threshold
 from lit_grpo.losses.reference_kl import k1
 from lit_grpo.modules.adapters import StartingAdapters
-from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.base import PolicySettings
 from lit_grpo.modules.microbatch import idle_batch
 from lit_grpo.modules.optimizers import OptimizerSettings
+from lit_grpo.modules.playing import PlayingModule
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import PackedBatch
 from lit_grpo.rollout.attempts import AnyGroup
@@ -26,7 +27,7 @@ from lit_grpo.rollout.experience import pack_attempts
 Scores = TypeVar("Scores")
 
 
-class ReferencedModule(PolicyModule):
+class ReferencedModule(PlayingModule):
     """A policy and, where a KL is configured, its reference.
 
     The reference is the policy as it was read: with adapters a copy of these, which takes their place for a pass, and
@@ -37,6 +38,7 @@ class ReferencedModule(PolicyModule):
         optimizer: How its weights are updated.
         microbatch_tokens: Positions, padding included, of one forward pass at most.
         needs_reference: Whether a reference is loaded at all.
+        demonstration_loss_weight: Weight of the answer cross-entropy on the demonstrations in the batch.
         longest_row_tokens: Tokens of a single sequence, with its prompt, at most.
     """
 
@@ -46,9 +48,10 @@ class ReferencedModule(PolicyModule):
         optimizer: OptimizerSettings,
         microbatch_tokens: int,
         needs_reference: bool,
+        demonstration_loss_weight: float,
         longest_row_tokens: int | None = None,
     ) -> None:
-        super().__init__(policy, optimizer, microbatch_tokens, longest_row_tokens)
+        super().__init__(policy, optimizer, microbatch_tokens, demonstration_loss_weight, longest_row_tokens)
         self._needs_reference = needs_reference
         # In a list, so that the frozen reference is no part of this module's weights and checkpoints.
         self._reference: list[CausalPolicy] = []

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter
 
-from torch import Tensor
 from typing_extensions import override
 
 from lit_grpo.data.batches import DemonstrationBatch
 from lit_grpo.metrics.policy import PolicyMetrics
 from lit_grpo.modules.base import PolicyModule, PolicySettings
-from lit_grpo.modules.microbatch import MicroBatch, TokenScores
+from lit_grpo.modules.microbatch import MicroBatch
 from lit_grpo.modules.optimizers import OptimizerSettings
-from lit_grpo.packing import PromptGroup, num_with_targets, pack
+from lit_grpo.packing import PromptGroup, num_with_targets
 
 
 class SFTModule(PolicyModule):
@@ -65,11 +64,4 @@ class SFTModule(PolicyModule):
         num_given = num_with_targets(groups)
         too_long = 1 - num_with_targets(kept) / max(num_given, 1)
         self.metrics.update({"too_long": too_long}, num_given)
-        packed = pack(kept, self.microbatch_tokens)
-        (num_tokens,) = self.over_ranks([sum(batch.num_tokens for batch in packed)])
-
-        def loss(scores: TokenScores) -> Tensor:
-            self.metrics.update({"loss": -scores.logprobs.detach().mean()}, scores.logprobs.numel())
-            return -scores.logprobs.sum() / num_tokens
-
-        return [MicroBatch(batch, loss) for batch in packed], num_tokens
+        return self.cross_entropy(kept, "loss")

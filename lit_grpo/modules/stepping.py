@@ -24,7 +24,7 @@ from lit_grpo.modules.microbatch import MicroBatch, TokenScores, idle_microbatch
 from lit_grpo.modules.optimizers import OptimizerSettings, clip_gradients, gradient_norm
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.modules.too_long import TooLong
-from lit_grpo.packing import PromptGroup, fitting, num_with_targets
+from lit_grpo.packing import PromptGroup, fitting, num_with_targets, pack
 
 
 class SteppingModule(CollectiveModule):
@@ -67,6 +67,28 @@ class SteppingModule(CollectiveModule):
         limit = f"model.longest_row_tokens is {self.longest_row_tokens}; raise it if memory allows"
         self.too_long.found(num_left_out, limit)
         return kept
+
+    def cross_entropy(
+        self, groups: Sequence[PromptGroup], name: str, weight: float = 1.0
+    ) -> tuple[list[MicroBatch], int]:
+        """The mean of -log pi over the targets of all ranks, times ``weight``. Every rank must call it.
+
+        Args:
+            groups: Those of this rank, nothing too long among them.
+            name: What the mean is logged as, without the weight.
+            weight: Factor of the loss.
+
+        Returns:
+            This rank's micro-batches, and the number of targets over all ranks.
+        """
+        packed = pack(groups, self.microbatch_tokens)
+        (num_tokens,) = self.over_ranks([sum(batch.num_tokens for batch in packed)])
+
+        def loss(scores: TokenScores) -> Tensor:
+            self.metrics.update({name: -scores.logprobs.detach().mean()}, scores.logprobs.numel())
+            return -weight * scores.logprobs.sum() / num_tokens
+
+        return [MicroBatch(batch, loss) for batch in packed], num_tokens
 
     def update(self, microbatches: Sequence[MicroBatch]) -> Tensor | None:
         """Take one optimizer step on all ranks' micro-batches; returns the gradient's norm as `accumulate` does."""

@@ -26,10 +26,13 @@ class Turn:
     """Tokens the policy sampled: those, and only those, have a log-prob and are trained on."""
     sampler_logprobs: tuple[float, ...]
     policy_version: int
+    """NO_WEIGHTS (engines/engine.py) where a teacher spoke in the policy's place."""
     text: str
     """The completion decoded, without special tokens: what the environment read."""
     answer: str
     """The environment's reply to it; that to the last turn is for transcripts alone."""
+    lesson_ids: tuple[int, ...] = ()
+    """Tokens of the turn that a teacher would have said in its place; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from lit_grpo.rollout.attempts import Attempt, Group, ScoredGroup
 from lit_grpo.rollout.open_attempt import Seeds
 from lit_grpo.rollout.play import Play, Players
 from lit_grpo.rollout.settings import PlaySettings
+from lit_grpo.rollout.teacher import Teacher
 from lit_grpo.rollout.world_threads import Patience, WorldThreads
 
 
@@ -28,6 +29,7 @@ def collect_groups(
     conversation: ConversationFormat,
     settings: PlaySettings,
     seeds: Seeds,
+    teacher: Teacher[ProblemT, RecordT] | None = None,
 ) -> list[ScoredGroup[ProblemT, RecordT, ScoreT]]:
     """Play every task ``group_size`` times to the end, score every attempt, and pay for it.
 
@@ -38,6 +40,7 @@ def collect_groups(
         conversation: The policy's chat format.
         settings: Attempts, sampling, reward.
         seeds: The seeds of the draws.
+        teacher: Says beside each turn what would have been right; None: nobody.
 
     Returns:
         One group per task, in the order of ``tasks``, attempts in order, whatever the order in which turns came back.
@@ -55,7 +58,8 @@ def collect_groups(
         def judge(key: int, task: ProblemT, attempt: Attempt[RecordT]) -> None:
             threads.ask(partial(environment.score, task, attempt.record), partial(scores.__setitem__, key))
 
-        players = Players(environment, engine, conversation, samplings, seeds, settings.leave_out_long_prompts)
+        leave_out = settings.leave_out_long_prompts
+        players = Players(environment, engine, conversation, samplings, seeds, leave_out, teacher)
         groups = Play(players, threads, on_end=judge).play(tasks)
     size = settings.group_size
     in_order = [tuple(scores[place * size + sample] for sample in range(size)) for place in range(len(groups))]

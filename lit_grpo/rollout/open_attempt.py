@@ -46,6 +46,8 @@ class OpenAttempt(Generic[ProblemT, RecordT]):
     """Every token so far."""
     observation_ids: tuple[int, ...] = ()
     """The last tokens of the context, if the environment appended them and no turn has followed yet."""
+    lesson_ids: tuple[int, ...] = ()
+    """What a teacher would say in the turn that is to come; empty without one."""
     turns: list[Turn] = field(default_factory=list)
     truncated: bool = False
 
@@ -69,6 +71,7 @@ class OpenAttempt(Generic[ProblemT, RecordT]):
                 policy_version=completion.policy_version,
                 text=text,
                 answer=answer,
+                lesson_ids=self.lesson_ids,
             )
         )
         self.observation_ids = ()

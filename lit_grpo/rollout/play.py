@@ -14,10 +14,11 @@ from functools import partial
 from typing import Generic
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.engines.engine import Completion, FinishReason, RolloutEngine, SamplingSettings
+from lit_grpo.engines.engine import NO_WEIGHTS, Completion, FinishReason, RolloutEngine, SamplingSettings
 from lit_grpo.environment.protocol import Episode, ProblemT, RecordT, World
 from lit_grpo.rollout.attempts import Attempt, Group
 from lit_grpo.rollout.open_attempt import OpenAttempt, Seeds
+from lit_grpo.rollout.teacher import Teacher
 from lit_grpo.rollout.world_threads import Patience, WorldThreads
 
 
@@ -36,6 +37,8 @@ class Players(Generic[ProblemT, RecordT]):
     seeds: Seeds
     leave_out_long_prompts: bool = False
     """If a prompt does not fit, end the task's attempts as PROMPT, without a turn, instead of raising ValueError."""
+    teacher: Teacher[ProblemT, RecordT] | None = None
+    """Says beside each turn what would have been right, and speaks in some in the policy's place; None: nobody."""
 
 
 def play(
@@ -124,9 +127,16 @@ class Play(Generic[ProblemT, RecordT]):
         if attempt.is_over:
             self.ended[attempt.key] = ended = attempt.finished()
             self.on_end(attempt.key, attempt.task, ended)
-        else:
-            self.players.engine.submit(attempt.request(self.players.seeds), attempt.sampling)
-            self.num_decoded += 1
+            return
+        request, teacher = attempt.request(self.players.seeds), self.players.teacher
+        self.num_decoded += 1
+        if teacher is not None:
+            lesson = teacher.oracle(attempt.task, attempt.episode)
+            attempt.lesson_ids = self.players.conversation.completion_ids(lesson)
+            if teacher.speaks(request.seed):
+                self._take(Completion(attempt.key, attempt.lesson_ids, (), FinishReason.STOP, NO_WEIGHTS))
+                return
+        self.players.engine.submit(request, attempt.sampling)
 
     def _group(self, place: int, task: ProblemT) -> Group[ProblemT, RecordT]:
         size = len(self.players.samplings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lit_grpo.engines.engine import NO_WEIGHTS
 from lit_grpo.rollout.attempts import AnyGroup
 
 
@@ -29,7 +30,7 @@ class Staleness:
         self._last_batch = {version: last for version, last in self._last_batch.items() if last >= batch - self.most}
 
     def of(self, groups: Sequence[AnyGroup], batch: int) -> tuple[float, int]:
-        """Mean age of the groups' tokens in batches, 0 where there are none, and how many tokens there are.
+        """Mean age of the groups' sampled tokens in batches, 0 where there are none, and how many tokens there are.
 
         Raises:
             RuntimeError: A token is older than it may be, or of a version that never was the policy's.
@@ -37,6 +38,7 @@ class Staleness:
         counts: dict[int, int] = {}
         for turn in (turn for group in groups for attempt in group.attempts for turn in attempt.turns):
             counts[turn.policy_version] = counts.get(turn.policy_version, 0) + len(turn.completion_ids)
+        counts.pop(NO_WEIGHTS, None)
         strange = sorted(set(counts) - set(self._last_batch))
         if strange:
             known = ", ".join(f"{version} (batch {last})" for version, last in self._last_batch.items())

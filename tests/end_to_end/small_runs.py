@@ -49,6 +49,7 @@ from lit_grpo.losses.reduction import Reduction
 from lit_grpo.losses.reference_kl import KLEstimator, KLPlace
 from lit_grpo.modules.adapters import LoraSettings
 from lit_grpo.modules.base import PolicyModule, PolicySettings
+from lit_grpo.modules.dagger import DAggerModule
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import MismatchLimits, MismatchMonitorSettings
 from lit_grpo.modules.optimizers import OptimizerSettings
@@ -69,7 +70,7 @@ MUON = OptimizerSettings(learning_rate=1e-3, matrix_learning_rate=2e-3, final_fr
 ANY_SAMPLER = MismatchMonitorSettings(stop=MismatchLimits(math.inf, math.inf, math.inf, 0.0, math.inf, math.inf))
 """For scripted engines, whose log-probs are none of the policy's."""
 
-Kind = Literal["sft", "grpo"]
+Kind = Literal["sft", "grpo", "dagger"]
 StrategyName = Literal["one", "ddp", "fsdp2", "fsdp2_alone"]
 
 
@@ -133,6 +134,8 @@ def make_module(
     policy = PolicySettings(checkpoint, lora=lora, quantization=quantization)
     if kind == "sft":
         return SFTModule(policy, optimizer, microbatch_tokens=512)
+    if kind == "dagger":
+        return DAggerModule(policy, optimizer, axes.get("beta", 0.0), demonstration_loss_weight, 512)
     objective = Objective(ClippedLoss(), **axes)
     return GRPOModule(policy, optimizer, objective, demonstration_loss_weight, 512, mismatch_monitor)
 
@@ -192,6 +195,7 @@ SHORT_FITS: dict[str, tuple[Kind, dict[str, Any]]] = {
     "sft": ("sft", {}),
     "sft_muon": ("sft", {"optimizer": MUON}),
     "grpo": ("grpo", {"demonstration_loss_weight": 0.3}),
+    "dagger": ("dagger", {"demonstration_loss_weight": 0.3, "beta": 0.5}),
     "grpo_batch": (
         "grpo",
         {
@@ -206,7 +210,7 @@ SHORT_FITS: dict[str, tuple[Kind, dict[str, Any]]] = {
         },
     ),
 }
-"""SFT with either optimizer, GRPO with replay, and with every axis that looks at all ranks."""
+"""SFT with either optimizer, GRPO and DAgger with replay, and GRPO with every axis that looks at all ranks."""
 
 
 def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path, **trainer_arguments: Any) -> None:
@@ -214,7 +218,7 @@ def short_fits(strategy: StrategyName, checkpoint: Path, folder: Path, **trainer
     for name, (kind, arguments) in SHORT_FITS.items():
         pl.seed_everything(0)
         module = make_module(kind, checkpoint, **arguments)
-        callbacks = [CoinRewards()] if kind == "grpo" else []
+        callbacks = [CoinRewards()] if kind != "sft" else []
         trainer = make_trainer(folder, strategy, callbacks=callbacks, **trainer_arguments)
         trainer.fit(module, make_data(kind, checkpoint, batches=3))
         weights = weights_of(module)

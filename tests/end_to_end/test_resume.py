@@ -1,7 +1,7 @@
 """A run that was killed and resumed is the run that was not.
 
-1. Resuming from any checkpoint, in the middle of an epoch or at its end, gives bit-identical weights, for SFT (Muon)
-   and for GRPO with replay and several updates per rollout.
+1. Resuming from any checkpoint, in the middle of an epoch or at its end, gives bit-identical weights, for SFT (Muon),
+   for GRPO with replay and several updates per rollout, and for DAgger with replay, partly played by the oracle.
 2. None of the batches is skipped, none doubled.
 3. Ctrl-C finishes the batch and leaves a checkpoint that resumes to the same weights.
 4. A checkpoint holds data alone: it loads with ``weights_only=True``.
@@ -44,6 +44,7 @@ from lit_grpo.modules.optimizers import OptimizerSettings, learning_rate_factor
 SETTINGS: dict[Kind, dict[str, Any]] = {
     "sft": {"optimizer": MUON},
     "grpo": {"demonstration_loss_weight": 0.3, "updates_per_rollout": 2},
+    "dagger": {"demonstration_loss_weight": 0.3, "beta": 0.8},
 }
 
 
@@ -105,7 +106,7 @@ def fit(
         strategy,
         max_epochs=epochs,
         enable_checkpointing=True,
-        callbacks=[*([CoinRewards()] if kind == "grpo" else []), seen, *callbacks, saving],
+        callbacks=[*([CoinRewards()] if kind != "sft" else []), seen, *callbacks, saving],
     )
     trainer.fit(module, make_data(kind, checkpoint, batches=3), ckpt_path=None if resume is None else str(resume))
     return weights_of(module), seen.batches
@@ -117,11 +118,11 @@ def assert_identical(weights: dict[str, Tensor], expected: dict[str, Tensor]) ->
         assert torch.equal(weights[name], tensor), name
 
 
-@pytest.mark.parametrize("kind", ["sft", "grpo"])
+@pytest.mark.parametrize("kind", ["sft", "grpo", "dagger"])
 def test_resuming_anywhere_gives_the_same_run(kind: Kind, tiny_checkpoint: Path, tmp_path: Path) -> None:
     expected, batches = fit(kind, tiny_checkpoint, tmp_path / "whole")
     assert len(batches) == 6
-    assert len(set(batches)) == (6 if kind == "grpo" else len(set(batches)))
+    assert len(set(batches)) == (6 if kind != "sft" else len(set(batches)))
     updates = 2 if kind == "grpo" else 1
     for done in (2, 3, 4):
         saved = tmp_path / "whole" / f"batch_step={done * updates}.ckpt"

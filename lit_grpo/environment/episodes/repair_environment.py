@@ -11,13 +11,15 @@ from typing import Protocol
 
 from typing_extensions import override
 
+from lit_grpo.environment.episodes.actions import render
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason
 from lit_grpo.environment.episodes.repairable import require_repairable
+from lit_grpo.environment.episodes.right_move import right_move
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.programs.specification import RepairProblem
-from lit_grpo.environment.protocol import Environment, Measure
+from lit_grpo.environment.protocol import Environment, Episode, Measure, Oracle
 from lit_grpo.environment.solver.remembering import RememberingSolver
 from lit_grpo.environment.solver.solver import Solver, SolverFailure
 from lit_grpo.environment.solver.workers import SolverSettings, WorkerSolver, make_solver
@@ -76,6 +78,12 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
         """Repairs, and what the solver could not say."""
         return MEASURES
 
+    @property
+    @override
+    def oracle(self) -> Oracle[GradedProblem, EpisodeRecord]:
+        """The move that leads to the original program on the shortest way."""
+        return _right_turn
+
     @override
     def begin(self, problem: PosedProblem, num_attempts: int) -> Sequence[RepairEpisode]:
         """Find the first conflict, once for all attempts; ValueError if the program is not infeasible."""
@@ -113,3 +121,8 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
         """End the solver's workers, where it has some."""
         if isinstance(self._solver, WorkerSolver):
             self._solver.close()
+
+
+def _right_turn(problem: GradedProblem, episode: Episode[EpisodeRecord]) -> str:
+    assert isinstance(episode, RepairEpisode), f"expected an episode of a repair, got {type(episode).__name__}"
+    return render(right_move(episode.program, problem.fault))

@@ -17,6 +17,7 @@ from lit_grpo.environment.episodes.actions import Action, Move, Relax, Submit, r
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings
 from lit_grpo.environment.episodes.repairable import require_repairable
+from lit_grpo.environment.episodes.right_move import right_move
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.policies.ranked import RankedCandidates
@@ -126,8 +127,7 @@ class Oracle:
 
     def act(self, view: BaselineView, rng: random.Random) -> Move:
         """The gold answer: faithful in the smallest number of steps."""
-        inverse = view.fault.inverse
-        return Move(inverse[view.turn % len(inverse)], view.fault.faulty_elements)
+        return right_move(view.program, view.fault)
 
 
 BASELINES: tuple[BaselinePolicy, ...] = (
