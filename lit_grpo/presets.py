@@ -17,6 +17,8 @@ CONFIGS = INSTALLED / "configs"
 """The presets that were installed."""
 TINY_BASE = INSTALLED / "checkpoints" / "tiny-base"
 """The pre-trained base that comes with the project."""
+SMALL_BASE = INSTALLED / "checkpoints" / "small-base"
+"""The base for programs of real size."""
 
 _FLAGS = ("--config", "-c")
 

@@ -40,6 +40,7 @@ from lit_grpo.fitting.learned_level import warn_of_other_level
 from lit_grpo.fitting.made_with import made_with, require_same_evaluation
 from lit_grpo.fitting.run_folder import is_trial
 from lit_grpo.metrics.functional import Quantity
+from lit_grpo.metrics.guard import guarded_score
 from lit_grpo.metrics.notes import notes_of
 from lit_grpo.metrics.records import ScoredTask, gather_scored_tasks
 from lit_grpo.metrics.repair import RepairMetrics
@@ -75,6 +76,12 @@ class EvaluationSettings:
     leave_out_long_prompts: bool = True
     """A task whose prompt does not fit the policy's context is not played and counts as not repaired (``too_long``);
     false: it ends the run with a ValueError."""
+    guard_standard_errors: float = 0.0
+    """A kind's loss counts in ``val/guarded_FR@5`` as far as it exceeds so many of its standard errors."""
+
+    def __post_init__(self) -> None:
+        if self.guard_standard_errors < 0:
+            raise ValueError(f"guard_standard_errors: expected at least 0, got {self.guard_standard_errors}")
 
 
 class RepairEvaluation(Callback):
@@ -203,7 +210,7 @@ class RepairEvaluation(Callback):
         values |= {f"val/FR@5/{kind}": value for kind, value in kinds.items()}
         values |= {f"val/FR@5/{d.value}": s.value(Quantity.FR_5) or 0.0 for d, s in results.by_difficulty.items()}
         values["val/worst_kind_FR@5"] = min(kinds.values())
-        values["val/guarded_FR@5"] = guarded_score(values[f"val/{Quantity.FR_5}"], kinds, self.start)
+        values["val/guarded_FR@5"] = guarded_score(results, self.start, self.settings.guard_standard_errors)
         if trainer.state.fn is TrainerFn.FITTING:
             pl_module.log_dict(values, logger=False)
             log_evaluation(trainer, values)
@@ -275,15 +282,6 @@ class RepairEvaluation(Callback):
                 return root / "validation"
             case _:
                 return root
-
-
-def guarded_score(mean: float, kinds: dict[str, float], start: dict[str, float]) -> float:
-    """The mean, less the largest loss of any kind since the start.
-
-    A checkpoint that gains ten points on average by giving up twenty on one kind scores below where it began. Example:
-    mean 0.6, kind D from 0.36 to 0.02: 0.6 - 0.34 = 0.26.
-    """
-    return mean - max(0.0, *(start.get(kind, value) - value for kind, value in kinds.items()))
 
 
 def _scored(groups: Sequence[RepairGroup]) -> list[ScoredTask]:

@@ -62,11 +62,11 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def add_study_options(parser: CommandParser, output: str) -> None:
+def add_study_options(parser: CommandParser, output: str, base: Path = TINY_BASE) -> None:
     """Add what every study takes: where it goes, what it starts from, and how much of the machine it may use."""
     parser.add_argument("--output", type=Path, default=Path(output), help="folder of the study (default: %(default)s)")
     parser.add_argument(
-        "--base", type=Path, default=TINY_BASE, help="folder of the pre-trained base (default: checkpoints/tiny-base)"
+        "--base", type=Path, default=base, help=f"folder of the pre-trained base (default: checkpoints/{base.name})"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="arms at a time (default: all cores)")
     parser.add_argument("--threads", type=int, default=1, help="of each arm; the figures depend on it (default: 1)")

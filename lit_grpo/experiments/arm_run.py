@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lit_grpo.experiments.arms import Arm, ArmFailed
-from lit_grpo.experiments.processes import Processes
+from lit_grpo.experiments.fit_record import FitRecord
+from lit_grpo.experiments.processes import Ended, Processes
+from lit_grpo.fitting.run_folder import last_checkpoint
 from lit_grpo.metrics.compute import COMPUTE_FILE
 from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.presets import CONFIGS
@@ -43,54 +45,98 @@ class ArmRun:
     """Overrides every arm's configs and arguments; the smoke run's sizes."""
     arguments: tuple[str, ...] = ()
     """Override everything, in every arm: the device."""
+    goes_on: bool = False
+    """Whether a fit that was interrupted goes on from its last checkpoint, which gives the same policy as one that was
+    not; otherwise it begins again."""
+    is_tested: bool = True
+    """Whether an arm plays the test tasks once it is trained."""
 
     def folder(self, name: str) -> Path:
         """The run folder of the arm of this name."""
         return self.root / "arms" / name
 
     def is_done(self, name: str) -> bool:
-        """Whether the arm has been trained and tested."""
-        return (self.folder(name) / RESULTS_FILE).is_file()
+        """Whether nothing of the arm is left to do."""
+        folder = self.folder(name)
+        return (folder / RESULTS_FILE).is_file() if self.is_tested else FitRecord.read(folder).is_done
 
     def start_of(self, arm: Arm) -> Path:
         """The policy that the arm goes on from."""
         return self.base if arm.start is None else self.folder(arm.start) / POLICY_FOLDER
 
     def run(self, arm: Arm, processes: Processes) -> None:
-        """Train and test, each a command of its own; ArmFailed if one of them fails.
+        """Train and test, each a command of its own.
 
-        A fit that was interrupted begins again from where the arm starts, so that what is compared never depends on
-        where a run was stopped.
+        Raises:
+            ArmFailed: One of them fails.
+            InterruptedError: All commands were told to end before the arm was done.
         """
         folder = self.folder(arm.name)
-        if folder.exists():
+        fitted = FitRecord.read(folder)
+        if not (self.goes_on and fitted.is_done):
+            fitted = self._fit(arm, processes)
+        compute = {"fit_cpu_s": fitted.cpu_s, "fit_wall_s": fitted.wall_s}
+        if self.is_tested:
+            tested = self._test(arm, processes)
+            compute |= {"test_cpu_s": round(tested.cpu_s, 1), "test_wall_s": round(tested.wall_s, 1)}
+        (folder / COMPUTE_FILE).write_text(json.dumps(compute) + "\n", encoding="utf-8")
+
+    def _fit(self, arm: Arm, processes: Processes) -> FitRecord:
+        """Go on from the last checkpoint, or begin, with what lies in the folder set aside."""
+        folder, arguments = self.folder(arm.name), [f"--model.policy.checkpoint={self.start_of(arm)}"]
+        if self.goes_on and last_checkpoint(folder).exists():
+            arguments.append("--ckpt_path=last")
+        elif folder.exists():
             folder.rename(folder.with_name(f"{folder.name}.interrupted-{time.strftime('%Y%m%d-%H%M%S')}"))
-        folder.mkdir(parents=True)
-        data = arm.data.arguments(self.seed)
-        common = [f"--trainer.default_root_dir={folder}", f"--seed_everything={self.seed}", *data]
-        fit = self._command(processes, "fit", arm, [f"--model.policy.checkpoint={self.start_of(arm)}", *common])
-        test = [
-            f"--model.policy.checkpoint={folder / POLICY_FOLDER}",
+        folder.mkdir(parents=True, exist_ok=True)
+        before = FitRecord.read(folder)
+        record = before.begin()
+        record.write(folder)
+        try:
+            ended = self._command(processes, "fit", arm, arguments)
+        except InterruptedError:
+            # Told to end before the command was started.
+            before.write(folder)
+            raise
+        # A fit that is told to end writes a checkpoint and ends like one that is done.
+        record = record.end(ended, is_done=ended.status == 0 and not processes.is_ending)
+        record.write(folder)
+        self._require_success("fit", arm, ended, processes)
+        return record
+
+    def _test(self, arm: Arm, processes: Processes) -> Ended:
+        """Play the test tasks with the policy of the fit."""
+        arguments = [
+            f"--model.policy.checkpoint={self.folder(arm.name) / POLICY_FOLDER}",
             f"--data.held_out.benchmark={self.benchmark}",
             "--trainer.logger=false",
         ]
-        tested = self._command(processes, "test", arm, [*test, *common])
-        compute = {"fit_cpu_s": fit[0], "fit_wall_s": fit[1], "test_cpu_s": tested[0], "test_wall_s": tested[1]}
-        (folder / COMPUTE_FILE).write_text(json.dumps(compute) + "\n", encoding="utf-8")
+        ended = self._command(processes, "test", arm, arguments)
+        self._require_success("test", arm, ended, processes)
+        return ended
 
-    def _command(
-        self, processes: Processes, subcommand: str, arm: Arm, arguments: Sequence[str]
-    ) -> tuple[float, float]:
-        """Run `lit-grpo`; returns its CPU and wall seconds."""
+    def _command(self, processes: Processes, subcommand: str, arm: Arm, arguments: Sequence[str]) -> Ended:
+        """Run `lit-grpo` with the settings of the arm."""
+        folder = self.folder(arm.name)
         configs = [f"--config={CONFIGS / name}.yaml" for name in arm.configs]
         last = [] if self.extra_config is None else [f"--config={self.extra_config}"]
-        settings = [*configs, *arm.arguments, *last, *arguments, *self.arguments]
-        log, started = self.folder(arm.name) / LOG_FILE, time.monotonic()
-        ended = processes.run([sys.executable, "-m", "lit_grpo", subcommand, *settings], log, self._environment())
+        common = [
+            f"--trainer.default_root_dir={folder}",
+            f"--seed_everything={self.seed}",
+            *arm.data.arguments(self.seed),
+        ]
+        settings = [*configs, *arm.arguments, *last, *arguments, *common, *self.arguments]
+        command = [sys.executable, "-m", "lit_grpo", subcommand, *settings]
+        return processes.run(command, folder / LOG_FILE, self._environment())
+
+    def _require_success(self, subcommand: str, arm: Arm, ended: Ended, processes: Processes) -> None:
+        """Raise what `run` does."""
+        if processes.is_ending:
+            raise InterruptedError(f"{arm.name}: told to end")
         if ended.status != 0:
+            log = self.folder(arm.name) / LOG_FILE
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
             raise ArmFailed(f"{arm.name}: `lit-grpo {subcommand}` ended with {ended.status}; see {log}\n{tail}")
-        return round(ended.cpu_s, 1), round(time.monotonic() - started, 1)
 
     def _environment(self) -> Mapping[str, str]:
         # One thread more than a process may use makes both slower, and sums in another order change the last digit.

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+MORE_SEEDS = 1_000_000
+"""Above the seeds of any demonstrations and fresh tasks."""
+
 
 class TrainingData(Enum):
     """What an arm learns from, as the seeds of its data: demonstrations are never among the fresh tasks."""
@@ -18,10 +21,14 @@ class TrainingData(Enum):
     FRESH_TASKS = "fresh tasks"
     FRESH_TASKS_AND_REPLAY = "fresh tasks and replay"
     """Fresh tasks with replay of the shared demonstrations."""
+    MORE_FRESH_DEMONSTRATIONS = "more fresh demonstrations"
+    """Of an arm that goes on from fresh demonstrations: of tasks that these have not shown."""
+    MORE_FRESH_TASKS_AND_REPLAY = "more fresh tasks and replay"
+    """Tasks that fresh demonstrations have not shown, with replay of demonstrations out of these."""
 
     def arguments(self, seed: int) -> list[str]:
         """The arguments of a `lit-grpo` command."""
-        demonstrated, fresh = 2 * seed, 2 * seed + 1
+        demonstrated, fresh, more = 2 * seed, 2 * seed + 1, MORE_SEEDS + seed
         match self:
             case TrainingData.DEMONSTRATIONS:
                 return [f"--data.seed={demonstrated}"]
@@ -29,6 +36,10 @@ class TrainingData(Enum):
                 return [f"--data.seed={fresh}"]
             case TrainingData.FRESH_TASKS_AND_REPLAY:
                 return [f"--data.seed={fresh}", f"--data.replay.seed={demonstrated}"]
+            case TrainingData.MORE_FRESH_DEMONSTRATIONS:
+                return [f"--data.seed={more}"]
+            case TrainingData.MORE_FRESH_TASKS_AND_REPLAY:
+                return [f"--data.seed={more}", f"--data.replay.seed={fresh}"]
 
 
 @dataclass(frozen=True, slots=True)

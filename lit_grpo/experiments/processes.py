@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Ended:
     """0, an exit status, or minus the number of the signal that ended it."""
     cpu_s: float
     """CPU seconds of the process and of those that it waited for."""
+    wall_s: float
 
 
 class Processes:
@@ -37,8 +39,14 @@ class Processes:
         self._running: set[int] = set()
         self._is_ending = False
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether all have been told to end: what ended since may not have come to its end."""
+        return self._is_ending
+
     def run(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Ended:
         """Run one to its end, output appended to ``log``; InterruptedError once all have been told to end."""
+        started = time.monotonic()
         with log.open("ab") as output:
             with self._lock:
                 if self._is_ending:
@@ -51,7 +59,7 @@ class Processes:
                 self._running.remove(process.pid)
                 _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        return Ended(process.returncode, usage.ru_utime + usage.ru_stime)
+        return Ended(process.returncode, usage.ru_utime + usage.ru_stime, time.monotonic() - started)
 
     def end_all(self) -> None:
         """Ask those that run to end, and start no other; whoever waits for one is told that it has ended."""

@@ -5,8 +5,9 @@ Called by quickstart.py and ablations.py. Says what begins, what ended, and how 
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -65,10 +66,19 @@ class _Pace:
         return self.taken_s / self.expected_s if self.expected_s else 1.0
 
 
-def run_all(jobs: Iterable[Job], num_jobs: int, console: Console) -> None:
+def run_all(jobs: Iterable[Job], num_jobs: int, console: Console, until: float = math.inf) -> list[Job]:
     """Run what has not been run, ``num_jobs`` at a time; for the main thread.
 
-    Told to end (Ctrl-C, SIGTERM), it ends the arms that run: they begin again in the next call.
+    Told to end (Ctrl-C, SIGTERM), it ends the arms that run: they begin again, or go on, in the next call.
+
+    Args:
+        jobs: In the order in which they begin.
+        num_jobs: At a time.
+        console: Where it is said what begins and ends.
+        until: The moment, by time.monotonic(), after which none begins and those that run are ended.
+
+    Returns:
+        Those that are not done since the time was up.
 
     Raises:
         ArmFailed: The ArmFailed of the first arm that fails; those that are running then are finished, no other begins.
@@ -77,20 +87,36 @@ def run_all(jobs: Iterable[Job], num_jobs: int, console: Console) -> None:
     missing = [job for job in jobs if not job.is_done]
     _require_starts(missing)
     running: dict[Future[None], _Running] = {}
+    left: list[Job] = []
     pace, processes = _Pace(), Processes()
     with ThreadPoolExecutor(num_jobs) as pool, ending_with_this_process(processes):
-        while missing or running:
-            for job in [job for job in missing if job.is_ready][: num_jobs - len(running)]:
-                left = time_left(missing, [(r.job, r.seconds) for r in running.values()], pace.ratio, num_jobs)
+        while running or (missing and time.monotonic() < until):
+            ready = [job for job in missing if job.is_ready] if time.monotonic() < until else []
+            for job in ready[: num_jobs - len(running)]:
+                seconds = time_left(missing, [(r.job, r.seconds) for r in running.values()], pace.ratio, num_jobs)
                 folder = job.run.folder(job.arm.name)
-                console.print(f"{job.name} begins, about {left / 60:.0f} min left, log in {folder}", soft_wrap=True)
+                console.print(f"{job.name} begins, about {seconds / 60:.0f} min left, log in {folder}", soft_wrap=True)
                 running[pool.submit(job.run.run, job.arm, processes)] = _Running(job)
                 missing.remove(job)
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            for future in _first_to_end(running, until, processes):
                 ended = running.pop(future)
+                if processes.is_ending and isinstance(future.exception(), InterruptedError):
+                    left.append(ended.job)
+                    continue
                 future.result()
                 pace.note(ended.job.arm.expected_cpu_s, ended.seconds)
                 console.print(f"{ended.job.name} done in {ended.seconds:.0f} s")
+    return [*left, *missing]
+
+
+def _first_to_end(running: Collection[Future[None]], until: float, processes: Processes) -> Collection[Future[None]]:
+    """Wait for an arm; none if the time is up before that, when all are told to end."""
+    is_limited = until < math.inf and not processes.is_ending
+    timeout_s = max(0.0, until - time.monotonic()) if is_limited else None
+    done = wait(running, timeout_s, return_when=FIRST_COMPLETED).done
+    if not done:
+        processes.end_all()
+    return done
 
 
 def time_left(missing: Sequence[Job], running: Sequence[tuple[Job, float]], pace: float, num_jobs: int) -> float:

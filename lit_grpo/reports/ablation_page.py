@@ -6,16 +6,14 @@ Called by ablations.py for the report, and by experiments/ablations.py to fill i
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lit_grpo.reports.show import markdown_table
-from lit_grpo.reports.tables import Row, TableCell, TableContent
+from lit_grpo.reports.study_page import copy_figures, table_of, write_section
 
 ABLATIONS_FILE = "ablations.json"
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 HEADINGS = {
     "headline": "All arms, all seeds",
@@ -41,25 +39,12 @@ def results_section(document: Mapping[str, Any], figures: str) -> str:
     for name, table in document["tables"].items():
         if name in HEADINGS:
             parts.append(f"### {HEADINGS[name]}\n")
-        parts.append(markdown_table(_table(table)))
+        parts.append(markdown_table(table_of(table)))
         if name == "headline":
             parts.append(f"![FR@5 and FR@1 of every arm]({figures}{document['figures']['arms']})\n")
         if name == "cells FR@5":
             parts.append(f"![FR@5 per kind and difficulty]({figures}{document['figures']['cells']})\n")
     return "\n".join(parts)
-
-
-def fill_in(page: str, section: str) -> str:
-    """``page`` with everything between its markers replaced.
-
-    Raises:
-        ValueError: The page does not have each marker once, in this order.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after or END in before + after:
-        raise ValueError(f"expected {BEGIN} and then {END}, each once, got another page; put the markers back")
-    return f"{before}{BEGIN}\n\n{section.strip()}\n\n{END}{after}"
 
 
 def write_into_docs(root: Path, page: Path) -> None:
@@ -72,11 +57,8 @@ def write_into_docs(root: Path, page: Path) -> None:
     if not path.is_file():
         raise ValueError(f"expected {path}, got no such file; run the ablations first")
     document = json.loads(path.read_text(encoding="utf-8"))
-    for figure in document["figures"].values():
-        (page.parent / figure).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / figure, page.parent / figure)
-    filled = fill_in(page.read_text(encoding="utf-8"), results_section(document, ""))
-    page.write_text(filled, encoding="utf-8")
+    copy_figures(root, document["figures"].values(), page.parent)
+    write_section(page, results_section(document, ""))
 
 
 def _introduction(document: Mapping[str, Any]) -> str:
@@ -96,8 +78,3 @@ def _introduction(document: Mapping[str, Any]) -> str:
         "FR@5, below the policies that learned nothing. `*`: below 0.05. What the columns are: "
         "docs/metrics.md.\n"
     )
-
-
-def _table(table: Mapping[str, Any]) -> TableContent:
-    rows = tuple(Row(tuple(TableCell(text) for text in row)) for row in table["rows"])
-    return TableContent(table["title"], tuple(table["columns"]), rows)

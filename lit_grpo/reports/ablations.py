@@ -24,6 +24,7 @@ from lit_grpo.reports.final import BANDED, SHOWN, band_places, draw_final, final
 from lit_grpo.reports.pooled_cells import cells_json, pooled_cells
 from lit_grpo.reports.runs import SeedRun, read_table
 from lit_grpo.reports.show import show_tables
+from lit_grpo.reports.study_page import table_json
 from lit_grpo.reports.tables import TableContent, comparison_tables
 from lit_grpo.reports.training import mean_record, read_training, training_table
 
@@ -103,8 +104,8 @@ def write_ablations(
             for name, values in cells.items()
         },
         "figures": {"arms": str(ARMS_FIGURE), "cells": str(CELLS_FIGURE)},
-        "tables": {name: _table_json(table) for name, table in tables.items()}
-        | {f"cells {quantity.value}": _table_json(table) for quantity, table in zip(SHOWN, per_cell, strict=True)},
+        "tables": {name: table_json(table) for name, table in tables.items()}
+        | {f"cells {quantity.value}": table_json(table) for quantity, table in zip(SHOWN, per_cell, strict=True)},
     }
     text = json.dumps(document, indent=1, allow_nan=False)
     (root / ABLATIONS_FILE).write_text(text + "\n", encoding="utf-8")
@@ -170,8 +171,3 @@ def _plan_json(plan: AblationPlan) -> dict[str, Any]:
         "single_pairs": [pair.name for pair in plan.single_pairs],
     }
     return asdict(plan) | pairs | {"tested": Quantity.FR_5.value}
-
-
-def _table_json(table: TableContent) -> dict[str, Any]:
-    rows = [[cell.text for cell in row.cells] for row in table.rows]
-    return {"title": table.title, "columns": list(table.columns), "rows": rows}

@@ -6,10 +6,12 @@ Called by report.py and the quickstart. The schema of `comparison.json` is in do
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from lit_grpo.environment.faults.injection import FaultKind
 from lit_grpo.metrics.bootstrap import BootstrapSettings, Estimate, estimates
@@ -87,8 +89,19 @@ def all_pairs(run: SeedRun) -> tuple[Pair, ...]:
     return (*among, *(Pair(arm, name) for arm in arms for name in _bar(run)))
 
 
-def compare(runs: Sequence[SeedRun], pairs: Sequence[Pair], settings: BootstrapSettings) -> Comparison:
+def compare(
+    runs: Sequence[SeedRun],
+    pairs: Sequence[Pair],
+    settings: BootstrapSettings,
+    only_kinds: Collection[FaultKind] = KINDS,
+) -> Comparison:
     """Compare the arms of one or several seeds.
+
+    Args:
+        runs: One per training seed.
+        pairs: The differences.
+        settings: The settings of the intervals.
+        only_kinds: Tasks of other kinds are left out.
 
     Raises:
         ValueError: Seeds have different arms, arms of a seed have different tasks, or a pair names no arm.
@@ -108,7 +121,10 @@ def compare(runs: Sequence[SeedRun], pairs: Sequence[Pair], settings: BootstrapS
             "NAME=FOLDER with another one"
         )
     tables = {
-        run.name: {name: read_table(path) for name, path in {**run.arms, **run.baselines}.items()} for run in runs
+        run.name: {
+            name: _of_kinds(read_table(path), only_kinds) for name, path in {**run.arms, **run.baselines}.items()
+        }
+        for run in runs
     }
     for table in tables.values():
         require_same_tasks(table)
@@ -135,6 +151,11 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "confidence": comparison.confidence,
         "seeds": {seed: _profiles_json(profiles) for seed, profiles in comparison.by_seed.items()},
     }
+
+
+def _of_kinds(table: ScoreTable, kinds: Collection[FaultKind]) -> ScoreTable:
+    chosen = torch.stack([table.is_kind(kind) for kind in kinds]).any(dim=0)
+    return ScoreTable(table.rows[chosen])
 
 
 def _bar(run: SeedRun) -> list[str]:

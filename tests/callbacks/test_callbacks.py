@@ -1,23 +1,11 @@
-"""What callbacks compute and write.
-
-1. The guarded score takes off the largest loss of any kind since the start, and nothing where none was lost.
-2. metrics.csv keeps a run's history over a resume, and forgets what happened after the checkpoint it resumed from.
+"""What callbacks write: metrics.csv keeps a run's history over a resume, and forgets what happened after the
+checkpoint that it resumed from.
 """
 
 import csv
 from pathlib import Path
 
-import pytest
-
-from lit_grpo.callbacks.evaluation import guarded_score
 from lit_grpo.fitting.metrics_csv import MetricsCsv
-
-
-def test_the_guard() -> None:
-    start = {"A": 0.5, "D": 0.36}
-    assert guarded_score(0.6, {"A": 0.9, "D": 0.02}, start) == pytest.approx(0.26)
-    assert guarded_score(0.6, {"A": 0.9, "D": 0.4}, start) == 0.6
-    assert guarded_score(0.6, {"A": 0.9, "B": 0.1}, start) == 0.6
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -8,6 +8,9 @@
 6. A study that is told to end, by SIGTERM or by Ctrl-C, ends the commands that run, and starts no other; in the
    background of a shell, which lets it ignore SIGINT, by SIGTERM alone.
 7. A command's CPU time and status are its own.
+8. When the time is up nothing begins, what runs is told to end, and what is left is said.
+9. A fit that may go on does so from its last checkpoint, and its CPU seconds are those of all parts; one that has no
+   checkpoint begins again, with its folder set aside.
 """
 
 from __future__ import annotations
@@ -30,8 +33,10 @@ from typing_extensions import override
 
 from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.arms import Arm, ArmFailed, TrainingData
-from lit_grpo.experiments.processes import TERMINATED, Processes
+from lit_grpo.experiments.fit_record import FitRecord
+from lit_grpo.experiments.processes import TERMINATED, Ended, Processes
 from lit_grpo.experiments.schedule import Job, run_all, time_left
+from lit_grpo.metrics.compute import read_seconds
 from lit_grpo.metrics.results import RESULTS_FILE
 
 SFT = Arm("sft", (), None, TrainingData.DEMONSTRATIONS, expected_cpu_s=60)
@@ -217,3 +222,82 @@ def test_7_what_a_command_took(tmp_path: Path) -> None:
     said = float((tmp_path / "log").read_text())
     assert ended.status == 3
     assert said <= ended.cpu_s < said + 1.0
+
+
+def test_8_when_the_time_is_up(tmp_path: Path) -> None:
+    run = scripted(tmp_path)
+    left = run_all(jobs(run, SFT, ONE), 1, quiet(), until=time.monotonic())
+    assert [job.arm.name for job in left] == ["sft", "one"]
+    assert run.events == []
+    assert run_all(jobs(run, SFT, ONE), 1, quiet(), until=time.monotonic() + 60) == []
+
+
+FIT = """#!/bin/sh
+# Stands for `lit-grpo`: a fit in two parts, the first of which ends only when it is told to.
+for word; do
+  case $word in
+    --trainer.default_root_dir=*) folder=${word#*=};;
+    --ckpt_path=last) goes_on=1;;
+  esac
+done
+if [ -n "$goes_on" ]; then echo went on >> "$folder/parts"; sleep 0.2; exit 0; fi
+trap 'exit 0' TERM
+[ -e "$folder/../../no_checkpoint" ] || mkdir "$folder/checkpoints"
+[ -e "$folder/../../no_checkpoint" ] || touch "$folder/checkpoints/last.ckpt"
+echo began >> "$folder/parts"
+while true; do sleep 0.05; done
+"""
+
+
+@pytest.fixture
+def going_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ArmRun:
+    """Its commands are the script."""
+    program = tmp_path / "program"
+    program.write_text(FIT)
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return ArmRun(tmp_path / "seed", Path("base"), Path("test"), seed=0, threads=1, goes_on=True, is_tested=False)
+
+
+def end_once_begun(run: ArmRun) -> list[str]:
+    """Names of the jobs left."""
+    left = run_all(jobs(run, SFT), 1, quiet(), until=time.monotonic() + 1.0)
+    assert (run.folder("sft") / "parts").read_text() == "began\n"
+    return [job.arm.name for job in left]
+
+
+def test_9_a_fit_goes_on(going_on: ArmRun) -> None:
+    assert end_once_begun(going_on) == ["sft"]
+    record = FitRecord.read(going_on.folder("sft"))
+    assert (record.is_done, record.parts_begun, record.parts_ended) == (False, 1, 1)
+    assert not going_on.is_done("sft")
+
+    assert run_all(jobs(going_on, SFT), 1, quiet()) == []
+    assert (going_on.folder("sft") / "parts").read_text() == "began\nwent on\n"
+    whole = FitRecord.read(going_on.folder("sft"))
+    assert whole.is_done
+    assert whole.is_whole
+    assert whole.parts_begun == 2
+    assert whole.wall_s > record.wall_s > 0.9
+    assert read_seconds(going_on.folder("sft"), "fit_wall_s") == whole.wall_s
+    assert going_on.is_done("sft")
+
+
+def test_9_without_a_checkpoint_it_begins_again(going_on: ArmRun) -> None:
+    going_on.root.mkdir()
+    (going_on.root / "no_checkpoint").touch()
+    assert end_once_begun(going_on) == ["sft"]
+    assert end_once_begun(going_on) == ["sft"]
+    (aside,) = going_on.root.glob("arms/sft.interrupted-*")
+    assert (aside / "parts").is_file()
+    assert FitRecord.read(going_on.folder("sft")).parts_begun == 1
+
+
+def test_9_a_part_that_was_killed_is_known(tmp_path: Path) -> None:
+    FitRecord().begin().write(tmp_path)
+    killed = FitRecord.read(tmp_path)
+    assert not killed.is_whole
+    assert not killed.begin().end(Ended(0, 5.0, 6.0), is_done=True).is_whole
+    (tmp_path / "fit.json").write_text('{"seconds": 1}')
+    with pytest.raises(ValueError, match="expected the record of a fit, got"):
+        FitRecord.read(tmp_path)

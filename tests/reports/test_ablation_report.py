@@ -23,11 +23,12 @@ from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.policy_shift import PolicyShift, write_shift
 from lit_grpo.metrics.records import read_scores
 from lit_grpo.metrics.significance import holm
-from lit_grpo.reports.ablation_page import BEGIN, END, fill_in, results_section, write_into_docs
+from lit_grpo.reports.ablation_page import results_section, write_into_docs
 from lit_grpo.reports.ablations import AblationPlan, write_ablations
 from lit_grpo.reports.comparison import Pair
 from lit_grpo.reports.differences import pairs_against
 from lit_grpo.reports.runs import SeedRun
+from lit_grpo.reports.study_page import BEGIN, END, fill_in
 
 CHEAP = BootstrapSettings(num_replicates=200)
 SKILLS = {"sft": 0.4, "matched": 0.42, "baseline": 0.6, "no_kl": 0.65, "curriculum": 0.8}

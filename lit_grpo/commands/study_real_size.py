@@ -1,0 +1,72 @@
+"""`lit-grpo study real-size`: the study on programs of 5 to 25 variables with the small base, step by step."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from collections.abc import Sequence
+
+from lit_grpo.commands.command import Command, CommandParser, add_study_options, seed
+from lit_grpo.experiments.real_size_arms import STEPS
+from lit_grpo.presets import SMALL_BASE
+
+DESCRIPTION = """\
+Train the arms of a step of the study of real size, play held-out tasks with them, and compare them. What the steps are,
+and what the study claims: docs/real_size.md. Called again it goes on where it was stopped, within a fit as well.
+
+  lit-grpo study real-size --step gate --minutes 40     one seed, on validation tasks alone
+  lit-grpo study real-size --step claim --minutes 40    the plan's seeds, on the test tasks"""
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """Read the options."""
+    parser = CommandParser("study real-size", DESCRIPTION)
+    add_study_options(parser, "runs/real_size", SMALL_BASE)
+    steps = "; ".join(f"{step.name}: {step.summary}" for step in STEPS.values())
+    parser.add_argument("--step", choices=[*STEPS], default="gate", help=f"{steps} (default: %(default)s)")
+    parser.add_argument("--seeds", "--seed", type=seed, nargs="+", help="of those of the plan (default: all)")
+    parser.add_argument(
+        "--minutes", type=minutes, help="end after so many, with a checkpoint of each fit that runs (default: never)"
+    )
+    return parser.parse_args(words)
+
+
+def minutes(text: str) -> float:
+    """A number above 0: the type of an option."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of minutes above 0, got {text!r}")
+    return value
+
+
+def run(options: Namespace) -> int:
+    """Run what has not been run of the step, then report it."""
+    import math
+    import time
+
+    from rich.console import Console
+
+    from lit_grpo.experiments.real_size import RealSizeStudy, run_step
+    from lit_grpo.experiments.real_size_plan import PLAN, SMOKE_PLAN
+
+    plan = SMOKE_PLAN if options.smoke else PLAN
+    until = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
+    study = RealSizeStudy(
+        root=options.output,
+        base=options.base,
+        plan=plan,
+        num_jobs=options.jobs,
+        threads=options.threads,
+        is_smoke=options.smoke,
+        until=until,
+    )
+    run_step(study, STEPS[options.step], options.seeds or plan.seeds, Console())
+    return 0
+
+
+COMMAND = Command(
+    "study real-size", "SFT and RL on programs of real size, with the small base: hours on a CPU", parse, run
+)

@@ -1,0 +1,76 @@
+"""The plan of the study of real size, fixed before any test task is played: the one home of its numbers.
+
+Read by real_size.py; every result records the plan's digest, and docs/real_size.md shows the plan.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lit_grpo.data.digests import folder_digest
+from lit_grpo.experiments.arms import Arm
+from lit_grpo.presets import CONFIGS
+
+
+@dataclass(frozen=True, slots=True)
+class RealSizePlan:
+    """Seeds, margins and rules of the study."""
+
+    gate_seed: int = 100
+    """The training seed of the gate, which is looked at while settings are still chosen, on validation tasks alone."""
+    seeds: tuple[int, ...] = (101, 102, 103)
+    """The training seeds of everything else; nothing is trained with them before the gate is passed."""
+    suite_seed: int = 40_000
+    """The seed of the test tasks, and of nothing else."""
+    tasks_per_cell: int = 200
+    """Test tasks of each of the 27 cells, dealt out to the seeds in turn: 67, 67 and 66, none to two of them."""
+    gate_matched_below: float = 0.02
+    """The study goes on if `sft_compute_matched` gains less than this in FR@5 over `sft`: demonstrations alone have
+    converged ..."""
+    gate_rl_at_least: float = 0.05
+    """... and `sft_grpo` at least this much."""
+    claim_margin: float = 0.10
+    """The claim: `sft_grpo` is this much above `sft_compute_matched`, in FR@5 and in FR@1, on the twelve cells A to D
+    and on all 27, and in each seed the whole interval of each of these differences is above 0."""
+    rules: tuple[str, ...] = (
+        "Validation tasks are of the validation split, test tasks of the test split: no program is in two splits.",
+        "Each arm's checkpoint is its own best on the validation tasks, by FR@5 less the largest loss of any kind "
+        "beyond one standard error of that loss (`val/guarded_FR@5`). What else is chosen is chosen on them as well.",
+        "Arms that are to have equal compute are held to the CPU seconds of their fits, validation included: "
+        "`sft_compute_matched` has at least those of `sft_grpo`.",
+        "A test task is played once by each arm, greedily, in at most five turns. No arm is trained again, and no "
+        "setting is changed, after its first test task.",
+        "If the gate is not passed, no test task is played. If the claim is not met in every part, it is reported as "
+        "not met; no seed is added, and none is left out.",
+    )
+
+    def to_json(self, arms: Sequence[Arm]) -> dict[str, Any]:
+        """The plan, and digests of the configs that these arms are made of."""
+        configs = sorted({name for arm in arms for name in arm.configs})
+        return asdict(self) | {"configs": {name: folder_digest(CONFIGS / f"{name}.yaml") for name in configs}}
+
+
+PLAN = RealSizePlan()
+SMOKE_PLAN = replace(PLAN, seeds=PLAN.seeds[:1], tasks_per_cell=1)
+"""In the smoke run's sizes, where the figures mean nothing."""
+
+
+def require_plan(path: Path, plan: RealSizePlan, arms: Sequence[Arm]) -> None:
+    """Keep the plan beside the results of a step, before its first test task is played.
+
+    Raises:
+        ValueError: Test tasks have been played under another plan.
+    """
+    text = json.dumps(plan.to_json(arms), indent=1) + "\n"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != text:
+        raise ValueError(
+            f"{path}: expected the plan that its test tasks are played under, got another one now (its numbers or the "
+            "configs of its arms); put these back, or name another folder with --output"
+        )

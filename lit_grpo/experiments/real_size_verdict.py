@@ -1,0 +1,89 @@
+"""What the gate and the claim of the study of real size come to, by the numbers of its plan.
+
+Called by real_size.py, on finished comparisons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lit_grpo.experiments.fit_record import FitRecord
+from lit_grpo.experiments.real_size_arms import COMPUTE_MATCHED, RL, SFT
+from lit_grpo.experiments.real_size_plan import RealSizePlan
+from lit_grpo.metrics.functional import Quantity
+from lit_grpo.reports.comparison import Comparison, Pair
+from lit_grpo.reports.real_size import StepComparison
+
+CLAIMED = Pair(RL, COMPUTE_MATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that has to hold."""
+
+    text: str
+    got: float | None
+    is_met: bool
+
+
+def gate_conditions(comparison: Comparison, plan: RealSizePlan) -> tuple[Condition, ...]:
+    """Whether demonstrations alone have converged and reinforcement learning has gained."""
+    matched, rl = (_difference(comparison, Pair(arm, SFT)) for arm in (COMPUTE_MATCHED, RL))
+    return (
+        Condition(
+            f"{COMPUTE_MATCHED} gains less than {100 * plan.gate_matched_below:g} points of FR@5 over {SFT}",
+            matched,
+            matched is not None and matched < plan.gate_matched_below,
+        ),
+        Condition(
+            f"{RL} gains at least {100 * plan.gate_rl_at_least:g} points of FR@5 over {SFT}",
+            rl,
+            rl is not None and rl >= plan.gate_rl_at_least,
+        ),
+    )
+
+
+def claim_conditions(comparison: StepComparison, plan: RealSizePlan) -> tuple[Condition, ...]:
+    """The margins over all seeds, and the intervals of each."""
+    conditions: list[Condition] = []
+    for part, of_part in (("A to D", comparison.study_cells), ("all 27 cells", comparison.all_cells)):
+        for quantity in (Quantity.FR_5, Quantity.FR_1):
+            value = _difference(of_part, CLAIMED, quantity)
+            text = f"{CLAIMED.label}, {quantity.value}, {part}: at least {100 * plan.claim_margin:g} points"
+            conditions.append(Condition(text, value, value is not None and value >= plan.claim_margin))
+            for seed, profiles in of_part.by_seed.items():
+                low = profiles.differences[CLAIMED].overall[quantity].low
+                text = f"{CLAIMED.label}, {quantity.value}, {part}, {seed}: the interval begins above 0"
+                conditions.append(Condition(text, low, low is not None and low > 0))
+    return tuple(conditions)
+
+
+def compute_conditions(trained: Mapping[str, Sequence[Path]], equal: Mapping[str, str]) -> tuple[Condition, ...]:
+    """Whether arms had at least the CPU seconds of those that they are to match.
+
+    Args:
+        trained: Arm to its run folders, one a seed.
+        equal: Arm to the one whose compute it is to have at least.
+    """
+    conditions: list[Condition] = []
+    for arm, other in equal.items():
+        for own, others in zip(trained[arm], trained[other], strict=True):
+            records = FitRecord.read(own), FitRecord.read(others)
+            ratio = records[0].cpu_s / records[1].cpu_s
+            is_known = all(record.is_whole for record in records)
+            text = f"{own.parent.parent.name}: CPU seconds of {arm} over those of {other}, at least 1"
+            lost = "" if is_known else " (a part of a fit was killed, its seconds are not known)"
+            conditions.append(Condition(text + lost, round(ratio, 3), is_known and ratio >= 1))
+    return tuple(conditions)
+
+
+def conditions_json(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+    """One object for each."""
+    return [asdict(condition) for condition in conditions]
+
+
+def _difference(comparison: Comparison, pair: Pair, quantity: Quantity = Quantity.FR_5) -> float | None:
+    return comparison.pooled.differences[pair].overall[quantity].value

@@ -1,0 +1,76 @@
+"""The first move of each attempt, per kind of fault: a policy that makes the same one for all has told none apart.
+
+Called by real_size.py, on the `episodes.jsonl` that an evaluation leaves in its folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lit_grpo.environment.episodes.actions import Malformed, parse, render
+from lit_grpo.environment.faults.injection import FaultKind
+from lit_grpo.reports.tables import KIND_NAMES, Row, TableCell, TableContent
+from lit_grpo.reports.transcripts import TRANSCRIPTS_FILE
+
+FirstMoves = Mapping[FaultKind, Counter[str]]
+"""Kind to the number of attempts that begin with each action."""
+MALFORMED, NONE = "malformed", "none"
+NUM_SHOWN = 2
+"""Actions of a kind in the table, the most frequent ones."""
+
+
+def read_first_moves(folders: Sequence[Path]) -> FirstMoves:
+    """Those of one arm, its seeds together.
+
+    Args:
+        folders: With the attempts of an evaluation each.
+
+    Raises:
+        ValueError: A line holds no attempt.
+    """
+    found: dict[FaultKind, Counter[str]] = {}
+    for folder in folders:
+        path = folder / TRANSCRIPTS_FILE
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                record = json.loads(line)
+                kind, turns = FaultKind(record["kind"]), [str(turn["text"]) for turn in record["turns"]]
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{path}:{number}: expected an attempt as write_transcripts writes it, got {line[:80]!r} "
+                    f"({error!r}); remove the line, or play again"
+                ) from error
+            found.setdefault(kind, Counter())[_first_action(turns)] += 1
+    return {kind: found[kind] for kind in FaultKind if kind in found}
+
+
+def first_moves_table(arms: Mapping[str, FirstMoves]) -> TableContent:
+    """A row per arm; of each kind the most frequent first actions, in percent of its attempts."""
+    kinds = list(next(iter(arms.values())))
+    rows = [
+        Row((TableCell(name), *(TableCell(_text(moves.get(kind, Counter()))) for kind in kinds)))
+        for name, moves in arms.items()
+    ]
+    title = "First move of the greedy attempts, per kind of fault: percent of the kind's attempts"
+    return TableContent(title, ("", *(KIND_NAMES[kind] for kind in kinds)), tuple(rows))
+
+
+def first_moves_json(moves: FirstMoves) -> dict[str, Any]:
+    """Kind, action: number of attempts."""
+    return {kind.value: dict(sorted(actions.items())) for kind, actions in moves.items()}
+
+
+def _first_action(turns: Sequence[str]) -> str:
+    if not turns:
+        return NONE
+    move = parse(turns[0])
+    return MALFORMED if isinstance(move, Malformed) else str(json.loads(render(move))["action"])
+
+
+def _text(actions: Counter[str]) -> str:
+    total = actions.total()
+    return ", ".join(f"{name} {100 * number / total:.0f}" for name, number in actions.most_common(NUM_SHOWN))

@@ -1,0 +1,217 @@
+"""The study of real size, with arms that leave their files without training.
+
+1. The gate plays validation tasks alone, at the checkpoint that was chosen, and says by the plan's numbers whether it
+   is passed.
+2. The claim trains the seeds of the plan and plays each seed's own share of the test tasks, none of which another has;
+   margins and intervals are held against the plan, and compute against compute.
+3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, and a base that is not there.
+4. When the time is up it says what is left, and a later call reports.
+5. The arms' configs are there; what is compared is trained; the gate and the claim have the same arms.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lit_grpo.commands.main import main
+from lit_grpo.data.benchmark import write_benchmark
+from lit_grpo.data.played import GeneratedTasks, Played
+from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
+from lit_grpo.data.suite_maker import Report
+from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.environment.episodes.record import StopReason
+from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
+from lit_grpo.environment.faults.difficulty import Difficulty
+from lit_grpo.environment.policies.baselines import DropFirst
+from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.experiments import baselines, real_size
+from lit_grpo.experiments.arm_run import ArmRun
+from lit_grpo.experiments.arms import Arm
+from lit_grpo.experiments.best_arm import CRITERION
+from lit_grpo.experiments.fit_record import FitRecord
+from lit_grpo.experiments.processes import Ended, Processes
+from lit_grpo.experiments.real_size import EPISODE, RealSizeStudy, make_test_tasks, run_step
+from lit_grpo.experiments.real_size_arms import STEPS, with_starts
+from lit_grpo.experiments.real_size_plan import PLAN
+from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.records import ScoredTask
+from lit_grpo.metrics.results import results_of, write_run
+from lit_grpo.presets import CONFIGS
+from lit_grpo.reports import real_size as report_of_step
+
+SMALL_PLAN = replace(PLAN, seeds=(7, 8), tasks_per_cell=2)
+VALIDATION = Played(GeneratedTasks(TaskSettings(difficulties={Difficulty.EASY: 1.0}), Split.VALIDATION, 0, 9), EPISODE)
+EASY = [
+    generate_task(TaskSettings(difficulties={Difficulty.EASY: 1.0}), Split.TEST, 0, index, HighsSolver())
+    for index in range(12)
+]
+OF_TEN = {"sft": 3, "sft_compute_matched": 3, "sft_grpo": 9}
+"""Tasks that an arm repairs, of ten."""
+CPU_S = {"sft": 50.0, "sft_compute_matched": 110.0, "sft_grpo": 100.0}
+MOVE = '{"action": "set_sense", "row": "cap", "sense": "<="}'
+
+
+def play(folder: Path, played: Played, of_ten: int) -> None:
+    tasks = played.read_tasks()
+    scored = [ScoredTask.of(task, StopReason.RECOVERED, score(index % 10 < of_ten)) for index, task in enumerate(tasks)]
+    write_run(folder, scored, results_of(scored), played=played)
+    lines = [json.dumps({"kind": task.fault.kind.value, "turns": [{"text": MOVE}]}) for task in tasks]
+    (folder / "episodes.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def score(faithful: bool) -> RepairScore:
+    share = float(faithful)
+    diagnosis = DiagnosisScore(share, share, share, faithful)
+    return RepairScore(
+        recovered=True,
+        faithful=faithful,
+        turns=1,
+        min_turns=1,
+        diagnosis=diagnosis,
+        iis_rows=2,
+        iis_hits=1,
+        edits=0,
+        drift=0.0,
+        malformed_turns=0,
+        inconclusive_turns=0,
+        verified=True,
+    )
+
+
+def untrained(run: ArmRun, arm: Arm, processes: Processes) -> None:
+    folder = run.folder(arm.name)
+    # The best checkpoint is the second; at the last one nothing is repaired.
+    for batch, of_ten in ((0, 0), (2, OF_TEN[arm.name]), (4, 0)):
+        play(folder / "validation" / f"batch_{batch:06d}", VALIDATION, of_ten)
+    (folder / "metrics.csv").write_text(f"batch,train/tokens,{CRITERION}\n0,,0.9\n2,10,0.6\n4,10,0.5\n")
+    FitRecord().begin().end(Ended(0, CPU_S[arm.name], 1.0), is_done=True).write(folder)
+    (folder / "compute.json").write_text('{"fit_cpu_s": 9.0, "fit_wall_s": 9.0}')
+    if run.is_tested:
+        play(folder, Played(run.benchmark, EPISODE), OF_TEN[arm.name])
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ArmRun, "run", untrained)
+    monkeypatch.setattr(real_size, "INTERVALS", BootstrapSettings(num_replicates=50))
+    monkeypatch.setattr(baselines, "BASELINES", (DropFirst(),))
+    # Drawn by the smoke run, in tests/end_to_end.
+    monkeypatch.setattr(report_of_step, "draw_arms", lambda comparison, path: None)
+    monkeypatch.setattr(report_of_step, "draw_final", lambda cells, path: None)
+
+
+def a_study(root: Path, base: Path) -> RealSizeStudy:
+    return RealSizeStudy(root, base, SMALL_PLAN, num_jobs=1, threads=1)
+
+
+def run(study: RealSizeStudy, name: str) -> str:
+    said = io.StringIO()
+    run_step(study, STEPS[name], study.plan.seeds, Console(file=said, width=200))
+    return said.getvalue()
+
+
+def met(document: dict[str, dict[str, dict[str, list[dict[str, object]]]]], name: str) -> list[object]:
+    return [condition["is_met"] for condition in document["about"]["conditions"][name]]
+
+
+def test_1_the_gate(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    run(a_study(tmp_path, tiny_checkpoint), "gate")
+    document = json.loads((tmp_path / "gate.json").read_text())
+    # Of nine tasks 3, 3 and 9 are repaired.
+    values = {name: arm["metrics"]["FR@5"] for name, arm in document["comparison"]["arms"].items()}
+    assert values == {"sft": pytest.approx(1 / 3), "sft_compute_matched": pytest.approx(1 / 3), "sft_grpo": 1.0}
+    assert met(document, "gate") == [True, True]
+    assert met(document, "equal_compute") == [True]
+    assert document["about"]["seeds"] == [PLAN.gate_seed]
+    assert document["about"]["tasks"] == "validation"
+    assert sum(document["first_moves"]["sft"][kind]["set_sense"] for kind in document["first_moves"]["sft"]) == 9
+    assert [*document["comparison"]["baselines"]] == ["drop-first"]
+    assert not (tmp_path / "test").exists()
+
+
+def test_2_and_3_the_claim(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of six tasks 0 and 6 are repaired.
+    monkeypatch.setitem(OF_TEN, "sft_compute_matched", 0)
+    study = a_study(tmp_path, tiny_checkpoint)
+    for seed, tasks in zip(SMALL_PLAN.seeds, (EASY[:6], EASY[6:]), strict=True):
+        (tmp_path / "test").mkdir(exist_ok=True)
+        write_benchmark(tmp_path / "test" / f"seed_{seed}.jsonl", tasks)
+    run(study, "claim")
+    document = json.loads((tmp_path / "claim.json").read_text())
+    assert document["comparison"]["tasks"] == 12
+    assert document["study_cells"]["tasks"] == sum(task.fault.kind in STUDY_KINDS for task in EASY)
+    # FR@5 and FR@1 of two parts: the margin over both seeds, and the interval in each.
+    assert len(met(document, "claim")) == 12
+    assert all(met(document, "claim"))
+    assert met(document, "equal_compute") == [True, True]
+    assert document["about"]["plan"]["claim_margin"] == 0.1
+    assert set(document["about"]["plan"]["configs"]) >= {"real_size/base", "real_size/grpo"}
+
+    with pytest.raises(ValueError, match=r"claim_plan\.json: expected the plan that its test tasks are played under"):
+        run(replace(study, plan=replace(SMALL_PLAN, claim_margin=0.05)), "claim")
+    with pytest.raises(ValueError, match=r"--seeds: expected those of the plan, \(7, 8\), got \[3\]"):
+        run_step(study, STEPS["claim"], (3, 7), Console(file=io.StringIO()))
+
+
+def test_2_the_test_tasks_are_dealt_out(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(folder: Path, settings: SuiteSettings, num_workers: int, report: Report) -> None:
+        folder.mkdir(parents=True)
+        assert settings.seed == PLAN.suite_seed
+        for cell in settings.cells:
+            lines = [f"{cell.kind} {cell.difficulty} {number}\n" for number in range(settings.num_tasks)]
+            (folder / cell.file_name).write_text("".join(lines))
+
+    monkeypatch.setattr(real_size, "make_suite", made)
+    study = RealSizeStudy(tmp_path, tiny_checkpoint, PLAN, num_jobs=1, threads=1)
+    make_test_tasks(study)
+    parts = [(tmp_path / "test" / f"seed_{seed}.jsonl").read_text().splitlines() for seed in PLAN.seeds]
+    assert len({line for part in parts for line in part}) == 27 * 200
+    of_cell = [Counter(line.rpartition(" ")[0] for line in part) for part in parts]
+    assert [set(counts.values()) for counts in of_cell] == [{67}, {67}, {66}]
+    make_test_tasks(study)  # a second time makes nothing
+
+
+def test_2_less_compute_and_less_gain_are_not_met(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OF_TEN, "sft_grpo", 3)
+    monkeypatch.setitem(OF_TEN, "sft_compute_matched", 6)
+    monkeypatch.setitem(CPU_S, "sft_compute_matched", 99.0)
+    run(a_study(tmp_path, tiny_checkpoint), "gate")
+    document = json.loads((tmp_path / "gate.json").read_text())
+    assert met(document, "gate") == [False, False]
+    assert met(document, "equal_compute") == [False]
+
+
+def test_3_a_base_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["study", "real-size", "--base", str(tmp_path / "none"), "--output", str(tmp_path / "study")]
+    assert main(words) == 2
+    assert "--base: expected the folder of the small base, got" in capsys.readouterr().err
+
+
+def test_4_the_time_is_up(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    study = a_study(tmp_path, tiny_checkpoint)
+    said = run(replace(study, until=0.0), "gate")
+    assert "Left of gate: seed 100: sft, seed 100: sft_compute_matched, seed 100: sft_grpo. Call again." in said
+    assert not (tmp_path / "gate.json").exists()
+    run(study, "gate")
+    (tmp_path / "gate.json").unlink()
+    assert "policies without a model, gate" in run(replace(study, until=0.0), "gate")
+
+
+def test_5_the_arms() -> None:
+    assert STEPS["gate"].arms == STEPS["claim"].arms
+    for step in STEPS.values():
+        names = {arm.name for arm in step.arms}
+        assert {name for pair in step.pairs for name in pair} <= names
+        assert {*step.equal, *step.equal.values()} <= names
+        trained = with_starts(step)
+        assert all(arm.start is None or arm.start in {a.name for a in trained[:at]} for at, arm in enumerate(trained))
+        assert all((CONFIGS / f"{config}.yaml").is_file() for arm in trained for config in arm.configs)
