@@ -1,6 +1,6 @@
 """One step is one step, whoever takes it.
 
-1. DDP with 2 processes takes the same optimizer steps as one device, for SFT, for GRPO with replay,
+1. DDP with 2 processes takes the same optimizer steps as one device, for SFT, for GRPO and DAgger with replay,
    and with advantages, entropies and a KL that look at the whole batch.
 2. So does FSDP2 (ModelParallelStrategy) with 2 processes on the CPU.
    The weights agree up to float32 rounding: each differs by at most 1e-5 of the largest; with Muon, which rounds to
@@ -41,7 +41,7 @@ def test_two_processes_take_the_same_steps_as_one(
     one_device: Path, strategy: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     two_processes(strategy, tiny_checkpoint, tmp_path)
-    for kind, tolerance in (("sft", 1e-5), ("grpo", 1e-5), ("grpo_batch", 1e-5), ("sft_muon", 2e-3)):
+    for kind, tolerance in (("sft", 1e-5), ("grpo", 1e-5), ("dagger", 1e-5), ("grpo_batch", 1e-5), ("sft_muon", 2e-3)):
         expected, result = (torch.load(folder / f"{kind}.pt", weights_only=True) for folder in (one_device, tmp_path))
         assert result["steps"] == expected["steps"] == 3
         assert result["weights"].keys() == expected["weights"].keys()
