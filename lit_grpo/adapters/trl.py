@@ -15,6 +15,7 @@ from lit_grpo.data.task import Task
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.observation import ObservationStyle, instructions
 from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.episodes.room import TokenCount
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
 from lit_grpo.environment.solver.remembering import RememberingSolver
 from lit_grpo.environment.solver.solver import Solver, SolverFailure
@@ -102,14 +103,16 @@ def repair_reward(solver: Solver, stop_ids: Collection[int], weights: RewardWeig
 # --- what both forms share ----------------------------------------------------------------------------------------
 
 
-def prompt_row(task: Task, solver: Solver, settings: EpisodeSettings, system: str) -> PromptRow:
+def prompt_row(
+    task: Task, solver: Solver, settings: EpisodeSettings, system: str, count_tokens: TokenCount | None = None
+) -> PromptRow:
     """The row of a task; without a system message if ``system`` is empty. Errors: see `one_turn_rows`."""
     if len(task.fault.inverse) > settings.max_turns:
         raise ValueError(
             f"task {task.id}: expected a repair of at most {settings.max_turns} edits, got one of "
             f"{len(task.fault.inverse)}; choose other kinds in TaskSettings, or the form of several turns"
         )
-    observation = RepairEpisode(task.problem, solver, settings).observation
+    observation = RepairEpisode(task.problem, solver, settings, count_tokens).observation
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": observation})
     return {"prompt": messages, "id": task.id, "task": json.dumps(task_to_record(task))}

@@ -15,6 +15,7 @@ from lit_grpo.data.task import Task
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.instructions import FULL_INSTRUCTIONS
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.episodes.room import TokenCount
 from lit_grpo.environment.episodes.scoring import score_episode
 from lit_grpo.environment.solver.remembering import RememberingSolver
 from lit_grpo.environment.solver.solver import Solver, SolverFailure
@@ -27,28 +28,46 @@ TOOL_INSTRUCTIONS = FULL_INSTRUCTIONS.partition("\n\n")[0] + (
 """The system prompt: the task as in the package's own, the grammar replaced by the tools that TRL describes."""
 
 
-def tool_rows(tasks: Iterable[Task], solver: Solver, settings: EpisodeSettings) -> list[PromptRow]:
+def tool_rows(
+    tasks: Iterable[Task], solver: Solver, settings: EpisodeSettings, count_tokens: TokenCount | None = None
+) -> list[PromptRow]:
     """Rows for ``datasets.Dataset.from_list``, to be used with `RepairTools` of the same settings.
 
+    Args:
+        tasks: One row each.
+        solver: Finds the conflicts.
+        settings: Rules and rendering.
+        count_tokens: How many tokens a text has for the model, e.g. ``lambda text: len(tokenizer.encode(text))``;
+            needed where ``settings.view_tokens`` is set.
+
     Raises:
-        ValueError: A task that takes more edits than an episode has steps.
+        ValueError: A task that takes more edits than an episode has steps, or nobody counts tokens where they are
+            limited.
         SolverFailure: The solver broke.
     """
-    return [prompt_row(task, solver, settings, TOOL_INSTRUCTIONS) for task in tasks]
+    return [prompt_row(task, solver, settings, TOOL_INSTRUCTIONS, count_tokens) for task in tasks]
 
 
 class RepairTools:
     """One rollout's environment: ``environment_factory=lambda: RepairTools(solver, settings)``."""
 
-    def __init__(self, solver: Solver, settings: EpisodeSettings, weights: RewardWeights | None = None) -> None:
+    def __init__(
+        self,
+        solver: Solver,
+        settings: EpisodeSettings,
+        weights: RewardWeights | None = None,
+        count_tokens: TokenCount | None = None,
+    ) -> None:
         """An instance without an episode yet.
 
         Args:
             solver: Answers every call and judges the end.
             settings: Rules and rendering, those of the rows.
             weights: The weights of the composite reward; None: the default ones.
+            count_tokens: That of the rows; needed where ``settings.view_tokens`` is set.
         """
         self._solver, self._settings, self._weights = solver, settings, weights or RewardWeights()
+        self._count_tokens = count_tokens
         self._remembering = RememberingSolver(solver)
         self._task: Task | None = None
         self._episode: RepairEpisode | None = None
@@ -59,7 +78,7 @@ class RepairTools:
         self._task = read_task(task)
         self._remembering = RememberingSolver(self._solver)
         try:
-            self._episode = RepairEpisode(self._task.problem, self._remembering, self._settings)
+            self._episode = RepairEpisode(self._task.problem, self._remembering, self._settings, self._count_tokens)
         except SolverFailure:
             # There will be no verdict on this rollout: get_reward says so, and TRL leaves it out.
             self._episode = None

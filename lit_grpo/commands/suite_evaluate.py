@@ -34,6 +34,7 @@ def parse(words: Sequence[str]) -> Namespace:
         default="BESIDE",
         help="how it is tied to the elements (default: %(default)s)",
     )
+    parser.add_argument("--view-tokens", type=int, help="most tokens of a first observation (default: whole programs)")
     parser.add_argument("--undo-if-still-infeasible", action="store_true", help="as in the shipped training configs")
     parser.add_argument("--max-completion-tokens", type=int, default=64, help="of a turn (default: %(default)s)")
     parser.add_argument("--stop", type=int, nargs="+", default=[], help="token ids, as rollout.sampling.stop")
@@ -58,6 +59,7 @@ def run(options: Namespace) -> int:
         undo_if_still_infeasible=options.undo_if_still_infeasible,
         style=ObservationStyle[options.style],
         specification=SpecificationLevel[options.specification],
+        view_tokens=options.view_tokens,
     )
     settings = EvaluationSettings(
         rules, options.max_completion_tokens, options.device, torch_dtype(options.dtype), tuple(options.stop)

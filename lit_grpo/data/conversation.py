@@ -94,6 +94,10 @@ class ConversationFormat:
         """A whole turn as the policy would have sampled it, closed by the end of turn (for demonstrations)."""
         return (*self._encode(self._plain(text)), self._encode(self._before_observation)[0])
 
+    def num_tokens(self, text: str) -> int:
+        """How many tokens a message has, without those that open and close it."""
+        return len(self._encode(self._plain(text)))
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of sampled tokens, without special tokens."""
         text = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)

@@ -68,7 +68,7 @@ def demonstrate(
     """
     require_repairable(task.fault, episode_settings)
     rng = random.Random(f"{seed}/{task.id}")
-    episode = RepairEpisode(task.problem, solver, episode_settings)
+    episode = RepairEpisode(task.problem, solver, episode_settings, conversation.num_tokens)
     prompt = conversation.prompt_ids(instructions(episode_settings.style), episode.observation)
     moves: list[tuple[Move, bool]] = []
     for move in _wrong_moves(task, solver, episode_settings, settings, rng):

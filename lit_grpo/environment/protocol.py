@@ -137,6 +137,13 @@ class Environment(ABC, Generic[ProblemT, RecordT, ScoreT]):
     def score(self, problem: ProblemT, record: RecordT) -> ScoreT:
         """What an attempt is worth: a function of the two, whenever it is asked for."""
 
+    def read_by(self, count_tokens: Callable[[str], int]) -> World[ProblemT, RecordT]:
+        """The world as it shows itself to a policy, given how many tokens a text has for it; asked before each rollout.
+
+        For environments that show as much as fits into so many tokens; any other is the same for everybody.
+        """
+        return self
+
     @property
     def measures(self) -> Sequence[Measure[RecordT, ScoreT]]:
         """What is logged of every rollout beside rewards, lengths and times."""

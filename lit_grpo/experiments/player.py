@@ -51,8 +51,9 @@ class Player:
     ) -> list[Group[GradedProblem, EpisodeRecord]]:
         """Every task once; the number played at once has no effect on the attempts."""
         engine = TransformersEngine(self.policy.model, self.conversation.stop_ids)
+        world = environment.read_by(self.conversation.num_tokens)
         players: Players[GradedProblem, EpisodeRecord] = Players(
-            environment, engine, self.conversation, [sampling], Seeds(0, 0), leave_out_long_prompts
+            world, engine, self.conversation, [sampling], Seeds(0, 0), leave_out_long_prompts
         )
         parts = [tasks[start : start + TASKS_AT_ONCE] for start in range(0, len(tasks), TASKS_AT_ONCE)]
         return [group for part in parts for group in play(part, players)]

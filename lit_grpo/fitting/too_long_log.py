@@ -42,8 +42,8 @@ class TooLongLog:
         )
         num_attempts, num_prompts, num_rows = module.over_ranks(own)
         remedy = (
-            "compact observations (episode.style), smaller programs (data.tasks.size), fewer "
-            "rollout.sampling.max_completion_tokens, or a model with a longer context"
+            "compact observations (episode.style), a part of each program (episode.view_tokens), smaller programs "
+            "(data.tasks.size), fewer rollout.sampling.max_completion_tokens, or a model with a longer context"
         )
         (longest,) = module.over_ranks([max((len(group.prompt_ids) for group in groups), default=0)], "max")
         if self._is_first and num_prompts == num_attempts:

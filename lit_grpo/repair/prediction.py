@@ -100,7 +100,7 @@ def predict(
         seed: The seed of the sampled attempts.
     """
     problem = RepairProblem(explanation.program, explanation.specification)
-    environment = RepairEnvironment(rules, solver)
+    environment = RepairEnvironment(rules, solver).read_by(policy.conversation.num_tokens)
     attempts = play_attempts(problem, policy, environment, settings.num_attempts, seed)
     gathered = gather(explanation.program, explanation.candidates, attempts.found, explanation.protections, solver)
     unasked = None
@@ -110,7 +110,7 @@ def predict(
     else:
         unasked = (
             f"the program does not fit the policy's context of {policy.engine.max_context_tokens} tokens beside a turn "
-            f"of {policy.max_completion_tokens}"
+            f"of {policy.max_completion_tokens}; --episode.view_tokens shows it a part that does"
         )
     repairs = ranked(gathered.repairs, logprobs)
     is_sure = bool(repairs) and _is_sure(repairs[0], settings.min_confidence, problem.specification is not None)

@@ -58,8 +58,8 @@ def collect_groups(
         def judge(key: int, task: ProblemT, attempt: Attempt[RecordT]) -> None:
             threads.ask(partial(environment.score, task, attempt.record), partial(scores.__setitem__, key))
 
-        leave_out = settings.leave_out_long_prompts
-        players = Players(environment, engine, conversation, samplings, seeds, leave_out, teacher)
+        world, leave_out = environment.read_by(conversation.num_tokens), settings.leave_out_long_prompts
+        players = Players(world, engine, conversation, samplings, seeds, leave_out, teacher)
         groups = Play(players, threads, on_end=judge).play(tasks)
     size = settings.group_size
     in_order = [tuple(scores[place * size + sample] for sample in range(size)) for place in range(len(groups))]

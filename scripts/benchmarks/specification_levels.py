@@ -69,24 +69,37 @@ class Study:
         return folder
 
     def _run(self, command: str, level: SpecificationLevel, folder: Path, words: Sequence[str]) -> None:
-        configs = [f"--config={CONFIGS / 'quickstart' / name}.yaml" for name in ("base", "sft")]
-        common = [f"--episode.specification={level.name}", f"--trainer.default_root_dir={folder}"]
-        common.append(f"--seed_everything={self.seed}")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with folder.with_suffix(f".{command}.log").open("w", encoding="utf-8") as log:
-            arguments = [sys.executable, "-m", "lit_grpo", command, *configs, *words, *common]
-            environment = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", **os.environ}
-            subprocess.run(arguments, check=True, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        common = [f"--episode.specification={level.name}", f"--seed_everything={self.seed}"]
+        run_command(command, folder, [*words, *common])
+
+
+def run_command(command: str, folder: Path, words: Sequence[str]) -> None:
+    """Run a `lit-grpo` command of the quickstart's SFT in a folder, its output beside it."""
+    configs = [f"--config={CONFIGS / 'quickstart' / name}.yaml" for name in ("base", "sft")]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(f".{command}.log").open("w", encoding="utf-8") as log:
+        arguments = [
+            sys.executable,
+            "-m",
+            "lit_grpo",
+            command,
+            *configs,
+            *words,
+            f"--trainer.default_root_dir={folder}",
+        ]
+        environment = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", **os.environ}
+        subprocess.run(arguments, check=True, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
 def row(policy: SpecificationLevel, level: SpecificationLevel, wordings: Wordings, folder: Path) -> str:
     """One line of the table: FR@1 and FR@5 with their 95 % intervals over tasks."""
     found = summarise(read_table(folder), BootstrapSettings()).overall.estimates
     names = " | ".join(choice.name for choice in (policy, level, wordings))
-    return f"| {names} | {_written(found[Quantity.FR_1])} | {_written(found[Quantity.FR_5])} |"
+    return f"| {names} | {written(found[Quantity.FR_1])} | {written(found[Quantity.FR_5])} |"
 
 
-def _written(estimate: Estimate) -> str:
+def written(estimate: Estimate) -> str:
+    """A value with its interval."""
     value, *interval = (f"{number:.3f}" for number in estimate[:3])
     return f"{value} [{', '.join(interval)}]"
 

@@ -5,6 +5,7 @@
 3. Arguments are judged by the grammar's one parser: what is no number is malformed and costs a step.
 4. A call after the end changes nothing.
 5. A broken solver earns None, before the first turn and in a turn; the next reset begins afresh.
+6. A part of a program has so many tokens as the caller counts.
 """
 
 import json
@@ -14,7 +15,8 @@ import pytest
 
 from lit_grpo.adapters.trl import PromptRow
 from lit_grpo.adapters.trl_tools import RepairTools, tool_rows
-from lit_grpo.data.task import Task
+from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Move, render
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -98,3 +100,16 @@ def test_a_reset_begins_afresh(tasks: list[Task], solver: HighsSolver) -> None:
         begin(tools, row)
         call_oracle(tools, task)
         assert tools.get_reward() == pytest.approx(1.0)
+
+
+def test_a_part_of_a_program_is_counted_by_the_model_that_reads_it(solver: HighsSolver) -> None:
+    task = generate_task(TaskSettings(size=ProgramSize.MEDIUM), Split.TRAIN, 3, 0, solver)
+    settings = EpisodeSettings(style=ObservationStyle.COMPACT, view_tokens=600)
+    (row,) = tool_rows([task], solver, settings, count_tokens=len)
+    assert isinstance(row["prompt"], list)
+    assert 300 < len(row["prompt"][-1]["content"]) <= 600
+    tools = RepairTools(solver, settings, count_tokens=len)
+    begin(tools, row)
+    assert 0 < len(tools.inspect(task.fault.faulty.variables[0].name)) <= 150
+    with pytest.raises(ValueError, match=r"episode\.view_tokens: expected somebody who counts tokens"):
+        tool_rows([task], solver, settings)

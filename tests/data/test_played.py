@@ -12,7 +12,7 @@ from lit_grpo.environment.domains.base import ProgramSize, Wordings
 from lit_grpo.environment.episodes.levels import SpecificationLevel
 from lit_grpo.environment.episodes.record import EpisodeSettings
 
-RULES = EpisodeSettings(specification=SpecificationLevel.PROSE)
+RULES = EpisodeSettings(specification=SpecificationLevel.PROSE, view_tokens=2000)
 
 
 @pytest.mark.parametrize("wordings", list(Wordings))

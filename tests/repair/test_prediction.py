@@ -3,7 +3,8 @@
 1. Where the policy is sure its likeliest repair comes first, and is recommended; where it is not, or there is no text,
    nothing is, and explain's order stands.
 2. It is never empty-handed: without a repair the conflict and the least changes stay; a program that does not fit the
-   policy's context has its candidates all the same, with the reason.
+   policy's context has its candidates all the same, with the reason; a part of it
+   that fits is played.
 3. Each repair that is shown has its edits in the user's names, its cost, the sentences about it and those still broken.
 4. The files: the user's own text with the tokens that change, patches, and the results with all that is printed; no
    whole file where nothing is recommended.
@@ -15,18 +16,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from bakery import BREAD, MakePolicy
+from large_programs import horizon
 
 from lit_grpo.data.user_program import RepairDataModule, UserProgram
 from lit_grpo.environment.episodes.actions import Action
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.programs.edits import DropRow, SetRhs
-from lit_grpo.environment.programs.files import read_program
+from lit_grpo.environment.programs.files import read_program, write_program
 from lit_grpo.explain.explain import make_solver
 from lit_grpo.explain.explanation import ExplainSettings
 from lit_grpo.explain.reading import Question, explained
@@ -139,11 +143,24 @@ def test_2_it_does_not_fit(bakery: tuple[Path, Path], make_policy: MakePolicy) -
     asked = RepairDataModule(*bakery).asked
     prediction = said(asked, make_policy([[]], max_context_tokens=80))
     text, results = written(prediction, asked)
-    assert "No policy: the program does not fit the policy's context of 80 tokens beside a turn of 64." in text
+    assert "No policy: the program does not fit the policy's context of 80 tokens beside a turn of 64; " in text
     assert "of which none is recommended:" in text
     assert f"  1. {OVEN}" in text
     assert (results["policy"], results["shown"][0]["confidence"]) == (None, None)
     assert prediction.exit_status == 1
+
+
+def test_2_a_part_of_it_fits(tmp_path: Path, make_policy: MakePolicy) -> None:
+    write_program(horizon(60, Random(3)), tmp_path / "plan.lp")
+    explanation, settings = explained(Question(tmp_path / "plan.lp"), ExplainSettings()), RepairSettings(num_attempts=1)
+    for rules, fits in ((RULES, False), (replace(RULES, view_tokens=700), True)):
+        policy = make_policy([[SetRhs("balance10", 30.0)]], max_context_tokens=900)
+        prediction = predict(explanation, policy, rules, SOLVER, settings, seed=0)
+        assert prediction.attempts is not None
+        assert prediction.attempts.fits is fits
+        found = [r for r in prediction.repairs if r.num_found]
+        assert [r.edits for r in found] == ([(SetRhs("balance10", 30.0),)] if fits else [])
+        assert all(r.logprob is not None for r in found)
 
 
 def test_2_nothing_to_put_to_it(tmp_path: Path) -> None:

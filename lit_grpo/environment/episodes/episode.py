@@ -23,16 +23,14 @@ from lit_grpo.environment.episodes.actions import (
 from lit_grpo.environment.episodes.inspection import inspect
 from lit_grpo.environment.episodes.observation import (
     ObservationStyle,
-    conflict_names,
-    conflict_text,
     edit_observation,
-    initial_observation,
-    inspection_observation,
     instructions,
     refusal_observation,
 )
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason, TurnOutcome, TurnResult
+from lit_grpo.environment.episodes.room import TokenCount
 from lit_grpo.environment.episodes.turn_solver import TurnSolver
+from lit_grpo.environment.episodes.view import View, view_of
 from lit_grpo.environment.programs.edits import AgentEdit, SetBounds, SetCoefficient, SetRhs, apply, edited_element
 from lit_grpo.environment.programs.program import Element, LinearProgram, ProgramError, Sense
 from lit_grpo.environment.programs.rationals import exact
@@ -48,40 +46,58 @@ class RepairEpisode:
     ``episode.step('{"diagnosis":["row:ra"],"action":"set_rhs","row":"ra","value":194}').result is TurnResult.APPLIED``
     """
 
-    def __init__(self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings) -> None:
-        """Find the first conflict; ValueError if the program is not infeasible, SolverFailure if the solver breaks."""
-        self._begin(problem, TurnSolver(solver), settings, _require_infeasible(problem.program, solver))
-        self.observation = self._first_observation()
+    def __init__(
+        self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings, count_tokens: TokenCount | None = None
+    ) -> None:
+        """Find the first conflict, and choose what is shown.
+
+        Args:
+            problem: What is to be repaired.
+            solver: Answers every turn.
+            settings: Rules and rendering.
+            count_tokens: How many tokens of the policy a text has; needed where ``settings.view_tokens`` is set.
+
+        Raises:
+            ValueError: The program is not infeasible, or nobody counts the tokens of a view that has so many.
+            SolverFailure: The solver breaks.
+        """
+        conflict = _require_infeasible(problem.program, solver)
+        self._begin(problem, TurnSolver(solver), settings, conflict, view_of(problem, conflict, settings, count_tokens))
 
     def another(self) -> RepairEpisode:
         """A fresh episode on the same problem: the first conflict and observation are computed once per group."""
         other = RepairEpisode.__new__(RepairEpisode)
-        other._begin(self._problem, self._solver, self._settings, self.first_conflict)
-        other.observation = self.observation
+        other._begin(self._problem, self._solver, self._settings, self.first_conflict, self._view)
         return other
 
     @classmethod
-    def unplayable(cls, problem: RepairProblem, solver: Solver, settings: EpisodeSettings) -> RepairEpisode:
+    def unplayable(
+        cls, problem: RepairProblem, solver: Solver, settings: EpisodeSettings, count_tokens: TokenCount | None = None
+    ) -> RepairEpisode:
         """An episode that is over before its first turn, because the solver broke on the program as it was given."""
         episode = cls.__new__(cls)
-        episode._begin(problem, TurnSolver(solver), settings, None)
-        episode.observation = episode._first_observation()
+        episode._begin(problem, TurnSolver(solver), settings, None, view_of(problem, None, settings, count_tokens))
         episode.stop_reason = StopReason.SOLVER_FAILED
         return episode
 
     def _begin(
-        self, problem: RepairProblem, solver: Solver, settings: EpisodeSettings, first_conflict: Conflict | None
+        self,
+        problem: RepairProblem,
+        solver: Solver,
+        settings: EpisodeSettings,
+        first_conflict: Conflict | None,
+        view: View,
     ) -> None:
-        self._problem, self._solver, self._settings = problem, solver, settings
+        self._problem, self._solver, self._settings, self._view = problem, solver, settings, view
         self.first_conflict = first_conflict
         self.stop_reason: StopReason | None = None
-        self.observation = ""
+        self.observation = view.first
         self._diagnosis: tuple[Element, ...] = ()
         self._touched: dict[Element, None] = {}
         self._turns: list[TurnOutcome] = []
         self._num_malformed = 0
         self._writable = writable_numbers(problem.program)
-        self._first_names = conflict_names(first_conflict, settings.style) if settings.show_conflict else ""
+        self._first_names = view.names(first_conflict) if settings.show_conflict else ""
         self._go_back()
 
     def _go_back(self) -> None:
@@ -111,6 +127,7 @@ class RepairEpisode:
             self.stop_reason = StopReason.SOLVER_FAILED
             observation = refusal_observation("solver failed", str(failure), self._settings.style)
             outcome = TurnOutcome(move, TurnResult.FAILED, self._status, None, observation)
+        outcome = replace(outcome, observation=self._view.bounded(outcome.observation))
         self._turns.append(outcome)
         self._stop_if_due(outcome)
         return outcome
@@ -212,8 +229,7 @@ class RepairEpisode:
         answers = inspect(self.program, name, self._solver)
         if not answers:
             return self._unknown_name(move, f"expected the name of a row or a variable, got {name!r}")
-        text = inspection_observation(answers, self.program, self._settings.style, self._settings.show_conflict)
-        return self._unchanged(move, TurnResult.INFORMED, text)
+        return self._unchanged(move, TurnResult.INFORMED, self._view.inspection(answers, self.program))
 
     def _unchanged(self, move: Move | Malformed, result: TurnResult, observation: str) -> TurnOutcome:
         return TurnOutcome(move, result, self._status, self._objective, observation)
@@ -231,18 +247,13 @@ class RepairEpisode:
 
     # --- what is shown --------------------------------------------------------------------------------------------
 
-    def _first_observation(self) -> str:
-        problem, rules = self._problem, self._settings
-        shown = problem if rules.show_specification else replace(problem, specification=None)
-        return initial_observation(shown, self.first_conflict, rules.style, rules.show_conflict, rules.specification)
-
     def _refusal(self, word: str, reason: str) -> str:
         return refusal_observation(word, reason, self._settings.style)
 
     def _conflict_text(self) -> str:
         if self._status is not SolverStatus.INFEASIBLE:
             return edit_observation(self._status, self._objective, False, "", self._settings.style)
-        return conflict_text(self.program, self.current_conflict(), self._settings.style)
+        return self._view.conflict(self.program, self.current_conflict())
 
     def _conflict_after_edit(self, status: SolverStatus, was_undone: bool) -> str:
         is_last = len(self._turns) + 1 >= self._settings.max_turns

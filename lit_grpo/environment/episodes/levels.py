@@ -31,13 +31,19 @@ class SpecificationLevel(StrEnum):
 def as_one_text(
     specification: Specification, known: Container[Element | None], level: SpecificationLevel, separator: str = " "
 ) -> str:
-    """The specification as it is shown at a level other than `BESIDE`.
+    """The specification as it is shown at a level other than `BESIDE`: its `texts_at`, with ``separator`` between."""
+    return separator.join(texts_at(specification, known, level))
+
+
+def texts_at(
+    specification: Specification, known: Container[Element | None], level: SpecificationLevel
+) -> tuple[str, ...]:
+    """The sentences as they are written at a level other than `BESIDE`, in the order in which they are shown.
 
     Args:
         specification: Its sentences; what is tied to no element is shown as it is.
         known: The program's elements: no other is labelled or named.
         level: Any but `BESIDE`.
-        separator: Stands between two sentences.
     """
     sentences = [
         sentence if sentence.about in known else Sentence(sentence.text) for sentence in specification.sentences
@@ -53,7 +59,7 @@ def as_one_text(
                 Random(f"prose/{specification.text}").shuffle(texts)
         case SpecificationLevel.BESIDE:
             raise AssertionError("sentences that stand beside their elements are no one text")
-    return separator.join(texts)
+    return tuple(texts)
 
 
 def _name(element: Element) -> str:
@@ -69,12 +75,12 @@ def _labelled(sentence: Sentence) -> str:
 
 def _named(sentence: Sentence) -> str:
     """The sentence, its element's name before it if it does not have it as a word of its own."""
-    if sentence.about is None or _name(sentence.about) in _words(sentence.text):
+    if sentence.about is None or _name(sentence.about) in words_of(sentence.text):
         return sentence.text
     return f"{_name(sentence.about)} : {sentence.text}"
 
 
-def _words(text: str) -> set[str]:
+def words_of(text: str) -> set[str]:
     """Names have no blanks; brackets and full stops around one are no part of it."""
     return {part for word in text.split() for part in (word, word.strip("().,;:"))}
 

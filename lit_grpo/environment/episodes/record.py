@@ -15,6 +15,10 @@ from lit_grpo.environment.programs.program import Element, LinearProgram
 from lit_grpo.environment.protocol import Cutoff
 from lit_grpo.environment.solver.solver import Conflict, SolverStatus
 
+MIN_VIEW_TOKENS = 64
+"""The fewest tokens of a focused view. The compact style takes about 20 to say what is left out, the full one 120: what
+is too few for a program is an error when it is shown."""
+
 
 class StopReason(StrEnum):
     """Why an episode ended. Members are all truthy: compare with ``is``."""
@@ -60,11 +64,26 @@ class EpisodeSettings:
     """Whether the agent is shown the specification; hidden, a task looks like a program that has none."""
     specification: SpecificationLevel = SpecificationLevel.BESIDE
     """How a specification is tied to the elements: each sentence beside its own, or one text (levels.py)."""
+    view_tokens: int | None = None
+    """Most tokens of the first observation: where a program takes more, only its conflict and what is near it is shown
+    (focused_view.py), and what comes after a turn has a quarter of that at most. None: the whole program, always."""
 
     def __post_init__(self) -> None:
         for name, value in (("max_turns", self.max_turns), ("max_malformed", self.max_malformed)):
             if value < 1:
                 raise ValueError(f"expected {name} to be at least 1, got {value}; set it to 1 or more")
+        if self.view_tokens is None:
+            return
+        if self.view_tokens < MIN_VIEW_TOKENS:
+            raise ValueError(
+                f"expected view_tokens of at least {MIN_VIEW_TOKENS}, got {self.view_tokens}; raise it, or set it to "
+                "null to show whole programs"
+            )
+        if not self.show_conflict:
+            raise ValueError(
+                f"expected show_conflict with view_tokens, which shows what is near the conflict, got view_tokens "
+                f"{self.view_tokens} and no conflict; set view_tokens to null, or show the conflict"
+            )
 
 
 @dataclass(frozen=True, slots=True)

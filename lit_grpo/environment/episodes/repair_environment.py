@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Protocol
 
 from typing_extensions import override
@@ -16,6 +17,7 @@ from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.record import EpisodeRecord, EpisodeSettings, StopReason
 from lit_grpo.environment.episodes.repairable import require_repairable
 from lit_grpo.environment.episodes.right_move import right_move
+from lit_grpo.environment.episodes.room import TokenCount
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
 from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.programs.specification import RepairProblem
@@ -65,6 +67,7 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
     def __init__(self, rules: EpisodeSettings, solver: Solver, num_threads: int = 1) -> None:
         self.rules, self.max_turns, self.num_threads = rules, rules.max_turns, num_threads
         self._solver, self._remembering = solver, RememberingSolver(solver)
+        self._count_tokens: TokenCount | None = None
 
     @classmethod
     def of(cls, rules: EpisodeSettings, solver: SolverSettings | None) -> RepairEnvironment:
@@ -85,13 +88,21 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
         return _right_turn
 
     @override
+    def read_by(self, count_tokens: TokenCount) -> RepairEnvironment:
+        """The same environment, whose focused views are counted in these tokens."""
+        counting = copy(self)
+        counting._count_tokens = count_tokens
+        return counting
+
+    @override
     def begin(self, problem: PosedProblem, num_attempts: int) -> Sequence[RepairEpisode]:
-        """Find the first conflict, once for all attempts; ValueError if the program is not infeasible."""
+        """Find the first conflict and choose what is shown, once for all attempts; ValueError as `RepairEpisode`."""
         try:
-            first = RepairEpisode(problem.problem, self._remembering, self.rules)
+            first = RepairEpisode(problem.problem, self._remembering, self.rules, self._count_tokens)
         except SolverFailure as failure:
             _log.warning("task %s is left out: %s", problem.id, failure)
-            return [RepairEpisode.unplayable(problem.problem, self._remembering, self.rules)] * num_attempts
+            unplayable = RepairEpisode.unplayable(problem.problem, self._remembering, self.rules, self._count_tokens)
+            return [unplayable] * num_attempts
         return [first, *(first.another() for _ in range(num_attempts - 1))]
 
     @override

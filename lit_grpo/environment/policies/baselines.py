@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from lit_grpo.environment.episodes.actions import Action, Move, Relax, Submit, render
@@ -159,6 +159,8 @@ def run_baseline(
 ) -> list[BaselineEpisode[TaskT]]:
     """Play one episode per task, in their order. The draws depend on the seed and the task, not on the order.
 
+    These policies read programs and not texts, so how much of a program is shown (``view_tokens``) plays no part.
+
     Raises:
         ValueError: The rules leave a task no room for its repair.
     """
@@ -170,7 +172,7 @@ def _play(
 ) -> BaselineEpisode[TaskT]:
     rng = random.Random(f"{seed}:{task.id}")
     require_repairable(task.fault, settings)
-    episode = RepairEpisode(task.problem, solver, settings)
+    episode = RepairEpisode(task.problem, solver, replace(settings, view_tokens=None))
     turn = 0
     while episode.stop_reason is None:
         view = BaselineView(

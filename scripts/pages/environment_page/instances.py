@@ -13,8 +13,8 @@ from lit_grpo.data.splits import Split
 from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import Domain
 from lit_grpo.environment.episodes.actions import Move, render
+from lit_grpo.environment.episodes.elements import algebra_of
 from lit_grpo.environment.episodes.episode import RepairEpisode
-from lit_grpo.environment.episodes.observation import algebra_of
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.certificates import (
     BoundConflicts,

@@ -138,3 +138,13 @@ def test_9_a_policy_may_write_text() -> None:
     ((_, record, score),) = run_baseline(_Mumble(), [DeskTask()], ScriptedSolver(), SETTINGS, 0)
     assert record.stop_reason is StopReason.MALFORMED_LIMIT
     assert score.malformed_turns == 5
+
+
+def test_what_is_shown_plays_no_part() -> None:
+    solver = HighsSolver()
+    tasks = [generate_task(TaskSettings(size=ProgramSize.MEDIUM), Split.TRAIN, 3, i, solver) for i in range(3)]
+    for policy in BASELINES:
+        whole, focused = (
+            run_baseline(policy, tasks, solver, rules, 0) for rules in (SETTINGS, EpisodeSettings(view_tokens=300))
+        )
+        assert whole == focused
