@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 from lit_grpo.commands.command import Command, CommandParser, add_study_options, seed
 from lit_grpo.experiments.real_size_arms import STEPS
@@ -15,7 +16,8 @@ Train the arms of a step of the study of real size, play held-out tasks with the
 and what the study claims: docs/real_size.md. Called again it goes on where it was stopped, within a fit as well.
 
   lit-grpo study real-size --step gate --minutes 40     one seed, on validation tasks alone
-  lit-grpo study real-size --step claim --minutes 40    the plan's seeds, on the test tasks"""
+  lit-grpo study real-size --step claim --minutes 40    the plan's seeds, on the test tasks
+  lit-grpo study real-size --page docs/real_size.md     of what is done: fill in the page"""
 
 
 def parse(words: Sequence[str]) -> Namespace:
@@ -28,6 +30,8 @@ def parse(words: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--minutes", type=minutes, help="end after so many, with a checkpoint of each fit that runs (default: never)"
     )
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="gpu: all arms share one device")
+    parser.add_argument("--page", type=Path, help="train nothing: fill in a page with the results of the steps done")
     return parser.parse_args(words)
 
 
@@ -51,8 +55,12 @@ def run(options: Namespace) -> int:
 
     from lit_grpo.experiments.real_size import RealSizeStudy, run_step
     from lit_grpo.experiments.real_size_plan import PLAN, SMOKE_PLAN
+    from lit_grpo.reports.real_size_page import write_page
 
     plan = SMOKE_PLAN if options.smoke else PLAN
+    if options.page is not None:
+        write_page(options.output, options.page, plan.to_json(STEPS["claim"].arms))
+        return 0
     until = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
     study = RealSizeStudy(
         root=options.output,
@@ -61,6 +69,7 @@ def run(options: Namespace) -> int:
         num_jobs=options.jobs,
         threads=options.threads,
         is_smoke=options.smoke,
+        accelerator=options.accelerator,
         until=until,
     )
     run_step(study, STEPS[options.step], options.seeds or plan.seeds, Console())

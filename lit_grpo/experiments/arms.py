@@ -23,6 +23,7 @@ class TrainingData(Enum):
     """Fresh tasks with replay of the shared demonstrations."""
     MORE_FRESH_DEMONSTRATIONS = "more fresh demonstrations"
     """Of an arm that goes on from fresh demonstrations: of tasks that these have not shown."""
+    MORE_FRESH_TASKS = "more fresh tasks"
     MORE_FRESH_TASKS_AND_REPLAY = "more fresh tasks and replay"
     """Tasks that fresh demonstrations have not shown, with replay of demonstrations out of these."""
 
@@ -36,7 +37,7 @@ class TrainingData(Enum):
                 return [f"--data.seed={fresh}"]
             case TrainingData.FRESH_TASKS_AND_REPLAY:
                 return [f"--data.seed={fresh}", f"--data.replay.seed={demonstrated}"]
-            case TrainingData.MORE_FRESH_DEMONSTRATIONS:
+            case TrainingData.MORE_FRESH_DEMONSTRATIONS | TrainingData.MORE_FRESH_TASKS:
                 return [f"--data.seed={more}"]
             case TrainingData.MORE_FRESH_TASKS_AND_REPLAY:
                 return [f"--data.seed={more}", f"--data.replay.seed={fresh}"]

@@ -80,6 +80,7 @@ class RealSizeStudy:
             seed=seed,
             threads=self.threads,
             extra_config=CONFIGS / "real_size" / "smoke.yaml" if self.is_smoke else None,
+            arguments=(f"--config={CONFIGS / 'real_size' / 'gpu.yaml'}",) if self.accelerator == "gpu" else (),
             goes_on=True,
             is_tested=step.is_tested,
         )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from lit_grpo.experiments.arms import Arm, TrainingData
 
 SFT, COMPUTE_MATCHED, RL = "sft", "sft_compute_matched", "sft_grpo"
-FRESH, FRESH_MATCHED, FRESH_RL = "sft_fresh", "sft_fresh_matched", "sft_fresh_grpo"
+FRESH, FRESH_MATCHED, FRESH_RL, DAGGER = "sft_fresh", "sft_fresh_matched", "sft_fresh_grpo", "sft_dagger"
+REJECTION, STAGED, SUCCESS = "rejection_sampling", "sft_grpo_staged", "sft_grpo_success"
 
 _BASE = "real_size/base"
 _SFT = (_BASE, "real_size/sft")
@@ -26,6 +27,60 @@ _CLAIM = (
         expected_cpu_s=4800,
     ),
     Arm(RL, _RL, SFT, TrainingData.FRESH_TASKS_AND_REPLAY, expected_cpu_s=4800),
+)
+_FRESH = (
+    Arm(FRESH, (*_SFT, "real_size/sft_fresh"), None, TrainingData.FRESH_DEMONSTRATIONS, expected_cpu_s=7000),
+    Arm(
+        FRESH_MATCHED,
+        (*_SFT, "real_size/sft_compute_matched", "real_size/sft_fresh_matched"),
+        FRESH,
+        TrainingData.MORE_FRESH_DEMONSTRATIONS,
+        expected_cpu_s=4800,
+    ),
+    Arm(
+        FRESH_RL,
+        (*_RL, "real_size/sft_fresh_grpo"),
+        FRESH,
+        TrainingData.MORE_FRESH_TASKS_AND_REPLAY,
+        expected_cpu_s=4800,
+    ),
+    Arm(DAGGER, (_BASE, "real_size/sft_dagger"), FRESH, TrainingData.MORE_FRESH_TASKS, expected_cpu_s=4800),
+    Arm(
+        REJECTION,
+        (*_RL, "loss/rejection_sampling"),
+        SFT,
+        TrainingData.FRESH_TASKS_AND_REPLAY,
+        expected_cpu_s=4800,
+    ),
+)
+_EQUAL_LOOKS = ("--trainer.val_check_interval=30",)
+"""A curriculum chooses its checkpoint out of as many as `sft_grpo`, whose sampling is uniform."""
+_CURRICULUM = tuple(
+    Arm(
+        name,
+        (*_RL, f"curriculum/{config}"),
+        SFT,
+        TrainingData.FRESH_TASKS_AND_REPLAY,
+        _EQUAL_LOOKS,
+        expected_cpu_s=4800,
+    )
+    for name, config in ((STAGED, "staged"), (SUCCESS, "success"))
+)
+
+
+def _ablation(name: str, *changes: str) -> Arm:
+    """One of the five of docs/ablations.md, by the sizes, rates and tasks of `sft_grpo`."""
+    configs = ("base", "grpo", "ablation/baseline", *changes, "real_size/ablation")
+    return Arm(name, configs, SFT, TrainingData.FRESH_TASKS_AND_REPLAY, expected_cpu_s=5500)
+
+
+_NO_KL = "ablation/no_kl"
+_ABLATIONS = (
+    _ablation("baseline"),
+    _ablation("no_kl", _NO_KL),
+    _ablation("asym_clip", _NO_KL, "ablation/asym_clip"),
+    _ablation("dynamic", _NO_KL, "ablation/dynamic"),
+    _ablation("token_loss", _NO_KL, "ablation/token_loss"),
 )
 
 
@@ -53,6 +108,37 @@ STEPS = {
     for step in (
         Step("gate", "one seed, on validation tasks alone", _CLAIM, _CLAIM_PAIRS, _CLAIM_EQUAL, is_tested=False),
         Step("claim", "the same arms, on all seeds and the test tasks", _CLAIM, _CLAIM_PAIRS, _CLAIM_EQUAL),
+        Step(
+            "fresh",
+            "demonstrations without limit, DAgger, RL on top of them, and the policy's own successes",
+            (*_CLAIM, *_FRESH),
+            (
+                (FRESH, RL),
+                (FRESH, COMPUTE_MATCHED),
+                (FRESH_RL, FRESH_MATCHED),
+                (FRESH_RL, FRESH),
+                (DAGGER, FRESH_MATCHED),
+                (DAGGER, FRESH_RL),
+                (RL, REJECTION),
+                (REJECTION, COMPUTE_MATCHED),
+            ),
+            {FRESH_MATCHED: FRESH_RL},
+        ),
+        Step(
+            "curriculum",
+            "stages, and sampling by success, beside uniform sampling",
+            (*_CLAIM, *_CURRICULUM),
+            ((STAGED, RL), (SUCCESS, RL), (SUCCESS, STAGED)),
+            {},
+        ),
+        Step(
+            "ablations",
+            "the five ablations of the method",
+            (*_CLAIM, *_ABLATIONS),
+            tuple((arm.name, base) for base in (SFT, COMPUTE_MATCHED) for arm in _ABLATIONS)
+            + tuple((arm.name, _ABLATIONS[0].name) for arm in _ABLATIONS[1:]),
+            {},
+        ),
     )
 }
 

@@ -6,20 +6,27 @@
    margins and intervals are held against the plan, and compute against compute.
 3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, and a base that is not there.
 4. When the time is up it says what is left, and a later call reports.
-5. The arms' configs are there; what is compared is trained; the gate and the claim have the same arms.
+5. What is compared is trained, and each arm behind its start; the gate and the claim have the same arms; every arm
+   parses, with the smoke run's sizes and those of the GPU as well, looks at validation tasks as often as those that it
+   is compared with, and never draws tasks of another's demonstrations.
+6. The page has the plan, what each step came to, and what has not been run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
+from lit_grpo.cli import main as fit
 from lit_grpo.commands.main import main
 from lit_grpo.data.benchmark import write_benchmark
 from lit_grpo.data.played import GeneratedTasks, Played
@@ -37,6 +44,7 @@ from lit_grpo.experiments.arms import Arm
 from lit_grpo.experiments.best_arm import CRITERION
 from lit_grpo.experiments.fit_record import FitRecord
 from lit_grpo.experiments.processes import Ended, Processes
+from lit_grpo.experiments.reading_weights import NUM_FIXED
 from lit_grpo.experiments.real_size import EPISODE, RealSizeStudy, make_test_tasks, run_step
 from lit_grpo.experiments.real_size_arms import STEPS, with_starts
 from lit_grpo.experiments.real_size_plan import PLAN
@@ -45,6 +53,9 @@ from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import results_of, write_run
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports import real_size as report_of_step
+from lit_grpo.reports import real_size_page
+from lit_grpo.reports.real_size_page import write_page
+from lit_grpo.reports.study_page import BEGIN, END
 
 SMALL_PLAN = replace(PLAN, seeds=(7, 8), tasks_per_cell=2)
 VALIDATION = Played(GeneratedTasks(TaskSettings(difficulties={Difficulty.EASY: 1.0}), Split.VALIDATION, 0, 9), EPISODE)
@@ -214,4 +225,53 @@ def test_5_the_arms() -> None:
         assert {*step.equal, *step.equal.values()} <= names
         trained = with_starts(step)
         assert all(arm.start is None or arm.start in {a.name for a in trained[:at]} for at, arm in enumerate(trained))
-        assert all((CONFIGS / f"{config}.yaml").is_file() for arm in trained for config in arm.configs)
+
+
+ALL_ARMS = {arm.name: arm for step in STEPS.values() for arm in step.arms}
+
+
+@pytest.mark.parametrize("name", ALL_ARMS)
+def test_5_every_arm_parses(name: str) -> None:
+    arm = ALL_ARMS[name]
+    found = resolved(arm)
+    data, trainer = found["data"]["init_args"], found["trainer"]
+    assert data["tasks"]["kinds"] is None
+    assert data["held_out"]["num_validation_tasks"] == 360
+    assert found["episode"]["undo_if_still_infeasible"] is False
+    assert found["model"]["init_args"]["policy"]["frozen_layers"] == NUM_FIXED
+    evaluations = [c for c in trainer["callbacks"] if c["class_path"].endswith("RepairEvaluation")]
+    assert [c["init_args"]["settings"]["guard_standard_errors"] for c in evaluations] == [1.0]
+    if arm.start is not None:
+        assert data["batches_per_epoch"] / trainer["val_check_interval"] == 4
+    if arm.start == "sft_fresh":
+        assert data["seed"] > 2 * max(PLAN.seeds) + 1
+    small = resolved(arm, "real_size/gpu", "real_size/smoke")
+    assert small["data"]["init_args"]["batches_per_epoch"] == 2
+    assert small["trainer"]["accelerator"] == "gpu"
+
+
+def resolved(arm: Arm, *last: str) -> dict[str, Any]:
+    configs = [f"--config={CONFIGS / name}.yaml" for name in (*arm.configs, *last[:1])]
+    late = [f"--config={CONFIGS / name}.yaml" for name in last[1:]]
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), pytest.raises(SystemExit) as ended:
+        fit(["fit", *configs, *arm.arguments, *late, *arm.data.arguments(101), "--print_config"])
+    assert ended.value.code == 0
+    return yaml.safe_load(output.getvalue())
+
+
+def test_6_the_page(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real_size_page, "copy_figures", lambda root, figures, folder: None)
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{BEGIN}\n{END}\n")
+    write_page(tmp_path, page, SMALL_PLAN.to_json(STEPS["claim"].arms))
+    before = page.read_text()
+    assert "Claim, training seeds 7, 8: `sft_grpo` is at least 10 points above" in before
+    assert "**Not run yet: gate, claim, fresh, curriculum, ablations.**" in before
+    run(a_study(tmp_path, tiny_checkpoint), "gate")
+    write_page(tmp_path, page, SMALL_PLAN.to_json(STEPS["claim"].arms))
+    after = page.read_text()
+    assert "**Gate: met.**" in after
+    assert "- sft_grpo gains at least 5 points of FR@5 over sft: 0.667, met" in after
+    assert "set_sense 100" in after
+    assert "**Not run yet: claim, fresh, curriculum, ablations.**" in after

@@ -1,0 +1,104 @@
+"""The results of the study of real size as Markdown, from the JSON of its steps alone, and their place in a page.
+
+Called by `lit-grpo study real-size --page`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lit_grpo.reports.show import markdown_table
+from lit_grpo.reports.study_page import copy_figures, table_of, write_section
+
+HEADINGS = {
+    "gate": "The gate: one seed, on validation tasks",
+    "claim": "The claim: all seeds, on the test tasks",
+    "fresh": "Demonstrations without limit, DAgger, and the policy's own successes",
+    "curriculum": "Curricula",
+    "ablations": "The ablations",
+}
+"""Step to the heading above it, in the order of the page."""
+CONDITIONS = {"gate": "Gate", "claim": "Claim", "equal_compute": "Equal compute"}
+
+
+def write_page(root: Path, page: Path, plan: Mapping[str, Any]) -> None:
+    """Fill in a page from the steps that are done, and put their figures beside it.
+
+    Args:
+        root: The study's folder.
+        page: Has the markers of study_page.py.
+        plan: The plan of the study, where no step says under which it was made.
+
+    Raises:
+        ValueError: The page lacks the markers.
+    """
+    documents = [
+        json.loads(path.read_text(encoding="utf-8")) for step in HEADINGS if (path := root / f"{step}.json").is_file()
+    ]
+    for document in documents:
+        copy_figures(root, document["figures"].values(), page.parent)
+    write_section(page, results_section(documents, plan))
+
+
+def results_section(documents: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str:
+    """Everything between the markers: the plan, then a section for each step that is done."""
+    done = {document["step"] for document in documents}
+    missing = [step for step in HEADINGS if step not in done]
+    parts = [_plan(documents[0]["about"]["plan"] if documents else plan)]
+    if missing:
+        parts.append(f"**Not run yet: {', '.join(missing)}.**\n")
+    for document in documents:
+        parts += _step(document)
+    return "\n".join(parts)
+
+
+def _plan(plan: Mapping[str, Any]) -> str:
+    seeds = ", ".join(map(str, plan["seeds"]))
+    share = plan["tasks_per_cell"] / len(plan["seeds"])
+    lines = [
+        "### The plan\n",
+        f"- Gate, training seed {plan['gate_seed']}: go on if `sft_compute_matched` gains less than "
+        f"{100 * plan['gate_matched_below']:g} points of FR@5 over `sft`, and `sft_grpo` at least "
+        f"{100 * plan['gate_rl_at_least']:g}, on validation tasks.",
+        f"- Claim, training seeds {seeds}: `sft_grpo` is at least {100 * plan['claim_margin']:g} points above "
+        "`sft_compute_matched` in FR@5 and in FR@1, on the twelve cells A to D and on all 27, and in each seed the "
+        "whole interval of each difference is above 0.",
+        f"- Test tasks: {plan['tasks_per_cell']} of each cell (suite seed {plan['suite_seed']}), about {share:.0f} to "
+        "each training seed, none to two of them.",
+        *(f"- {rule}" for rule in plan["rules"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _step(document: Mapping[str, Any]) -> Iterator[str]:
+    about, comparison = document["about"], document["comparison"]
+    yield f"### {HEADINGS[document['step']]}\n"
+    caution = "**A smoke run: the figures mean nothing.** " if about["is_smoke"] else ""
+    verified = min(arm["metrics"]["verified"] for arm in comparison["arms"].values())
+    verdicts = (
+        "Every episode has the solver's verdict." if verified == 1 else f"**Only {verified:.1%} have a verdict.**"
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    yield (
+        f"{caution}{comparison['tasks']} {about['tasks']} tasks, training seeds {', '.join(map(str, about['seeds']))}; "
+        f"one greedy episode of at most five turns each. {verdicts} {about['device']}; {versions}.\n"
+    )
+    for name, conditions in about["conditions"].items():
+        if conditions:
+            is_met = all(condition["is_met"] for condition in conditions)
+            yield f"**{CONDITIONS[name]}: {'met' if is_met else 'not met'}.**\n"
+            yield "\n".join(_condition(condition) for condition in conditions) + "\n"
+    for name, table in document["tables"].items():
+        yield markdown_table(table_of(table))
+        if name == "headline, all cells":
+            yield f"![FR@5 and FR@1 of every arm]({document['figures']['arms']})\n"
+        if name == "cells FR@5":
+            yield f"![FR@5 per kind and difficulty]({document['figures']['cells']})\n"
+
+
+def _condition(condition: Mapping[str, Any]) -> str:
+    got = "none" if condition["got"] is None else f"{condition['got']:.3f}"
+    return f"- {condition['text']}: {got}, {'met' if condition['is_met'] else '**not met**'}"
