@@ -113,6 +113,7 @@ class FocusedView:
         """
         num_all, order = len(self._text.sentences), self._order
         num_texts = self._space.part(2).most(num_all, self._text.first)
+        self._space = self._space.beside(self._text.first(num_texts))
         number = room.most(len(order), lambda number: self._written(number, num_texts))
         if number == len(order):
             num_texts = room.most(num_all, lambda num_texts: self._written(number, num_texts))
@@ -190,14 +191,14 @@ class FocusedView:
         return f"{name_of(element)} {algebra}{beside(sentence, name_of(element))}"
 
     def _line(self, element: Element, program: LinearProgram, room: Room) -> _Line:
-        """An element within so much room: its sentence has half of it, its algebra what that leaves."""
+        """An element within so much room: whole if it fits, else its sentence has half or what the algebra leaves."""
         kind, _, name = element.partition(":")
-        sentence = self._sentences.get(element)
-        said = None if sentence is None else room.part(2).cut(sentence)
+        pieces = [] if kind == "var" else linear_pieces(program.constraint(name).terms)
+        sentence, left = self._sentences.get(element), room.beside(" ".join(pieces))
+        said = None if sentence is None else (left if left.tokens > room.tokens // 2 else room.part(2)).cut(sentence)
         if kind == "var":
             return _Line(variable_text(program.variable(name)), said, said == sentence)
         row = program.constraint(name)
-        pieces = linear_pieces(row.terms)
         left_side = room.listed(pieces, " ", row_text("", row) + beside(said))
         return _Line(row_text(left_side, row), said, said == sentence and left_side == " ".join(pieces))
 
@@ -205,7 +206,7 @@ class FocusedView:
 
     def _first_line(self, element: Element) -> _Line:
         if element not in self._lines:
-            self._lines[element] = self._line(element, self._program, self._space.part(3))
+            self._lines[element] = self._line(element, self._program, self._space.part(2))
         return self._lines[element]
 
     def _written(self, number: int, num_texts: int) -> str:
