@@ -199,6 +199,10 @@ def lp(rows: str, objective: str = "x", rest: str = "") -> ProgramFile:
         (" c: 3x + 2y >= 4 + 5", {"x": 3, "y": 2}, ">=", 9, "added"),
         (" c: 0 x >= 1", {}, ">=", 1, ""),
         (" c: x + 2 y - x >= 1", {"y": 2}, ">=", 1, "added"),
+        (" c: x + y >= --9", {"x": 1, "y": 1}, ">=", 9, "row c: two minus signs in succession were read as plus"),
+        (" c: x - -2 y >= 9", {"x": 1, "y": 2}, ">=", 9, "row c: two minus signs in succession were read as plus"),
+        (" c: x + y >= four", {"x": 1, "y": 1, "four": -1}, ">=", 0, "four occurs nowhere else"),
+        (" c: x + X >= 2", {"x": 1, "X": 1}, ">=", 2, "in capitals alone are different variables: x and X"),
     ],
 )
 def test_4_a_row_is_what_it_says(rows: str, terms: dict[str, float], sense: str, rhs: float, note: str) -> None:
@@ -229,7 +233,10 @@ def test_4_a_row_is_what_it_says(rows: str, terms: dict[str, float], sense: str,
         (" c: x; <= 4", "characters"),
         (" c: int + x <= 4", "no keyword"),
         (" c: x[1, 2] <= 4", "white space out of names"),
-        (" c: free + x <= 4", "no word of the format"),
+        (" c: free + x <= 4", "a word of the format"),
+        (" c: x <= inf", "got 'inf', a word of the format; leave out a row or a side without a limit"),
+        (" c: nan x <= 4", "got 'nan', a word of the format"),
+        (" c: 2e1 + x >= 2\n d: e1 <= 3", "does not end like the variable e1, got '2e1'; write 20, or a blank"),
     ],
 )
 def test_4_what_could_be_read_in_two_ways_is_refused(rows: str, message: str) -> None:
@@ -237,6 +244,17 @@ def test_4_what_could_be_read_in_two_ways_is_refused(rows: str, message: str) ->
         lp(rows)
     assert re.match(r"model\.lp:\d+: ", str(error.value))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("unit", [" kg", "%", " %", "'000", "d3", "D+02", " apples"])
+@pytest.mark.parametrize("number", ["50", "1.5", "- 2"])
+@pytest.mark.parametrize("behind", ["", "\n d: x <= 9", "\n x <= 9"])
+def test_4_a_unit_behind_a_number_makes_no_variable(unit: str, number: str, behind: str) -> None:
+    with pytest.raises(ProgramError, match=r"^model\.lp:4: .*in digits, without a unit"):
+        lp(f" c: x + y >= {number}{unit}{behind}")
+    known = unit.strip().partition("+")[0]
+    file = lp(f" c: x + y >= {number} {known}\n d: {known} <= 3")
+    assert file.program.constraint("c").terms[-1][0] == known
 
 
 @pytest.mark.parametrize(
@@ -318,9 +336,15 @@ ENDATA
         ("    RHS  NEED  3.0  CAP  9.0", "    RHS  NEED  3.0  CAP", "complete|number"),
         ("ROWS", "OBJNAME\n COSTS\nROWS", "OBJNAME: expected the name of a row of type N"),
         ("ROWS", "OBJSENSE\n    LARGEST\nROWS", "OBJSENSE: expected MAX or MIN"),
+        ("ROWS", "OBJSENSE\n    MAX\n    MIN\nROWS", "OBJSENSE: expected one direction, got another, 'MIN'"),
+        ("ROWS", "OBJNAME\n    COST\n    SECOND\nROWS", "OBJNAME: expected one name, got another, 'SECOND'"),
         (" N  COST\n", "", "COLUMNS: expected the name of a row, got 'COST'"),
         ("ENDATA\n", "", "expected a section ENDATA"),
         ("NEED  3.0  CAP", "NEED  3.0  NEED", "one number for a row"),
+        ("NEED  3.0", "NEED  1e400", "RHS: expected a number that double precision holds, got '1e400'"),
+        ("NEED  3.0", "NEED  1.0D+02", "RHS: expected a number with a decimal point"),
+        ("COLUMNS", " COLUMNS", "ROWS: expected a section's name in column 1, got ' COLUMNS'"),
+        ("ROWS", " ROWS", "NAME: expected a section's name in column 1"),
     ],
 )
 def test_4_an_mps_file_is_checked_in_every_section(old: str, new: str, message: str) -> None:
@@ -328,6 +352,20 @@ def test_4_an_mps_file_is_checked_in_every_section(old: str, new: str, message: 
     with pytest.raises(ProgramError, match=message) as error:
         read_program_text(MPS.replace(old, new, 1), ".mps", "model.mps")
     assert re.match(r"model\.mps:\d+: ", str(error.value))
+
+
+def test_4_objname_behind_the_rows_is_refused_and_never_left_out() -> None:
+    text = MPS.replace(" N  COST\n", " N  COST\n N  SECOND\n").replace("ENDATA", "OBJNAME\n SECOND\nENDATA")
+    with pytest.raises(ProgramError, match=r"got 'SECOND'; move OBJNAME before ROWS$"):
+        read_program_text(text, ".mps", "model.mps")
+
+
+@pytest.mark.parametrize(("text", "suffix"), [(MPS, ".mps"), ("Minimize\n x\nSubject To\n c: x >= 1\nEnd\n", ".lp")])
+def test_4_lines_end_with_a_line_feed_or_with_both(text: str, suffix: str) -> None:
+    usual = read_program_text(text, suffix, "model").program
+    assert read_program_text(text.replace("\n", "\r\n"), suffix, "model").program == usual
+    with pytest.raises(ProgramError, match=r"^model:1: lines: expected lines that end with a line feed"):
+        read_program_text(text.replace("\n", "\r"), suffix, "model")
 
 
 def test_4_objname_chooses_the_objective_and_the_other_free_row_is_noted() -> None:

@@ -185,7 +185,7 @@ def _limited(draft: ProgramDraft, value: Fraction, what: str) -> float:
     if abs(value) >= COEFFICIENT_LIMIT:
         raise ProgramError(
             f"{draft.source.name}: {what}: expected a magnitude below {COEFFICIENT_LIMIT:g}, got {float(value):g}; "
-            "rescale the model"
+            "rescale the model, or leave out what has no limit"
         )
     return float(value)
 

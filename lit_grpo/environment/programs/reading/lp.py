@@ -13,6 +13,7 @@ from lit_grpo.environment.programs.program import Direction
 from lit_grpo.environment.programs.reading.draft import ProgramDraft, RowDraft
 from lit_grpo.environment.programs.reading.lp_bounds import by_line, note_defaults, read_bounds_line, read_integers
 from lit_grpo.environment.programs.reading.lp_expressions import Cursor, Expression, expression, read_sense
+from lit_grpo.environment.programs.reading.lp_slips import look_for_slips
 from lit_grpo.environment.programs.reading.lp_tokens import (
     FLIPPED_SENSE,
     Kind,
@@ -53,6 +54,7 @@ def read_lp(source: Source) -> ProgramDraft:
             case Section.END:
                 if part.tokens:
                     raise cursor.refusal("nothing behind End", "move it before End, or delete it")
+    look_for_slips(draft, found)
     note_defaults(draft)
     return draft
 
@@ -99,6 +101,7 @@ def _objective(draft: ProgramDraft, cursor: Cursor) -> None:
     for name in found.coefficients:
         draft.variable(name)
     _note_repeated(draft, found, "the objective")
+    _note_double_minus(draft, found, "the objective")
 
 
 def _rows(draft: ProgramDraft, cursor: Cursor) -> None:
@@ -154,6 +157,8 @@ def _row(draft: ProgramDraft, cursor: Cursor, label: Token | None) -> RowDraft:
     for name in coefficients:
         draft.variable(name)
     _note_moved(draft, row, left, right, where)
+    _note_double_minus(draft, left, where)
+    _note_double_minus(draft, right, where)
     if right.is_number and not left.num_constants:
         row.rhs_span = right.span
     occurs = left.occurrences + right.occurrences
@@ -185,6 +190,8 @@ def _range_row(
     for name in middle.coefficients:
         draft.variable(name)
     _note_repeated(draft, middle, f"row {row.name}")
+    for part in (low, middle, high):
+        _note_double_minus(draft, part, f"row {row.name}")
     if row.lower > row.upper:
         draft.note(row.span, f"the limits of row {row.name} cross: {float(row.lower):g} > {float(row.upper):g}")
     return row
@@ -216,3 +223,8 @@ def _note_repeated(draft: ProgramDraft, found: Expression, where: str) -> None:
     if repeated:
         names = ", ".join(repeated[:5]) + (" and others" if len(repeated) > 5 else "")
         draft.note(found.span, f"{where}: {names} occurs more than once, the coefficients were added")
+
+
+def _note_double_minus(draft: ProgramDraft, found: Expression, where: str) -> None:
+    if found.double_minus is not None:
+        draft.note(found.double_minus, f"{where}: two minus signs in succession were read as plus")

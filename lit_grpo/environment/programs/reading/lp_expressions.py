@@ -62,6 +62,8 @@ class Expression:
     occurrences: Counter[str] = field(default_factory=Counter)
     before_names: dict[str, Span] = field(default_factory=dict)
     """The place of sign and number before each variable's last occurrence."""
+    double_minus: Span | None = None
+    """The place of the first term with two minus signs."""
 
     @property
     def is_number(self) -> bool:
@@ -96,17 +98,19 @@ def expression(cursor: Cursor, on_one_line: bool = False) -> Expression:
 
 def _term(cursor: Cursor, found: Expression, on_one_line: bool) -> int:
     """Read signs, a number, a name; the line that the term ends on."""
-    negative, start = False, cursor.peek()
+    num_minus, start = 0, cursor.peek()
     while (token := cursor.peek()) is not None and token.kind is Kind.SIGN:
-        negative ^= cursor.take().text == "-"
+        num_minus += cursor.take().text == "-"
     if token is None or token.kind not in (Kind.NUMBER, Kind.NAME) or cursor.begins_row():
         raise cursor.refusal("a number or a variable behind a sign", "complete the term or leave out the sign")
     assert start is not None
+    if num_minus > 1:
+        found.double_minus = found.double_minus or start.span
     value = Fraction(1)
     if token.kind is Kind.NUMBER:
         value = number_of(cursor, cursor.take())
     number_end = cursor.last.end if token.kind is Kind.NUMBER else token.span.start
-    value = -value if negative else value
+    value = -value if num_minus % 2 else value
     following = cursor.peek()
     is_variable = following is not None and following.kind is Kind.NAME and not cursor.begins_row()
     if on_one_line and following is not None and following.line != token.line:
@@ -117,9 +121,9 @@ def _term(cursor: Cursor, found: Expression, on_one_line: bool) -> int:
             raise cursor.source.refusal(
                 name.span,
                 cursor.section,
-                "a name that is no word of the format",
-                repr(name.text),
-                "rename the variable",
+                "a number or the name of a variable",
+                f"{name.text!r}, a word of the format",
+                "leave out a row or a side without a limit, or rename the variable",
             )
         found.coefficients[name.text] = found.coefficients.get(name.text, Fraction(0)) + value
         found.occurrences[name.text] += 1

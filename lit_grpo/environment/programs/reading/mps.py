@@ -65,7 +65,12 @@ def _data(file: MpsFile, line: DataLine) -> None:
         case "OBJSENSE":
             _direction(file, line)
         case "OBJNAME":
-            file.wanted_objective = line.fields[0].text
+            name = line.fields[0]
+            if file.wanted_objective is not None:
+                raise file.draft.source.refusal(
+                    name.span, "OBJNAME", "one name", f"another, {name.text!r}", "keep one of the two"
+                )
+            file.wanted_objective = name.text
         case "ROWS":
             _row(file, line)
         case "COLUMNS":
@@ -85,6 +90,11 @@ def _direction(file: MpsFile, line: DataLine) -> None:
     text = word.text.upper()
     if text not in ("MAX", "MAXIMIZE", "MIN", "MINIMIZE") or len(line.fields) > 1:
         raise file.draft.source.refusal(word.span, "OBJSENSE", "MAX or MIN", repr(word.text), "write one of the two")
+    if file.has_direction:
+        raise file.draft.source.refusal(
+            word.span, "OBJSENSE", "one direction", f"another, {word.text!r}", "keep one of the two"
+        )
+    file.has_direction = True
     file.draft.direction = Direction.MAXIMIZE if text.startswith("MAX") else Direction.MINIMIZE
 
 
@@ -203,10 +213,12 @@ def _require_sections(file: MpsFile) -> None:
     for section in ("ROWS", "COLUMNS", "ENDATA"):
         if section not in file.seen:
             raise source.refusal(end, section, f"a section {section}", "none", "was the file cut off? Export it again")
-    if file.wanted_objective is not None and file.objective is None:
+    if file.wanted_objective is not None and file.wanted_objective != file.objective:
         known = [name for name, type_ in file.types.items() if type_ == "N"]
-        got = f"{file.wanted_objective!r}{nearest(file.wanted_objective, known)}"
-        raise source.refusal(end, "OBJNAME", "the name of a row of type N", got, "correct the name")
+        comes_late = file.wanted_objective in known
+        got = repr(file.wanted_objective) + ("" if comes_late else nearest(file.wanted_objective, known))
+        remedy = "move OBJNAME before ROWS" if comes_late else "correct the name"
+        raise source.refusal(end, "OBJNAME", "the name of a row of type N, before ROWS", got, remedy)
     if file.objective is None:
         raise source.refusal(
             end, "ROWS", "a row of type N, the objective", "none", "add one, without entries if need be"

@@ -96,6 +96,9 @@ def _cut(source: Source, by_columns: bool) -> Iterator[Header | DataLine]:
         if not content[0].isspace():
             section = _section(source, words[0])
             yield Header(section, words[1:], span)
+        elif len(words) == 1 and section != "OBJNAME" and words[0].text.upper() in (*SECTIONS, *REFUSED):
+            where, remedy = section or "beginning", "take the blanks before it out"
+            raise source.refusal(span, where, "a section's name in column 1", repr(content), remedy)
         elif not section:
             raise source.refusal(
                 span, "beginning", "NAME or ROWS first", repr(content.strip()[:40]), "check the export"

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from lit_grpo.environment.programs.reading.draft import ProgramDraft, RowDraft, nearest
 from lit_grpo.environment.programs.reading.mps_lines import Field
-from lit_grpo.environment.programs.reading.numbers import decimal_commas, exact
+from lit_grpo.environment.programs.reading.numbers import NUMBER, decimal_commas, exact
 from lit_grpo.environment.programs.reading.source import Source, Span
 
 
@@ -17,6 +17,8 @@ class MpsFile:
     """What is known of a file while it is read."""
 
     draft: ProgramDraft
+    has_direction: bool = False
+    """Whether OBJSENSE has said which."""
     objective: str | None = None
     """Name of the objective's row."""
     wanted_objective: str | None = None
@@ -65,6 +67,10 @@ def require_one_set(file: MpsFile, section: str, name: Field) -> None:
 def number_of(source: Source, number: Field, section: str) -> Fraction:
     """The value of a field, exactly; ProgramError for a field that is no number."""
     value = exact(number.text)
+    if value is None and NUMBER.fullmatch(number.text.lstrip("+-")):
+        raise source.refusal(
+            number.span, section, "a number that double precision holds", repr(number.text[:40]), "rescale or round it"
+        )
     if value is None:
         commas = [word for word in decimal_commas(source.text) if word != number.text]
         further = f" (and {', '.join(commas)})" if commas and "," in number.text else ""

@@ -16,7 +16,7 @@ from lit_grpo.environment.programs.reading.draft import ProgramDraft, finish
 from lit_grpo.environment.programs.reading.lp import read_lp
 from lit_grpo.environment.programs.reading.mps import read_mps
 from lit_grpo.environment.programs.reading.report import ReadingReport, report_of
-from lit_grpo.environment.programs.reading.source import Source
+from lit_grpo.environment.programs.reading.source import Source, Span
 
 SUFFIXES = (".mps", ".lp")
 BYTE_ORDER_MARK = "\ufeff"
@@ -61,6 +61,10 @@ def read_program_text(text: str, suffix: str, name: str, first_line: int = 1) ->
     """
     mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
     source = Source(name, text.removeprefix(mark), first_line, mark)
+    if "\n" not in source.text and "\r" in source.text.strip():
+        raise source.refusal(
+            Span(0, 0), "lines", "lines that end with a line feed", "carriage returns alone", "save it with LF or CRLF"
+        )
     draft, format_name = (read_lp(source), "LP") if suffix == ".lp" else read_mps(source)
     if mark:
         draft.note(None, "the file begins with a byte order mark, which was skipped")
