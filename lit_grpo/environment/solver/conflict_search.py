@@ -1,8 +1,9 @@
 """Finds a program's conflict: the canonical filter, begun on fewer requirements where all of them are too many for it.
 
 Called by highs.py. Up to LARGE_PROGRAM requirements the conflict is the canonical one. In a larger program the filter
-starts from what HiGHS's first proof of infeasibility rests on: as repeatable, and seconds in place of minutes. Where a
-limit stops the filter, blocks of requirements are left out first, and it is tried once more on the rest.
+starts from what HiGHS's first proof of infeasibility rests on: as repeatable, and seconds in place of minutes.
+Equalities that contradict each other are found by elimination, and are the answer where HiGHS has no smaller proof at
+hand. Where a limit stops the filter, blocks of requirements are left out first, and it is tried once more on the rest.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence, Set
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.alternative import alternative, is_single_point, vertex
 from lit_grpo.environment.solver.conflict import canonical_conflict
+from lit_grpo.environment.solver.equalities import contradicting_equalities
 from lit_grpo.environment.solver.feasibility import NEGLIGIBLE_MULTIPLIER, FeasibilityLp, LimitReached
 from lit_grpo.environment.solver.highs_model import HighsModel, Options, Verdict, model_arrays
 from lit_grpo.environment.solver.narrowing import lone_row, narrowed, without_blocks
@@ -29,6 +31,9 @@ HUGE_PROGRAM = 10_000
 
 SMALL_PROOF_OF_HUGE = 100
 """The same where another proof takes long."""
+
+HASTY_ITERATIONS = 20_000
+"""Of the simplex method in search of a proof smaller than equalities that are known to contradict each other."""
 
 MANY_MEMBERS = 20
 """Members from which a conflict is solved once more as a program of its own before it is believed."""
@@ -59,11 +64,17 @@ class ConflictSearch:
     def __init__(self, lp: HighsModel, mip: HighsModel, node_limit: int, conflict_nodes: int) -> None:
         self._lp, self._mip, self._node_limit, self._conflict_nodes = lp, mip, node_limit, conflict_nodes
         self._provers: list[HighsModel] = []
+        self._hasty: list[HighsModel] = []
 
     def find(self, program: LinearProgram) -> Conflict | None:
         """The conflict, or what is left of it at a limit; None if the program seems feasible, or nothing was found."""
-        is_large = len(requirements_of(program)) > LARGE_PROGRAM
-        found = self._of_large(program) if is_large else self._filtered(program)
+        if len(requirements_of(program)) > LARGE_PROGRAM:
+            found = self._of_equalities(program)
+            if found is not None:
+                return found
+            found = self._of_large(program)
+        else:
+            found = self._filtered(program)
         if found is not None and len(found.members) >= MANY_MEMBERS and self._is_doubtful(program, found):
             # Its certificates rested on what looked like rounding errors.
             found = self._afresh(program, self._filtered(program, negligible=0.0))
@@ -97,6 +108,17 @@ class ConflictSearch:
             return found
         return self._filtered(narrowed(program, fewer)) or everything(fewer)
 
+    def _of_equalities(self, program: LinearProgram) -> Conflict | None:
+        """Equalities that contradict each other, unless there is a smaller proof at hand."""
+        members = contradicting_equalities(program)
+        if members is None:
+            return None
+        if len(members) > SMALL_PROOF:
+            smaller = lone_row(program) or self._hasty_proof(program)
+            if smaller is not None and len(smaller) < len(members):
+                return None
+        return Conflict(tuple(members))
+
     def _of_large(self, program: LinearProgram) -> Conflict | None:
         lone = lone_row(program)
         if lone is not None:
@@ -119,13 +141,21 @@ class ConflictSearch:
 
     def _smallest_proof(self, program: LinearProgram) -> list[ConflictMember] | None:
         """The requirements of the smallest proof that the LP relaxation is infeasible; None if there is no proof."""
+        self._provers = self._provers or [HighsModel({**_SIMPLEX, **way}) for way in PROVING_WAYS]
+        return self._proof_by(program, self._provers)
+
+    def _hasty_proof(self, program: LinearProgram) -> list[ConflictMember] | None:
+        """The same from one run that is broken off early; all requirements where it had no proof by then."""
+        self._hasty = self._hasty or [HighsModel({**_SIMPLEX, "simplex_iteration_limit": HASTY_ITERATIONS})]
+        return self._proof_by(program, self._hasty)
+
+    def _proof_by(self, program: LinearProgram, provers: Sequence[HighsModel]) -> list[ConflictMember] | None:
         arrays = model_arrays(program)
         number = Numbering(len(program.constraints), len(program.variables))
         continuous = frozenset(r for r in number.all(arrays) if not number.is_integrality(r))
-        self._provers = self._provers or [HighsModel({**_SIMPLEX, **way}) for way in PROVING_WAYS]
         enough = SMALL_PROOF if len(continuous) < HUGE_PROGRAM else SMALL_PROOF_OF_HUGE
         smallest: Set[int] = continuous
-        for prover in self._provers:
+        for prover in provers:
             try:
                 proof = FeasibilityLp(arrays, prover).proof(continuous)
             except LimitReached:

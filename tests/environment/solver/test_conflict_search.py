@@ -2,7 +2,8 @@
 
 1. A program that the simplex method leaves undecided gets its verdict another way.
 2. Conflicts of NETLIB's infeasible programs: infeasible, and each member needed by a solve without it.
-3. A conflict of a large program is irreducible, whatever its family, and no larger than twice HiGHS's own.
+3. A conflict of a large program is irreducible, whatever its family, and no larger than twice HiGHS's own; equalities
+   that contradict each other are found by elimination, unless that is too much work or a smaller conflict is at hand.
 4. The alternative polyhedron as worked by hand: its vertices are the conflicts, a single point says irreducible.
 5. A row that bounds alone exclude is found without a solver.
 6. Blocks are left out as long as what is left is infeasible, within the number of questions.
@@ -13,6 +14,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -23,6 +26,7 @@ from large_programs import FAMILIES
 from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
 from lit_grpo.environment.solver.alternative import alternative, is_single_point, vertex
+from lit_grpo.environment.solver.equalities import contradicting_equalities
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.highs_model import HighsModel, model_arrays, pass_arrays
 from lit_grpo.environment.solver.irreducible import is_irreducible
@@ -86,6 +90,83 @@ def test_3b_a_conflict_of_every_row() -> None:
     conflict = HighsSolver().conflict(program)
     # Its equalities sum to 400 on one side and to 400.0001 on the other, and no fewer of them say anything.
     assert conflict == Conflict(tuple(row(found.name) for found in program.constraints))
+
+
+def test_3c_thousands_of_equalities_take_a_second_and_one_more_contradiction_is_found_beside_them() -> None:
+    program, solver = FAMILIES["degenerate"](3000, Random(2)), HighsSolver()
+    start = time.process_time()
+    conflict = solver.conflict(program)
+    assert time.process_time() - start < 2.0  # simplex runs alone take many times as long
+    assert conflict == Conflict(tuple(row(found.name) for found in program.constraints))
+    # A smaller conflict that the simplex method finds at once comes first: two rows and no bound.
+    apart = (
+        Constraint("a", (("x0_0", 1.0), ("x1_1", 1.0)), GE, 3.0),
+        Constraint("b", (("x0_0", 1.0), ("x1_1", 1.0)), LE, 2.0),
+    )
+    smaller = solver.conflict(replace(program, constraints=(*program.constraints, *apart)))
+    assert smaller is not None
+    assert len(smaller.members) < 20
+    assert smaller.is_irreducible
+
+
+def test_3d_contradicting_equalities_by_hand() -> None:
+    # 2 (x + y = 4) - (2 x + 2 y + z = 9) + (z = 2) is 0 = 1; w is in one row alone, and nothing is known of the last.
+    rows = [
+        ("w", {"w": 1.0, "x": 1.0}, EQ, 3.0),
+        ("sum", {"x": 1.0, "y": 1.0}, EQ, 4.0),
+        ("twice", {"x": 2.0, "y": 2.0, "z": 1.0}, EQ, 9.0),
+        ("z", {"z": 1.0}, EQ, 2.0),
+        ("at_most", {"x": 1.0, "z": 1.0}, LE, 0.0),
+    ]
+
+    def with_z(value: float) -> LinearProgram:
+        constraints = [Constraint(name, tuple(terms.items()), sense, rhs) for name, terms, sense, rhs in rows]
+        constraints[3] = replace(constraints[3], rhs=value)
+        return LinearProgram(Direction.MINIMIZE, (), tuple(Variable(name) for name in "wxyz"), tuple(constraints))
+
+    assert contradicting_equalities(with_z(2.0)) == [row("sum"), row("twice"), row("z")]
+    assert contradicting_equalities(with_z(1.0)) is None
+    assert contradicting_equalities(with_z(1.0 + 1e-9)) is None  # less than rounding may have done
+    assert contradicting_equalities(with_z(1.0 + 1e-7)) == [row("sum"), row("twice"), row("z")]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_3e_no_contradicting_equality_can_be_spared(seed: int) -> None:
+    rng = Random(seed)
+    names, point = [f"v{j}" for j in range(8)], [rng.randint(-9, 9) for _ in range(8)]
+    drawn = [{j: rng.choice((-3.0, -0.5, 0.1, 1.0, 2.0)) for j in rng.sample(range(8), 3)} for _ in range(11)]
+    rows = tuple(
+        Constraint(
+            f"r{i}", tuple((names[j], terms[j]) for j in sorted(terms)), EQ, sum(a * point[j] for j, a in terms.items())
+        )
+        for i, terms in enumerate(drawn)
+    )
+    variables = tuple(Variable(name, -math.inf) for name in names)
+    right = LinearProgram(Direction.MINIMIZE, (), variables, rows)
+    assert contradicting_equalities(right) is None
+    # Eleven rows over eight variables: whatever is left of one that depends on the others, it cannot be 1 more.
+    wrong = rng.randrange(11)
+    moved = replace(rows[wrong], rhs=rows[wrong].rhs + 1.0)
+    program = replace(right, constraints=(*rows[:wrong], moved, *rows[wrong + 1 :]))
+    found, solver = contradicting_equalities(program), HighsSolver()
+    is_feasible = solver.solve(program).status is SolverStatus.OPTIMAL
+    assert (found is None) == is_feasible
+    if found is not None:
+        assert is_irreducible(narrowed(program, found), Conflict(tuple(found)), solver)
+
+
+def test_3f_an_elimination_that_would_fill_the_matrix_is_given_up() -> None:
+    rng = Random(0)
+    rows = tuple(
+        Constraint(
+            f"r{i}", tuple((f"v{j}", float(rng.randint(1, 9))) for j in sorted(rng.sample(range(400), 6))), EQ, 1.0
+        )
+        for i in range(600)
+    )
+    program = LinearProgram(Direction.MINIMIZE, (), tuple(Variable(f"v{j}") for j in range(400)), rows)
+    start = time.process_time()
+    assert contradicting_equalities(program) is None
+    assert time.process_time() - start < 1.0
 
 
 def test_4_the_alternative_polyhedron_by_hand() -> None:
