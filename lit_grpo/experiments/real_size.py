@@ -15,9 +15,9 @@ from typing import Any
 from rich.console import Console
 
 from lit_grpo.data.played import Played
+from lit_grpo.data.splits import Cell
 from lit_grpo.data.suite import SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
-from lit_grpo.data.task import Cell
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.experiments.arm_run import ArmRun

@@ -17,7 +17,8 @@ from statistics import median
 from specification_levels import run_command, written
 
 from lit_grpo.data.conversation import read_conversation
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.episodes.actions import Action, GetConflict, Inspect, Move, Restore, Submit, render
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.focused_view import FocusedView

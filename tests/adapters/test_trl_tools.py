@@ -15,7 +15,8 @@ import pytest
 
 from lit_grpo.adapters.trl import PromptRow
 from lit_grpo.adapters.trl_tools import RepairTools, tool_rows
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Move, render
 from lit_grpo.environment.episodes.observation import ObservationStyle

@@ -30,9 +30,10 @@ from lit_grpo.cli import main as fit
 from lit_grpo.commands.main import main
 from lit_grpo.data.benchmark import write_benchmark
 from lit_grpo.data.played import GeneratedTasks, Played
+from lit_grpo.data.splits import Split
 from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
 from lit_grpo.data.suite_maker import Report
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.episodes.record import StopReason
 from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.environment.faults.difficulty import Difficulty

@@ -19,7 +19,8 @@ from repair_rollouts import collect
 
 from lit_grpo.data.conversation import ConversationFormat, read_conversation
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.engines.engine import SamplingSettings
 from lit_grpo.engines.scripted import ScriptedEngine
 from lit_grpo.environment.domains.base import ProgramSize

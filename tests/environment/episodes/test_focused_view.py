@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from large_programs import horizon
 from random_programs import random_program
 
-from lit_grpo.data.task import Split, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.episodes.actions import GetConflict, Inspect, Relax, Restore
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.focused_view import ANSWER_SHARE, FocusedView

@@ -18,7 +18,8 @@ from random import Random
 import pytest
 from desk_problem import FAULT, FAULTY, ORDERS, ORIGINAL, WOOD
 
-from lit_grpo.data.task import Split, Task, TaskSettings, generate_task
+from lit_grpo.data.splits import Split
+from lit_grpo.data.task import Task, TaskSettings, generate_task
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.actions import Move, Restore, Submit, render
 from lit_grpo.environment.episodes.episode import RepairEpisode
