@@ -17,6 +17,7 @@ and what the study claims: docs/real_size.md. Called again it goes on where it w
 
   lit-grpo study real-size --step gate --minutes 40     one seed, on validation tasks alone
   lit-grpo study real-size --step claim --minutes 40    the plan's seeds, on the test tasks
+  lit-grpo study real-size --verify --seed 7            the two shipped policies on tasks of another seed
   lit-grpo study real-size --page docs/real_size.md     of what is done: fill in the page"""
 
 
@@ -28,11 +29,19 @@ def parse(words: Sequence[str]) -> Namespace:
     parser.add_argument("--step", choices=[*STEPS], default="gate", help=f"{steps} (default: %(default)s)")
     parser.add_argument("--seeds", "--seed", type=seed, nargs="+", help="of those of the plan (default: all)")
     parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="train nothing: play 600 tasks of the seed given (default: 0) with the two policies that are shipped",
+    )
+    parser.add_argument(
         "--minutes", type=minutes, help="end after so many, with a checkpoint of each fit that runs (default: never)"
     )
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="gpu: all arms share one device")
     parser.add_argument("--page", type=Path, help="train nothing: fill in a page with the results of the steps done")
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if options.verify and len(options.seeds or [0]) > 1:
+        parser.error(f"--seeds: expected one seed with --verify, got {len(options.seeds)}")
+    return options
 
 
 def minutes(text: str) -> float:
@@ -55,8 +64,13 @@ def run(options: Namespace) -> int:
 
     from lit_grpo.experiments.real_size import RealSizeStudy, run_step
     from lit_grpo.experiments.real_size_plan import PLAN, SMOKE_PLAN
+    from lit_grpo.experiments.real_size_verify import verify
     from lit_grpo.reports.real_size_page import write_page
 
+    if options.verify:
+        number = options.seeds[0] if options.seeds else 0
+        verify(options.output / f"verify_{number}", number, options.jobs, Console())
+        return 0
     plan = SMOKE_PLAN if options.smoke else PLAN
     if options.page is not None:
         write_page(options.output, options.page, plan.to_json(STEPS["claim"].arms))

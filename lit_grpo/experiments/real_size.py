@@ -16,7 +16,7 @@ from rich.console import Console
 
 from lit_grpo.data.played import Played
 from lit_grpo.data.splits import Cell
-from lit_grpo.data.suite import SuiteSettings
+from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -146,7 +146,7 @@ def report(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun], console: Co
     trained = {arm.name: tuple(run.folder(arm.name) for run in runs) for arm in step.arms}
     played = tuple(_seed_run(step, run) for run in runs)
     found = StepRuns(step.name, played, trained, tuple(Pair(*pair) for pair in step.pairs))
-    comparison = compare_step(found, INTERVALS)
+    comparison = compare_step(found, STUDY_KINDS, INTERVALS)
     conditions = {"equal_compute": conditions_json(compute_conditions(trained, step.equal))}
     if step.name == "gate":
         conditions["gate"] = conditions_json(gate_conditions(comparison.all_cells, study.plan))

@@ -6,7 +6,7 @@ Called by experiments/real_size.py; the page is made from the JSON alone (real_s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,6 @@ from lit_grpo.reports.study_page import table_json
 from lit_grpo.reports.tables import TableContent, comparison_tables
 from lit_grpo.reports.training import TrainingRecord, mean_record, read_training, training_table
 
-STUDY_CELLS = (FaultKind.SENSE, FaultKind.BOUND_OR_TYPE, FaultKind.COEFFICIENT, FaultKind.RIGHT_HAND_SIDE)
-"""With the three difficulties the twelve cells of the literature's study."""
 FIGURES = Path("figures")
 PER_CELL = ("minimum-relaxation", "ranked-candidates", "informed-random")
 """The policies without a model that stand beside the arms cell by cell: the solver's own answer, a searcher that reads
@@ -53,12 +51,13 @@ class StepComparison:
 
     all_cells: Comparison
     study_cells: Comparison
+    """The twelve of the literature's study."""
 
 
-def compare_step(runs: StepRuns, settings: BootstrapSettings) -> StepComparison:
-    """Compare on all cells, and on the kinds A to D alone; raises what `compare` does."""
+def compare_step(runs: StepRuns, study_kinds: Collection[FaultKind], settings: BootstrapSettings) -> StepComparison:
+    """Compare on all cells, and on those of some kinds alone; raises what `compare` does."""
     return StepComparison(
-        compare(runs.played, runs.pairs, settings), compare(runs.played, runs.pairs, settings, STUDY_CELLS)
+        compare(runs.played, runs.pairs, settings), compare(runs.played, runs.pairs, settings, study_kinds)
     )
 
 

@@ -10,6 +10,8 @@
    parses, with the smoke run's sizes and those of the GPU as well, looks at validation tasks as often as those that it
    is compared with, and never draws tasks of another's demonstrations.
 6. The page has the plan, what each step came to, and what has not been run.
+7. `--verify` plays tasks of the seed that it is given, with both policies, and says the paired difference; without the
+   policies it says which are missing.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import contextlib
 import io
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,10 +42,11 @@ from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.policies.baselines import DropFirst
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.experiments import baselines, real_size
+from lit_grpo.experiments import baselines, real_size, real_size_verify
 from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.arms import Arm
 from lit_grpo.experiments.best_arm import CRITERION
+from lit_grpo.experiments.final_evaluation import EvaluationSettings
 from lit_grpo.experiments.fit_record import FitRecord
 from lit_grpo.experiments.processes import Ended, Processes
 from lit_grpo.experiments.reading_weights import NUM_FIXED
@@ -50,6 +54,7 @@ from lit_grpo.experiments.real_size import EPISODE, RealSizeStudy, make_test_tas
 from lit_grpo.experiments.real_size_arms import STEPS, with_starts
 from lit_grpo.experiments.real_size_plan import PLAN
 from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import results_of, write_run
 from lit_grpo.presets import CONFIGS
@@ -276,3 +281,36 @@ def test_6_the_page(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.M
     assert "- sft_grpo gains at least 5 points of FR@5 over sft: 0.667, met" in after
     assert "set_sense 100" in after
     assert "**Not run yet: claim, fresh, curriculum, ablations.**" in after
+
+
+def test_7_verified(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(folder: Path, settings: SuiteSettings, num_workers: int, report: Report) -> None:
+        folder.mkdir(parents=True)
+        assert (settings.kinds, settings.seed, settings.num_tasks) == (STUDY_KINDS, 5, 50)
+        write_benchmark(folder / "tasks.jsonl", EASY)
+
+    def played(
+        suite: Path, checkpoints: Mapping[str, Path], output: Path, settings: EvaluationSettings, console: Console
+    ) -> dict[str, Path]:
+        assert settings.rules == EPISODE
+        for name in checkpoints:
+            play(output / name, Played(suite / "tasks.jsonl", settings.rules), OF_TEN[name])
+        return {name: output / name for name in checkpoints}
+
+    monkeypatch.setattr(real_size_verify, "make_suite", made)
+    monkeypatch.setattr(real_size_verify, "evaluate_checkpoints", played)
+    policies: dict[str, Path] = dict.fromkeys(("sft_compute_matched", "sft_grpo"), tiny_checkpoint)
+    found = real_size_verify.verify(tmp_path, 5, 1, Console(file=io.StringIO()), policies)
+    # Of twelve tasks 3 + 2 and 9 + 2 are repaired.
+    (difference,) = found.pooled.differences.values()
+    assert difference.overall[Quantity.FR_5].value == pytest.approx(6 / 12)
+    assert json.loads((tmp_path / "comparison.json").read_text())["tasks"] == 12
+
+
+def test_7_policies_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(
+        ValueError, match=r"--verify: expected the policies that the study ships, got none in .*nowhere"
+    ):
+        real_size_verify.verify(tmp_path, 0, 1, Console(), {"sft_grpo": tmp_path / "nowhere"})
+    assert main(["study", "real-size", "--verify", "--seeds", "1", "2"]) == 2
+    assert "--seeds: expected one seed with --verify, got 2" in capsys.readouterr().err
