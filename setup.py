@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the wheel carries configs/ and the shipped base, which stay at the top here.
+"""What pyproject.toml cannot say: the wheel carries configs/ and the shipped bases, which stay at the top here.
 
 They land in ``lit_grpo/configs`` and ``lit_grpo/checkpoints``, where lit_grpo/presets.py looks for them.
 """
@@ -16,6 +16,6 @@ setup(
         "lit_grpo.explain": ["explanation.schema.json"],
         "lit_grpo.repair": ["prediction.schema.json"],
         "lit_grpo.configs": ["**/*.yaml"],
-        "lit_grpo.checkpoints": ["tiny-base/*"],
+        "lit_grpo.checkpoints": ["tiny-base/*", "small-base/*"],
     },
 )

@@ -62,7 +62,7 @@ def test_1_a_run_goes_on_with_the_first_leg_that_is_missing(tmp_path: Path) -> N
     ]
     assert not weights[0].equal(weights[1])
     assert not weights[1].equal(weights[2])
-    assert weights[2].equal(weights[3])
+    assert weights[2].bfloat16().equal(weights[3])
     assert policy == tmp_path / "policy"
     tokenizer = AutoTokenizer.from_pretrained(policy)
     assert len(tokenizer.encode("letter_37 12034")) == 4  # the name, a space, 12 and 034
