@@ -39,7 +39,7 @@ class ReadingHeads:
 
     note_size: int = 32
     """Dimensions of each of the three notes; the token has the rest, but for a few flags."""
-    head_std: float = 0.05
+    head_std: float = 0.15
     """The deviation of the head's initial weights, which are the embeddings but for the scale: the larger, the surer a
     token that was looked up, seen before or not. Embeddings have 1, so that what updates add to the weights of a layer
     is small beside what reads and writes here."""

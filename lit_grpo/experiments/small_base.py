@@ -46,7 +46,7 @@ SHAPE = TinyModelSettings(
     rope_theta=1e8,
     reading=ReadingHeads(),
 )
-"""5.3M parameters, 0.8M of them embeddings and as many the head; three layers and the head are trained."""
+"""5.3M parameters, 0.8M of them embeddings and as many the head; three layers, with the last norm, are trained."""
 
 UNTRAINED_FOLDER = "untrained"
 NUM_TOKENIZER_TEXTS = 2000

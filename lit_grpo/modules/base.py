@@ -59,7 +59,7 @@ class PolicySettings:
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: less memory, a third more time."""
     frozen_layers: int = 0
-    """The embeddings and so many of the first decoder layers stay as they are; 0: everything is trained."""
+    """The embeddings, the head and so many of the first decoder layers stay as they are; 0: everything is trained."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "checkpoint", find_checkpoint(self.checkpoint))

@@ -70,21 +70,23 @@ class CausalPolicy(nn.Module):
         return cast("PeftModel", self.model).get_base_model()  # pyright: ignore[reportReturnType]
 
     def freeze_first(self, num_layers: int) -> None:
-        """Train neither the embeddings nor the first decoder layers.
+        """Train neither the embeddings, nor the head, nor the first decoder layers.
+
+        The head is among them for the sake of rare tokens: an optimizer that divides a gradient by its size, as Adam
+        does, moves the rows of tokens that are never right as fast as those of frequent ones, away from all that is
+        said.
 
         Raises:
-            ValueError: No layer would be left, the head is the embeddings, or there are adapters.
+            ValueError: No layer would be left, or there are adapters.
         """
         layers = list(self.causal_lm.base_model.get_submodule("layers").children())
-        embeddings = self.causal_lm.get_input_embeddings()
-        head = cast(nn.Linear, self.causal_lm.get_output_embeddings())
-        if not 0 < num_layers < len(layers) or self.lora is not None or embeddings.weight is head.weight:
+        if not 0 < num_layers < len(layers) or self.lora is not None:
             raise ValueError(
-                f"model.policy.frozen_layers: expected 1 to {len(layers) - 1}, in a policy without adapters whose head "
-                f"is not its embeddings, got {num_layers}, lora {self.lora} and tie_word_embeddings "
-                f"{self.causal_lm.config.tie_word_embeddings}; set it to 0"
+                f"model.policy.frozen_layers: expected 1 to {len(layers) - 1}, in a policy without adapters, got "
+                f"{num_layers} and lora {self.lora}; set it to 0"
             )
-        for part in (embeddings, *layers[:num_layers]):
+        ends = self.causal_lm.get_input_embeddings(), self.causal_lm.get_output_embeddings()
+        for part in (*ends, *layers[:num_layers]):
             part.requires_grad_(False)
 
     def forward(self, batch: PackedBatch, temperature: float = 1.0) -> Tensor:
