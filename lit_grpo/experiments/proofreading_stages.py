@@ -56,7 +56,7 @@ class Stage:
     batches_per_leg: int
     batch_size: int = 8
     frozen_layers: int = 0
-    """The embeddings, the head and so many layers stay as they are: those that read before they have learned anything."""
+    """Embeddings, head and so many layers stay as they are: those that read before they have learned anything."""
     final_fraction: float = 0.1
     """What the rates fall to within each leg: it begins with a new optimizer, and at full rates nothing more is learned
     after some hundred batches."""
