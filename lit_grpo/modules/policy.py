@@ -85,7 +85,7 @@ class CausalPolicy(nn.Module):
                 f"model.policy.frozen_layers: expected 1 to {len(layers) - 1}, in a policy without adapters, got "
                 f"{num_layers} and lora {self.lora}; set it to 0"
             )
-        ends = self.causal_lm.get_input_embeddings(), self.causal_lm.get_output_embeddings()
+        ends = self.causal_lm.get_input_embeddings(), cast(nn.Linear, self.causal_lm.get_output_embeddings())
         for part in (*ends, *layers[:num_layers]):
             part.requires_grad_(False)
 
