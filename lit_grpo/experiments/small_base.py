@@ -77,7 +77,7 @@ STAGES = (
         {EASY: 0.9, MEDIUM: 0.1},
         ProofreadingSettings(max_slips=5, num_copied=4),
         Goal(copied_numbers=0.88, mended_numbers=0.88, judged=0.9),
-        batches_per_leg=300,
+        batches_per_leg=200,
         frozen_layers=NUM_FIXED,
     ),
     Stage(
