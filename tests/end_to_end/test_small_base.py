@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from lit_grpo.data.proofreading import ProofreadingSettings
+from lit_grpo.data.task import TaskSettings
 from lit_grpo.data.tokenizer import NumberTokens
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.experiments.base_model import TinyModelSettings
 from lit_grpo.experiments.proofreading_stages import Goal, Stage
-from lit_grpo.experiments.small_base import make_small_base, names_and_texts
+from lit_grpo.experiments.small_base import make_small_base, names_and_texts, read_held_out
 from lit_grpo.modules.policy import load_policy
+from lit_grpo.presets import SMALL_BASE
 
 SHAPE = TinyModelSettings(
     hidden_size=16,
@@ -76,3 +79,13 @@ def test_2_the_tokenizer_knows_the_names_of_every_size_and_learns_from_neither_n
     words = {word for part in parts for word in part.split()}
     assert not words & set(names)
     assert not any(character.isdigit() for part in parts for character in part)
+
+
+def test_3_the_base_that_comes_with_the_project_reads_programs_of_real_size() -> None:
+    """Whole easy programs with slips: its numbers, senses and types, and which elements have a slip."""
+    easy = TaskSettings(size=None, difficulties={Difficulty.EASY: 1.0})
+    scores = read_held_out(SMALL_BASE, easy, ProofreadingSettings(max_slips=5, num_copied=4), 8)
+    assert min(scores.copied_numbers.value, scores.mended_numbers.value) > 0.85
+    assert min(scores.judged_untouched.value, scores.judged_slipped.value) > 0.8
+    weights = load_file(SMALL_BASE / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}

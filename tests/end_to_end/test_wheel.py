@@ -91,13 +91,14 @@ def test_2_whatever_it_requires_is_there(fresh: Path, tmp_path: Path) -> None:
 
 def test_2_nothing_comes_from_the_checkout(fresh: Path, tmp_path: Path) -> None:
     code = (
-        "import lit_grpo, sys; from lit_grpo.presets import CONFIGS, TINY_BASE;"
-        "print(lit_grpo.__file__, CONFIGS, TINY_BASE, *sys.path, sep='\\n')"
+        "import lit_grpo, sys; from lit_grpo.presets import CONFIGS, SMALL_BASE, TINY_BASE;"
+        "print(lit_grpo.__file__, CONFIGS, TINY_BASE, SMALL_BASE, *sys.path, sep='\\n')"
     )
-    module, configs, base, *places = run(fresh / "bin" / "python", "-c", code, cwd=tmp_path).stdout.splitlines()
+    module, configs, tiny, small, *places = run(fresh / "bin" / "python", "-c", code, cwd=tmp_path).stdout.splitlines()
     assert fresh in Path(module).parents
     assert Path(configs) == Path(module).parent / "configs"
-    assert Path(base) == Path(module).parent / "checkpoints" / "tiny-base"
+    assert Path(tiny) == Path(module).parent / "checkpoints" / "tiny-base"
+    assert (Path(small) / "model.safetensors").is_file()
     assert str(ROOT) not in places
 
 
