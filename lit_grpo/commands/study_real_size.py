@@ -63,7 +63,7 @@ def run(options: Namespace) -> int:
     from rich.console import Console
 
     from lit_grpo.experiments.real_size import RealSizeStudy, run_step
-    from lit_grpo.experiments.real_size_plan import PLAN, SMOKE_PLAN
+    from lit_grpo.experiments.real_size_plan import PLAN, SMOKE_PLAN, require_gate
     from lit_grpo.experiments.real_size_verify import verify
     from lit_grpo.reports.real_size_page import write_page
 
@@ -75,6 +75,8 @@ def run(options: Namespace) -> int:
     if options.page is not None:
         write_page(options.output, options.page, plan.to_json(STEPS["claim"].arms))
         return 0
+    if STEPS[options.step].is_tested and not options.smoke:
+        require_gate(options.output / "gate.json")
     until = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
     study = RealSizeStudy(
         root=options.output,

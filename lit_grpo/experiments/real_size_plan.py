@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_grpo.data.digests import folder_digest
+from lit_grpo.data.json_values import read_object
 from lit_grpo.experiments.arms import Arm
 from lit_grpo.presets import CONFIGS
 
@@ -73,4 +74,27 @@ def require_plan(path: Path, plan: RealSizePlan, arms: Sequence[Arm]) -> None:
         raise ValueError(
             f"{path}: expected the plan that its test tasks are played under, got another one now (its numbers or the "
             "configs of its arms); put these back, or name another folder with --output"
+        )
+
+
+def require_gate(results: Path) -> None:
+    """Hold the plan's last rule: without a gate that is passed no test task is played.
+
+    Args:
+        results: ``gate.json`` of the study's folder.
+
+    Raises:
+        ValueError: The gate has not been run, or was not passed.
+    """
+    if not results.is_file():
+        raise ValueError(
+            f"{results}: expected the results of the gate, got none; run `lit-grpo study real-size --step gate` before "
+            "any test task is played"
+        )
+    gate = read_object(results, "run the gate again")["about"]["conditions"]["gate"]
+    missed = [f"{condition['text']}: {condition['got']}" for condition in gate if not condition["is_met"]]
+    if missed:
+        raise ValueError(
+            f"{results}: expected a gate that is passed before any test task is played, got {'; '.join(missed)}; find "
+            "out why on validation tasks, and run the gate again"
         )

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -211,6 +212,24 @@ def test_3_a_base_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
     words = ["study", "real-size", "--base", str(tmp_path / "none"), "--output", str(tmp_path / "study")]
     assert main(words) == 2
     assert "--base: expected the folder of the small base, got" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        (None, "expected the results of the gate, got none; run `lit-grpo study real-size --step gate`"),
+        ([(True, "little", 0.01), (False, "much", 0.02)], "expected a gate that is passed .* got much: 0.02; find out"),
+    ],
+)
+def test_3_no_test_task_is_played_without_a_gate_that_is_passed(
+    gate: list[tuple[bool, str, float]] | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if gate is not None:
+        conditions = [{"is_met": is_met, "text": text, "got": got} for is_met, text, got in gate]
+        (tmp_path / "gate.json").write_text(json.dumps({"about": {"conditions": {"gate": conditions}}}))
+    assert main(["study", "real-size", "--step", "claim", "--output", str(tmp_path)]) == 2
+    assert re.search(said, capsys.readouterr().err)
+    assert not (tmp_path / "test").exists()
 
 
 def test_4_the_time_is_up(tmp_path: Path, tiny_checkpoint: Path) -> None:
