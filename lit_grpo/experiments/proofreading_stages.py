@@ -1,8 +1,8 @@
 """Training in stages that end by what is read, not by the clock, and that go on where they were killed.
 
-Called by small_base.py. A stage is trained in legs of a few minutes; after each leg the model reads held-out texts of
-the stage, and the stage ends when it reads them well enough. Each leg leaves its policy and its figures in the run
-folder.
+Called by small_base.py. Before a stage the model reads held-out texts of it; what it reads well enough already is not
+trained. A stage is trained in legs of a few minutes; after each leg it reads these texts again, and the stage ends when
+they are read well enough. Each leg leaves its policy and its figures in the run folder.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Goal:
     copied_numbers: float
     mended_numbers: float
     judged: float
+    found: float = 0.0
 
     def is_reached(self, scores: ReadingScores) -> bool:
         """Whether every share is as large as is asked for."""
@@ -41,6 +42,7 @@ class Goal:
             scores.copied_numbers.value >= self.copied_numbers
             and scores.mended_numbers.value >= self.mended_numbers
             and scores.judged >= self.judged
+            and scores.found.value >= self.found
         )
 
 
@@ -82,7 +84,11 @@ class Leg:
 
 
 def run_stages(
-    run: Path, start: Path, stages: Sequence[Stage], fit: Callable[[Leg], None], read: Callable[[Leg], ReadingScores]
+    run: Path,
+    start: Path,
+    stages: Sequence[Stage],
+    fit: Callable[[Leg], None],
+    read: Callable[[Path, Stage], ReadingScores],
 ) -> Path:
     """Train stage after stage, each until its goal is reached; what is done already is not done again.
 
@@ -91,7 +97,7 @@ def run_stages(
         start: The policy that the first leg starts from.
         stages: In order.
         fit: Trains a leg and leaves its policy in ``leg.folder / "policy"``.
-        read: Measures that policy on held-out texts.
+        read: Measures a policy on held-out texts of a stage.
 
     Returns:
         The folder of the last policy.
@@ -101,41 +107,52 @@ def run_stages(
     """
     policy, number = start, 0
     for index, stage in enumerate(stages):
-        num_prompts, is_reached = 0, False
-        while not is_reached:
-            leg = Leg(stage, run / f"{index}_{stage.name}" / f"leg_{number:02d}", policy, number)
-            scores = _read_file(leg.folder / READING_FILE) or _run_leg(leg, fit, read)
-            policy, number = leg.folder / POLICY_FOLDER, number + 1
-            num_prompts += stage.batches_per_leg * stage.batch_size
-            is_reached = stage.goal.is_reached(scores)
-            if not is_reached and num_prompts >= stage.max_prompts:
+        folder, num_prompts = run / f"{index}_{stage.name}", 0
+        scores = _read_before(folder, policy, stage, read)
+        while not stage.goal.is_reached(scores):
+            if num_prompts >= stage.max_prompts:
                 raise NotLearned(
                     f"stage {stage.name}: expected {stage.goal} within {stage.max_prompts} prompts, got "
                     f"{summary(scores)} after {num_prompts}; change the exercises or the tokens, not their number"
                 )
+            leg = Leg(stage, folder / f"leg_{number:02d}", policy, number)
+            scores = _read_file(leg.folder) or _run_leg(leg, fit, read)
+            policy, number = leg.folder / POLICY_FOLDER, number + 1
+            num_prompts += stage.batches_per_leg * stage.batch_size
     return policy
 
 
-def _run_leg(leg: Leg, fit: Callable[[Leg], None], read: Callable[[Leg], ReadingScores]) -> ReadingScores:
+def _read_before(
+    folder: Path, policy: Path, stage: Stage, read: Callable[[Path, Stage], ReadingScores]
+) -> ReadingScores:
+    """The figures of the policy that a stage would begin with."""
+    scores = _read_file(folder)
+    if scores is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        scores = _write(read(policy, stage), folder)
+    return scores
+
+
+def _run_leg(leg: Leg, fit: Callable[[Leg], None], read: Callable[[Path, Stage], ReadingScores]) -> ReadingScores:
     """The figures are written last, and at once: a leg without them has not ended, and begins again."""
     if leg.folder.exists():
         shutil.rmtree(leg.folder)
     leg.folder.mkdir(parents=True)
     fit(leg)
-    scores = read(leg)
-    written = leg.folder / f"{READING_FILE}.tmp"
+    return _write(read(leg.folder / POLICY_FOLDER, leg.stage), leg.folder)
+
+
+def _write(scores: ReadingScores, folder: Path) -> ReadingScores:
+    written = folder / f"{READING_FILE}.tmp"
     written.write_text(json.dumps(asdict(scores), indent=1) + "\n", encoding="utf-8")
-    written.rename(leg.folder / READING_FILE)
+    written.rename(folder / READING_FILE)
     return scores
 
 
-def _read_file(file: Path) -> ReadingScores | None:
-    """The figures of a leg that has ended; None: it has not."""
-    return (
-        ReadingScores.from_dict(read_object(file, "delete the leg's folder, and it is run again"))
-        if file.is_file()
-        else None
-    )
+def _read_file(folder: Path) -> ReadingScores | None:
+    """The figures in a folder; None: there are none yet."""
+    file = folder / READING_FILE
+    return ReadingScores.from_dict(read_object(file, "delete it, and it is made again")) if file.is_file() else None
 
 
 def summary(scores: ReadingScores) -> str:

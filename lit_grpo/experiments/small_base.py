@@ -68,7 +68,7 @@ STAGES = (
         "four_rows",
         {EASY: 0.7, MEDIUM: 0.3},
         ProofreadingSettings(max_slips=5, num_copied=4, max_rows=4),
-        Goal(copied_numbers=0.85, mended_numbers=0.85, judged=0.9),
+        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9),
         batches_per_leg=600,
         frozen_layers=NUM_FIXED,
     ),
@@ -76,7 +76,7 @@ STAGES = (
         "easy",
         {EASY: 0.9, MEDIUM: 0.1},
         ProofreadingSettings(max_slips=5, num_copied=4),
-        Goal(copied_numbers=0.88, mended_numbers=0.88, judged=0.9),
+        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.3),
         batches_per_leg=200,
         frozen_layers=NUM_FIXED,
     ),
@@ -84,7 +84,7 @@ STAGES = (
         "all",
         {EASY: 0.35, MEDIUM: 0.5, HARD: 0.15},
         ProofreadingSettings(max_slips=4, num_copied=4),
-        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9),
+        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.3),
         batches_per_leg=150,
         frozen_layers=NUM_FIXED,
         final_fraction=0.05,
@@ -118,7 +118,7 @@ def make_small_base(
     if not (untrained / "config.json").is_file():
         names, texts = names_and_texts(num_tokenizer_texts, seed)
         make_base_model(untrained, [*texts, *FOLLOW_UPS * 50], names, seed, shape)
-    last = run_stages(output, untrained, stages, lambda leg: fit_leg(leg, seed), read_leg)
+    last = run_stages(output, untrained, stages, lambda leg: fit_leg(leg, seed), _read)
     return write_half(last, output / POLICY_FOLDER)
 
 
@@ -188,9 +188,9 @@ def _fit(run: Path, start: Path, seed: int, options: Sequence[str]) -> None:
         raise RuntimeError(f"expected the fit of {run} to end with status 0, got {status}; see its output above")
 
 
-def read_leg(leg: Leg) -> ReadingScores:
-    """What the leg's policy reads right of its stage's held-out texts."""
-    return read_held_out(leg.folder / POLICY_FOLDER, leg.stage.tasks, leg.stage.proofreading, NUM_PROGRAMS_READ)
+def _read(policy: Path, stage: Stage) -> ReadingScores:
+    """What a policy reads right of a stage's held-out texts."""
+    return read_held_out(policy, stage.tasks, stage.proofreading, NUM_PROGRAMS_READ)
 
 
 def read_held_out(

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = {
     *("fit", "validate", "test", "predict", "quickstart", "report", "serve", "canary", "explain", "programs"),
     *("suite make", "suite check", "suite baselines", "suite evaluate", "study ablations", "study engines"),
-    *("base tiny", "base small", "base smollm2"),
+    *("study real-size", "base tiny", "base small", "base smollm2"),
 }
 
 
@@ -64,6 +64,7 @@ def test_1_a_line_for_each_of_a_group(capsys: pytest.CaptureFixture[str]) -> Non
     assert [line.split("  ")[1] for line in text.splitlines() if line.startswith("  ")] == [
         "study ablations",
         "study engines",
+        "study real-size",
     ]
 
 
