@@ -84,7 +84,7 @@ STAGES = (
         "all",
         {EASY: 0.35, MEDIUM: 0.5, HARD: 0.15},
         ProofreadingSettings(max_slips=4, num_copied=4),
-        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.3),
+        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.25),
         batches_per_leg=150,
         frozen_layers=NUM_FIXED,
         final_fraction=0.05,
