@@ -193,14 +193,23 @@ class FocusedView:
     def _line(self, element: Element, program: LinearProgram, room: Room) -> _Line:
         """An element within so much room: whole if it fits, else its sentence has half or what the algebra leaves."""
         kind, _, name = element.partition(":")
-        pieces = [] if kind == "var" else linear_pieces(program.constraint(name).terms)
-        sentence, left = self._sentences.get(element), room.beside(" ".join(pieces))
-        said = None if sentence is None else (left if left.tokens > room.tokens // 2 else room.part(2)).cut(sentence)
+        sentence = self._sentences.get(element)
         if kind == "var":
-            return _Line(variable_text(program.variable(name)), said, said == sentence)
+            algebra = variable_text(program.variable(name))
+            said = self._said(sentence, algebra, room)
+            return _Line(algebra, said, said == sentence)
         row = program.constraint(name)
+        pieces = linear_pieces(row.terms)
+        said = self._said(sentence, row_text(" ".join(pieces), row), room)
         left_side = room.listed(pieces, " ", row_text("", row) + beside(said))
         return _Line(row_text(left_side, row), said, said == sentence and left_side == " ".join(pieces))
+
+    def _said(self, sentence: str | None, algebra: str, room: Room) -> str | None:
+        """A sentence in half of the room, or in what its algebra leaves if that is more."""
+        if sentence is None:
+            return None
+        left = room.beside(algebra + beside(""))
+        return (left if left.tokens > room.tokens // 2 else room.part(2)).cut(sentence)
 
     # --- the first observation --------------------------------------------------------------------------------------
 
