@@ -21,7 +21,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BUILT_FROM = ("lit_grpo", "configs", "checkpoints/tiny-base", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+BUILT_FROM = (
+    "lit_grpo",
+    "configs",
+    "checkpoints/tiny-base",
+    "checkpoints/small-base",
+    "pyproject.toml",
+    "setup.py",
+    "README.md",
+    "LICENSE",
+)
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -53,8 +62,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_1_what_the_wheel_holds(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
-    base = "checkpoints/tiny-base"
-    mapped = {"lit_grpo": "lit_grpo", "configs": "lit_grpo/configs", base: f"lit_grpo/{base}"}
+    mapped = {name: f"lit_grpo/{name}" for name in ("configs", "checkpoints/tiny-base", "checkpoints/small-base")}
+    mapped["lit_grpo"] = "lit_grpo"
     expected = {
         f"{inside}/{path.relative_to(ROOT / source).as_posix()}"
         for source, inside in mapped.items()
