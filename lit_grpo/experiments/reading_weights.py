@@ -30,13 +30,13 @@ NUM_LAYERS = 6
 """So many have heads that read."""
 NUM_FIXED = 4
 """So many are to stay as they are until the others have learned to use them: all but the look-ups."""
-MAX_PAIRS = NUM_PAIR_MARKS - 1
-"""So many pairs of symbols and words can be balanced."""
+NUM_PAIRS = NUM_PAIR_MARKS - 1
+"""So many pairs of symbols and words are balanced."""
 
 _IN_ALGEBRA, _IN_SENTENCE, _IS_NUMBER, _IS_COUNTED, _IS_TAKEN_OFF = range(5)
 _NAME_SUPPORTED, _NUMBER_SUPPORTED, _MORE_NUMBERS, _TO_TAKE_OFF, _FIRST_BALANCE = range(5, 10)
-assert _FIRST_BALANCE + MAX_PAIRS + 1 == NUM_FLAGS
 """Places among the flags: nine, one for each pair of symbols and words, and the constant."""
+assert _FIRST_BALANCE + NUM_PAIRS + 1 == NUM_FLAGS
 _STARTS, _CONFLICT, _NUMBERS, _BARS, _BETWEEN, _LIMITS, _NEGATIVE, _RHS, _VARIABLE = range(NUM_MARKS)
 """Places among the marks."""
 _MARKED = 0.8
@@ -66,7 +66,7 @@ class ReadingWeights:
 
         Args:
             marks: For each direction of the marks, the tokens that have it.
-            pairs: Symbols of the algebra and the words that say the same in a sentence, ``MAX_PAIRS`` at most.
+            pairs: Symbols of the algebra and the words that say the same in a sentence, ``NUM_PAIRS`` of them.
         """
         self._quieten()
         self._embed(marks, pairs)
@@ -106,7 +106,7 @@ class ReadingWeights:
             embeddings[:, token] -= embeddings[:, token] @ directions.T @ directions
         for tokens, direction in zip(marks, stream.marks, strict=True):
             self._mark(tokens, direction)
-        for (symbols, words), direction in zip(pairs, stream.pair_marks[1:], strict=False):
+        for (symbols, words), direction in zip(pairs, stream.pair_marks[1:], strict=True):
             self._mark(symbols, stream.pair_marks[0] + direction)
             self._mark(words, stream.pair_marks[0] - direction)
         self._model.get_parameter("lm_head.weight")[:, token] = self._head_std * embeddings[:, token]

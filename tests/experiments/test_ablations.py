@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from scripted_scores import score
 from typing_extensions import override
 
 from lit_grpo.commands.main import main
@@ -23,7 +24,6 @@ from lit_grpo.data.splits import Split
 from lit_grpo.data.suite import read_suite
 from lit_grpo.data.task import Task
 from lit_grpo.environment.episodes.record import StopReason
-from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.experiments import ablations
 from lit_grpo.experiments.ablation_arms import REAL, SEVERAL, SINGLE
 from lit_grpo.experiments.ablations import Study, make_test_suite, report, run_study
@@ -64,25 +64,6 @@ class UntrainedRun(ArmRun):
             for index, task in enumerate(read_suite(self.benchmark))
         ]
         write_run(folder, scored, results_of(scored))
-
-
-def score(faithful: bool) -> RepairScore:
-    share = float(faithful)
-    diagnosis = DiagnosisScore(share, share, share, faithful)
-    return RepairScore(
-        recovered=True,
-        faithful=faithful,
-        turns=1,
-        min_turns=1,
-        diagnosis=diagnosis,
-        iis_rows=2,
-        iis_hits=1,
-        edits=0,
-        drift=0.0,
-        malformed_turns=0,
-        inconclusive_turns=0,
-        verified=True,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from typing import Any
 import pytest
 import yaml
 from rich.console import Console
+from scripted_scores import score
 
 from lit_grpo.cli import main as fit
 from lit_grpo.commands.main import main
@@ -39,7 +40,6 @@ from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
 from lit_grpo.data.suite_maker import Report
 from lit_grpo.data.task import TaskSettings, generate_task
 from lit_grpo.environment.episodes.record import StopReason
-from lit_grpo.environment.episodes.scoring import DiagnosisScore, RepairScore
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.policies.baselines import DropFirst
 from lit_grpo.environment.solver.highs import HighsSolver
@@ -82,25 +82,6 @@ def play(folder: Path, played: Played, of_ten: int) -> None:
     write_run(folder, scored, results_of(scored), played=played)
     lines = [json.dumps({"kind": task.fault.kind.value, "turns": [{"text": MOVE}]}) for task in tasks]
     (folder / "episodes.jsonl").write_text("\n".join(lines) + "\n")
-
-
-def score(faithful: bool) -> RepairScore:
-    share = float(faithful)
-    diagnosis = DiagnosisScore(share, share, share, faithful)
-    return RepairScore(
-        recovered=True,
-        faithful=faithful,
-        turns=1,
-        min_turns=1,
-        diagnosis=diagnosis,
-        iis_rows=2,
-        iis_hits=1,
-        edits=0,
-        drift=0.0,
-        malformed_turns=0,
-        inconclusive_turns=0,
-        verified=True,
-    )
 
 
 def untrained(run: ArmRun, arm: Arm, processes: Processes) -> None:
