@@ -110,9 +110,7 @@ class ProofreadingDataset(Dataset[PromptGroup]):
     def __getitem__(self, index: int) -> PromptGroup:
         rng = Random(f"proofreading/{self._seed.value}/{index}")
         base = drawn_program(self._tasks, Split.TRAIN, rng)
-        style, level = self._episode.style, self._episode.specification
-        specification = base.specification
-        return proofread(base.program, specification, self._conversation, style, self._settings, rng, level).group
+        return proofread(base, self._conversation, self._episode, self._settings, rng).group
 
 
 def load_conversation(tokenizer: Path | None) -> ConversationFormat:

@@ -4,8 +4,8 @@ A true program gets a few random slips; for each of them the move that sets it r
 For each untouched element, once it is named, the action that is learned is to inspect it: five judgements per prompt
 in place of one. And of some elements only the true *number* is learned, after the rest of the move: copying a number
 out of a sentence is the hardest part, and slips alone practise it too rarely. Excerpts of programs are short texts to
-begin with. No fault kinds, no certificates and no real conflicts: which element makes a program infeasible, this does
-not teach.
+begin with. Talks practise whole turns among the environment's answers (talks.py). No fault kinds, no certificates and
+no real conflicts: which element makes a program infeasible, this does not teach.
 
 Read by ProofreadingDataset, and by experiments/reading.py, which measures on held-out programs what was learned.
 """
@@ -13,15 +13,17 @@ Read by ProofreadingDataset, and by experiments/reading.py, which measures on he
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.data.talks import Talk
+from lit_grpo.environment.domains.base import BaseModel
 from lit_grpo.environment.episodes.actions import Inspect, Move, Submit, render
-from lit_grpo.environment.episodes.levels import SpecificationLevel
-from lit_grpo.environment.episodes.observation import ObservationStyle, initial_observation, instructions
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.programs.difference import elements_of, random_edit, true_edits
 from lit_grpo.environment.programs.edits import (
+    AddRow,
     AgentEdit,
     DropRow,
     SetBounds,
@@ -33,9 +35,8 @@ from lit_grpo.environment.programs.edits import (
     edited_element,
 )
 from lit_grpo.environment.programs.excerpt import excerpt
-from lit_grpo.environment.programs.program import Element, LinearProgram, Sense, VariableType
-from lit_grpo.environment.programs.specification import RepairProblem, Specification
-from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart
+from lit_grpo.environment.programs.program import Element, LinearProgram, Sense, VariableType, row_element
+from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.packing import Continuation, PromptGroup
 
 
@@ -49,12 +50,22 @@ class ProofreadingSettings:
     """Continuations per prompt in which only an untouched element's true value is learned."""
     max_rows: int | None = None
     """Read excerpts of 1 to so many rows in place of whole programs; None: whole programs."""
+    share_with_added_row: float = 0.0
+    """Share of texts of whose slips one more is a row that nothing is said of."""
+    num_talks: int = 0
+    """Continuations per prompt of several turns."""
 
     def __post_init__(self) -> None:
-        if self.max_slips < 1 or self.num_copied < 0 or (self.max_rows is not None and self.max_rows < 1):
+        if (
+            self.max_slips < 1
+            or (self.max_rows is not None and self.max_rows < 1)
+            or min(self.num_copied, self.num_talks) < 0
+            or not 0 <= self.share_with_added_row <= 1
+        ):
             raise ValueError(
-                f"expected max_slips and max_rows of at least 1 and num_copied of at least 0, got {self.max_slips}, "
-                f"{self.max_rows} and {self.num_copied}"
+                "expected max_slips and max_rows of at least 1, num_copied and num_talks of at least 0, and a "
+                f"share_with_added_row from 0 to 1, got {self.max_slips}, {self.max_rows}, {self.num_copied}, "
+                f"{self.num_talks} and {self.share_with_added_row}"
             )
 
 
@@ -67,6 +78,8 @@ class Practice(Enum):
     """The answer that an untouched element needs no edit."""
     COPYING = "copying"
     """An untouched element's true value."""
+    TALKING = "talking"
+    """Several turns, with what the environment answers to each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +88,9 @@ class Exercise:
 
     practice: Practice
     element: Element
+    """The first one, for ``TALKING``."""
     edit: AgentEdit | None
-    """None for ``INSPECTING``."""
+    """None for ``INSPECTING`` and ``TALKING``."""
     continuation: Continuation
     value_start: int
     """Offset in the continuation of the first token that depends on the value set; its length without an edit."""
@@ -96,15 +110,14 @@ class Proofreading:
 
 
 def proofread(
-    program: LinearProgram,
-    specification: Specification,
+    base: BaseModel,
     conversation: ConversationFormat,
-    style: ObservationStyle,
+    episode: EpisodeSettings,
     settings: ProofreadingSettings,
     rng: random.Random,
-    level: SpecificationLevel = SpecificationLevel.BESIDE,
 ) -> Proofreading:
-    """One prompt with slips, and every move that mends one of them as a continuation."""
+    """One prompt with slips, and as its continuations what is practised on it."""
+    program, specification = base.program, base.specification
     if settings.max_rows is not None:
         program, specification = excerpt(program, specification, settings.max_rows, rng)
     elements = list(elements_of(program))
@@ -112,24 +125,27 @@ def proofread(
     wrong = rng.sample(elements, min(rng.randint(1, settings.max_slips), len(elements)))
     for element in wrong:
         slipped = apply(slipped, random_edit(element, slipped, rng))
+    if base.spare_row_names and rng.random() < settings.share_with_added_row:
+        added = _added_row(slipped, rng.choice(base.spare_row_names), rng)
+        slipped = apply(slipped, added)
+        wrong.insert(rng.randint(0, len(wrong)), row_element(added.constraint.name))
     mending = [edit for element in wrong for edit in true_edits(element, slipped, program)]
     copied = [random_true_edit(rng.choice(elements), program, rng) for _ in range(settings.num_copied)]
-    problem = RepairProblem(slipped, specification)
-    observation = initial_observation(problem, _decoy(slipped, rng), style, level=level)
+    talk = Talk(RepairProblem(slipped, specification), episode, conversation, rng)
     exercises = [_edit_exercise(edit, conversation, Practice.MENDING) for edit in mending]
     exercises += [_inspection(element, conversation) for element in elements if element not in wrong]
     exercises += [_edit_exercise(edit, conversation, Practice.COPYING) for edit in copied if edit not in mending]
-    prompt = conversation.prompt_ids(instructions(style), observation)
-    return Proofreading(prompt, tuple(exercises))
+    for _ in range(settings.num_talks):
+        continuation = talk.continuation(mending, rng)
+        exercises.append(Exercise(Practice.TALKING, wrong[0], None, continuation, len(continuation.token_ids)))
+    return Proofreading(talk.prompt, tuple(exercises))
 
 
-def _decoy(program: LinearProgram, rng: random.Random) -> Conflict:
-    """A conflict of a few elements drawn at random: its marks become familiar without saying anything."""
-    elements = elements_of(program)
-    chosen = sorted(rng.sample(range(len(elements)), min(rng.randint(2, 4), len(elements))))
-    parts = {"row": (ConflictPart.ROW,), "var": (ConflictPart.LOWER, ConflictPart.UPPER)}
-    pairs = [elements[i].split(":", 1) for i in chosen]
-    return Conflict(tuple(ConflictMember(rng.choice(parts[kind]), name) for kind, name in pairs))
+def _added_row(program: LinearProgram, name: str, rng: random.Random) -> AddRow:
+    """Another row on the pattern of one: the same variables, with one thing changed."""
+    pattern = rng.choice(program.constraints).name
+    changed = apply(program, random_edit(row_element(pattern), program, rng)).constraint(pattern)
+    return AddRow(replace(changed, name=name), rng.randint(0, len(program.constraints)))
 
 
 def random_true_edit(element: Element, program: LinearProgram, rng: random.Random) -> AgentEdit:

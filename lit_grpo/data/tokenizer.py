@@ -153,4 +153,5 @@ def _sample_actions() -> list[Action]:
 
 
 def _sample_diagnoses() -> list[tuple[Element, ...] | None]:
-    return [None, (row_element(_PLACEHOLDER),), (variable_element(_PLACEHOLDER),)]
+    row, variable = row_element(_PLACEHOLDER), variable_element(_PLACEHOLDER)
+    return [None, (row,), (variable,), (row, row), (row, variable)]

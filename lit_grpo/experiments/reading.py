@@ -19,7 +19,8 @@ from lit_grpo.data.proofreading import Exercise, Practice, Proofreading, Proofre
 from lit_grpo.data.splits import Split
 from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.episodes.observation import ObservationStyle
-from lit_grpo.environment.programs.edits import SetBounds, SetCoefficient, SetRhs
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.programs.edits import DropRow, SetBounds, SetCoefficient, SetRhs
 from lit_grpo.modules.policy import CausalPolicy
 from lit_grpo.packing import pack
 
@@ -65,6 +66,9 @@ class ReadingScores:
     judged_slipped: Share = field(default_factory=Share)
     """How often a named element with a slip was judged right: the action that mends it, or one of several."""
 
+    pieces: Share = field(default_factory=Share)
+    """Tokens of the grammar, between names and numbers, in several turns of which each mends one slip of several."""
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Mapping[str, int]]) -> ReadingScores:
         """What ``dataclasses.asdict`` made of scores."""
@@ -87,7 +91,7 @@ def held_out_exercises(
     for index in range(num_programs):
         rng = Random(f"reading/{seed}/{index}")
         base = drawn_program(tasks, Split.VALIDATION, rng)
-        yield proofread(base.program, base.specification, conversation, ObservationStyle.COMPACT, settings, rng)
+        yield proofread(base, conversation, EpisodeSettings(style=ObservationStyle.COMPACT), settings, rng)
 
 
 @torch.no_grad()
@@ -129,6 +133,10 @@ def count(
     for exercise, tokens in read:
         if exercise.practice is Practice.INSPECTING:
             scores.judged_untouched.add(list(tokens) == _targets(exercise))
+        elif exercise.practice is Practice.TALKING:
+            for true, token in zip(_targets(exercise), tokens, strict=True):
+                if '"' in conversation.decode([true]):
+                    scores.pieces.add(token == true)
         else:
             _count_value(scores, exercise, list(tokens), conversation)
     for exercise, tokens in mending:
@@ -145,7 +153,9 @@ def count(
 def _count_value(
     scores: ReadingScores, exercise: Exercise, tokens: list[int], conversation: ConversationFormat
 ) -> None:
-    """The value of one edit, to the end of the move."""
+    """The value of one edit, to the end of the move; a row that is dropped has none."""
+    if isinstance(exercise.edit, DropRow):
+        return
     true = _targets(exercise)[-len(exercise.continuation.token_ids) + exercise.value_start :]
     predicted = tokens[-len(true) :]
     if not isinstance(exercise.edit, NUMERIC_EDITS):

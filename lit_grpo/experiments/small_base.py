@@ -40,7 +40,7 @@ SHAPE = TinyModelSettings(
     num_key_value_heads=4,
     head_size=64,
     intermediate_size=448,
-    vocabulary_size=3616,
+    vocabulary_size=3618,
     max_context_tokens=8192,
     numbers=NumberTokens.THOUSANDS,
     rope_theta=1e8,
@@ -54,12 +54,17 @@ NUM_PROGRAMS_READ = 60
 """Held-out programs, or excerpts, after each leg."""
 
 
+def _practice(max_slips: int, max_rows: int | None = None) -> ProofreadingSettings:
+    """What is the same in all stages: of each text four values are copied, and all slips mended in one talk."""
+    return ProofreadingSettings(max_slips, num_copied=4, max_rows=max_rows, share_with_added_row=0.3, num_talks=1)
+
+
 EASY, MEDIUM, HARD = Difficulty.EASY, Difficulty.MEDIUM, Difficulty.HARD
 STAGES = (
     Stage(
         "two_rows",
         {EASY: 1.0},
-        ProofreadingSettings(max_slips=4, num_copied=4, max_rows=2),
+        _practice(4, max_rows=2),
         Goal(copied_numbers=0.75, mended_numbers=0.75, judged=0.85),
         batches_per_leg=200,
         frozen_layers=NUM_FIXED,
@@ -67,7 +72,7 @@ STAGES = (
     Stage(
         "four_rows",
         {EASY: 0.7, MEDIUM: 0.3},
-        ProofreadingSettings(max_slips=5, num_copied=4, max_rows=4),
+        _practice(5, max_rows=4),
         Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9),
         batches_per_leg=600,
         frozen_layers=NUM_FIXED,
@@ -75,7 +80,7 @@ STAGES = (
     Stage(
         "easy",
         {EASY: 0.9, MEDIUM: 0.1},
-        ProofreadingSettings(max_slips=5, num_copied=4),
+        _practice(5),
         Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.3),
         batches_per_leg=200,
         frozen_layers=NUM_FIXED,
@@ -83,7 +88,7 @@ STAGES = (
     Stage(
         "all",
         {EASY: 0.35, MEDIUM: 0.5, HARD: 0.15},
-        ProofreadingSettings(max_slips=4, num_copied=4),
+        _practice(4),
         Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.25),
         batches_per_leg=150,
         frozen_layers=NUM_FIXED,

@@ -15,6 +15,7 @@ from lit_grpo.data.splits import Split, split_of
 from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.observation import ObservationStyle
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.programs.edits import SetRhs
 from lit_grpo.experiments.reading import ReadingScores, count, held_out_exercises, measure_reading
 from lit_grpo.modules.policy import load_policy
@@ -32,7 +33,7 @@ def read_without_an_error(conversation: ConversationFormat, seed: int = 0) -> Re
     rng = Random(seed)
     base = drawn_program(TASKS, Split.VALIDATION, rng)
     settings = ProofreadingSettings(max_slips=3, num_copied=4)
-    proofreading = proofread(base.program, base.specification, conversation, ObservationStyle.COMPACT, settings, rng)
+    proofreading = proofread(base, conversation, EpisodeSettings(style=ObservationStyle.COMPACT), settings, rng)
     return [(exercise, targets(exercise)) for exercise in proofreading.exercises]
 
 

@@ -1,0 +1,96 @@
+"""Talks: several turns of an attempt that is no task, to practise what turns look like and what is answered to them.
+
+Called by proofreading.py. The episode is a real one; the solver behind it is not, and calls everything infeasible, with
+a conflict drawn at random. So nothing is learned about what makes a program infeasible.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lit_grpo.data.conversation import ConversationFormat
+from lit_grpo.data.demonstrations import spoken
+from lit_grpo.environment.episodes.actions import Move, Restore
+from lit_grpo.environment.episodes.episode import RepairEpisode
+from lit_grpo.environment.episodes.observation import instructions
+from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.programs.difference import elements_of, random_edit
+from lit_grpo.environment.programs.edits import AgentEdit, edited_element
+from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.programs.specification import RepairProblem
+from lit_grpo.environment.solver.solver import (
+    Conflict,
+    ConflictMember,
+    ConflictPart,
+    Solution,
+    SolverStatus,
+    Violation,
+)
+from lit_grpo.packing import Continuation
+
+SHARE_WITH_WRONG_TRY = 0.5
+
+
+class Talk:
+    """What may be said about one text.
+
+    Attributes:
+        prompt: The tokens of the first observation, its marks of a conflict drawn at random.
+    """
+
+    def __init__(
+        self, problem: RepairProblem, settings: EpisodeSettings, conversation: ConversationFormat, rng: random.Random
+    ) -> None:
+        self._problem, self._conversation = problem, conversation
+        # What was wrong stays so until the last turn, whatever the rules of a real attempt are.
+        self._settings = replace(settings, undo_if_still_infeasible=False)
+        self._episode = RepairEpisode(problem, _DecoySolver(rng), self._settings, conversation.num_tokens)
+        self.prompt = conversation.prompt_ids(instructions(settings.style), self._episode.observation)
+
+    def continuation(self, mending: Sequence[AgentEdit], rng: random.Random) -> Continuation:
+        """Turn by turn what is wrong is set right, half of the time after a wrong edit and `restore`.
+
+        Each move names all that is wrong. The wrong edit is not learned.
+
+        Args:
+            mending: What sets everything right, in the order of its turns; what there is no room for is left out.
+            rng: Draws the wrong edit.
+        """
+        moves: list[tuple[Move, bool]] = []
+        if self._settings.max_turns > 2 and rng.random() < SHARE_WITH_WRONG_TRY:
+            program = self._problem.program
+            wrong = random_edit(rng.choice(elements_of(program)), program, rng)
+            moves = [(Move(wrong, (edited_element(wrong),)), False), (Move(Restore()), True)]
+        diagnosis = tuple(dict.fromkeys(edited_element(edit) for edit in mending))
+        moves += [(Move(edit, diagnosis), True) for edit in mending]
+        continuation = spoken(moves[: self._settings.max_turns], self._episode.another(), self._conversation)
+        assert continuation is not None, "nothing ends such an episode but its turns"
+        return continuation
+
+
+class _DecoySolver:
+    """A ``Solver`` that finds everything infeasible, because of a few elements drawn at random."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+
+    def solve(self, program: LinearProgram) -> Solution:
+        """INFEASIBLE."""
+        del program
+        return Solution(SolverStatus.INFEASIBLE)
+
+    def conflict(self, program: LinearProgram) -> Conflict:
+        """Two to four elements: their marks become familiar without saying anything."""
+        elements = elements_of(program)
+        count = min(self._rng.randint(2, 4), len(elements))
+        chosen = sorted(self._rng.sample(range(len(elements)), count))
+        parts = {"row": (ConflictPart.ROW,), "var": (ConflictPart.LOWER, ConflictPart.UPPER)}
+        pairs = [elements[index].split(":", 1) for index in chosen]
+        return Conflict(tuple(ConflictMember(self._rng.choice(parts[kind]), name) for kind, name in pairs))
+
+    def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
+        """Nothing is known."""
+        del program
+        return None
