@@ -20,6 +20,7 @@ from lit_grpo.data.policy_folder import base_folder, holds_adapters, require_own
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.modules.adapters import LoraSettings, read_adapters, settings_of, with_adapters
 from lit_grpo.modules.model_reading import read_model
+from lit_grpo.modules.precision import WithoutAutocast
 from lit_grpo.modules.quantization import QuantizationKind, QuantizationSettings, is_quantised, read_quantised
 from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
 
@@ -72,6 +73,9 @@ class CausalPolicy(nn.Module):
     def freeze_first(self, num_layers: int) -> None:
         """Train neither the embeddings, nor the head, nor the first decoder layers.
 
+        These layers compute in the dtype of their weights under mixed precision as well: what was set or learned in
+        float32 and is never trained again cannot get used to being rounded, and they have no backward pass to speed up.
+
         The head is among them for the sake of rare tokens: an optimizer that divides a gradient by its size, as Adam
         does, moves the rows of tokens that are never right as fast as those of frequent ones, away from all that is
         said.
@@ -88,6 +92,8 @@ class CausalPolicy(nn.Module):
         ends = self.causal_lm.get_input_embeddings(), cast(nn.Linear, self.causal_lm.get_output_embeddings())
         for part in (*ends, *layers[:num_layers]):
             part.requires_grad_(False)
+        for layer in layers[:num_layers]:
+            WithoutAutocast().attach(layer)
 
     def forward(self, batch: PackedBatch, temperature: float = 1.0) -> Tensor:
         """Log-probs of the batch's targets.

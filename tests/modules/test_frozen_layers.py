@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
+from torch import nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from lit_grpo.modules.adapters import LoraSettings
@@ -47,3 +50,37 @@ def test_2_a_layer_is_left_to_train(num_layers: int) -> None:
 def test_3_adapters_are_refused() -> None:
     with pytest.raises(ValueError, match="a policy without adapters"):
         CausalPolicy(decoder(), LoraSettings(r=2)).freeze_first(1)
+
+
+def test_4_mixed_precision_leaves_frozen_layers_as_they_are() -> None:
+    policy = CausalPolicy(decoder())
+    layers = list(policy.causal_lm.base_model.get_submodule("layers").children())
+    outputs: dict[int, torch.Tensor] = {}
+    for number, layer in enumerate(layers):
+        layer.get_submodule("mlp").register_forward_hook(
+            lambda _, __, output, number=number: outputs.update({number: output})
+        )
+    plain = policy.causal_lm.base_model(torch.arange(8)[None]).last_hidden_state
+    in_float32 = dict(outputs)
+    policy.freeze_first(2)
+    copied = deepcopy(policy)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = policy.causal_lm.base_model(torch.arange(8)[None]).last_hidden_state
+        with pytest.raises(RuntimeError):
+            policy.causal_lm.base_model(inputs_embeds=torch.zeros(1, 8, 3))
+        assert torch.is_autocast_enabled("cpu"), "it is taken up again, after a failure as well"
+    assert [outputs[number].dtype for number in range(3)] == [torch.float32, torch.float32, torch.bfloat16]
+    assert torch.equal(outputs[1], in_float32[1])
+    assert not torch.equal(mixed, plain)
+    assert not {id(layer) for layer in hooked(copied)} & {id(layer) for layer in hooked(policy)}
+    assert not {id(owner) for owner in owners(copied)} & {id(owner) for owner in owners(policy)}
+
+
+def hooked(policy: CausalPolicy) -> list[nn.Module]:
+    """The modules that have hooks before their forward pass."""
+    return [module for module in policy.modules() if module._forward_pre_hooks]
+
+
+def owners(policy: CausalPolicy) -> list[object]:
+    """The objects whose methods these hooks are."""
+    return [hook.__self__ for module in hooked(policy) for hook in module._forward_pre_hooks.values()]  # pyright: ignore[reportFunctionMemberAccess]
