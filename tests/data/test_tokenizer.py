@@ -54,3 +54,11 @@ def test_4_digits_are_apart_by_default() -> None:
 def test_5_a_vocabulary_too_small_says_what_it_has_to_hold() -> None:
     with pytest.raises(ValueError, match=r"256 bytes, .* 3 names, 1090 numbers, 4 markers\), got 1000"):
         train_tokenizer(TEXTS, NAMES, 1000, NumberTokens.THOUSANDS)
+
+
+def test_6_a_diagnosis_of_several_elements_is_names_between_pieces(tokenizer: PreTrainedTokenizerFast) -> None:
+    action = pieces(
+        tokenizer, '{"diagnosis":["row:letter_37","var:x","row:letter_37"],"action":"drop","row":"letter_37"}'
+    )
+    between = ['","var:', "x", '","row:', "letter_37", '"],"action":"drop","row":"']
+    assert action == ['{"diagnosis":["row:', "letter_37", *between, "letter_37", '"}']

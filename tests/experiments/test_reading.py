@@ -133,3 +133,17 @@ def test_8_a_model_that_has_seen_nothing_reads_nothing(tiny_checkpoint: Path, co
     values = (scores.copied_numbers, scores.mended_numbers, scores.other_values)
     assert sum(share.num_all for share in values) == num_edits
     assert scores.number_tokens.value < 0.3
+
+
+def test_9_pieces_of_the_grammar_are_read_in_talks(conversation: ConversationFormat) -> None:
+    settings = ProofreadingSettings(max_slips=2, num_copied=0, num_talks=1)
+    base = drawn_program(TASKS, Split.VALIDATION, Random(0))
+    text = proofread(base, conversation, EpisodeSettings(style=ObservationStyle.COMPACT), settings, Random(0))
+    [talk] = [exercise for exercise in text.exercises if exercise.practice is Practice.TALKING]
+    true = targets(talk)
+    first = next(token for token in true if '"' in conversation.decode([token]))
+    predicted = [token + 1 if token == first else token for token in true]
+    scores = scored([(talk, predicted)], conversation)
+    assert scores.pieces.num_all == sum('"' in conversation.decode([token]) for token in true)
+    assert scores.pieces.num_all - scores.pieces.num_right == true.count(first) > 0
+    assert scores.mended_numbers.num_all == scores.judged_slipped.num_all == 0
