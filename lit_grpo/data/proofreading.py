@@ -54,6 +54,8 @@ class ProofreadingSettings:
     """Share of texts of whose slips one more is a row that nothing is said of."""
     num_talks: int = 0
     """Continuations per prompt of several turns."""
+    marks_slips: bool = False
+    """Whether the marks of a conflict stand at all slips and a few elements more, as in a task; else anywhere."""
 
     def __post_init__(self) -> None:
         if (
@@ -131,7 +133,9 @@ def proofread(
         wrong.insert(rng.randint(0, len(wrong)), row_element(added.constraint.name))
     mending = [edit for element in wrong for edit in true_edits(element, slipped, program)]
     copied = [random_true_edit(rng.choice(elements), program, rng) for _ in range(settings.num_copied)]
-    talk = Talk(RepairProblem(slipped, specification), episode, conversation, rng)
+    talk = Talk(
+        RepairProblem(slipped, specification), episode, conversation, rng, program if settings.marks_slips else None
+    )
     exercises = [_edit_exercise(edit, conversation, Practice.MENDING) for edit in mending]
     exercises += [_inspection(element, conversation) for element in elements if element not in wrong]
     exercises += [_edit_exercise(edit, conversation, Practice.COPYING) for edit in copied if edit not in mending]

@@ -1,7 +1,8 @@
 """Talks: several turns of an attempt that is no task, to practise what turns look like and what is answered to them.
 
 Called by proofreading.py. The episode is a real one; the solver behind it is not, and calls everything infeasible, with
-a conflict drawn at random. So nothing is learned about what makes a program infeasible.
+a conflict drawn at random, or of the slips that are left and a few elements more. So nothing is learned about what makes
+a program infeasible; in the second case, that what is wrong is among what is marked.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from lit_grpo.environment.episodes.actions import Move, Restore
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.observation import instructions
 from lit_grpo.environment.episodes.record import EpisodeSettings
-from lit_grpo.environment.programs.difference import elements_of, random_edit
+from lit_grpo.environment.programs.difference import elements_of, random_edit, true_edits
 from lit_grpo.environment.programs.edits import AgentEdit, edited_element
-from lit_grpo.environment.programs.program import LinearProgram
+from lit_grpo.environment.programs.program import Element, LinearProgram
 from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.environment.solver.solver import (
     Conflict,
@@ -41,12 +42,26 @@ class Talk:
     """
 
     def __init__(
-        self, problem: RepairProblem, settings: EpisodeSettings, conversation: ConversationFormat, rng: random.Random
+        self,
+        problem: RepairProblem,
+        settings: EpisodeSettings,
+        conversation: ConversationFormat,
+        rng: random.Random,
+        true: LinearProgram | None = None,
     ) -> None:
+        """Choose the marks.
+
+        Args:
+            problem: The text with its slips.
+            settings: Rules and rendering.
+            conversation: Turns text into the model's tokens.
+            rng: Draws the conflicts.
+            true: The program without slips, if conflicts are to hold what differs from it.
+        """
         self._problem, self._conversation = problem, conversation
         # What was wrong stays so until the last turn, whatever the rules of a real attempt are.
         self._settings = replace(settings, undo_if_still_infeasible=False)
-        self._episode = RepairEpisode(problem, _DecoySolver(rng), self._settings, conversation.num_tokens)
+        self._episode = RepairEpisode(problem, _DecoySolver(rng, true), self._settings, conversation.num_tokens)
         self.prompt = conversation.prompt_ids(instructions(settings.style), self._episode.observation)
 
     def continuation(self, mending: Sequence[AgentEdit], rng: random.Random) -> Continuation:
@@ -71,10 +86,10 @@ class Talk:
 
 
 class _DecoySolver:
-    """A ``Solver`` that finds everything infeasible, because of a few elements drawn at random."""
+    """A ``Solver`` that finds everything infeasible, because of a few elements that it draws."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self, rng: random.Random, true: LinearProgram | None) -> None:
+        self._rng, self._true = rng, true
 
     def solve(self, program: LinearProgram) -> Solution:
         """INFEASIBLE."""
@@ -82,15 +97,22 @@ class _DecoySolver:
         return Solution(SolverStatus.INFEASIBLE)
 
     def conflict(self, program: LinearProgram) -> Conflict:
-        """Two to four elements: their marks become familiar without saying anything."""
+        """Two to four elements, which become familiar without saying anything; or all slips, and up to four others."""
         elements = elements_of(program)
-        count = min(self._rng.randint(2, 4), len(elements))
-        chosen = sorted(self._rng.sample(range(len(elements)), count))
+        if self._true is None:
+            chosen = self._sample(elements, self._rng.randint(2, 4))
+        else:
+            slips = [element for element in elements if true_edits(element, program, self._true)]
+            others = [element for element in elements if element not in slips]
+            chosen = [*slips, *self._sample(others, self._rng.randint(0 if len(slips) > 1 else 1, 4))]
         parts = {"row": (ConflictPart.ROW,), "var": (ConflictPart.LOWER, ConflictPart.UPPER)}
-        pairs = [elements[index].split(":", 1) for index in chosen]
+        pairs = [element.split(":", 1) for element in elements if element in chosen]
         return Conflict(tuple(ConflictMember(self._rng.choice(parts[kind]), name) for kind, name in pairs))
 
     def minimum_relaxation(self, program: LinearProgram) -> tuple[Violation, ...] | None:
         """Nothing is known."""
         del program
         return None
+
+    def _sample(self, elements: Sequence[Element], count: int) -> list[Element]:
+        return self._rng.sample(elements, min(count, len(elements)))

@@ -54,9 +54,16 @@ NUM_PROGRAMS_READ = 60
 """Held-out programs, or excerpts, after each leg."""
 
 
-def _practice(max_slips: int, max_rows: int | None = None) -> ProofreadingSettings:
+def _practice(max_slips: int, max_rows: int | None = None, marks_slips: bool = False) -> ProofreadingSettings:
     """What is the same in all stages: of each text four values are copied, and all slips mended in one talk."""
-    return ProofreadingSettings(max_slips, num_copied=4, max_rows=max_rows, share_with_added_row=0.3, num_talks=1)
+    return ProofreadingSettings(
+        max_slips,
+        num_copied=4,
+        max_rows=max_rows,
+        share_with_added_row=0.3,
+        num_talks=1,
+        marks_slips=marks_slips,
+    )
 
 
 EASY, MEDIUM, HARD = Difficulty.EASY, Difficulty.MEDIUM, Difficulty.HARD
@@ -88,8 +95,8 @@ STAGES = (
     Stage(
         "all",
         {EASY: 0.35, MEDIUM: 0.5, HARD: 0.15},
-        _practice(4),
-        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.25),
+        _practice(4, marks_slips=True),
+        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.5),
         batches_per_leg=150,
         frozen_layers=NUM_FIXED,
         final_fraction=0.05,
