@@ -1,7 +1,7 @@
 """Talks: several turns of an attempt that is no task, to practise what turns look like and what is answered to them.
 
 Called by proofreading.py. The episode is a real one; the solver behind it is not, and calls everything infeasible, with
-a conflict drawn at random, or of the slips that are left and a few elements more. So nothing is learned about what makes
+a conflict drawn at random, or of the slips that are left and a few elements more. So nothing is learned of what makes
 a program infeasible; in the second case, that what is wrong is among what is marked.
 """
 

@@ -56,12 +56,12 @@ class PolicyView(Protocol):
 
     @property
     def dtype(self) -> Dtype:
-        """The dtype of the trainer's own matrix products, and so of the weights that a server holds."""
+        """The dtype of most of the trainer's matrix products, and so of the weights that an engine holds."""
         ...
 
     @property
     def is_mixed(self) -> bool:
-        """Whether the trainer casts weights to ``dtype`` for each product, instead of holding them in it."""
+        """Whether an engine has to cast the policy's weights to ``dtype``, which the trainer casts for each product."""
         ...
 
     @property

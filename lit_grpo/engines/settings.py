@@ -73,7 +73,8 @@ class EngineSettings(ABC):
 class TransformersSettings(EngineSettings):
     """Samples in this process, on the policy's device, with nothing to install; holds all weights on every rank.
 
-    In a run of mixed precision its weights are bfloat16, as those of the trainer's own matmuls are.
+    In a run of mixed precision its weights are bfloat16, as those of the trainer's own matmuls are; float32 if the
+    policy has frozen layers, which stay in float32 there.
     """
 
     @override

@@ -122,6 +122,16 @@ class PolicyModule(SteppingModule):
         return "float32" if is_exact else "bfloat16"
 
     @property
+    def served_dtype(self) -> Dtype:
+        """The dtype in which an engine holds the policy: that of the trainer's products, but where layers are frozen.
+
+        These compute in their own dtype in the trainer as well (``CausalPolicy.freeze_first``), and most of what is
+        computed is theirs.
+        """
+        holds_float32 = self.policy_settings.dtype == "float32" and self.trainer.precision == "bf16-mixed"
+        return "float32" if self.policy_settings.frozen_layers and holds_float32 else self.compute_dtype
+
+    @property
     def served(self) -> ServedPolicy:
         """The policy as it is now, for an engine."""
         return ServedPolicy(
@@ -129,8 +139,8 @@ class PolicyModule(SteppingModule):
             checkpoint=self.policy_settings.checkpoint,
             base=self.policy_settings.weights_folder,
             version=self.policy_version,
-            dtype=self.compute_dtype,
-            is_mixed=self.trainer.precision in ("bf16-mixed", "bf16-true"),
+            dtype=self.served_dtype,
+            is_mixed=self.served_dtype == "bfloat16" and self.trainer.precision in ("bf16-mixed", "bf16-true"),
             ranks=self.ranks(),
             read_whole=lambda: self.policy_settings.load().model,
         )

@@ -39,9 +39,9 @@ class ServedPolicy:
     version: int
     """Optimizer steps taken."""
     dtype: Dtype = "float32"
-    """The dtype of the trainer's matrix products."""
+    """The dtype in which an engine holds it."""
     is_mixed: bool = False
-    """Whether weights are cast to ``dtype`` for each product, instead of being held in it."""
+    """Whether the weights have another dtype than ``dtype``, to which the trainer casts them for each product."""
     ranks: Ranks = field(default_factory=Ranks)
     base: Path | None = None
     """The folder with whole weights, where ``checkpoint`` has adapters alone; None: it has whole weights itself."""

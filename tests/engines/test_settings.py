@@ -76,8 +76,9 @@ def test_2_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept["CUDA_VISIBLE_DEVICES"] == "0,1"
 
 
-def module_with(checkpoint: Path, precision: str, dtype: str) -> PolicyModule:
-    module = SFTModule(PolicySettings(checkpoint, dtype=dtype), OptimizerSettings())  # pyright: ignore[reportArgumentType]
+def module_with(checkpoint: Path, precision: str, dtype: str, frozen_layers: int = 0) -> PolicyModule:
+    policy = PolicySettings(checkpoint, dtype=dtype, frozen_layers=frozen_layers)  # pyright: ignore[reportArgumentType]
+    module = SFTModule(policy, OptimizerSettings())
     module.trainer = pl.Trainer(accelerator="cpu", precision=precision, logger=False)  # pyright: ignore[reportArgumentType]
     return module
 
@@ -94,6 +95,23 @@ def module_with(checkpoint: Path, precision: str, dtype: str) -> PolicyModule:
 def test_3_the_dtype_of_the_matmuls(precision: str, dtype: str, served: str, tiny_checkpoint: Path) -> None:
     module = module_with(tiny_checkpoint, precision, dtype)
     assert module.compute_dtype == served
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype", "served", "is_mixed"),
+    [
+        ("32-true", "float32", "float32", False),
+        ("32-true", "bfloat16", "bfloat16", False),
+        ("bf16-mixed", "float32", "float32", False),
+        ("bf16-true", "float32", "bfloat16", True),
+    ],
+)
+def test_3_frozen_layers_are_served_as_they_are_trained(
+    precision: str, dtype: str, served: str, is_mixed: bool, tiny_checkpoint: Path
+) -> None:
+    module = module_with(tiny_checkpoint, precision, dtype, frozen_layers=1)
+    module.policy = module.policy_settings.load()
+    assert (module.served.dtype, module.served.is_mixed) == (served, is_mixed)
 
 
 def test_3_servers_of_another_dtype(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
