@@ -248,7 +248,7 @@ def test_5_every_arm_parses(name: str) -> None:
     evaluations = [c for c in trainer["callbacks"] if c["class_path"].endswith("RepairEvaluation")]
     assert [c["init_args"]["settings"]["guard_standard_errors"] for c in evaluations] == [1.0]
     if arm.start is not None:
-        assert data["batches_per_epoch"] / trainer["val_check_interval"] == 4
+        assert data["batches_per_epoch"] / trainer["val_check_interval"] == 2
     if arm.start == "sft_fresh":
         assert data["seed"] > 2 * max(PLAN.seeds) + 1
     small = resolved(arm, "real_size/gpu", "real_size/smoke")
