@@ -93,9 +93,9 @@ def test_2_the_tokenizer_knows_the_names_of_every_size_and_learns_from_neither_n
 
 
 def test_3_the_base_that_comes_with_the_project_reads_programs_of_real_size() -> None:
-    """Whole easy programs with slips: its numbers, senses and types, and which elements have a slip."""
+    """Whole easy programs, in which slips are marked and others as well: numbers, and which elements have a slip."""
     easy = TaskSettings(size=None, difficulties={Difficulty.EASY: 1.0})
-    scores = read_held_out(SMALL_BASE, easy, ProofreadingSettings(max_slips=5, num_copied=4), 8)
+    scores = read_held_out(SMALL_BASE, easy, ProofreadingSettings(max_slips=5, num_copied=4, marks_slips=True), 8)
     assert min(scores.copied_numbers.value, scores.mended_numbers.value) > 0.85
     assert min(scores.judged_untouched.value, scores.judged_slipped.value) > 0.8
     weights = load_file(SMALL_BASE / "model.safetensors")
