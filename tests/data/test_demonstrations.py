@@ -96,11 +96,11 @@ def test_4_the_oracle_looks_at_other_elements_of_the_conflict_first() -> None:
                 continue
             text = str(tokenizer.decode(ids, skip_special_tokens=True)).rpartition("\n")[2]
             if "{" in text:
-                move = parse(text[text.index("{") :])
+                said = text[text.index("{") :]
+                move = parse(said)
                 assert isinstance(move, Move)
-                assert sum(learned) == (
-                    1 if isinstance(move.action, Inspect) else len(conversation.completion_ids(text))
-                )
+                is_look = isinstance(move.action, Inspect)
+                assert sum(learned) == (1 if is_look else len(conversation.completion_ids(said)))
                 turns.append(move)
                 ids, learned = [], []
         *looks, repair = turns
