@@ -52,7 +52,7 @@ class Learned(Enum):
 
     NOTHING = "nothing"
     CHOICE = "choice"
-    """What is done with the elements that the move has named: the first token in which it is not `submit`."""
+    """What is done with the elements that the move has named: from the first token on in which it is not `submit`."""
     ALL = "all"
 
 
@@ -169,7 +169,7 @@ def _targets(move: Move, ids: Sequence[int], learned: Learned, conversation: Con
     if learned is not Learned.CHOICE:
         return [learned is Learned.ALL] * len(ids)
     chosen = choice_of(move, ids, conversation)
-    return [place == chosen for place in range(len(ids))]
+    return [place >= chosen for place in range(len(ids))]
 
 
 def choice_of(move: Move, ids: Sequence[int], conversation: ConversationFormat) -> int:

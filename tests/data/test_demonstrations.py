@@ -78,7 +78,7 @@ def test_3_where_edits_persist_a_wrong_try_is_taken_back_by_restore(kind: FaultK
 
 
 def test_4_the_oracle_looks_at_other_elements_of_the_conflict_first() -> None:
-    """Of a look one token is learned, the one that says what is done with the element; the repair is learned whole."""
+    """Of a look it is learned what is done with the element, but not which one it is; the repair is learned whole."""
     tokenizer = byte_tokenizer(MINIMAL, MINIMAL_TOKENS, "<|end|>")
     conversation = ConversationFormat(tokenizer)
     looking = DemonstrationSettings(share_with_wrong_tries=0.0, max_looks=3)
@@ -88,7 +88,7 @@ def test_4_the_oracle_looks_at_other_elements_of_the_conflict_first() -> None:
         (continuation,) = demonstrate(task, conversation, SOLVER, EpisodeSettings(), looking, seed=0).continuations
         conflict = SOLVER.conflict(task.problem.program)
         assert conflict is not None
-        turns, ids, learned = list[Move](), list[int](), list[int]()
+        turns, ids, learned = list[Move](), list[int](), list[bool]()
         for token, is_target in zip(continuation.token_ids, continuation.is_target, strict=True):
             ids.append(token)
             learned.append(is_target)
@@ -99,8 +99,12 @@ def test_4_the_oracle_looks_at_other_elements_of_the_conflict_first() -> None:
                 said = text[text.index("{") :]
                 move = parse(said)
                 assert isinstance(move, Move)
+                said_ids = conversation.completion_ids(said)
                 is_look = isinstance(move.action, Inspect)
-                assert sum(learned) == (1 if is_look else len(conversation.completion_ids(said)))
+                before = conversation.completion_ids(said[: said.index("inspect")])[:-1] if is_look else ()
+                assert learned == [False] * (len(ids) - len(said_ids) + len(before)) + [True] * (
+                    len(said_ids) - len(before)
+                )
                 turns.append(move)
                 ids, learned = [], []
         *looks, repair = turns
