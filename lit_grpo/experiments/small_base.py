@@ -96,7 +96,7 @@ STAGES = (
         "all",
         {EASY: 0.35, MEDIUM: 0.5, HARD: 0.15},
         _practice(4, marks_slips=True),
-        Goal(copied_numbers=0.9, mended_numbers=0.85, judged=0.85, found=0.6),
+        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.7),
         batches_per_leg=150,
         frozen_layers=NUM_FIXED,
         final_fraction=0.05,
