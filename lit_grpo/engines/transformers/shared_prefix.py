@@ -10,6 +10,7 @@ Shapes: P prompts, R rows (conversations), N tokens in the stream, H query heads
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -106,8 +107,15 @@ class Extension:
         self.last_tokens = ends[counts > 0] - 1
         self._num_offsets = int(counts.max())
         self._own_place = rows * self._num_offsets + offsets
-        self._prompt_place, self._tokens_per_prompt = _places(conversations.prompt_of[rows])
-        self._prompt_mask = self._mask_prompt()
+        self._prompts = conversations.prompt_of[rows]
+        self._is_on_cpu = counts.device.type == "cpu"
+        # On a CPU padding is computed like anything else, and an operation costs little: each entry by itself, at its
+        # own length. A graph of a GPU needs shapes that are the same whatever the lengths are.
+        if self._is_on_cpu:
+            self._prompt_parts = self._part_prompts()
+        else:
+            self._prompt_place, self._tokens_per_prompt = _places(self._prompts)
+            self._prompt_mask = self._mask_prompt()
         self.lay_out_columns()
 
     def lay_out_columns(self) -> None:
@@ -117,7 +125,9 @@ class Extension:
         """
         self._columns = self._conversations.own_lengths[self._rows] + self._offsets
         self.position_ids = self._prompt_lengths + self._columns
-        self._own_mask = self._mask_own()
+        # A single token of each row has little to pad, and there are many rows.
+        self._own_parts = self._part_own() if self._is_on_cpu and self._num_offsets > 1 else None
+        self._own_mask = self._mask_own() if self._own_parts is None else None
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """Attend as ``Attention`` says."""
@@ -125,13 +135,40 @@ class Extension:
         own.keys.transpose(1, 2)[self._rows, self._columns] = key
         own.values.transpose(1, 2)[self._rows, self._columns] = value
         query = (query * scaling).view(len(query), key.shape[1], -1, query.shape[2])
-        to_own = _attend(query, own, self._own_mask, self._own_place, self._num_offsets)
-        to_prompt = _attend(query, prompt, self._prompt_mask, self._prompt_place, self._tokens_per_prompt)
+        if self._own_parts is not None:
+            to_own = _attend_apart(query, own, self._own_parts)
+        else:
+            assert self._own_mask is not None
+            to_own = _attend(query, own, self._own_mask, self._own_place, self._num_offsets)
+        if self._is_on_cpu:
+            to_prompt = _attend_apart(query, prompt, self._prompt_parts)
+        else:
+            to_prompt = _attend(query, prompt, self._prompt_mask, self._prompt_place, self._tokens_per_prompt)
         return _merged(to_own, to_prompt).flatten(1, 2).to(key.dtype)
 
     def finish(self) -> None:
         """Count the tokens as written, after the pass."""
         self._conversations.own_lengths += self._counts
+
+    def _part_prompts(self) -> list[_Part]:
+        """The tokens of each prompt's conversations, which see all of it."""
+        lengths = self._conversations.prompt_lengths.tolist()
+        order = self._prompts.argsort(stable=True)
+        numbers, counts = self._prompts[order].unique_consecutive(return_counts=True)
+        tokens = order.split(counts.tolist())
+        return [_Part(entry, own, lengths[entry]) for entry, own in zip(numbers.tolist(), tokens, strict=True)]
+
+    def _part_own(self) -> list[_Part]:
+        """The tokens of each row, which see its earlier ones, and each other causally."""
+        parts: list[_Part] = []
+        start = 0
+        for row, (count, held) in enumerate(
+            zip(self._counts.tolist(), self._conversations.own_lengths.tolist(), strict=True)
+        ):
+            if count:
+                parts.append(_Part(row, slice(start, start + count), held + count, is_causal=True))
+            start += count
+        return parts
 
     def _mask_own(self) -> Tensor:
         """An additive mask [R, 1, offsets, 1, columns]: a token sees the columns up to its own."""
@@ -152,6 +189,45 @@ class Extension:
 _Partial = tuple[Tensor, Tensor, Tensor]
 """The parts of a softmax over some of the keys, at least float32: unnormalised output [N, K, H / K, D], maximum and sum
 [N, K, H / K, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Tokens that look at the same entry of a cache."""
+
+    entry: int
+    tokens: Tensor | slice
+    """Their places in the stream."""
+    length: int
+    """The columns that the last of them sees."""
+    is_causal: bool = False
+    """Whether each of the others sees one less than the next."""
+
+
+def _attend_apart(query: Tensor, kv: KeyValues, parts: Sequence[_Part]) -> _Partial:
+    """Partial attention of query [N, K, H / K, D], entry by entry; each token is in one part."""
+    tokens, heads, repeats, size = query.shape
+    dtype = torch.promote_types(query.dtype, torch.float32)
+    out = query.new_empty(tokens, heads, repeats, size, dtype=dtype)
+    maximum, total = (query.new_empty(tokens, heads, repeats, 1, dtype=dtype) for _ in range(2))
+    for part in parts:
+        asked = query[part.tokens].transpose(0, 1)
+        shape = (heads, asked.shape[1], repeats, -1)
+        keys, values = kv.keys[part.entry, :, : part.length], kv.values[part.entry, :, : part.length]
+        scores = (asked.reshape(heads, -1, size) @ keys.transpose(1, 2)).to(dtype)
+        if part.is_causal and asked.shape[1] > 1:
+            later = torch.ones(asked.shape[1], part.length, dtype=torch.bool, device=query.device)
+            later = later.triu(part.length - asked.shape[1] + 1)
+            scores.view(shape).masked_fill_(later[:, None], float("-inf"))
+        highest = scores.amax(dim=-1, keepdim=True)
+        weights = scores.sub_(highest).exp_()
+        for whole, piece in (
+            (out, (weights.to(values.dtype) @ values).to(dtype)),
+            (maximum, highest),
+            (total, weights.sum(dim=-1, keepdim=True)),
+        ):
+            whole[part.tokens] = piece.view(shape).transpose(0, 1)
+    return out, maximum, total
 
 
 def _attend(query: Tensor, kv: KeyValues, mask: Tensor, place: Tensor, per_entry: int) -> _Partial:
