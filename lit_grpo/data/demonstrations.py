@@ -2,9 +2,8 @@
 
 A wrong try is context and is not learned from; what is learned is the right move that follows it: the repair where the
 rules take wrong tries back, and otherwise `restore` first. Without such demonstrations a model is lost after its first
-mistake. Or the oracle looks at some elements first that are as they should be: it inspects them, which leaves the
-program as it is. That one looks, and does not edit, is learned; at what is not. Made once per task; read by
-DemonstrationDataModule. repair/likelihood.py asks how likely moves are that are `spoken` in the same way.
+mistake. Made once per task; read by DemonstrationDataModule. repair/likelihood.py asks how likely moves are that are
+`spoken` in the same way.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.task import Task
-from lit_grpo.environment.episodes.actions import Inspect, Move, Restore, Submit, render
+from lit_grpo.environment.episodes.actions import Move, Restore, render
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.observation import instructions
 from lit_grpo.environment.episodes.record import EpisodeSettings
@@ -24,7 +22,7 @@ from lit_grpo.environment.episodes.repairable import require_repairable
 from lit_grpo.environment.programs.difference import elements_of, random_edit
 from lit_grpo.environment.programs.edits import AgentEdit, apply, edited_element
 from lit_grpo.environment.programs.program import LinearProgram, ProgramError
-from lit_grpo.environment.solver.solver import Conflict, Solver, SolverStatus
+from lit_grpo.environment.solver.solver import Solver, SolverStatus
 from lit_grpo.packing import Continuation, PromptGroup
 
 
@@ -35,25 +33,13 @@ class DemonstrationSettings:
     share_with_wrong_tries: float = 0.3
     max_wrong_tries: int = 4
     """Each number from 1 to this is equally likely; with the repair, and going back, they fit the episode's turns."""
-    max_looks: int = 0
-    """Without wrong tries, so many other elements of the conflict are inspected first, as far as there are as many, and
-    turns for it; each number from 0 to this is equally likely."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share_with_wrong_tries <= 1 or self.max_wrong_tries < 1 or self.max_looks < 0:
+        if not 0 <= self.share_with_wrong_tries <= 1 or self.max_wrong_tries < 1:
             raise ValueError(
-                "expected 0 <= share_with_wrong_tries <= 1, max_wrong_tries >= 1 and max_looks >= 0, got "
-                f"{self.share_with_wrong_tries}, {self.max_wrong_tries} and {self.max_looks}"
+                "expected 0 <= share_with_wrong_tries <= 1 and max_wrong_tries >= 1, got "
+                f"{self.share_with_wrong_tries} and {self.max_wrong_tries}"
             )
-
-
-class Learned(Enum):
-    """Which tokens of a move are targets."""
-
-    NOTHING = "nothing"
-    CHOICE = "choice"
-    """What is done with the elements that the move has named: from the first token on in which it is not `submit`."""
-    ALL = "all"
 
 
 def demonstrate(
@@ -84,27 +70,24 @@ def demonstrate(
     rng = random.Random(f"{seed}/{task.id}")
     episode = RepairEpisode(task.problem, solver, episode_settings, conversation.num_tokens)
     prompt = conversation.prompt_ids(instructions(episode_settings.style), episode.observation)
-    moves: list[tuple[Move, Learned]] = []
+    moves: list[tuple[Move, bool]] = []
     for move in _wrong_moves(task, solver, episode_settings, settings, rng):
-        moves.append((move, Learned.NOTHING))
+        moves.append((move, False))
         if not episode_settings.undo_if_still_infeasible:
-            moves.append((Move(Restore()), Learned.ALL))
-    if not moves and settings.max_looks:
-        looks = _looks(task, episode.first_conflict, episode_settings.max_turns, settings.max_looks, rng)
-        moves += [(look, Learned.CHOICE) for look in looks]
-    moves += [(Move(edit, task.fault.faulty_elements), Learned.ALL) for edit in task.fault.inverse]
+            moves.append((Move(Restore()), True))
+    moves += [(Move(edit, task.fault.faulty_elements), True) for edit in task.fault.inverse]
     continuation = spoken(moves, episode, conversation)
     assert continuation is not None, "the rules leave room for the repair"
     return PromptGroup(prompt, (continuation,))
 
 
 def spoken(
-    moves: Sequence[tuple[Move, Learned]], episode: RepairEpisode, conversation: ConversationFormat
+    moves: Sequence[tuple[Move, bool]], episode: RepairEpisode, conversation: ConversationFormat
 ) -> Continuation | None:
     """What follows the prompt where an agent makes these moves, with what the episode answers in between.
 
     Args:
-        moves: Each with which of its tokens are targets.
+        moves: Each with whether its tokens are targets.
         episode: Has not begun yet; all moves but the last are taken.
         conversation: Turns text into the model's tokens.
 
@@ -119,13 +102,9 @@ def spoken(
         if episode.stop_reason is not None:
             return None
         if said is not None:
-            answered = conversation.continuation_ids(answer, closed=True)
-            tokens += answered
-            is_target += [False] * len(answered)
+            _extend(tokens, is_target, conversation.continuation_ids(answer, closed=True), False)
         said = render(move)
-        ids = conversation.completion_ids(said)
-        tokens += ids
-        is_target += _targets(move, ids, learned, conversation)
+        _extend(tokens, is_target, conversation.completion_ids(said), learned)
     return Continuation(tuple(tokens), tuple(is_target))
 
 
@@ -165,22 +144,6 @@ def _stays_infeasible(program: LinearProgram, edit: AgentEdit, solver: Solver) -
     return edited != program and solver.solve(edited).status is SolverStatus.INFEASIBLE
 
 
-def _targets(move: Move, ids: Sequence[int], learned: Learned, conversation: ConversationFormat) -> list[bool]:
-    if learned is not Learned.CHOICE:
-        return [learned is Learned.ALL] * len(ids)
-    chosen = choice_of(move, ids, conversation)
-    return [place >= chosen for place in range(len(ids))]
-
-
-def choice_of(move: Move, ids: Sequence[int], conversation: ConversationFormat) -> int:
-    """The place in a move's tokens at which it is said what is done: the first that is another one than of `submit`."""
-    other = conversation.completion_ids(render(Move(Submit(), move.diagnosis)))
-    return next(place for place, (token, of_other) in enumerate(zip(ids, other, strict=False)) if token != of_other)
-
-
-def _looks(task: Task, conflict: Conflict | None, max_turns: int, max_looks: int, rng: random.Random) -> list[Move]:
-    """Inspections of elements of the first conflict that are as they should be."""
-    others = [e for e in (conflict.elements if conflict else ()) if e not in task.fault.faulty_elements]
-    room = max_turns - len(task.fault.inverse)
-    elements = rng.sample(others, min(rng.randint(0, max_looks), len(others), room))
-    return [Move(Inspect(element.split(":", 1)[1]), (element,)) for element in elements]
+def _extend(tokens: list[int], is_target: list[bool], ids: tuple[int, ...], target: bool) -> None:
+    tokens.extend(ids)
+    is_target.extend([target] * len(ids))

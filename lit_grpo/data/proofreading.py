@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.demonstrations import choice_of
 from lit_grpo.data.talks import Talk
 from lit_grpo.environment.domains.base import BaseModel
-from lit_grpo.environment.episodes.actions import Inspect, Move, render
+from lit_grpo.environment.episodes.actions import Inspect, Move, Submit, render
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.programs.difference import elements_of, random_edit, true_edits
 from lit_grpo.environment.programs.edits import (
@@ -170,9 +169,9 @@ def _edit_exercise(edit: AgentEdit, conversation: ConversationFormat, practice: 
 
 def _inspection(element: Element, conversation: ConversationFormat) -> Exercise:
     """The choice to inspect an element that has been named: the one token in which it differs from another action."""
-    move = Move(Inspect(element.split(":", 1)[1]), (element,))
-    ids = conversation.completion_ids(render(move))
-    chosen = choice_of(move, ids, conversation)
+    ids = conversation.completion_ids(render(Move(Inspect(element.split(":", 1)[1]), (element,))))
+    other = conversation.completion_ids(render(Move(Submit(), (element,))))
+    chosen = _common_prefix(ids, other)
     continuation = Continuation(ids, tuple(i == chosen for i in range(len(ids))))
     return Exercise(Practice.INSPECTING, element, None, continuation, len(ids))
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lit_grpo.data.conversation import ConversationFormat
-from lit_grpo.data.demonstrations import Learned, spoken
+from lit_grpo.data.demonstrations import spoken
 from lit_grpo.environment.episodes.actions import Move, Restore
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.observation import instructions
@@ -73,13 +73,13 @@ class Talk:
             mending: What sets everything right, in the order of its turns; what there is no room for is left out.
             rng: Draws the wrong edit.
         """
-        moves: list[tuple[Move, Learned]] = []
+        moves: list[tuple[Move, bool]] = []
         if self._settings.max_turns > 2 and rng.random() < SHARE_WITH_WRONG_TRY:
             program = self._problem.program
             wrong = random_edit(rng.choice(elements_of(program)), program, rng)
-            moves = [(Move(wrong, (edited_element(wrong),)), Learned.NOTHING), (Move(Restore()), Learned.ALL)]
+            moves = [(Move(wrong, (edited_element(wrong),)), False), (Move(Restore()), True)]
         diagnosis = tuple(dict.fromkeys(edited_element(edit) for edit in mending))
-        moves += [(Move(edit, diagnosis), Learned.ALL) for edit in mending]
+        moves += [(Move(edit, diagnosis), True) for edit in mending]
         continuation = spoken(moves[: self._settings.max_turns], self._episode.another(), self._conversation)
         assert continuation is not None, "nothing ends such an episode but its turns"
         return continuation

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lit_grpo.data.demonstrations import Learned, spoken
+from lit_grpo.data.demonstrations import spoken
 from lit_grpo.environment.episodes.actions import Move
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.programs.edits import AgentEdit, edited_element
@@ -54,7 +54,7 @@ def log_likelihoods(
         if len(edits) > 1 and environment.rules.undo_if_still_infeasible:
             continue
         elements = tuple(dict.fromkeys(edited_element(edit) for edit in edits))
-        moves = [(Move(edit, elements), Learned.ALL) for edit in edits]
+        moves = [(Move(edit, elements), True) for edit in edits]
         continuation = spoken(moves, episode, policy.conversation)
         if continuation is not None and len(continuation.token_ids) <= room:
             continuations[number] = continuation

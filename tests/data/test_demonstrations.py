@@ -1,7 +1,6 @@
 """Demonstrations: 1 of several faults every repair is shown and learned from, and the last one recovers; 2 rules of an
 episode under which the repair cannot be made are refused; 3 where edits persist a wrong try is followed by `restore`,
-which is learned, the try is not, and the program ends as the original; 4 looks at elements that are as they should be;
-5 settings that are refused.
+which is learned, the try is not, and the program ends as the original.
 """
 
 import json
@@ -13,7 +12,7 @@ from lit_grpo.data.conversation import ConversationFormat
 from lit_grpo.data.demonstrations import DemonstrationSettings, demonstrate
 from lit_grpo.data.splits import Split
 from lit_grpo.data.task import Task, TaskSettings, generate_task
-from lit_grpo.environment.episodes.actions import Inspect, Move, Restore, parse, render
+from lit_grpo.environment.episodes.actions import Move, Restore, render
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind
@@ -75,49 +74,3 @@ def test_3_where_edits_persist_a_wrong_try_is_taken_back_by_restore(kind: FaultK
     assert moves[-len(repair) :] == repair
     assert moves[1 : -len(repair) : 2] == [(render(Move(Restore())), True)] * ((len(moves) - len(repair)) // 2)
     assert not any(is_target for _, is_target in moves[0 : -len(repair) : 2])
-
-
-def test_4_the_oracle_looks_at_other_elements_of_the_conflict_first() -> None:
-    """Of a look it is learned what is done with the element, but not which one it is; the repair is learned whole."""
-    tokenizer = byte_tokenizer(MINIMAL, MINIMAL_TOKENS, "<|end|>")
-    conversation = ConversationFormat(tokenizer)
-    looking = DemonstrationSettings(share_with_wrong_tries=0.0, max_looks=3)
-    num_looks: list[int] = []
-    for index in range(12):
-        task = generate_task(TaskSettings(kinds={FaultKind.SENSE: 1.0}), Split.TRAIN, 0, index, SOLVER)
-        (continuation,) = demonstrate(task, conversation, SOLVER, EpisodeSettings(), looking, seed=0).continuations
-        conflict = SOLVER.conflict(task.problem.program)
-        assert conflict is not None
-        turns, ids, learned = list[Move](), list[int](), list[bool]()
-        for token, is_target in zip(continuation.token_ids, continuation.is_target, strict=True):
-            ids.append(token)
-            learned.append(is_target)
-            if token not in conversation.stop_ids:
-                continue
-            text = str(tokenizer.decode(ids, skip_special_tokens=True)).rpartition("\n")[2]
-            if "{" in text:
-                said = text[text.index("{") :]
-                move = parse(said)
-                assert isinstance(move, Move)
-                said_ids = conversation.completion_ids(said)
-                is_look = isinstance(move.action, Inspect)
-                before = conversation.completion_ids(said[: said.index("inspect")])[:-1] if is_look else ()
-                assert learned == [False] * (len(ids) - len(said_ids) + len(before)) + [True] * (
-                    len(said_ids) - len(before)
-                )
-                turns.append(move)
-                ids, learned = [], []
-        *looks, repair = turns
-        assert repair == Move(task.fault.inverse[0], task.fault.faulty_elements)
-        looked = [move.diagnosis for move in looks]
-        assert all(isinstance(move.action, Inspect) for move in looks)
-        assert len({*looked}) == len(looked)
-        others = {(element,) for element in conflict.elements} - {task.fault.faulty_elements}
-        assert {*looked} <= others
-        num_looks.append(len(looks))
-    assert {0, 1, 2} <= {*num_looks} <= {0, 1, 2, 3}
-
-
-def test_5_settings_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"max_looks >= 0, got 0\.3, 4 and -1"):
-        DemonstrationSettings(max_looks=-1)
