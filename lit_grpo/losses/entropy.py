@@ -13,6 +13,9 @@ from torch import Tensor
 
 from lit_grpo.losses.base import UpdateTotals
 
+TIED = 1e-6
+"""Entropies this close, relative to themselves, are equal but for the rounding of float32."""
+
 
 def entropy_bonus(entropies: Tensor, coefficient: float, totals: UpdateTotals) -> Tensor:
     """This micro-batch's share of ``-coefficient`` times the mean entropy of the step's tokens, a scalar.
@@ -26,10 +29,12 @@ def entropy_bonus(entropies: Tensor, coefficient: float, totals: UpdateTotals) -
 
 
 def top_entropy_threshold(entropies: Tensor, top_share: float) -> float:
-    """The smallest entropy among the ``ceil(top_share * num_tokens)`` largest: tokens at or above it are kept.
+    """The smallest entropy among the ``ceil(top_share * num_tokens)`` largest, less `TIED` of it: the least to be kept.
 
     A token of low entropy was never in doubt; the fifth of highest entropy is where paths fork, and training on it
-    alone does as well or better (arXiv:2506.01939). Example: 0.1, 0.9, 0.4, 0.2 with a share of 0.5 give 0.4.
+    alone does as well or better (arXiv:2506.01939). Example: 0.1, 0.9, 0.4, 0.2 with a share of 0.5 give 0.3999996.
+    Attempts at the same task begin in the same state, so ties are common: they are kept or dropped together, however
+    the batch was laid out over ranks and rounded.
 
     Args:
         entropies: [num_tokens] of the whole step, all ranks; -inf marks padding.
@@ -43,4 +48,4 @@ def top_entropy_threshold(entropies: Tensor, top_share: float) -> float:
         return -math.inf
     # Rounded first: 0.2 * 15 is 3.0000000000000004 in floating point.
     num_kept = max(1, math.ceil(round(top_share * present.numel(), 9)))
-    return torch.topk(present, num_kept).values[-1].item()
+    return torch.topk(present, num_kept).values[-1].item() * (1 - TIED)

@@ -53,6 +53,7 @@ from lit_grpo.modules.dagger import DAggerModule
 from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.mismatch_monitor import MismatchLimits, MismatchMonitorSettings
 from lit_grpo.modules.optimizers import OptimizerSettings
+from lit_grpo.modules.policy import load_policy
 from lit_grpo.modules.quantization import QuantizationSettings
 from lit_grpo.modules.sft import SFTModule
 from lit_grpo.rewards.base import RewardBreakdown
@@ -189,6 +190,22 @@ def make_trainer(folder: Path, strategy: StrategyName = "one", **arguments: Any)
 
 def weights_of(module: PolicyModule) -> dict[str, Tensor]:
     return {name: tensor.cpu().clone() for name, tensor in full_weights(module.policy.model, trainable_only=False)}
+
+
+def assert_same_steps(
+    result: dict[str, Tensor], expected: dict[str, Tensor], checkpoint: Path, tolerance: float = 5e-3
+) -> None:
+    """Weights of two runs that took the same steps from a checkpoint: the rest is rounding.
+
+    A matrix's difference is held against how far its steps went, both as Frobenius norms. Entry by entry it could not
+    be: Adam makes a gradient that is nothing but rounding as large as any other. A wrong share of one rank, or a step
+    too many, changes a tenth of the way and more.
+    """
+    start = load_policy(checkpoint).model.state_dict()
+    assert result.keys() == expected.keys()
+    for name, tensor in expected.items():
+        moved = (tensor - start[name]).norm()
+        assert (result[name] - tensor).norm() <= tolerance * moved, (name, float(moved))
 
 
 SHORT_FITS: dict[str, tuple[Kind, dict[str, Any]]] = {

@@ -3,8 +3,8 @@
 1. DDP with 2 processes takes the same optimizer steps as one device, for SFT, for GRPO and DAgger with replay,
    and with advantages, entropies and a KL that look at the whole batch.
 2. So does FSDP2 (ModelParallelStrategy) with 2 processes on the CPU.
-   The weights agree up to float32 rounding: each differs by at most 1e-5 of the largest; with Muon, which rounds to
-   bfloat16 on the way, by 2e-3, a tenth of what the three steps move.
+   The weights of each matrix agree up to rounding: by 0.5 % of the way that its steps went; with Muon, which rounds
+   to bfloat16 on the way, by a fifth of it.
 3. FSDP2 resumed from a sharded checkpoint ends with bit-identical weights, with and without adapters; with adapters
    the checkpoint holds them alone.
 4. ExportPolicy writes what a sharded checkpoint holds; an object in place of a number is refused, not run.
@@ -21,12 +21,24 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from small_runs import MUON, make_data, make_module, make_trainer, short_fits, two_processes, weights_of
+from small_runs import (
+    MUON,
+    SHORT_FITS,
+    assert_same_steps,
+    make_data,
+    make_module,
+    make_trainer,
+    short_fits,
+    two_processes,
+    weights_of,
+)
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from lit_grpo.modules.policy import load_policy
 from lit_grpo.sharded_checkpoint import INDEX, UnsafeCheckpointError, load_sharded, read_sharded_weights
+
+MUON_TOLERANCE = 0.2
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +53,11 @@ def test_two_processes_take_the_same_steps_as_one(
     one_device: Path, strategy: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     two_processes(strategy, tiny_checkpoint, tmp_path)
-    for kind, tolerance in (("sft", 1e-5), ("grpo", 1e-5), ("dagger", 1e-5), ("grpo_batch", 1e-5), ("sft_muon", 2e-3)):
+    for kind in SHORT_FITS:
         expected, result = (torch.load(folder / f"{kind}.pt", weights_only=True) for folder in (one_device, tmp_path))
         assert result["steps"] == expected["steps"] == 3
-        assert result["weights"].keys() == expected["weights"].keys()
-        for name, tensor in expected["weights"].items():
-            assert (result["weights"][name] - tensor).abs().max() <= tolerance * tensor.abs().max(), (kind, name)
+        tolerance = MUON_TOLERANCE if kind == "sft_muon" else 5e-3
+        assert_same_steps(result["weights"], expected["weights"], tiny_checkpoint, tolerance)
 
 
 def weights(path: Path) -> dict[str, Tensor]:
@@ -70,21 +81,15 @@ def on_one_device(checkpoint: Path, folder: Path, resume: Path | None = None) ->
     return weights_of(module)
 
 
-def assert_close(result: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    assert result.keys() == expected.keys()
-    for name, tensor in expected.items():
-        assert (result[name] - tensor).abs().max() <= 2e-3 * tensor.abs().max(), name
-
-
 def test_a_sharded_run_resumes_to_identical_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
     one = on_one_device(tiny_checkpoint, tmp_path / "one")
     shutil.copy(tmp_path / "one" / "batch_step=2.ckpt", tmp_path / "one.ckpt")
     two_processes("fsdp2_resume", tiny_checkpoint, tmp_path)
     whole = weights(tmp_path / "whole.pt")
-    assert_close(weights(tmp_path / "from_one.pt"), one)
+    assert_same_steps(weights(tmp_path / "from_one.pt"), one, tiny_checkpoint, MUON_TOLERANCE)
     sharded = tmp_path / "whole" / "batch_step=2.ckpt"
     assert sharded.is_dir()
-    assert_close(on_one_device(tiny_checkpoint, tmp_path / "again", sharded), one)
+    assert_same_steps(on_one_device(tiny_checkpoint, tmp_path / "again", sharded), one, tiny_checkpoint, MUON_TOLERANCE)
     assert_identical(weights(tmp_path / "resumed.pt"), whole)
     exported = load_policy(tmp_path / "whole" / "policy").model.state_dict()
     assert_identical({name: exported[name] for name in whole}, whole)
