@@ -6,6 +6,7 @@ get wrong is answered in one line; a traceback means a bug.
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,12 +19,14 @@ import lightning.pytorch as pl
 from jsonargparse import set_parsing_settings
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from typing_extensions import override
 from yaml.representer import SafeRepresenter
 
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.kept_config import KeepConfig
+from lit_grpo.callbacks.last_checkpoint import exit_status_of
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicModelParallelStrategy
@@ -216,7 +219,8 @@ class RepairCLI(LightningCLI):
         self.exit_status = max((writer.exit_status for writer in writers), default=0)
 
     def after_fit(self) -> None:
-        """Say where the policy is, how good it was, and how it is looked at."""
+        """Say where the policy is, how good it was, and how it is looked at; or that the fit was asked to end."""
+        self.exit_status = exit_status_of(self.trainer)
         exports = [callback.folder for callback in self.trainer.callbacks if isinstance(callback, ExportPolicy)]  # pyright: ignore[reportAttributeAccessIssue]
         say(self.trainer, closing_lines(self.trainer, exports[0] if exports else None))
 
@@ -258,7 +262,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The words of the command line; None: those of the process.
 
     Returns:
-        The exit status: 0; 1 where `predict` recommends no repair; 2 after a user's error, in one line on stderr.
+        The exit status: 0; 1 where `predict` recommends no repair; 2 after a user's error, in one line on stderr; 130
+        and 143 where Ctrl-C or SIGTERM ended a fit before its end.
     """
     arguments = sys.argv[1:] if args is None else args
     folder = str(Path.cwd())
@@ -273,6 +278,9 @@ def status_of(run: Callable[[], int], arguments: Sequence[str], program: str = "
     """The exit status that ``run`` gives, or 2 after a user's error, which is then on stderr in one line."""
     try:
         return run()
+    except SIGTERMException:
+        # Lightning raises it, with status 0, where no batch comes to an end: in the validation before the first one.
+        return 128 + signal.SIGTERM
     except EXPECTED as error:
         if not _is_expected(error):
             raise

@@ -7,14 +7,21 @@
 3. `--ckpt_path` goes on in the same folder, and nothing written before is lost.
 4. `predict` explains a user's program before it reads weights, and reads none where there is nothing to repair: exit
    status 0. It ends with 1 where no repair is recommended, and with 2 where a file is refused.
+5. A fit that is told to end by Ctrl-C or SIGTERM, in a batch or before the first one, does not say by its exit status
+   that it was done; called again it is.
 """
 
 import csv
 import json
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
 
 from lit_grpo.cli import main
 
@@ -59,6 +66,28 @@ def config(folder: Path, tiny_checkpoint: Path) -> dict:
             },
         },
     }
+
+
+class Told(Callback):
+    """Tells its own process to end, once."""
+
+    def __init__(self, number: int, before_training: bool) -> None:
+        self.number, self.before_training = number, before_training
+
+    def _tell(self) -> None:
+        if self.number:
+            os.kill(os.getpid(), self.number)
+        self.number = 0
+
+    @override
+    def on_sanity_check_start(self, trainer: Any, pl_module: Any) -> None:
+        if self.before_training:
+            self._tell()
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if not self.before_training:
+            self._tell()
 
 
 def write(tree: dict, folder: Path) -> str:
@@ -258,3 +287,24 @@ def test_predict_is_never_empty_handed(predict: list[str], capsys: pytest.Captur
     # Less than 6 must not be, and x and y stay as they are: it is the capacity.
     assert {e for one in (*results["shown"], *results["others"]) for e in one["elements"]} == {"row:capacity"}
     assert "expected no such file yet" in complaint(capsys, predict)
+
+
+@pytest.mark.parametrize(
+    ("number", "before_training"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True)]
+)
+def test_a_fit_that_is_told_to_end(
+    tree: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, before_training: bool
+) -> None:
+    told = {"class_path": "test_cli.Told", "init_args": {"number": int(number), "before_training": before_training}}
+    tree["trainer"]["num_sanity_val_steps"] = -1
+    tree["data"]["init_args"]["held_out"]["batch_size"] = 1
+    path = write(tree, tmp_path)
+    tree["trainer"]["callbacks"].append(told)
+    (tmp_path / "told").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        assert main(["fit", "--config", write(tree, tmp_path / "told")]) == 128 + number
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert last.exists() is not before_training
+    more = ["--ckpt_path", str(last)] if last.exists() else ["--trainer.default_root_dir", str(tmp_path / "again")]
+    assert main(["fit", "--config", path, *more]) == 0

@@ -56,10 +56,10 @@ class _Boundary:
 class LastCheckpoint(Checkpoint):
     """Writes `checkpoints/last.ckpt` in the run folder.
 
-    Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly; a second one
-    stops at once. An exception before the first optimizer step of a batch (a reward that raises, an engine that dies,
-    memory that does not suffice) leaves the state from before that batch; one in the middle of a batch's updates, or
-    while weights are sharded over ranks, leaves what was written last.
+    Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly, and an exit
+    status other than 0; a second one stops at once. An exception before the first optimizer step of a batch (a reward
+    that raises, an engine that dies, memory that does not suffice) leaves the state from before that batch; one in the
+    middle of a batch's updates, or while weights are sharded over ranks, leaves what was written last.
 
     Args:
         settings: When it is written.
@@ -67,7 +67,9 @@ class LastCheckpoint(Checkpoint):
 
     def __init__(self, settings: LastCheckpointSettings | None = None) -> None:
         self.settings = settings or LastCheckpointSettings()
-        self._asked = False
+        self._asked: int | None = None
+        """The signal that asked this rank to end."""
+        self._is_ended = False
         self._previous: dict[int, Any] = {}
         self._written_at: int | None = None
         """Batches trained on when it was last written in this fit."""
@@ -78,6 +80,17 @@ class LastCheckpoint(Checkpoint):
         """The loop's progress at the end of the last batch."""
         self._is_of_batch_end = False
         """Whether what is written goes on from that progress, and not from the loop's own."""
+
+    @property
+    def exit_status(self) -> int:
+        """0, or that of a process whose fit was asked to end before its end: 128 and the number of the signal.
+
+        Whoever waits for the command, a shell or a scheduler, sees that there is something left to do.
+        """
+        if self._asked is not None:
+            return 128 + self._asked
+        # Asked through another rank.
+        return 128 + signal.SIGTERM if self._is_ended else 0
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -93,7 +106,7 @@ class LastCheckpoint(Checkpoint):
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen for the signals."""
-        self._asked, self._boundary = False, None
+        self._asked, self._is_ended, self._boundary = None, False, None
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._ask)
 
@@ -112,12 +125,13 @@ class LastCheckpoint(Checkpoint):
             return
         decide = trainer.strategy.reduce_boolean_decision
         self._progress = copy.deepcopy(trainer.fit_loop.state_dict())
-        stops = decide(self._asked, all=False)
+        stops = decide(self._asked is not None, all=False)
         if stops or decide(self._is_due(trainer), all=False):
             self._write(trainer)
         else:
             self._boundary = _boundary(trainer)
         if stops:
+            self._is_ended = True
             rank_zero_info(f"Stopped. Resume with --ckpt_path {last_checkpoint(trainer.default_root_dir)}")
             trainer.should_stop = True
             # Lightning validates before it stops: the resumed run would have one validation more than its twin.
@@ -140,7 +154,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the state at the end, unless that was done when it was asked to stop."""
         self._is_of_batch_end = not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        if not is_trial(trainer) and not self._asked:
+        if not is_trial(trainer) and self._asked is None:
             self._write(trainer)
 
     @override
@@ -185,10 +199,16 @@ class LastCheckpoint(Checkpoint):
         self._written_at, self._written_s = consumed_batches(trainer), time.monotonic()
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self._asked is not None:
             raise KeyboardInterrupt
-        self._asked = True
+        self._asked = number
         rank_zero_info("\nFinishing this batch, then saving a checkpoint; once more stops at once.")
+
+
+def exit_status_of(trainer: pl.Trainer) -> int:
+    """That of a process that has fitted with this trainer: see `LastCheckpoint.exit_status`."""
+    last = [callback for callback in trainer.callbacks if isinstance(callback, LastCheckpoint)]  # pyright: ignore[reportAttributeAccessIssue]
+    return max((callback.exit_status for callback in last), default=0)
 
 
 def _names_one_state(callback: ModelCheckpoint) -> bool:

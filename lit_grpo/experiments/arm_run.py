@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -98,8 +99,8 @@ class ArmRun:
             # Told to end before the command was started.
             before.write(folder)
             raise
-        # A fit that is told to end writes a checkpoint and ends like one that is done.
-        record = record.end(ended, is_done=ended.status == 0 and not processes.is_ending)
+        # One that is told to end, by whomever, writes a checkpoint and gives another status than 0.
+        record = record.end(ended, is_done=ended.status == 0)
         record.write(folder)
         self._require_success("fit", arm, ended, processes)
         return record
@@ -133,6 +134,8 @@ class ArmRun:
         """Raise what `run` does."""
         if processes.is_ending:
             raise InterruptedError(f"{arm.name}: told to end")
+        if ended.status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            raise ArmFailed(f"{arm.name}: `lit-grpo {subcommand}` was told to end by someone else; call again to go on")
         if ended.status != 0:
             log = self.folder(arm.name) / LOG_FILE
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -148,6 +148,20 @@ def test_5_a_command_that_fails_says_where_to_look(tmp_path: Path) -> None:
     assert not run.is_done("broken")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_5_a_fit_that_someone_else_told_to_end_is_not_done(tmp_path: Path, number: int) -> None:
+    class Told(Processes):
+        @override
+        def run(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Ended:
+            return Ended(128 + number, cpu_s=1.0, wall_s=2.0)
+
+    run = ArmRun(tmp_path, Path("base"), Path("test"), seed=0, threads=1, goes_on=True, is_tested=False)
+    with pytest.raises(ArmFailed, match="sft: `lit-grpo fit` was told to end by someone else; call again to go on"):
+        run.run(SFT, Told())
+    assert not run.is_done("sft")
+    assert FitRecord.read(run.folder("sft")).cpu_s == 1.0
+
+
 STUDY = """
 import signal, sys
 
@@ -241,7 +255,7 @@ for word; do
   esac
 done
 if [ -n "$goes_on" ]; then echo went on >> "$folder/parts"; sleep 0.2; exit 0; fi
-trap 'exit 0' TERM
+trap 'exit 143' TERM
 [ -e "$folder/../../no_checkpoint" ] || mkdir "$folder/checkpoints"
 [ -e "$folder/../../no_checkpoint" ] || touch "$folder/checkpoints/last.ckpt"
 echo began >> "$folder/parts"
