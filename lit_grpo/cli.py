@@ -219,7 +219,7 @@ class RepairCLI(LightningCLI):
         self.exit_status = max((writer.exit_status for writer in writers), default=0)
 
     def after_fit(self) -> None:
-        """Say where the policy is, how good it was, and how it is looked at; or that the fit was asked to end."""
+        """Say where the policy is, how good it was, and how it is looked at."""
         self.exit_status = exit_status_of(self.trainer)
         exports = [callback.folder for callback in self.trainer.callbacks if isinstance(callback, ExportPolicy)]  # pyright: ignore[reportAttributeAccessIssue]
         say(self.trainer, closing_lines(self.trainer, exports[0] if exports else None))
@@ -262,8 +262,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The words of the command line; None: those of the process.
 
     Returns:
-        The exit status: 0; 1 where `predict` recommends no repair; 2 after a user's error, in one line on stderr; 130
-        and 143 where Ctrl-C or SIGTERM ended a fit before its end.
+        The exit status: 0; 1: `predict` recommends no repair; 2: a user's error; 130, 143: a fit that was told to end.
     """
     arguments = sys.argv[1:] if args is None else args
     folder = str(Path.cwd())
@@ -278,14 +277,12 @@ def status_of(run: Callable[[], int], arguments: Sequence[str], program: str = "
     """The exit status that ``run`` gives, or 2 after a user's error, which is then on stderr in one line."""
     try:
         return run()
-    except SIGTERMException:
-        # Lightning raises it, with status 0, where no batch comes to an end: in the validation before the first one.
+    except SIGTERMException:  # Lightning's, of status 0, in the validation before the first batch
         return 128 + signal.SIGTERM
     except EXPECTED as error:
         if not _is_expected(error):
             raise
-        # Programs of a user are refused in a line each.
-        is_said = isinstance(error, ProgramFolderError)
+        is_said = isinstance(error, ProgramFolderError)  # programs of a user are refused in a line each
         said = str(error) if is_said else explain(str(error), arguments, CONFIGURABLE, TOP, CHOICES)
         print(f"{program}: {said}", file=sys.stderr)
         return 2
