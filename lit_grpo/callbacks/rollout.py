@@ -86,7 +86,14 @@ class RolloutCallback(Callback):
                 "RolloutCallback: expected solver to be null with an environment that is named, got one; it is the "
                 "solver of the default environment: remove it"
             )
-        self.environment: AnyEnvironment = environment or RepairEnvironment.of(self.play_settings.episode, solver)
+        spare_turns = self.settings.spare_turns
+        if environment is not None and spare_turns is not None:
+            raise ValueError(
+                f"rollout.spare_turns: expected null with an environment that is named, got {spare_turns}; the default "
+                "environment alone knows how many turns a task takes: set it to null"
+            )
+        repair = partial(RepairEnvironment.of, self.play_settings.episode, solver, spare_turns)
+        self.environment: AnyEnvironment = environment or repair()
         self.environment.require_complete()
         self._log, self._refill_log = RolloutLog(self.environment, self.settings.reward), RefillLog()
         self._too_long_log = TooLongLog()

@@ -43,6 +43,9 @@ class RolloutSettings:
     """Attempts per task."""
     max_turns: int | None = None
     """Most turns of an attempt in training; None: those of the episode, which evaluation always has."""
+    spare_turns: int | None = None
+    """Turns of an attempt in training beyond the fewest that repair its program: 0 lets a policy that errs start anew
+    with another program, and not with the same one. ``max_turns`` is the most in any case. None: all have as many."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     reward: Reward = field(default_factory=CompositeReward)
     """The reward that trains; no metric depends on it."""
@@ -57,6 +60,11 @@ class RolloutSettings:
         """ValueError for a number without a meaning, or a reward that could not pay."""
         _require_group(self.group_size)
         self.reward.require_complete()
+        if self.spare_turns is not None and self.spare_turns < 0:
+            raise ValueError(
+                f"rollout.spare_turns: expected at least 0, got {self.spare_turns}; 0 leaves the turns that a repair "
+                "takes, and null as many as the episode has"
+            )
         if self.max_staleness < 0:
             raise ValueError(
                 f"rollout.max_staleness: expected at least 0, got {self.max_staleness}; 0 plays each batch with the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Protocol
 
 from typing_extensions import override
@@ -19,7 +20,7 @@ from lit_grpo.environment.episodes.repairable import require_repairable
 from lit_grpo.environment.episodes.right_move import right_move
 from lit_grpo.environment.episodes.room import TokenCount
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
-from lit_grpo.environment.faults.ground_truth import GradedProblem
+from lit_grpo.environment.faults.ground_truth import GradedProblem, GroundTruth
 from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.environment.protocol import Environment, Episode, Measure, Oracle
 from lit_grpo.environment.solver.remembering import RememberingSolver
@@ -62,18 +63,25 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
         rules: Rules and rendering.
         solver: Is asked.
         num_threads: Threads that ask it at a time; more than one only of a solver that any thread may ask.
+        spare_turns: Turns beyond the fewest that repair a program, which has to come with its ground truth; None: each
+            has those of the rules, which are the most in any case.
     """
 
-    def __init__(self, rules: EpisodeSettings, solver: Solver, num_threads: int = 1) -> None:
+    def __init__(
+        self, rules: EpisodeSettings, solver: Solver, num_threads: int = 1, spare_turns: int | None = None
+    ) -> None:
         self.rules, self.max_turns, self.num_threads = rules, rules.max_turns, num_threads
+        self._spare_turns = spare_turns
         self._solver, self._remembering = solver, RememberingSolver(solver)
         self._count_tokens: TokenCount | None = None
 
     @classmethod
-    def of(cls, rules: EpisodeSettings, solver: SolverSettings | None) -> RepairEnvironment:
+    def of(
+        cls, rules: EpisodeSettings, solver: SolverSettings | None, spare_turns: int | None = None
+    ) -> RepairEnvironment:
         """The environment with a solver as its settings say; None: the default ones."""
         settings = solver or SolverSettings()
-        return cls(rules, make_solver(settings), settings.threads)
+        return cls(rules, make_solver(settings), settings.threads, spare_turns)
 
     @property
     @override
@@ -97,13 +105,21 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
     @override
     def begin(self, problem: PosedProblem, num_attempts: int) -> Sequence[RepairEpisode]:
         """Find the first conflict and choose what is shown, once for all attempts; ValueError as `RepairEpisode`."""
+        rules = self._rules_of(problem)
         try:
-            first = RepairEpisode(problem.problem, self._remembering, self.rules, self._count_tokens)
+            first = RepairEpisode(problem.problem, self._remembering, rules, self._count_tokens)
         except SolverFailure as failure:
             _log.warning("task %s is left out: %s", problem.id, failure)
-            unplayable = RepairEpisode.unplayable(problem.problem, self._remembering, self.rules, self._count_tokens)
+            unplayable = RepairEpisode.unplayable(problem.problem, self._remembering, rules, self._count_tokens)
             return [unplayable] * num_attempts
         return [first, *(first.another() for _ in range(num_attempts - 1))]
+
+    def _rules_of(self, problem: PosedProblem) -> EpisodeSettings:
+        if self._spare_turns is None:
+            return self.rules
+        fault: GroundTruth | None = getattr(problem, "fault", None)
+        assert fault is not None, "expected a problem with its ground truth: the turns it has depend on it"
+        return replace(self.rules, max_turns=min(self.rules.max_turns, len(fault.inverse) + self._spare_turns))
 
     @override
     def score(self, problem: GradedProblem, record: EpisodeRecord) -> RepairScore:

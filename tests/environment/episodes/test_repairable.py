@@ -4,6 +4,8 @@
 2. Of kinds, E and G alone need edits that persist; a kind of weight 0 is not asked about.
 3. The trivial policies and the rollouts refuse such a task before its episode begins.
 4. What is refused could indeed not be recovered: the oracle itself fails under it.
+5. With spare turns an attempt has as many as its repair takes and so many more, and never more than the rules say; a
+   rollout asks for them by `rollout.spare_turns`, of the default environment alone.
 """
 
 from __future__ import annotations
@@ -13,15 +15,18 @@ from dataclasses import replace
 import pytest
 from desk_problem import FAULT, FAULTY, ORDERS, ORIGINAL, WOOD, DeskTask, turn
 
+from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.data.task import TaskSettings
 from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
+from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.episodes.repairable import require_kinds_repairable, require_repairable
 from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.environment.policies.baselines import Oracle, run_baseline
 from lit_grpo.environment.programs.edits import SetRhs, apply
 from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.environment.solver.highs import HighsSolver
+from lit_grpo.rollout.settings import RolloutSettings
 
 UNDO = EpisodeSettings(undo_if_still_infeasible=True)
 # Besides the orders of 95, the wood in stock is 10 instead of 194: 3 x + 2 y <= 10 leaves no 30 pieces either.
@@ -70,3 +75,30 @@ def test_4_it_could_not_be_recovered() -> None:
                 episode.step(turn(edit))
     assert episode.stop_reason is StopReason.TURN_LIMIT
     assert episode.program == TWO_FAULTS.faulty != ORIGINAL
+
+
+@pytest.mark.parametrize(
+    ("spare", "of_one", "of_two"), [(None, 3, 3), (0, 1, 2), (1, 2, 3), (5, 3, 3)], ids=["all", "none", "one", "many"]
+)
+def test_5_spare_turns(spare: int | None, of_one: int, of_two: int) -> None:
+    settings = RolloutSettings(max_turns=3, spare_turns=spare)
+    environment = RolloutCallback(settings, EpisodeSettings()).environment
+    assert environment.max_turns == 3
+    one = DeskTask(problem=RepairProblem(FAULT.faulty), fault=FAULT)
+    for task, turns in ((one, of_one), (TWO, of_two)):
+        for episode in environment.begin(task, 2):
+            num_played = 0
+            while episode.stop_reason is None:
+                episode.answer("no move", False)
+                num_played += 1
+            assert num_played == turns
+            assert episode.stop_reason == StopReason.TURN_LIMIT
+
+
+def test_5_what_makes_no_sense() -> None:
+    with pytest.raises(ValueError, match=r"rollout.spare_turns: expected at least 0, got -1; 0 leaves the turns"):
+        RolloutSettings(spare_turns=-1)
+    with pytest.raises(
+        ValueError, match=r"rollout.spare_turns: expected null with an environment that is named, got 0"
+    ):
+        RolloutCallback(RolloutSettings(spare_turns=0), environment=RepairEnvironment(EpisodeSettings(), HighsSolver()))
