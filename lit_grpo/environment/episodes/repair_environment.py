@@ -20,7 +20,7 @@ from lit_grpo.environment.episodes.repairable import require_repairable
 from lit_grpo.environment.episodes.right_move import right_move
 from lit_grpo.environment.episodes.room import TokenCount
 from lit_grpo.environment.episodes.scoring import RepairScore, score_episode
-from lit_grpo.environment.faults.ground_truth import GradedProblem, GroundTruth
+from lit_grpo.environment.faults.ground_truth import GradedProblem
 from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.environment.protocol import Environment, Episode, Measure, Oracle
 from lit_grpo.environment.solver.remembering import RememberingSolver
@@ -117,9 +117,9 @@ class RepairEnvironment(Environment[GradedProblem, EpisodeRecord, RepairScore]):
     def _rules_of(self, problem: PosedProblem) -> EpisodeSettings:
         if self._spare_turns is None:
             return self.rules
-        fault: GroundTruth | None = getattr(problem, "fault", None)
-        assert fault is not None, "expected a problem with its ground truth: the turns it has depend on it"
-        return replace(self.rules, max_turns=min(self.rules.max_turns, len(fault.inverse) + self._spare_turns))
+        assert isinstance(problem, GradedProblem), "the turns it has depend on its ground truth"
+        fewest = len(problem.fault.inverse)
+        return replace(self.rules, max_turns=min(self.rules.max_turns, fewest + self._spare_turns))
 
     @override
     def score(self, problem: GradedProblem, record: EpisodeRecord) -> RepairScore:

@@ -8,7 +8,7 @@ Generated problems (injection.py, data/task.py) know more: their kind has a cert
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.faults.fault_kinds import FaultKind
@@ -33,6 +33,7 @@ class GroundTruth:
     original_objective: float
 
 
+@runtime_checkable
 class GradedProblem(Protocol):
     """A problem with its ground truth: data/task.py's `Task`, or a `PublicProblem`."""
 
