@@ -37,6 +37,7 @@ from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.results import read_played
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.comparison import Pair
+from lit_grpo.reports.first_moves import keep_first_moves
 from lit_grpo.reports.real_size import StepRuns, compare_step, write_step
 from lit_grpo.reports.runs import SeedRun
 
@@ -113,6 +114,7 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
     runs = study.runs(step, seeds)
     left = run_all([Job(run, arm) for run in runs for arm in with_starts(step)], study.num_jobs, console, study.until)
     remaining = [job.name for job in left]
+    _keep_small_files(step, runs)
     if not left:
         remaining = [f"policies without a model, {run.root.name}" for run in _without_policies(study, step, runs)]
     if remaining:
@@ -168,6 +170,17 @@ def report(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun], console: Co
                 f"{name}: {condition['text']}: {condition['got']}, {'met' if condition['is_met'] else 'NOT met'}"
             )
     console.print(f"Written: {study.root / step.name}.json")
+
+
+def _keep_small_files(step: Step, runs: Sequence[ArmRun]) -> None:
+    """Leave beside the attempts of each arm that is done what a report reads of them: a folder of results may be kept
+    without what is large, and seeds be added to it elsewhere.
+    """
+    for run in runs:
+        for arm in with_starts(step):
+            if run.is_done(arm.name):
+                folder = run.folder(arm.name)
+                keep_first_moves(folder if step.is_tested else chosen_validation(folder))
 
 
 def _without_policies(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun]) -> Iterator[ArmRun]:

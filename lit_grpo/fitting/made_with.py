@@ -42,9 +42,9 @@ def made_with(
     is_fit = trainer.state.fn is TrainerFn.FITTING
     checkpoint = None if is_fit or trainer.ckpt_path is None else Path(trainer.ckpt_path)
     return {
-        "policy": str(policy),
+        "policy": _from_here(policy),
         "policy_digest": folder_digest(policy),
-        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "checkpoint": None if checkpoint is None else _from_here(checkpoint),
         "checkpoint_digest": None if checkpoint is None else folder_digest(checkpoint),
         "trained_batches": consumed_batches(trainer) if is_fit else None,
         "config": None if config is None else config[0],
@@ -54,6 +54,12 @@ def made_with(
         "batches": _num_batches(trainer),
         "packages": {name: version(name) for name in PACKAGES},
     }
+
+
+def _from_here(path: Path) -> str:
+    """A path below the working folder as it is seen from there: results are read on other machines as well."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def require_same_evaluation(folder: Path, now: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The first move of each attempt, per kind of fault: a policy that makes the same one for all has told none apart.
 
-Called by real_size.py, on the `episodes.jsonl` that an evaluation leaves in its folder.
+Called by real_size.py and experiments/real_size.py, on the `episodes.jsonl` that an evaluation leaves in its folder.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lit_grpo.reports.transcripts import TRANSCRIPTS_FILE
 FirstMoves = Mapping[FaultKind, Counter[str]]
 """Kind to the number of attempts that begin with each action."""
 MALFORMED, NONE = "malformed", "none"
+FIRST_MOVES_FILE = "first_moves.json"
 NUM_SHOWN = 2
 """Actions of a kind in the table, the most frequent ones."""
 
@@ -27,25 +28,51 @@ def read_first_moves(folders: Sequence[Path]) -> FirstMoves:
     """Those of one arm, its seeds together.
 
     Args:
-        folders: With the attempts of an evaluation each.
+        folders: With the attempts of an evaluation each, or with what `keep_first_moves` has left of them.
 
     Raises:
-        ValueError: A line holds no attempt.
+        ValueError: A line holds no attempt, or a file no numbers of moves.
     """
     found: dict[FaultKind, Counter[str]] = {}
     for folder in folders:
-        path = folder / TRANSCRIPTS_FILE
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                record = json.loads(line)
-                kind, turns = FaultKind(record["kind"]), [str(turn["text"]) for turn in record["turns"]]
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(
-                    f"{path}:{number}: expected an attempt as write_transcripts writes it, got {line[:80]!r} "
-                    f"({error!r}); remove the line, or play again"
-                ) from error
-            found.setdefault(kind, Counter())[_first_action(turns)] += 1
+        kept = folder / FIRST_MOVES_FILE
+        for kind, moves in (_kept(kept) if kept.is_file() else _counted(folder / TRANSCRIPTS_FILE)).items():
+            found.setdefault(kind, Counter()).update(moves)
     return {kind: found[kind] for kind in FaultKind if kind in found}
+
+
+def keep_first_moves(folder: Path) -> None:
+    """Write those of an evaluation beside its attempts, which are large and may be thrown away then."""
+    path = folder / FIRST_MOVES_FILE
+    if not path.is_file():
+        path.write_text(json.dumps(first_moves_json(read_first_moves([folder])), indent=1) + "\n", encoding="utf-8")
+
+
+def _kept(path: Path) -> FirstMoves:
+    text = path.read_text(encoding="utf-8")
+    try:
+        kinds = json.loads(text).items()
+        return {FaultKind(kind): Counter({name: int(count) for name, count in of.items()}) for kind, of in kinds}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected the first moves of an evaluation, got {text[:80]!r}; remove it if the attempts are "
+            "still there, or play again"
+        ) from error
+
+
+def _counted(path: Path) -> FirstMoves:
+    found: dict[FaultKind, Counter[str]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            kind, turns = FaultKind(record["kind"]), [str(turn["text"]) for turn in record["turns"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}:{number}: expected an attempt as write_transcripts writes it, got {line[:80]!r} "
+                f"({error!r}); remove the line, or play again"
+            ) from error
+        found.setdefault(kind, Counter())[_first_action(turns)] += 1
+    return found
 
 
 def first_moves_table(arms: Mapping[str, FirstMoves]) -> TableContent:

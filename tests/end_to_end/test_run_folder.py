@@ -268,14 +268,17 @@ def test_results_name_what_they_were_made_with(
     run: tuple[Path, list[str]],
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     tiny_checkpoint: Path,
 ) -> None:
     folder, own = run
+    # What lies below the working folder is named as it is seen from there.
+    monkeypatch.chdir(folder.parent)
     assert main(["test", *own, "--ckpt_path=best"]) == 0
     first = json.loads((folder / "results.json").read_text())
     made = first["made_with"]
     assert made["policy"] == str(tiny_checkpoint)
-    assert made["checkpoint"] == str(folder / "checkpoints" / "best.ckpt")
+    assert made["checkpoint"] == str(Path(folder.name, "checkpoints", "best.ckpt"))
     assert (folder / made["config"]).is_file()
     assert made["seed"] == 0
     assert made["packages"]["torch"] == torch.__version__
