@@ -1,6 +1,7 @@
 """TransformersEngine against the plain pass of the same model.
 
-1. Greedy tokens and log-probs equal those of plain decoding, over turns, for Qwen3 and Llama.
+1. Greedy tokens and log-probs equal those of plain decoding, over turns, for Qwen3 and Llama, whether prompts are padded
+   to the longest or looked at one by one.
 2. Each sampled token's log-prob is that of the distribution it was drawn from, temperature included.
 3. A draw depends on seed and position: not on the order of requests, nor on who else is in the batch.
 4. Turns end at a stop token or at the limit, whichever is first.
@@ -24,6 +25,7 @@ from transformers import PreTrainedModel
 
 from lit_grpo.engines.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
 from lit_grpo.engines.transformers import engine as transformers_engine
+from lit_grpo.engines.transformers import shared_prefix
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.transformers.graphs import fixed_steps
 
@@ -71,9 +73,16 @@ def grouped_contexts(rng: Random, prompts: int = 3, group: int = 4) -> dict[int,
     return {prompt * group + sample: texts[prompt] for prompt in range(prompts) for sample in range(group)}
 
 
+@pytest.mark.parametrize("most_padding", [0.0, 1e9], ids=["apart", "padded"])
 @pytest.mark.parametrize("build", [qwen3, llama])
 @pytest.mark.parametrize("sampling", [GREEDY, WARM])
-def test_1_2_equals_the_plain_pass_over_turns(build: Callable[[], PreTrainedModel], sampling: SamplingSettings) -> None:
+def test_1_2_equals_the_plain_pass_over_turns(
+    build: Callable[[], PreTrainedModel],
+    sampling: SamplingSettings,
+    most_padding: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_prefix, "MOST_PADDING", most_padding)
     model, rng = build(), Random(1)
     engine = TransformersEngine(model, {STOP})
     contexts = grouped_contexts(rng)

@@ -22,6 +22,10 @@ from lit_grpo.engines.transformers.kv_cache import Conversations, KeyValues, blo
 
 ATTENTION_NAME = "lit_grpo_shared_prefix"
 
+MOST_PADDING = 1.25
+"""Tokens with padding over those without it, from which on a CPU is faster with each entry by itself: padding is
+computed like anything else, and an operation more costs little."""
+
 
 class Attention(Protocol):
     """The attention of one forward pass, in each layer."""
@@ -70,15 +74,18 @@ class Prefill:
         prompts = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
         self.position_ids = columns.to(device)
         self._place = (prompts * self._columns + columns).to(device)
+        self._apart = list(lengths) if _is_better_apart(self.lengths) else None
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """Attend as ``Attention`` says; layers come in order."""
         assert layer == len(self.layers)
-        queries, keys, values = (self._by_prompt(tensor) for tensor in (query, key, value))
+        keys, values = (self._by_prompt(tensor) for tensor in (key, value))
         self.layers.append(KeyValues(keys.contiguous(), values.contiguous()))
-        # Padding comes after a prompt, where no query of the prompt looks.
-        out = scaled_dot_product_attention(queries, keys, values, is_causal=True, scale=scaling, enable_gqa=True)
-        return out.transpose(1, 2).reshape(-1, *query.shape[1:])[self._place]
+        if self._apart is None:
+            # Padding comes after a prompt, where no query of the prompt looks.
+            return _causal(self._by_prompt(query), keys, values, scaling).reshape(-1, *query.shape[1:])[self._place]
+        streams = (tensor.transpose(0, 1)[None].split(self._apart, dim=2) for tensor in (query, key, value))
+        return torch.cat([_causal(q, k, v, scaling)[0] for q, k, v in zip(*streams, strict=True)])
 
     def _by_prompt(self, stream: Tensor) -> Tensor:
         """[N, heads, D] -> [P, heads, columns, D]."""
@@ -108,12 +115,8 @@ class Extension:
         self._num_offsets = int(counts.max())
         self._own_place = rows * self._num_offsets + offsets
         self._prompts = conversations.prompt_of[rows]
-        self._is_on_cpu = counts.device.type == "cpu"
-        # On a CPU padding is computed like anything else, and an operation costs little: each entry by itself, at its
-        # own length. A graph of a GPU needs shapes that are the same whatever the lengths are.
-        if self._is_on_cpu:
-            self._prompt_parts = self._part_prompts()
-        else:
+        self._prompt_parts = self._part_prompts() if _is_better_apart(conversations.prompt_lengths) else None
+        if self._prompt_parts is None:
             self._prompt_place, self._tokens_per_prompt = _places(self._prompts)
             self._prompt_mask = self._mask_prompt()
         self.lay_out_columns()
@@ -126,7 +129,8 @@ class Extension:
         self._columns = self._conversations.own_lengths[self._rows] + self._offsets
         self.position_ids = self._prompt_lengths + self._columns
         # A single token of each row has little to pad, and there are many rows.
-        self._own_parts = self._part_own() if self._is_on_cpu and self._num_offsets > 1 else None
+        is_on_cpu = self._counts.device.type == "cpu"
+        self._own_parts = self._part_own() if is_on_cpu and self._num_offsets > 1 else None
         self._own_mask = self._mask_own() if self._own_parts is None else None
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
@@ -140,7 +144,7 @@ class Extension:
         else:
             assert self._own_mask is not None
             to_own = _attend(query, own, self._own_mask, self._own_place, self._num_offsets)
-        if self._is_on_cpu:
+        if self._prompt_parts is not None:
             to_prompt = _attend_apart(query, prompt, self._prompt_parts)
         else:
             to_prompt = _attend(query, prompt, self._prompt_mask, self._prompt_place, self._tokens_per_prompt)
@@ -202,6 +206,20 @@ class _Part:
     """The columns that the last of them sees."""
     is_causal: bool = False
     """Whether each of the others sees one less than the next."""
+
+
+def _is_better_apart(lengths: Tensor) -> bool:
+    """Whether entries of these lengths take less time one by one.
+
+    Never on a GPU, a graph of which needs shapes that are the same whatever the lengths are.
+    """
+    return lengths.device.type == "cpu" and int(lengths.max()) * len(lengths) > MOST_PADDING * int(lengths.sum())
+
+
+def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    """Attention of [P, heads, columns, D] to the columns before and itself, [P, columns, H, D]."""
+    out = scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
+    return out.transpose(1, 2)
 
 
 def _attend_apart(query: Tensor, kv: KeyValues, parts: Sequence[_Part]) -> _Partial:
