@@ -1,7 +1,7 @@
 """TransformersEngine against the plain pass of the same model.
 
-1. Greedy tokens and log-probs equal those of plain decoding, over turns, for Qwen3 and Llama, whether prompts are padded
-   to the longest or looked at one by one.
+1. Greedy tokens and log-probs equal those of plain decoding, over turns, for Qwen3 and Llama, whether prompts are
+   padded to the longest or looked at one by one.
 2. Each sampled token's log-prob is that of the distribution it was drawn from, temperature included.
 3. A draw depends on seed and position: not on the order of requests, nor on who else is in the batch.
 4. Turns end at a stop token or at the limit, whichever is first.
