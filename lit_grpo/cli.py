@@ -6,7 +6,6 @@ get wrong is answered in one line; a traceback means a bug.
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from yaml.representer import SafeRepresenter
 from lit_grpo.callbacks.evaluation import RepairEvaluation
 from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.callbacks.kept_config import KeepConfig
-from lit_grpo.callbacks.last_checkpoint import exit_status_of
+from lit_grpo.callbacks.last_checkpoint import exit_status_of, terminated_status
 from lit_grpo.callbacks.repair_writer import RepairWriter
 from lit_grpo.callbacks.rollout import RolloutCallback
 from lit_grpo.checkpointing import AtomicModelParallelStrategy
@@ -151,7 +150,7 @@ class RepairCLI(LightningCLI):
     """The command line. Adds to every run: atomic checkpoints, random states, Ctrl-C that saves, the logs, the bar."""
 
     exit_status = 0
-    """1 where a command has ended without what was hoped for."""
+    """1 where a command has ended without what was hoped for, 130 or 143 where it was told to end."""
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
         super().__init__(
@@ -262,7 +261,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The words of the command line; None: those of the process.
 
     Returns:
-        The exit status: 0; 1: `predict` recommends no repair; 2: a user's error; 130, 143: a fit that was told to end.
+        The exit status: 0; 1: `predict` recommends no repair; 2: a user's error; 130, 143: a run that was told to end.
     """
     arguments = sys.argv[1:] if args is None else args
     folder = str(Path.cwd())
@@ -277,8 +276,8 @@ def status_of(run: Callable[[], int], arguments: Sequence[str], program: str = "
     """The exit status that ``run`` gives, or 2 after a user's error, which is then on stderr in one line."""
     try:
         return run()
-    except SIGTERMException:  # Lightning's, of status 0, in the validation before the first batch
-        return 128 + signal.SIGTERM
+    except SIGTERMException:  # Lightning's, of status 0, once the batch has ended
+        return terminated_status()
     except EXPECTED as error:
         if not _is_expected(error):
             raise

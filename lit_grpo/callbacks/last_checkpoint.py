@@ -18,7 +18,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning_utilities.core.rank_zero import rank_zero_info
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
 from typing_extensions import override
 
 from lit_grpo.checkpointing import WHOLE
@@ -56,8 +56,8 @@ class _Boundary:
 class LastCheckpoint(Checkpoint):
     """Writes `checkpoints/last.ckpt` in the run folder.
 
-    Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly, and an exit
-    status other than 0; a second one stops at once. An exception before the first optimizer step of a batch (a reward
+    Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly; a second one
+    stops at once. An exception before the first optimizer step of a batch (a reward
     that raises, an engine that dies, memory that does not suffice) leaves the state from before that batch; one in the
     middle of a batch's updates, or while weights are sharded over ranks, leaves what was written last.
 
@@ -70,6 +70,7 @@ class LastCheckpoint(Checkpoint):
         self._asked: int | None = None
         """The signal that asked this rank to end."""
         self._is_ended = False
+        """Whether the ranks have ended the fit because one of them was asked to."""
         self._previous: dict[int, Any] = {}
         self._written_at: int | None = None
         """Batches trained on when it was last written in this fit."""
@@ -83,14 +84,14 @@ class LastCheckpoint(Checkpoint):
 
     @property
     def exit_status(self) -> int:
-        """0, or that of a process whose fit was asked to end before its end: 128 and the number of the signal.
+        """0 after a fit that came to its end; 128 plus the number of the signal after one that a signal ended.
 
         Whoever waits for the command, a shell or a scheduler, sees that there is something left to do.
         """
-        if self._asked is not None:
-            return 128 + self._asked
-        # Asked through another rank.
-        return 128 + signal.SIGTERM if self._is_ended else 0
+        if not self._is_ended:
+            return 0
+        # Without a signal of its own, this rank was asked through another one.
+        return 128 + (signal.SIGTERM if self._asked is None else self._asked)
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -154,7 +155,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the state at the end, unless that was done when it was asked to stop."""
         self._is_of_batch_end = not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        if not is_trial(trainer) and self._asked is None:
+        if not is_trial(trainer) and not self._is_ended:
             self._write(trainer)
 
     @override
@@ -206,9 +207,17 @@ class LastCheckpoint(Checkpoint):
 
 
 def exit_status_of(trainer: pl.Trainer) -> int:
-    """That of a process that has fitted with this trainer: see `LastCheckpoint.exit_status`."""
+    """That of a process that has fitted with this trainer: see `LastCheckpoint.exit_status`.
+
+    0 on every rank but the first: a launcher that sees another one fail kills the first, which may still be exporting.
+    """
     last = [callback for callback in trainer.callbacks if isinstance(callback, LastCheckpoint)]  # pyright: ignore[reportAttributeAccessIssue]
-    return max((callback.exit_status for callback in last), default=0)
+    return max((callback.exit_status for callback in last), default=0) if trainer.is_global_zero else 0
+
+
+def terminated_status() -> int:
+    """That of a process whose run Lightning has left because of SIGTERM, by an exception of status 0."""
+    return 0 if rank_zero_only.rank else 128 + signal.SIGTERM  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _names_one_state(callback: ModelCheckpoint) -> bool:

@@ -92,8 +92,8 @@ class RolloutCallback(Callback):
                 f"rollout.spare_turns: expected null with an environment that is named, got {spare_turns}; the default "
                 "environment alone knows how many turns a task takes: set it to null"
             )
-        repair = partial(RepairEnvironment.of, self.play_settings.episode, solver, spare_turns)
-        self.environment: AnyEnvironment = environment or repair()
+        rules = self.play_settings.episode
+        self.environment: AnyEnvironment = environment or RepairEnvironment.of(rules, solver, spare_turns)
         self.environment.require_complete()
         self._log, self._refill_log = RolloutLog(self.environment, self.settings.reward), RefillLog()
         self._too_long_log = TooLongLog()

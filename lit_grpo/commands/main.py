@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words behind ``lit-grpo``; None: those that the process was started with.
 
     Returns:
-        Exit status: 0; 1 where the command says that something failed; 2 after an error of the user's.
+        Exit status: 0; 1 where the command says that something failed; 2 after an error of the user's; 130 and 143
+        where Ctrl-C or SIGTERM has ended a fit.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     program = "lit-grpo"

@@ -135,7 +135,8 @@ class ArmRun:
         if processes.is_ending:
             raise InterruptedError(f"{arm.name}: told to end")
         if ended.status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-            raise ArmFailed(f"{arm.name}: `lit-grpo {subcommand}` was told to end by someone else; call again to go on")
+            then = "go on" if self.goes_on else "begin again"
+            raise ArmFailed(f"{arm.name}: someone else told `lit-grpo {subcommand}` to end; call again to {then}")
         if ended.status != 0:
             log = self.folder(arm.name) / LOG_FILE
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])

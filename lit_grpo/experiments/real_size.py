@@ -112,6 +112,7 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
         require_plan(study.root / f"{step.name}_plan.json", study.plan, with_starts(step))
         make_test_tasks(study)
     runs = study.runs(step, seeds)
+    _keep_small_files(step, runs)
     left = run_all([Job(run, arm) for run in runs for arm in with_starts(step)], study.num_jobs, console, study.until)
     remaining = [job.name for job in left]
     _keep_small_files(step, runs)
@@ -173,8 +174,9 @@ def report(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun], console: Co
 
 
 def _keep_small_files(step: Step, runs: Sequence[ArmRun]) -> None:
-    """Leave beside the attempts of each arm that is done what a report reads of them: a folder of results may be kept
-    without what is large, and seeds be added to it elsewhere.
+    """Leave beside the attempts of each arm that is done what a report reads of them.
+
+    So results can be kept without what is large, and more seeds added to them on another machine.
     """
     for run in runs:
         for arm in with_starts(step):

@@ -14,7 +14,8 @@ from torch import Tensor
 from lit_grpo.losses.base import UpdateTotals
 
 TIED = 1e-6
-"""Entropies this close, relative to themselves, are equal but for the rounding of float32."""
+"""Entropies this close, relative to themselves, differ by rounding: eight units in the last place of float32. In
+bfloat16 equal states differ by much more, and which of them are kept is chance."""
 
 
 def entropy_bonus(entropies: Tensor, coefficient: float, totals: UpdateTotals) -> Tensor:
@@ -29,12 +30,11 @@ def entropy_bonus(entropies: Tensor, coefficient: float, totals: UpdateTotals) -
 
 
 def top_entropy_threshold(entropies: Tensor, top_share: float) -> float:
-    """The smallest entropy among the ``ceil(top_share * num_tokens)`` largest, less `TIED` of it: the least to be kept.
+    """What an entropy has to be to be kept: the smallest of the ``ceil(top_share * num_tokens)`` largest, less `TIED`.
 
     A token of low entropy was never in doubt; the fifth of highest entropy is where paths fork, and training on it
     alone does as well or better (arXiv:2506.01939). Example: 0.1, 0.9, 0.4, 0.2 with a share of 0.5 give 0.3999996.
-    Attempts at the same task begin in the same state, so ties are common: they are kept or dropped together, however
-    the batch was laid out over ranks and rounded.
+    Attempts at the same task begin in the same state, so ties are common, and a threshold at one of them keeps all.
 
     Args:
         entropies: [num_tokens] of the whole step, all ranks; -inf marks padding.
@@ -48,4 +48,5 @@ def top_entropy_threshold(entropies: Tensor, top_share: float) -> float:
         return -math.inf
     # Rounded first: 0.2 * 15 is 3.0000000000000004 in floating point.
     num_kept = max(1, math.ceil(round(top_share * present.numel(), 9)))
-    return torch.topk(present, num_kept).values[-1].item() * (1 - TIED)
+    least = torch.topk(present, num_kept).values[-1].item()
+    return least - TIED * abs(least)

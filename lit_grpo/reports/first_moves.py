@@ -31,33 +31,38 @@ def read_first_moves(folders: Sequence[Path]) -> FirstMoves:
         folders: With the attempts of an evaluation each, or with what `keep_first_moves` has left of them.
 
     Raises:
-        ValueError: A line holds no attempt, or a file no numbers of moves.
+        ValueError: A line holds no attempt, a file no numbers of moves, or there is neither.
     """
     found: dict[FaultKind, Counter[str]] = {}
     for folder in folders:
-        kept = folder / FIRST_MOVES_FILE
-        for kind, moves in (_kept(kept) if kept.is_file() else _counted(folder / TRANSCRIPTS_FILE)).items():
-            found.setdefault(kind, Counter()).update(moves)
+        attempts = folder / TRANSCRIPTS_FILE
+        moves = _counted(attempts) if attempts.is_file() else _kept(folder / FIRST_MOVES_FILE)
+        for kind, of_kind in moves.items():
+            found.setdefault(kind, Counter()).update(of_kind)
     return {kind: found[kind] for kind in FaultKind if kind in found}
 
 
 def keep_first_moves(folder: Path) -> None:
-    """Write those of an evaluation beside its attempts, which are large and may be thrown away then."""
-    path = folder / FIRST_MOVES_FILE
-    if not path.is_file():
-        path.write_text(json.dumps(first_moves_json(read_first_moves([folder])), indent=1) + "\n", encoding="utf-8")
+    """Write those of an evaluation beside its attempts, which are large and may be thrown away then.
+
+    Raises:
+        ValueError: There is nothing to count, as `read_first_moves` says.
+    """
+    text = json.dumps(first_moves_json(read_first_moves([folder])), indent=1) + "\n"
+    aside = folder / f"{FIRST_MOVES_FILE}.partial"
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(folder / FIRST_MOVES_FILE)
 
 
 def _kept(path: Path) -> FirstMoves:
+    if not path.is_file():
+        raise ValueError(f"{path.parent}: expected {TRANSCRIPTS_FILE} or {path.name}, got neither; play again")
     text = path.read_text(encoding="utf-8")
     try:
         kinds = json.loads(text).items()
         return {FaultKind(kind): Counter({name: int(count) for name, count in of.items()}) for kind, of in kinds}
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: expected the first moves of an evaluation, got {text[:80]!r}; remove it if the attempts are "
-            "still there, or play again"
-        ) from error
+        raise ValueError(f"{path}: expected the first moves of an evaluation, got {text[:80]!r}; play again") from error
 
 
 def _counted(path: Path) -> FirstMoves:

@@ -44,8 +44,8 @@ class RolloutSettings:
     max_turns: int | None = None
     """Most turns of an attempt in training; None: those of the episode, which evaluation always has."""
     spare_turns: int | None = None
-    """Turns of an attempt in training beyond the fewest that repair its program: 0 lets a policy that errs start anew
-    with another program, and not with the same one. ``max_turns`` is the most in any case. None: all have as many."""
+    """Turns of an attempt in training beyond the fewest that repair its program. With 0 an attempt that errs is over,
+    and its time goes to another program. ``max_turns`` is the most in any case. None: every attempt has that many."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     reward: Reward = field(default_factory=CompositeReward)
     """The reward that trains; no metric depends on it."""

@@ -198,8 +198,8 @@ def assert_same_steps(
     """Weights of two runs that took the same steps from a checkpoint: the rest is rounding.
 
     A matrix's difference is held against how far its steps went, both as Frobenius norms. Entry by entry it could not
-    be: Adam makes a gradient that is nothing but rounding as large as any other. A wrong share of one rank, or a step
-    too many, changes a tenth of the way and more.
+    be: Adam makes a gradient that is nothing but rounding as large as any other. One step of three too many, or too
+    few, is a third of the way.
     """
     start = load_policy(checkpoint).model.state_dict()
     assert result.keys() == expected.keys()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -28,6 +29,7 @@ from lit_grpo.engines.transformers import engine as transformers_engine
 from lit_grpo.engines.transformers import shared_prefix
 from lit_grpo.engines.transformers.engine import TransformersEngine
 from lit_grpo.engines.transformers.graphs import fixed_steps
+from lit_grpo.engines.transformers.kv_cache import KeyValues
 
 STOP = 7
 GREEDY = SamplingSettings(temperature=0.0, max_completion_tokens=9)
@@ -99,6 +101,25 @@ def test_1_2_equals_the_plain_pass_over_turns(
                 assert completion.token_ids == plain_greedy(model, context, sampling.max_completion_tokens)
                 assert list(completion.token_ids) == distribution.argmax(1).tolist()
             contexts[key] = context + completion.token_ids + ids(rng, rng.randrange(1, 12))
+
+
+@pytest.mark.parametrize(("lengths", "apart"), [((60, 62, 63), 0), ((3, 60, 5), 3)], ids=["alike", "unlike"])
+def test_1_which_of_the_two(lengths: Sequence[int], apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    causal, attend_apart = shared_prefix._causal, shared_prefix._attend_apart
+    monkeypatch.setattr(shared_prefix, "_causal", lambda query, *a: (passes.append(len(query)), causal(query, *a))[1])
+    decoded: list[int] = []
+
+    def counted(query: torch.Tensor, kv: KeyValues, parts: Sequence[Any]) -> Any:
+        decoded.append(len(parts))
+        return attend_apart(query, kv, parts)
+
+    monkeypatch.setattr(shared_prefix, "_attend_apart", counted)
+    rng, model = Random(5), qwen3()
+    play(TransformersEngine(model, {STOP}), {key: ids(rng, length) for key, length in enumerate(lengths)}, GREEDY)
+    num_layers = model.config.num_hidden_layers
+    assert passes == ([1] * 3 * num_layers if apart else [3] * num_layers)
+    assert set(decoded[:num_layers]) == ({apart} if apart else set())
 
 
 def test_1_new_conversations_may_join_old_ones() -> None:

@@ -133,6 +133,12 @@ def test_1_the_gate(tmp_path: Path, tiny_checkpoint: Path) -> None:
     assert sum(document["first_moves"]["sft"][kind]["set_sense"] for kind in document["first_moves"]["sft"]) == 9
     assert [*document["comparison"]["baselines"]] == ["drop-first"]
     assert not (tmp_path / "test").exists()
+    # The attempts are large; without them, the report is made of what is left.
+    (tmp_path / "gate.json").unlink()
+    for attempts in tmp_path.rglob("episodes.jsonl"):
+        attempts.unlink()
+    run(a_study(tmp_path, tiny_checkpoint), "gate")
+    assert json.loads((tmp_path / "gate.json").read_text()) == document
 
 
 def test_2_and_3_the_claim(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,7 @@ def test_5_a_fit_that_someone_else_told_to_end_is_not_done(tmp_path: Path, numbe
             return Ended(128 + number, cpu_s=1.0, wall_s=2.0)
 
     run = ArmRun(tmp_path, Path("base"), Path("test"), seed=0, threads=1, goes_on=True, is_tested=False)
-    with pytest.raises(ArmFailed, match="sft: `lit-grpo fit` was told to end by someone else; call again to go on"):
+    with pytest.raises(ArmFailed, match="sft: someone else told `lit-grpo fit` to end; call again to go on"):
         run.run(SFT, Told())
     assert not run.is_done("sft")
     assert FitRecord.read(run.folder("sft")).cpu_s == 1.0

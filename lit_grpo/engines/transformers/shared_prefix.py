@@ -23,8 +23,9 @@ from lit_grpo.engines.transformers.kv_cache import Conversations, KeyValues, blo
 ATTENTION_NAME = "lit_grpo_shared_prefix"
 
 MOST_PADDING = 1.25
-"""Tokens with padding over those without it, from which on a CPU is faster with each entry by itself: padding is
-computed like anything else, and an operation more costs little."""
+"""Above this ratio of padded to real work, a CPU is faster taking each entry by itself: it computes padding like
+anything else, and one more operation costs little. Never on a GPU, whose graphs need shapes that are the same whatever
+the lengths are."""
 
 
 class Attention(Protocol):
@@ -74,7 +75,8 @@ class Prefill:
         prompts = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
         self.position_ids = columns.to(device)
         self._place = (prompts * self._columns + columns).to(device)
-        self._apart = list(lengths) if _is_better_apart(self.lengths) else None
+        is_padded = self._columns * len(lengths) > MOST_PADDING * sum(lengths)
+        self._apart = list(lengths) if is_padded and device.type == "cpu" else None
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """Attend as ``Attention`` says; layers come in order."""
@@ -115,7 +117,8 @@ class Extension:
         self._num_offsets = int(counts.max())
         self._own_place = rows * self._num_offsets + offsets
         self._prompts = conversations.prompt_of[rows]
-        self._prompt_parts = self._part_prompts() if _is_better_apart(conversations.prompt_lengths) else None
+        self._is_on_cpu = counts.device.type == "cpu"
+        self._prompt_parts = self._part_prompts() if self._is_on_cpu and self._is_padded() else None
         if self._prompt_parts is None:
             self._prompt_place, self._tokens_per_prompt = _places(self._prompts)
             self._prompt_mask = self._mask_prompt()
@@ -129,8 +132,7 @@ class Extension:
         self._columns = self._conversations.own_lengths[self._rows] + self._offsets
         self.position_ids = self._prompt_lengths + self._columns
         # A single token of each row has little to pad, and there are many rows.
-        is_on_cpu = self._counts.device.type == "cpu"
-        self._own_parts = self._part_own() if is_on_cpu and self._num_offsets > 1 else None
+        self._own_parts = self._part_own() if self._is_on_cpu and self._num_offsets > 1 else None
         self._own_mask = self._mask_own() if self._own_parts is None else None
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
@@ -153,6 +155,14 @@ class Extension:
     def finish(self) -> None:
         """Count the tokens as written, after the pass."""
         self._conversations.own_lengths += self._counts
+
+    def _is_padded(self) -> bool:
+        """Whether scores for all prompts at once, as wide as the store and as high as the most tokens of a prompt, are
+        many more than those that count.
+        """
+        tokens = self._prompts.bincount(minlength=len(self._conversations.prompt_lengths))
+        padded = len(tokens) * int(tokens.max()) * self._conversations.prompts[0].keys.shape[2]
+        return padded > MOST_PADDING * int((tokens * self._conversations.prompt_lengths).sum())
 
     def _part_prompts(self) -> list[_Part]:
         """The tokens of each prompt's conversations, which see all of it."""
@@ -206,14 +216,6 @@ class _Part:
     """The columns that the last of them sees."""
     is_causal: bool = False
     """Whether each of the others sees one less than the next."""
-
-
-def _is_better_apart(lengths: Tensor) -> bool:
-    """Whether entries of these lengths take less time one by one.
-
-    Never on a GPU, a graph of which needs shapes that are the same whatever the lengths are.
-    """
-    return lengths.device.type == "cpu" and int(lengths.max()) * len(lengths) > MOST_PADDING * int(lengths.sum())
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
