@@ -59,17 +59,14 @@ AttentionInterface.register(ATTENTION_NAME, shared_prefix_attention)
 
 
 class Prefill:
-    """Causal attention of prompts to themselves; keeps their keys and values.
-
-    Attributes:
-        layers: One entry per layer after the pass, [P, K, columns, D].
-        lengths: [P] int64.
-    """
+    """Causal attention of prompts to themselves; keeps their keys and values."""
 
     def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
         """Lay out prompts of these lengths, which follow each other in the stream."""
         self.layers: list[KeyValues] = []
+        """One entry per layer after the pass, [P, K, columns, D]."""
         self.lengths = torch.tensor(lengths, device=device)
+        """[P] int64."""
         self._columns = block_multiple(max(lengths))
         columns = torch.cat([torch.arange(length) for length in lengths])
         prompts = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
