@@ -57,9 +57,9 @@ class LastCheckpoint(Checkpoint):
     """Writes `checkpoints/last.ckpt` in the run folder.
 
     Ctrl-C (or SIGTERM) ends the fit after the batch it is in, with a checkpoint that resumes exactly; a second one
-    stops at once. An exception before the first optimizer step of a batch (a reward
-    that raises, an engine that dies, memory that does not suffice) leaves the state from before that batch; one in the
-    middle of a batch's updates, or while weights are sharded over ranks, leaves what was written last.
+    stops at once. An exception before the first optimizer step of a batch (a reward that raises, an engine that dies,
+    memory that does not suffice) leaves the state from before that batch; one in the middle of a batch's updates, or
+    while weights are sharded over ranks, leaves what was written last.
 
     Args:
         settings: When it is written.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lit_grpo.experiments.arms import Arm, ArmFailed
 from lit_grpo.experiments.fit_record import FitRecord
-from lit_grpo.experiments.processes import Ended, Processes
+from lit_grpo.experiments.processes import TERMINATED, Ended, Processes
 from lit_grpo.fitting.run_folder import last_checkpoint
 from lit_grpo.metrics.compute import COMPUTE_FILE
 from lit_grpo.metrics.results import RESULTS_FILE
@@ -134,7 +134,7 @@ class ArmRun:
         """Raise what `run` does."""
         if processes.is_ending:
             raise InterruptedError(f"{arm.name}: told to end")
-        if ended.status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        if ended.status in (128 + signal.SIGINT, TERMINATED):
             then = "go on" if self.goes_on else "begin again"
             raise ArmFailed(f"{arm.name}: someone else told `lit-grpo {subcommand}` to end; call again to {then}")
         if ended.status != 0:

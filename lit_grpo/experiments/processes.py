@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 TERMINATED = 128 + signal.SIGTERM
-"""Exit status of a study that was asked to end."""
+"""Exit status of a study, or a fit, that was asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
