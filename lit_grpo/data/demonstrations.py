@@ -19,6 +19,7 @@ from lit_grpo.environment.episodes.episode import RepairEpisode
 from lit_grpo.environment.episodes.observation import instructions
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repairable import require_repairable
+from lit_grpo.environment.faults.ground_truth import GroundTruth
 from lit_grpo.environment.programs.difference import elements_of, random_edit
 from lit_grpo.environment.programs.edits import AgentEdit, apply, edited_element
 from lit_grpo.environment.programs.program import LinearProgram, ProgramError
@@ -33,12 +34,22 @@ class DemonstrationSettings:
     share_with_wrong_tries: float = 0.3
     max_wrong_tries: int = 4
     """Each number from 1 to this is equally likely; with the repair, and going back, they fit the episode's turns."""
+    share_found_one_by_one: float = 0.0
+    """Share of the repairs of several edits of which only the last edit is learned. Those before it are context, each
+    with its own element as its whole diagnosis, as of an agent that has found one fault and not yet the next. At 0
+    every right edit of several names all elements and every wrong try names one: so to name one is to be told
+    `restore` next, whether the edit was right or not."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.share_with_wrong_tries <= 1 or self.max_wrong_tries < 1:
             raise ValueError(
                 "expected 0 <= share_with_wrong_tries <= 1 and max_wrong_tries >= 1, got "
                 f"{self.share_with_wrong_tries} and {self.max_wrong_tries}"
+            )
+        if not 0 <= self.share_found_one_by_one <= 1:
+            raise ValueError(
+                f"share_found_one_by_one: expected a share from 0 to 1, got {self.share_found_one_by_one}; 0 learns "
+                "every edit of a repair"
             )
 
 
@@ -75,7 +86,7 @@ def demonstrate(
         moves.append((move, False))
         if not episode_settings.undo_if_still_infeasible:
             moves.append((Move(Restore()), True))
-    moves += [(Move(edit, task.fault.faulty_elements), True) for edit in task.fault.inverse]
+    moves += _repair(task.fault, settings, rng)
     continuation = spoken(moves, episode, conversation)
     assert continuation is not None, "the rules leave room for the repair"
     return PromptGroup(prompt, (continuation,))
@@ -106,6 +117,16 @@ def spoken(
         said = render(move)
         _extend(tokens, is_target, conversation.completion_ids(said), learned)
     return Continuation(tuple(tokens), tuple(is_target))
+
+
+def _repair(fault: GroundTruth, settings: DemonstrationSettings, rng: random.Random) -> list[tuple[Move, bool]]:
+    """The true edits in their order, each with whether it is learned."""
+    *first, last = fault.inverse
+    # Repairs of one edit draw nothing: their wrong tries are the same at any share.
+    one_by_one = bool(first) and rng.random() < settings.share_found_one_by_one
+    found = ((edit, (edited_element(edit),) if one_by_one else fault.faulty_elements) for edit in first)
+    moves = [(Move(edit, diagnosis), not one_by_one) for edit, diagnosis in found]
+    return [*moves, (Move(last, fault.faulty_elements), True)]
 
 
 def _wrong_moves(
