@@ -124,9 +124,9 @@ def _repair(fault: GroundTruth, settings: DemonstrationSettings, rng: random.Ran
     *first, last = fault.inverse
     # Repairs of one edit draw nothing: their wrong tries are the same at any share.
     one_by_one = bool(first) and rng.random() < settings.share_found_one_by_one
-    found = ((edit, (edited_element(edit),) if one_by_one else fault.faulty_elements) for edit in first)
-    moves = [(Move(edit, diagnosis), not one_by_one) for edit, diagnosis in found]
-    return [*moves, (Move(last, fault.faulty_elements), True)]
+    stated = [(edited_element(edit),) if one_by_one else fault.faulty_elements for edit in first]
+    moves = [(Move.in_repair(edit, elements), not one_by_one) for edit, elements in zip(first, stated, strict=True)]
+    return [*moves, (Move.in_repair(last, fault.faulty_elements), True)]
 
 
 def _wrong_moves(

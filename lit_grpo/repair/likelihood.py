@@ -7,9 +7,9 @@ environment answers,
     log p(move | context) = sum over its tokens of log p(token | context, the tokens before)
 
 at temperature 1, the end of the turn included. A move is written as demonstrations are: the elements of the repair as
-the diagnosis, then the action. Tokens are summed and not averaged: the sum is the log-prob that the policy says exactly
-this, so that exp of it is a probability, and the probabilities of different repairs add up to 1 at most. A mean would
-prefer long moves, whose tokens follow from those before.
+the diagnosis, that of the edit first, then the action. Tokens are summed and not averaged: the sum is the log-prob that
+the policy says exactly this, so that exp of it is a probability, and the probabilities of different repairs add up to 1
+at most. A mean would prefer long moves, whose tokens follow from those before.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def log_likelihoods(
     for number, (edits, episode) in enumerate(zip(repairs, episodes, strict=True)):
         if len(edits) > 1 and environment.rules.undo_if_still_infeasible:
             continue
-        elements = tuple(dict.fromkeys(edited_element(edit) for edit in edits))
-        moves = [(Move(edit, elements), True) for edit in edits]
+        elements = [edited_element(edit) for edit in edits]
+        moves = [(Move.in_repair(edit, elements), True) for edit in edits]
         continuation = spoken(moves, episode, policy.conversation)
         if continuation is not None and len(continuation.token_ids) <= room:
             continuations[number] = continuation

@@ -4,8 +4,6 @@ which is learned, the try is not, and the program ends as the original; 4 faults
 last are context, each under a diagnosis of its own element, and repairs of one edit are what they were.
 """
 
-import json
-
 import pytest
 from test_conversation import MINIMAL, MINIMAL_TOKENS, byte_tokenizer
 
@@ -39,8 +37,11 @@ def test_1_every_repair_is_shown_and_learned(kind: FaultKind, difficulty: Diffic
     (continuation,) = group.continuations
     pairs = zip(continuation.token_ids, continuation.is_target, strict=True)
     learned = tokenizer.decode([token for token, is_target in pairs if is_target], skip_special_tokens=True)
-    assert learned == "".join(render(Move(edit, task.fault.faulty_elements)) for edit in task.fault.inverse)
-    assert learned.count(json.dumps(list(task.fault.faulty_elements), separators=(",", ":"))) == num_faults
+    elements = task.fault.faulty_elements
+    assert learned == "".join(render(Move.in_repair(edit, elements)) for edit in task.fault.inverse)
+    assert len(set(elements)) == num_faults
+    for element in elements:
+        assert learned.count(f'{{"diagnosis":["{element}",') == 1, "each edit's own element is stated first"
     shown = tokenizer.decode(list(continuation.token_ids), skip_special_tokens=True)
     assert shown.count("The solver reports: infeasible") == num_faults - 1
 
@@ -76,7 +77,7 @@ def test_3_where_edits_persist_a_wrong_try_is_taken_back_by_restore(kind: FaultK
     task = _task(kind, Difficulty.EASY)
     moves = _moves(task, DemonstrationSettings(share_with_wrong_tries=1.0, max_wrong_tries=4))
     num_tries = (5 - len(task.fault.inverse)) // 2
-    repair = [(render(Move(edit, task.fault.faulty_elements)), True) for edit in task.fault.inverse]
+    repair = [(render(Move.in_repair(edit, task.fault.faulty_elements)), True) for edit in task.fault.inverse]
     assert 1 <= (len(moves) - len(repair)) // 2 <= num_tries
     assert moves[-len(repair) :] == repair
     assert moves[1 : -len(repair) : 2] == [(render(Move(Restore())), True)] * ((len(moves) - len(repair)) // 2)
@@ -91,7 +92,7 @@ def test_4_faults_found_one_by_one(kind: FaultKind, difficulty: Difficulty) -> N
     *first, last = task.fault.inverse
     moves = _moves(task, DemonstrationSettings(0.0, share_found_one_by_one=1.0))
     assert moves[:-1] == [(render(Move(edit, (edited_element(edit),))), False) for edit in first]
-    assert moves[-1] == (render(Move(last, task.fault.faulty_elements)), True)
+    assert moves[-1] == (render(Move.in_repair(last, task.fault.faulty_elements)), True)
 
 
 def test_4_repairs_of_one_edit_are_what_they_were() -> None:

@@ -58,7 +58,8 @@ def test_1_and_2_a_sum_over_tokens(
     (tokens,) = served.logprobs([(*prompt, *move)])
     assert single == pytest.approx(sum(tokens[-len(move) :]), abs=1e-3)
 
-    moves = [conversation.completion_ids(render(Move(edit, (OVEN, DEMAND)))) for edit in (FIRST, SECOND)]
+    stated = ((FIRST, (OVEN, DEMAND)), (SECOND, (DEMAND, OVEN)))
+    moves = [conversation.completion_ids(render(Move(edit, elements))) for edit, elements in stated]
     answer = conversation.continuation_ids(episode.step(render(Move(FIRST, (OVEN, DEMAND)))).observation, closed=True)
     (tokens,) = served.logprobs([(*prompt, *moves[0], *answer, *moves[1])])
     said = tokens[len(prompt) - 1 : len(prompt) - 1 + len(moves[0])] + tokens[-len(moves[1]) :]

@@ -15,11 +15,21 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
 from lit_grpo.environment.episodes.json_objects import NotAnObjectError, last_object, shown
-from lit_grpo.environment.programs.edits import AgentEdit, DropRow, SetBounds, SetCoefficient, SetRhs, SetSense, SetType
+from lit_grpo.environment.programs.edits import (
+    AgentEdit,
+    DropRow,
+    SetBounds,
+    SetCoefficient,
+    SetRhs,
+    SetSense,
+    SetType,
+    edited_element,
+)
 from lit_grpo.environment.programs.program import MAX_NAME_CHARACTERS, Element, Sense, VariableType
 
 GRAMMAR_VERSION = 2
@@ -68,6 +78,15 @@ class Move:
     action: Action
     diagnosis: tuple[Element, ...] | None = None
     """The elements stated, in the order written, each once; None if the turn states none."""
+
+    @classmethod
+    def in_repair(cls, edit: AgentEdit, elements: Iterable[Element]) -> Move:
+        """One edit of a repair that acts on these elements: all are stated, that of the edit first, each once.
+
+        So what is named first is what is edited, in each turn of a repair of several edits as in one of a single edit.
+        """
+        own = edited_element(edit)
+        return cls(edit, tuple(dict.fromkeys(sorted(elements, key=lambda element: element != own))))
 
 
 @dataclass(frozen=True, slots=True)

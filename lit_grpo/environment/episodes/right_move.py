@@ -24,7 +24,8 @@ def right_move(program: LinearProgram, fault: GroundTruth) -> Move:
     left = _edits_left(program, fault)
     if left is None or len(left) > len(fault.inverse):
         return Move(Restore())
-    return Move(left[0] if left else Submit(), fault.faulty_elements)
+    elements = fault.faulty_elements
+    return Move.in_repair(left[0], elements) if left else Move(Submit(), elements)
 
 
 def _edits_left(program: LinearProgram, fault: GroundTruth) -> tuple[AgentEdit, ...] | None:

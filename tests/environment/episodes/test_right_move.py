@@ -93,13 +93,13 @@ def test_5_several_faults() -> None:
     faulty = apply_all(ORIGINAL, [SetRhs("orders", 95.0), SetRhs("wood", -1.0)])
     fault = replace(FAULT, faulty=faulty, inverse=(wood, orders), faulty_elements=(WOOD, ORDERS))
     assert right_move(faulty, fault) == Move(wood, (WOOD, ORDERS))
-    assert right_move(apply(faulty, wood), fault) == Move(orders, (WOOD, ORDERS))
+    assert right_move(apply(faulty, wood), fault) == Move(orders, (ORDERS, WOOD))
     assert right_move(apply(faulty, orders), fault) == Move(wood, (WOOD, ORDERS))
     spoilt = SetRhs("hours", 89.0)
     assert right_move(apply(faulty, spoilt), fault) == BACK
     after_one = apply_all(faulty, [wood, spoilt])
     assert right_move(after_one, fault) == Move(SetRhs("hours", 90.0), (WOOD, ORDERS))
-    assert right_move(apply(after_one, SetRhs("hours", 90.0)), fault) == Move(orders, (WOOD, ORDERS))
+    assert right_move(apply(after_one, SetRhs("hours", 90.0)), fault) == Move(orders, (ORDERS, WOOD))
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_6_the_inverse_of_generated_faults(tasks: list[Task]) -> None:
         program, made = task.fault.faulty, []
         while program != task.fault.original:
             move = right_move(program, task.fault)
-            assert move.diagnosis == task.fault.faulty_elements
+            assert move == Move.in_repair(task.fault.inverse[len(made)], task.fault.faulty_elements)
             made.append(move.action)
             program = apply(program, task.fault.inverse[len(made) - 1])
         assert tuple(made) == task.fault.inverse
