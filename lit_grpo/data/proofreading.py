@@ -56,6 +56,8 @@ class ProofreadingSettings:
     """Continuations per prompt of several turns."""
     marks_slips: bool = False
     """Whether the marks of a conflict stand at all slips and a few elements more, as in a task; else anywhere."""
+    one_by_one: bool = False
+    """Whether slips come into the conflicts one by one, and talks begin at any of them (talks.py); marks slips, too."""
 
     def __post_init__(self) -> None:
         if (
@@ -133,14 +135,15 @@ def proofread(
         wrong.insert(rng.randint(0, len(wrong)), row_element(added.constraint.name))
     mending = [edit for element in wrong for edit in true_edits(element, slipped, program)]
     copied = [random_true_edit(rng.choice(elements), program, rng) for _ in range(settings.num_copied)]
-    talk = Talk(
-        RepairProblem(slipped, specification), episode, conversation, rng, program if settings.marks_slips else None
-    )
+    problem = RepairProblem(slipped, specification)
+    true = program if settings.marks_slips or settings.one_by_one else None
+    talk = Talk(problem, episode, conversation, rng, true, mending if settings.one_by_one else None)
+    say = talk.one_by_one if settings.one_by_one else talk.continuation
     exercises = [_edit_exercise(edit, conversation, Practice.MENDING) for edit in mending]
     exercises += [_inspection(element, conversation) for element in elements if element not in wrong]
     exercises += [_edit_exercise(edit, conversation, Practice.COPYING) for edit in copied if edit not in mending]
     for _ in range(settings.num_talks):
-        continuation = talk.continuation(mending, rng)
+        continuation = say(mending, rng)
         exercises.append(Exercise(Practice.TALKING, wrong[0], None, continuation, len(continuation.token_ids)))
     return Proofreading(talk.prompt, tuple(exercises))
 

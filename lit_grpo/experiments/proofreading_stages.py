@@ -35,6 +35,7 @@ class Goal:
     mended_numbers: float
     judged: float
     found: float = 0.0
+    found_next: float = 0.0
 
     def is_reached(self, scores: ReadingScores) -> bool:
         """Whether every share is as large as is asked for."""
@@ -43,6 +44,7 @@ class Goal:
             and scores.mended_numbers.value >= self.mended_numbers
             and scores.judged >= self.judged
             and scores.found.value >= self.found
+            and (not self.found_next or scores.found_next.value >= self.found_next)
         )
 
 

@@ -7,6 +7,7 @@ most likely one: no sampling, so that the figures of a model are exact and cheap
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from random import Random
@@ -61,6 +62,8 @@ class ReadingScores:
     """Senses and types."""
     found: Share = field(default_factory=Share)
     """The first element that is named, given nothing: one with a slip. Once per program."""
+    found_next: Share = field(default_factory=Share)
+    """The first element that is named in a later turn of a talk: one whose slip has not been mended in it yet."""
     judged_untouched: Share = field(default_factory=Share)
     """How often a named element without a slip was judged right: that it is inspected, not edited."""
     judged_slipped: Share = field(default_factory=Share)
@@ -137,6 +140,7 @@ def count(
             for true, token in zip(_targets(exercise), tokens, strict=True):
                 if '"' in conversation.decode([true]):
                     scores.pieces.add(token == true)
+            _count_talk(scores, exercise, list(tokens), [tuple(_targets(other)[:2]) for other, _ in mending])
         else:
             _count_value(scores, exercise, list(tokens), conversation)
     for exercise, tokens in mending:
@@ -148,6 +152,30 @@ def count(
     # What follows the first token is predicted from the true one, so it counts for moves that begin as predicted.
     begun = [(_targets(exercise)[1], tokens[1]) for exercise, tokens in mending if _targets(exercise)[0] == tokens[0]]
     scores.found.add(bool(begun) and begun[0][1] in {name for name, _ in begun})
+
+
+def _count_talk(scores: ReadingScores, exercise: Exercise, tokens: list[int], slips: Sequence[tuple[int, ...]]) -> None:
+    """What is named first in the learned turns of a talk after the first one that names a slip.
+
+    Args:
+        scores: What they are added to.
+        exercise: The talk.
+        tokens: The token predicted for each of its targets.
+        slips: The first two tokens of each move that mends one: the kind of its element, and its name or what that
+            begins with. An element that takes two edits is among them twice.
+    """
+    continuation, left, number = exercise.continuation, Counter(slips), 0
+    for place, is_target in enumerate(continuation.is_target):
+        begins = continuation.token_ids[place : place + 2]
+        if is_target and begins not in slips and not (place and continuation.is_target[place - 1]):
+            # `restore`: what was named before was a wrong edit.
+            left = Counter(slips)
+        if begins in slips:
+            if is_target and left.total() < len(slips):
+                names = {name for kind, name in left if kind == begins[0]}
+                scores.found_next.add(tokens[number] == begins[0] and tokens[number + 1] in names)
+            left -= Counter([begins])
+        number += is_target
 
 
 def _count_value(

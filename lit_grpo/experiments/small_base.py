@@ -54,15 +54,18 @@ NUM_PROGRAMS_READ = 60
 """Held-out programs, or excerpts, after each leg."""
 
 
-def _practice(max_slips: int, max_rows: int | None = None, marks_slips: bool = False) -> ProofreadingSettings:
-    """What is the same in all stages: of each text four values are copied, and all slips mended in one talk."""
+def _practice(
+    max_slips: int, max_rows: int | None = None, num_talks: int = 1, marks_slips: bool = False, one_by_one: bool = False
+) -> ProofreadingSettings:
+    """What is the same in all stages: of each text four values are copied, and all slips mended in a talk."""
     return ProofreadingSettings(
         max_slips,
         num_copied=4,
         max_rows=max_rows,
         share_with_added_row=0.3,
-        num_talks=1,
+        num_talks=num_talks,
         marks_slips=marks_slips,
+        one_by_one=one_by_one,
     )
 
 
@@ -97,6 +100,15 @@ STAGES = (
         {EASY: 0.35, MEDIUM: 0.5, HARD: 0.15},
         _practice(4, marks_slips=True),
         Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.7),
+        batches_per_leg=150,
+        frozen_layers=NUM_FIXED,
+        final_fraction=0.05,
+    ),
+    Stage(
+        "one_by_one",
+        {EASY: 0.35, MEDIUM: 0.5, HARD: 0.15},
+        _practice(4, num_talks=3, one_by_one=True),
+        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.7, found_next=0.7),
         batches_per_leg=150,
         frozen_layers=NUM_FIXED,
         final_fraction=0.05,

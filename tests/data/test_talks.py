@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -17,7 +18,7 @@ from lit_grpo.environment.domains.base import BaseModel, ProgramSize
 from lit_grpo.environment.episodes.actions import Move, Restore, parse
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
-from lit_grpo.environment.programs.edits import DropRow, edited_element
+from lit_grpo.environment.programs.edits import AgentEdit, DropRow, edited_element
 from lit_grpo.packing import Continuation
 
 RULES = EpisodeSettings(style=ObservationStyle.COMPACT)
@@ -92,6 +93,54 @@ def test_4_by_default_there_are_neither_talks_nor_rows_too_many(conversation: Co
     settings = ProofreadingSettings()
     text = proofread(drawn(0), conversation, RULES, settings, Random(0))
     assert not [e for e in text.exercises if e.practice is Practice.TALKING or isinstance(e.edit, DropRow)]
+
+
+def one_by_one(conversation: ConversationFormat) -> Iterator[tuple[Proofreading, list[AgentEdit]]]:
+    """Texts whose slips come one by one, each with the edits that mend it."""
+    settings = replace(SETTINGS, one_by_one=True)
+    for seed in range(40):
+        text = proofread(drawn(seed), conversation, RULES, settings, Random(seed))
+        yield text, [e.edit for e in text.exercises if e.practice is Practice.MENDING and e.edit is not None]
+
+
+def test_6_one_by_one_what_was_mended_before_is_context_and_named_one_each(conversation: ConversationFormat) -> None:
+    num_known: set[int] = set()
+    for text, mending in one_by_one(conversation):
+        elements = [edited_element(edit) for edit in mending]
+        for exercise in text.exercises:
+            if exercise.practice is not Practice.TALKING:
+                continue
+            said = turns(exercise.continuation, conversation)
+            if len(said) > 1 and isinstance(said[1][0].action, Restore):
+                assert [is_learned for _, is_learned in said[:2]] == [False, True]
+                said = said[2:]
+            known = sum(not is_learned for _, is_learned in said)
+            num_known.add(known)
+            assert said[:known] == [(Move(edit, (edited_element(edit),)), False) for edit in mending[:known]]
+            assert said[known:] == [(Move.in_repair(e, elements), True) for e in mending[known : len(said)]]
+            assert len(said) > known, "something is learned of each"
+    assert num_known >= {0, 1, 2}
+
+
+def test_6_the_slip_to_be_mended_next_is_in_each_conflict(conversation: ConversationFormat) -> None:
+    num_others = num_later = 0
+    for text, mending in one_by_one(conversation):
+        names = [edited_element(edit).split(":", 1)[1] for edit in mending]
+        first = conversation.decode(list(text.prompt_ids))
+        marked = {words[1] for line in first.splitlines() if (words := line.split()) and words[0] in {"*", "<", ">"}}
+        assert names[0] in marked
+        num_others += len(set(names[1:]) - marked)
+        for exercise in text.exercises:
+            if exercise.practice is Practice.TALKING:
+                said = turns(exercise.continuation, conversation)
+                answers = conversation.decode(list(exercise.continuation.token_ids)).split("infeasible")[1:]
+                later = [edited_element(edit) for move, _ in said for edit in mending if move.action == edit][1:]
+                assert len(answers) >= len(later)
+                for answer, element in zip(answers[len(answers) - len(later) :], later, strict=True):
+                    assert element.split(":", 1)[1] in answer.partition("{")[0]
+                    num_later += 1
+    assert num_later > 40
+    assert num_others > 5, "not all others are marked"
 
 
 @pytest.mark.parametrize("values", [{"num_talks": -1}, {"share_with_added_row": 1.5}])

@@ -147,3 +147,32 @@ def test_9_pieces_of_the_grammar_are_read_in_talks(conversation: ConversationFor
     assert scores.pieces.num_all == sum('"' in conversation.decode([token]) for token in true)
     assert scores.pieces.num_all - scores.pieces.num_right == true.count(first) > 0
     assert scores.mended_numbers.num_all == scores.judged_slipped.num_all == 0
+
+
+def test_10_the_next_slip_is_one_that_is_left(conversation: ConversationFormat) -> None:
+    settings = ProofreadingSettings(max_slips=3, num_copied=0, num_talks=1, one_by_one=True)
+    num_named = num_next = 0
+    for seed in range(20):
+        base = drawn_program(TASKS, Split.VALIDATION, Random(seed))
+        rules = EpisodeSettings(style=ObservationStyle.COMPACT)
+        text = proofread(base, conversation, rules, settings, Random(seed))
+        mending = [exercise for exercise in text.exercises if exercise.practice is Practice.MENDING]
+        [talk] = [exercise for exercise in text.exercises if exercise.practice is Practice.TALKING]
+        true, slips = targets(talk), [targets(exercise)[:2] for exercise in mending]
+        begins = [place for place in range(len(true)) if true[place : place + 2] in slips]
+        first = slips[0]
+        if first in slips[1:]:
+            continue  # It takes two edits, and is left after the first.
+        right = scored([(exercise, targets(exercise)) for exercise in (*mending, talk)], conversation)
+        again = list(true)
+        for place in begins:
+            again[place : place + 2] = first
+        same = scored([*((exercise, targets(exercise)) for exercise in mending), (talk, again)], conversation)
+        # The first slip is mended in the first turn that names one; whether that is learned or context, it is not left.
+        learned = [place for place in begins if true[place : place + 2] != first]
+        assert right.found_next.num_all == right.found_next.num_right
+        assert same.found_next.num_all == right.found_next.num_all >= len(learned)
+        num_next += right.found_next.num_all
+        num_named += same.found_next.num_right
+    assert num_next > 10
+    assert num_named == 0, "to name the slip again that has been mended is wrong"
