@@ -108,7 +108,7 @@ STAGES = (
         "one_by_one",
         {EASY: 0.35, MEDIUM: 0.5, HARD: 0.15},
         _practice(4, num_talks=3, one_by_one=True),
-        Goal(copied_numbers=0.9, mended_numbers=0.9, judged=0.9, found=0.7, found_next=0.7),
+        Goal(copied_numbers=0.85, mended_numbers=0.85, judged=0.85, found=0.7, found_next=0.5),
         batches_per_leg=150,
         frozen_layers=NUM_FIXED,
         final_fraction=0.05,
