@@ -34,6 +34,9 @@ def parse(words: Sequence[str]) -> Namespace:
         help="train nothing: play 600 tasks of the seed given (default: 0) with the two policies that are shipped",
     )
     parser.add_argument(
+        "--ship", type=Path, help="train nothing: write the policies of the claim of the seed given into this folder"
+    )
+    parser.add_argument(
         "--minutes", type=minutes, help="end after so many, with a checkpoint of each fit that runs (default: never)"
     )
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="gpu: all arms share one device")
@@ -41,6 +44,8 @@ def parse(words: Sequence[str]) -> Namespace:
     options = parser.parse_args(words)
     if options.verify and len(options.seeds or [0]) > 1:
         parser.error(f"--seeds: expected one seed with --verify, got {len(options.seeds)}")
+    if options.ship is not None and len(options.seeds or []) != 1:
+        parser.error(f"--seeds: expected one seed with --ship, got {len(options.seeds or [])}")
     return options
 
 
@@ -64,12 +69,16 @@ def run(options: Namespace) -> int:
 
     from lit_grpo.experiments.real_size import RealSizeStudy, run_step
     from lit_grpo.experiments.real_size_plan import PLAN, SMOKE_PLAN, require_gate
-    from lit_grpo.experiments.real_size_verify import verify
+    from lit_grpo.experiments.real_size_verify import ship, verify
     from lit_grpo.reports.real_size_page import write_page
 
     if options.verify:
         number = options.seeds[0] if options.seeds else 0
         verify(options.output / f"verify_{number}", number, options.jobs, Console())
+        return 0
+    if options.ship is not None:
+        for folder in ship(options.output, options.seeds[0], options.ship):
+            Console().print(f"Written: {folder}", soft_wrap=True)
         return 0
     plan = SMOKE_PLAN if options.smoke else PLAN
     if options.page is not None:

@@ -1,6 +1,6 @@
 """The claim of the study of real size looked at again, in minutes: its two shipped policies on tasks of another seed.
 
-Called by `lit-grpo study real-size --verify`.
+Called by `lit-grpo study real-size --verify` and `--ship`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from rich.console import Console
 from lit_grpo.data.splits import Cell
 from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
+from lit_grpo.experiments.arm_run import POLICY_FOLDER
 from lit_grpo.experiments.final_evaluation import EvaluationSettings, evaluate_checkpoints
+from lit_grpo.experiments.half_precision import write_half
 from lit_grpo.experiments.real_size import EPISODE
 from lit_grpo.experiments.real_size_arms import COMPUTE_MATCHED, RL
 from lit_grpo.metrics.bootstrap import BootstrapSettings
+from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.presets import INSTALLED
 from lit_grpo.reports.comparison import COMPARISON_FILE, Comparison, Pair, compare, write_comparison
 from lit_grpo.reports.differences import difference_tables
@@ -31,6 +34,34 @@ SHIPPED = {
 """Arm to the folder of its policy, of one training seed."""
 TASKS_PER_CELL = 50
 """Of each of the twelve cells A to D."""
+
+
+def ship(study: Path, seed: int, folder: Path) -> list[Path]:
+    """Write the two policies of a seed of the claim, in bfloat16, under the names that ``verify`` looks for.
+
+    Args:
+        study: The folder of the study.
+        seed: One of the plan's, whose arms have played their test tasks.
+        folder: Holds a folder for each policy afterwards.
+
+    Returns:
+        These folders.
+
+    Raises:
+        ValueError: An arm has not been trained and tested there.
+    """
+    arms = {name: study / f"seed_{seed}" / "arms" / name for name in SHIPPED}
+    missing = [
+        str(arm)
+        for arm in arms.values()
+        if not ((arm / RESULTS_FILE).is_file() and (arm / POLICY_FOLDER / "config.json").is_file())
+    ]
+    if missing:
+        raise ValueError(
+            f"--ship: expected arms that are trained and tested, with their policies, got none in "
+            f"{', '.join(missing)}; run --step claim there: results that were copied have no weights"
+        )
+    return [write_half(arm / POLICY_FOLDER, folder / SHIPPED[name].name) for name, arm in arms.items()]
 
 
 def verify(

@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
-
-import torch
-from safetensors.torch import load_file, save_file
-from transformers.utils import SAFE_WEIGHTS_NAME
 
 from lit_grpo.cli import main as run_command
 from lit_grpo.data.dataset import drawn_program, load_conversation
@@ -27,11 +22,12 @@ from lit_grpo.environment.episodes.observation import ObservationStyle, initial_
 from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.programs.specification import RepairProblem
 from lit_grpo.experiments.base_model import FOLLOW_UPS, NAMES, TinyModelSettings, make_base_model
+from lit_grpo.experiments.half_precision import write_half
 from lit_grpo.experiments.proofreading_stages import POLICY_FOLDER, Goal, Leg, Stage, run_stages
 from lit_grpo.experiments.reading import ReadingScores, held_out_exercises, measure_reading
 from lit_grpo.experiments.reading_heads import ReadingHeads
 from lit_grpo.experiments.reading_weights import NUM_FIXED
-from lit_grpo.modules.policy import load_config, load_policy
+from lit_grpo.modules.policy import load_policy
 from lit_grpo.presets import CONFIGS
 
 SHAPE = TinyModelSettings(
@@ -144,17 +140,6 @@ def make_small_base(
         make_base_model(untrained, [*texts, *FOLLOW_UPS * 50], names, seed, shape)
     last = run_stages(output, untrained, stages, lambda leg: fit_leg(leg, seed), _read)
     return write_half(last, output / POLICY_FOLDER)
-
-
-def write_half(policy: Path, folder: Path) -> Path:
-    """Write a policy with its weights in bfloat16, which take half the room; returns ``folder``."""
-    shutil.copytree(policy, folder, dirs_exist_ok=True)
-    weights = {name: tensor.bfloat16() for name, tensor in load_file(folder / SAFE_WEIGHTS_NAME).items()}
-    save_file(weights, folder / SAFE_WEIGHTS_NAME, metadata={"format": "pt"})
-    config = load_config(folder)
-    config.dtype = torch.bfloat16
-    config.save_pretrained(folder)
-    return folder
 
 
 def names_and_texts(num_programs: int, seed: int) -> tuple[list[str], list[str]]:

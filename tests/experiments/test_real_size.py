@@ -11,7 +11,7 @@
    is compared with, and never draws tasks of another's demonstrations.
 6. The page has the plan, what each step came to, and what has not been run.
 7. `--verify` plays tasks of the seed that it is given, with both policies, and says the paired difference; without the
-   policies it says which are missing.
+   policies it says which are missing. `--ship` writes those of a seed that has been tested, in bfloat16.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import contextlib
 import io
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,6 +30,7 @@ from typing import Any
 import pytest
 import yaml
 from rich.console import Console
+from safetensors.torch import load_file
 from scripted_scores import score
 
 from lit_grpo.cli import main as fit
@@ -58,6 +60,7 @@ from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import results_of, write_run
+from lit_grpo.modules.policy import load_policy
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports import real_size as report_of_step
 from lit_grpo.reports import real_size_page
@@ -320,3 +323,23 @@ def test_7_policies_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFix
         real_size_verify.verify(tmp_path, 0, 1, Console(), {"sft_grpo": tmp_path / "nowhere"})
     assert main(["study", "real-size", "--verify", "--seeds", "1", "2"]) == 2
     assert "--seeds: expected one seed with --verify, got 2" in capsys.readouterr().err
+
+
+def test_7_the_policies_of_a_seed_are_shipped(
+    tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["study", "real-size", "--output", str(tmp_path), "--ship", str(tmp_path / "shipped")]
+    assert main(command) == 2
+    assert "--seeds: expected one seed with --ship, got 0" in capsys.readouterr().err
+    for name in ("sft_compute_matched", "sft_grpo"):
+        arm = tmp_path / "seed_7" / "arms" / name
+        shutil.copytree(tiny_checkpoint, arm / "policy")
+        assert main([*command, "--seed", "7"]) == 2
+        assert "--ship: expected arms that are trained and tested" in capsys.readouterr().err
+        (arm / "results.json").write_text("{}")
+    assert main([*command, "--seed", "7"]) == 0
+    trained = load_file(tiny_checkpoint / "model.safetensors")
+    for name in ("small-sft-matched", "small-sft-grpo"):
+        shipped = load_file(tmp_path / "shipped" / name / "model.safetensors")
+        assert all(shipped[key].equal(tensor.bfloat16()) for key, tensor in trained.items())
+        assert load_policy(tmp_path / "shipped" / name).causal_lm.config.vocab_size > 0
