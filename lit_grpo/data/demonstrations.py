@@ -34,7 +34,7 @@ class DemonstrationSettings:
     share_with_wrong_tries: float = 0.3
     max_wrong_tries: int = 4
     """Each number from 1 to this is equally likely; with the repair, and going back, they fit the episode's turns."""
-    share_found_one_by_one: float = 0.0
+    share_found_one_by_one: float = 0.5
     """Share of the repairs of several edits of which only the last edit is learned. Those before it are context, each
     with its own element as its whole diagnosis, as of an agent that has found one fault and not yet the next. At 0
     every right edit of several names all elements and every wrong try names one: so to name one is to be told

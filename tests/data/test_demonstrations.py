@@ -19,7 +19,7 @@ from lit_grpo.environment.programs.edits import edited_element
 from lit_grpo.environment.solver.highs import HighsSolver
 
 SOLVER = HighsSolver()
-SETTINGS = DemonstrationSettings(share_with_wrong_tries=0.0)
+SETTINGS = DemonstrationSettings(share_with_wrong_tries=0.0, share_found_one_by_one=0.0)
 
 
 def _task(kind: FaultKind, difficulty: Difficulty) -> Task:
@@ -75,7 +75,7 @@ def _moves(task: Task, settings: DemonstrationSettings) -> list[tuple[str, bool]
 @pytest.mark.parametrize("kind", [FaultKind.SENSE, FaultKind.CASCADE])
 def test_3_where_edits_persist_a_wrong_try_is_taken_back_by_restore(kind: FaultKind) -> None:
     task = _task(kind, Difficulty.EASY)
-    moves = _moves(task, DemonstrationSettings(share_with_wrong_tries=1.0, max_wrong_tries=4))
+    moves = _moves(task, DemonstrationSettings(1.0, max_wrong_tries=4, share_found_one_by_one=0.0))
     num_tries = (5 - len(task.fault.inverse)) // 2
     repair = [(render(Move.in_repair(edit, task.fault.faulty_elements)), True) for edit in task.fault.inverse]
     assert 1 <= (len(moves) - len(repair)) // 2 <= num_tries

@@ -121,7 +121,7 @@ def test_4_the_teacher_alone_demonstrates(
     engine = scripted(one_after_the_other([]))
     groups = taught(tasks, engine, solver, conversation, share=1.0)
     lessons = lessons_of(groups)
-    plain = DemonstrationSettings(share_with_wrong_tries=0.0)
+    plain = DemonstrationSettings(share_with_wrong_tries=0.0, share_found_one_by_one=0.0)
     assert list(lessons.groups) == [demonstrate(task, conversation, solver, RULES, plain, 0) for task in tasks]
     assert engine.requests == []
     assert lessons.num_turns == 0
