@@ -68,6 +68,7 @@ def run(options: Namespace) -> int:
     from rich.console import Console
 
     from lit_grpo.experiments.real_size import RealSizeStudy, run_step
+    from lit_grpo.experiments.real_size_arms import with_starts
     from lit_grpo.experiments.real_size_plan import PLAN, SMOKE_PLAN, require_gate
     from lit_grpo.experiments.real_size_verify import ship, verify
     from lit_grpo.reports.real_size_page import write_page
@@ -82,10 +83,10 @@ def run(options: Namespace) -> int:
         return 0
     plan = SMOKE_PLAN if options.smoke else PLAN
     if options.page is not None:
-        write_page(options.output, options.page, plan.to_json(STEPS["claim"].arms))
+        write_page(options.output, options.page, plan.to_json(STEPS["claim"].arms, options.base))
         return 0
     if STEPS[options.step].is_tested and not options.smoke:
-        require_gate(options.output / "gate.json")
+        require_gate(options.output / "gate.json", plan.to_json(with_starts(STEPS["gate"]), options.base))
     until = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
     study = RealSizeStudy(
         root=options.output,

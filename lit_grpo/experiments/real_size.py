@@ -109,7 +109,7 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
     if others:
         raise ValueError(f"--seeds: expected those of the plan, {study.plan.seeds}, got {others}; leave them out")
     if step.is_tested:
-        require_plan(study.root / f"{step.name}_plan.json", study.plan, with_starts(step))
+        require_plan(study.root / f"{step.name}_plan.json", study.plan.to_json(with_starts(step), study.base))
         make_test_tasks(study)
     runs = study.runs(step, seeds)
     _keep_small_files(step, runs)
@@ -161,7 +161,7 @@ def report(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun], console: Co
         "is_smoke": study.is_smoke,
         "device": device_name(study.accelerator, study.threads),
         "versions": versions(),
-        "plan": study.plan.to_json(with_starts(step)),
+        "plan": study.plan.to_json(with_starts(step), study.base),
         "conditions": conditions,
     }
     write_step(study.root, found, comparison, about, INTERVALS, console)

@@ -6,12 +6,12 @@ Read by real_size.py; every result records the plan's digest, and docs/real_size
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lit_grpo.data.digests import folder_digest
+from lit_grpo.data.digests import folder_digest, weights_digest
 from lit_grpo.data.json_values import read_object
 from lit_grpo.experiments.arms import Arm
 from lit_grpo.presets import CONFIGS
@@ -49,10 +49,11 @@ class RealSizePlan:
         "not met; no seed is added, and none is left out.",
     )
 
-    def to_json(self, arms: Sequence[Arm]) -> dict[str, Any]:
-        """The plan, and digests of the configs that these arms are made of."""
+    def to_json(self, arms: Sequence[Arm], base: Path) -> dict[str, Any]:
+        """The plan, and digests of the configs that these arms are made of and of the weights that they start from."""
         configs = sorted({name for arm in arms for name in arm.configs})
-        return asdict(self) | {"configs": {name: folder_digest(CONFIGS / f"{name}.yaml") for name in configs}}
+        digests = {name: folder_digest(CONFIGS / f"{name}.yaml") for name in configs}
+        return asdict(self) | {"configs": digests, "base": weights_digest(base)}
 
 
 PLAN = RealSizePlan()
@@ -60,41 +61,52 @@ SMOKE_PLAN = replace(PLAN, seeds=PLAN.seeds[:1], tasks_per_cell=1)
 """In the smoke run's sizes, where the figures mean nothing."""
 
 
-def require_plan(path: Path, plan: RealSizePlan, arms: Sequence[Arm]) -> None:
-    """Keep the plan beside the results of a step, before its first test task is played.
+def require_plan(path: Path, plan: Mapping[str, Any]) -> None:
+    """Keep the plan, as JSON, beside the results of a step, before its first test task is played.
 
     Raises:
         ValueError: Test tasks have been played under another plan.
     """
-    text = json.dumps(plan.to_json(arms), indent=1) + "\n"
+    text = json.dumps(plan, indent=1) + "\n"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
         raise ValueError(
-            f"{path}: expected the plan that its test tasks are played under, got another one now (its numbers or the "
-            "configs of its arms); put these back, or name another folder with --output"
+            f"{path}: expected the plan that its test tasks are played under, got another one now (its numbers, the "
+            "configs of its arms or their base); put these back, or name another folder with --output"
         )
 
 
-def require_gate(results: Path) -> None:
+def require_gate(results: Path, plan: Mapping[str, Any]) -> None:
     """Hold the plan's last rule: without a gate that is passed no test task is played.
 
     Args:
         results: ``gate.json`` of the study's folder.
+        plan: The plan, as JSON, of the gate's arms as they are now.
 
     Raises:
-        ValueError: The gate has not been run, or was not passed.
+        ValueError: The gate has not been run, was not passed, or was passed by other configs or from another base.
     """
     if not results.is_file():
         raise ValueError(
             f"{results}: expected the results of the gate, got none; run `lit-grpo study real-size --step gate` before "
             "any test task is played"
         )
-    gate = read_object(results, "run the gate again")["about"]["conditions"]["gate"]
+    about = read_object(results, "run the gate again")["about"]
+    gate = about["conditions"]["gate"]
     missed = [f"{condition['text']}: {condition['got']}" for condition in gate if not condition["is_met"]]
     if missed:
         raise ValueError(
             f"{results}: expected a gate that is passed before any test task is played, got {'; '.join(missed)}; find "
             "out why on validation tasks, and run the gate again"
+        )
+    passed = about["plan"]
+    changed = [name for name, digest in plan["configs"].items() if passed["configs"].get(name) != digest]
+    changed += ["the base"] if passed.get("base") != plan["base"] else []
+    if changed:
+        raise ValueError(
+            f"{results}: expected a gate that was passed by the arms as they are now, got one from before a change of "
+            f"{', '.join(changed)}; run the gate again, with --output where its arms have not been trained, or put "
+            "these back"
         )

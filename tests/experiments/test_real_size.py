@@ -4,7 +4,8 @@
    is passed.
 2. The claim trains the seeds of the plan and plays each seed's own share of the test tasks, none of which another has;
    margins and intervals are held against the plan, and compute against compute.
-3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, and a base that is not there.
+3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, and a base that is not there. No
+   test task is played without a gate that is passed, by the configs and from the base that are there now.
 4. When the time is up it says what is left, and a later call reports.
 5. What is compared is trained, and each arm behind its start; the gate and the claim have the same arms; every arm
    parses, with the smoke run's sizes and those of the GPU as well, looks at validation tasks as often as those that it
@@ -55,7 +56,7 @@ from lit_grpo.experiments.processes import Ended, Processes
 from lit_grpo.experiments.reading_weights import NUM_FIXED
 from lit_grpo.experiments.real_size import EPISODE, RealSizeStudy, make_test_tasks, run_step
 from lit_grpo.experiments.real_size_arms import STEPS, with_starts
-from lit_grpo.experiments.real_size_plan import PLAN
+from lit_grpo.experiments.real_size_plan import PLAN, require_gate
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.metrics.records import ScoredTask
@@ -222,6 +223,17 @@ def test_3_no_test_task_is_played_without_a_gate_that_is_passed(
     assert not (tmp_path / "test").exists()
 
 
+def test_3_a_gate_that_was_passed_by_other_arms(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    run(a_study(tmp_path, tiny_checkpoint), "gate")
+    gate, now = tmp_path / "gate.json", SMALL_PLAN.to_json(STEPS["gate"].arms, tiny_checkpoint)
+    require_gate(gate, now)
+    with pytest.raises(ValueError, match="got one from before a change of the base; run"):
+        require_gate(gate, now | {"base": "another"})
+    changed = now | {"configs": now["configs"] | {"real_size/grpo": "another", "real_size/new": "1"}}
+    with pytest.raises(ValueError, match="a change of real_size/grpo, real_size/new; run"):
+        require_gate(gate, changed)
+
+
 def test_4_the_time_is_up(tmp_path: Path, tiny_checkpoint: Path) -> None:
     study = a_study(tmp_path, tiny_checkpoint)
     said = run(replace(study, until=0.0), "gate")
@@ -279,12 +291,12 @@ def test_6_the_page(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.M
     monkeypatch.setattr(real_size_page, "copy_figures", lambda root, figures, folder: None)
     page = tmp_path / "page.md"
     page.write_text(f"# Title\n\n{BEGIN}\n{END}\n")
-    write_page(tmp_path, page, SMALL_PLAN.to_json(STEPS["claim"].arms))
+    write_page(tmp_path, page, SMALL_PLAN.to_json(STEPS["claim"].arms, tiny_checkpoint))
     before = page.read_text()
     assert "Claim, training seeds 7, 8: `sft_grpo` is at least 10 points above" in before
     assert "**Not run yet: gate, claim, fresh, curriculum, ablations.**" in before
     run(a_study(tmp_path, tiny_checkpoint), "gate")
-    write_page(tmp_path, page, SMALL_PLAN.to_json(STEPS["claim"].arms))
+    write_page(tmp_path, page, SMALL_PLAN.to_json(STEPS["claim"].arms, tiny_checkpoint))
     after = page.read_text()
     assert "**Gate: met.**" in after
     assert "- sft_grpo gains at least 5 points of FR@5 over sft: 0.667, met" in after
