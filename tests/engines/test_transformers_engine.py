@@ -106,7 +106,7 @@ def test_1_2_equals_the_plain_pass_over_turns(
 @pytest.mark.parametrize(("lengths", "apart"), [((60, 62, 63), 0), ((3, 60, 5), 3)], ids=["alike", "unlike"])
 def test_1_which_of_the_two(lengths: Sequence[int], apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
     passes: list[int] = []
-    causal, attend_apart = shared_prefix._causal, shared_prefix._attend_apart
+    causal, attend_apart = shared_prefix._causal, shared_prefix.attend_apart
     monkeypatch.setattr(shared_prefix, "_causal", lambda query, *a: (passes.append(len(query)), causal(query, *a))[1])
     decoded: list[int] = []
 
@@ -114,7 +114,7 @@ def test_1_which_of_the_two(lengths: Sequence[int], apart: int, monkeypatch: pyt
         decoded.append(len(parts))
         return attend_apart(query, kv, parts)
 
-    monkeypatch.setattr(shared_prefix, "_attend_apart", counted)
+    monkeypatch.setattr(shared_prefix, "attend_apart", counted)
     rng, model = Random(5), qwen3()
     play(TransformersEngine(model, {STOP}), {key: ids(rng, length) for key, length in enumerate(lengths)}, GREEDY)
     num_layers = model.config.num_hidden_layers

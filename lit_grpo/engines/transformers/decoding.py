@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_grpo.engines.sampling import RowSampling, draw
-from lit_grpo.engines.transformers.kv_cache import Conversations
+from lit_grpo.engines.transformers.kv_cache import Conversations, Place, PromptBlock
 from lit_grpo.engines.transformers.shared_prefix import Extension, Prefill
 
 
@@ -40,6 +40,8 @@ class Samples:
     """The float32 log-probs, in the shape of ``tokens``."""
     lengths: Tensor
     """[R] int64."""
+    places: Sequence[Place]
+    """Where the keys and values of each row are now, of all its tokens but the last."""
 
 
 Steps = Callable[[Tensor, Tensor], Tensor]
@@ -48,26 +50,6 @@ Steps = Callable[[Tensor, Tensor], Tensor]
 
 Stepping = Callable[[nn.Module, Conversations], Steps]
 """Prepares the steps of a model on some conversations."""
-
-
-class Batch:
-    """Rows of a store while they are worked on: the store itself if they are all its rows in order, else a copy."""
-
-    def __init__(self, store: Conversations, rows: Tensor) -> None:
-        """Take ``rows`` (int64) out of the store."""
-        self._store, self._rows = store, rows
-        everything = len(rows) == len(store.prompt_of) and bool((rows.diff() == 1).all())
-        self.conversations = store if everything else store.select(rows)
-
-    def narrowed(self, kept: Tensor) -> Batch:
-        """A batch of some of its rows, by their place in this one; what was written so far goes to the store."""
-        self.write_back()
-        return Batch(self._store, self._rows[kept])
-
-    def write_back(self) -> None:
-        """Put what was appended to a copy into the store."""
-        if self.conversations is not self._store:
-            self._store.write_back(self._rows, self.conversations)
 
 
 def prefill(model: nn.Module, prompts: Sequence[tuple[int, ...]], prompt_of: Tensor) -> tuple[Conversations, Tensor]:
@@ -85,7 +67,7 @@ def prefill(model: nn.Module, prompts: Sequence[tuple[int, ...]], prompt_of: Ten
     stream = torch.tensor([token for prompt in prompts for token in prompt], device=prompt_of.device)
     last_tokens = attention.lengths.cumsum(0) - 1
     logits = run(model, stream, attention, last_tokens)
-    return Conversations.begin(attention.layers, attention.lengths, prompt_of), logits[prompt_of]
+    return Conversations.begin(PromptBlock(attention.layers, attention.lengths), prompt_of), logits[prompt_of]
 
 
 def extend(model: nn.Module, conversations: Conversations, tokens: Tensor, counts: Tensor) -> Tensor:
@@ -110,12 +92,14 @@ def plain_steps(model: nn.Module, conversations: Conversations) -> Steps:
     return step
 
 
-def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, stepping: Stepping) -> Samples:
-    """Sample every row to its end, and leave all tokens but the last in the cache.
+def decode(
+    model: nn.Module, conversations: Conversations, logits: Tensor, limits: RowLimits, stepping: Stepping
+) -> Samples:
+    """Sample every row to its end.
 
     Args:
         model: A causal language model with shared-prefix attention.
-        batch: R rows; written back to their store at the end.
+        conversations: R rows, with room for the tokens.
         logits: [R, vocabulary] of the first token.
         limits: The limits of the rows.
         stepping: How the model runs on one token of some rows.
@@ -124,8 +108,9 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, st
     tokens = torch.zeros(shape, dtype=torch.int64, device=logits.device)
     logprobs = torch.zeros(shape, dtype=torch.float32, device=logits.device)
     lengths = torch.zeros_like(limits.max_tokens)
-    # Rows that are still sampled: their place among all rows, and in the batch.
-    rows = places = torch.arange(shape[0], device=logits.device)
+    # Rows that are still sampled: their place among all rows, and in the conversations.
+    rows = at = torch.arange(shape[0], device=logits.device)
+    places = [Place(conversations, row) for row in range(shape[0])]
     steps: Steps | None = None
     for position in range(shape[1]):
         drawn, drawn_logprobs = draw(logits, limits.sampling.select(rows), limits.uniforms[rows, position])
@@ -133,17 +118,18 @@ def decode(model: nn.Module, batch: Batch, logits: Tensor, limits: RowLimits, st
         lengths[rows] = position + 1
         stopped = (drawn[:, None] == limits.stop_ids[rows]).any(dim=1)
         goes_on = ~stopped & (position + 1 < limits.max_tokens[rows])
-        rows, places, drawn = rows[goes_on], places[goes_on], drawn[goes_on]
+        rows, at, drawn = rows[goes_on], at[goes_on], drawn[goes_on]
         if not len(rows):
             break
-        if 2 * len(rows) <= len(batch.conversations.prompt_of):
-            batch = batch.narrowed(places)
-            places = torch.arange(len(rows), device=logits.device)
+        if 2 * len(rows) <= len(conversations.prompt_of):
+            conversations = conversations.select(at)
+            at = torch.arange(len(rows), device=logits.device)
+            for place, row in enumerate(rows.tolist()):
+                places[row] = Place(conversations, place)
             steps = None
-        steps = steps or stepping(model, batch.conversations)
-        logits = steps(drawn, places)
-    batch.write_back()
-    return Samples(tokens, logprobs, lengths)
+        steps = steps or stepping(model, conversations)
+        logits = steps(drawn, at)
+    return Samples(tokens, logprobs, lengths, places)
 
 
 def run(model: nn.Module, stream: Tensor, attention: Prefill | Extension, last_tokens: Tensor) -> Tensor:

@@ -19,7 +19,6 @@ from transformers import PreTrainedModel
 from lit_grpo.engines.engine import Completion, FinishReason, GenerationRequest, SamplingSettings
 from lit_grpo.engines.sampling import RowSampling, counter_uniforms
 from lit_grpo.engines.transformers.decoding import (
-    Batch,
     RowLimits,
     Samples,
     Stepping,
@@ -29,7 +28,7 @@ from lit_grpo.engines.transformers.decoding import (
     prefill,
 )
 from lit_grpo.engines.transformers.graphs import GraphedStepping
-from lit_grpo.engines.transformers.kv_cache import Conversations
+from lit_grpo.engines.transformers.kv_cache import Conversations, Place
 from lit_grpo.engines.transformers.shared_prefix import ATTENTION_NAME
 
 PREFILL_TOKENS = 4096
@@ -45,7 +44,7 @@ _Queue = Sequence[tuple[GenerationRequest, SamplingSettings]]
 class _Cached:
     """The place of a conversation's keys and values, and the tokens that they are of."""
 
-    row: int
+    place: Place
     token_ids: _Ids
 
 
@@ -90,7 +89,6 @@ class TransformersEngine:
         self._max_context_tokens: int = max_context_tokens or language_model.config.max_position_embeddings
         self._policy_version = 0
         self._queue: list[tuple[GenerationRequest, SamplingSettings]] = []
-        self._store: Conversations | None = None
         self._cached: dict[int, _Cached] = {}
 
     @property
@@ -122,11 +120,11 @@ class TransformersEngine:
             return []
         continuing = [at for at, (request, _) in enumerate(queue) if self._continues(request)]
         begun, begun_logits = self._begin(queue, set(range(len(queue))) - set(continuing))
-        batch = self._batch(queue)
-        resumed_logits = self._resume(batch, queue, continuing)
+        conversations = self._gathered(queue)
+        resumed_logits = self._resume(conversations, queue, continuing)
         order = torch.tensor(begun + continuing, device=self._device).argsort()
         logits = torch.cat([*begun_logits, *resumed_logits])[order]
-        samples = decode(self._model, batch, logits, self._limits(queue), self._stepping)
+        samples = decode(self._model, conversations, logits, self._limits(queue), self._stepping)
         return list(self._completions(queue, samples))
 
     def wake(self) -> None:
@@ -135,7 +133,6 @@ class TransformersEngine:
     def release(self) -> None:
         """Forget every conversation, and what is queued."""
         self._queue = []
-        self._store = None
         self._cached = {}
 
     @torch.inference_mode()
@@ -157,33 +154,28 @@ class TransformersEngine:
             by_prompt.setdefault(queue[at][0].token_ids, []).append(at)
         begun: list[int] = []
         logits: list[Tensor] = []
-        parts = [] if self._store is None else [self._store]
-        num_rows = sum(len(part.prompt_of) for part in parts)
         most = GPU_PREFILL_TOKENS if self._device.type == "cuda" else PREFILL_TOKENS
         for prompts in _chunks(list(by_prompt), most):
             prompt_of = [number for number, prompt in enumerate(prompts) for _ in by_prompt[prompt]]
-            part, part_logits = prefill(self._model, prompts, torch.tensor(prompt_of, device=self._device))
-            parts.append(part)
-            logits.append(part_logits)
-            begun += [at for prompt in prompts for at in by_prompt[prompt]]
-        for row, at in enumerate(begun, start=num_rows):
-            request = queue[at][0]
-            self._cached[request.conversation] = _Cached(row, request.token_ids)
-        self._store = Conversations.joined(parts)
+            conversations, chunk_logits = prefill(self._model, prompts, torch.tensor(prompt_of, device=self._device))
+            logits.append(chunk_logits)
+            rows = [at for prompt in prompts for at in by_prompt[prompt]]
+            for row, at in enumerate(rows):
+                request = queue[at][0]
+                self._cached[request.conversation] = _Cached(Place(conversations, row), request.token_ids)
+            begun += rows
         return begun, logits
 
-    def _batch(self, queue: _Queue) -> Batch:
-        """The queue's rows, with room for what will be appended to them."""
-        assert self._store is not None
+    def _gathered(self, queue: _Queue) -> Conversations:
+        """The queue's conversations, with room for what will be appended to them."""
         cached = [self._cached[request.conversation] for request, _ in queue]
         appended = [
             len(request.token_ids) - len(entry.token_ids) + sampling.max_completion_tokens
             for (request, sampling), entry in zip(queue, cached, strict=True)
         ]
-        self._store.reserve(int(self._store.own_lengths.max()) + max(appended))
-        return Batch(self._store, torch.tensor([entry.row for entry in cached], device=self._device))
+        return Conversations.gathered([entry.place for entry in cached], max(appended))
 
-    def _resume(self, batch: Batch, queue: _Queue, continuing: Sequence[int]) -> list[Tensor]:
+    def _resume(self, conversations: Conversations, queue: _Queue, continuing: Sequence[int]) -> list[Tensor]:
         """Run the tokens that are new in known conversations; returns their logits, in order."""
         if not continuing:
             return []
@@ -195,7 +187,7 @@ class TransformersEngine:
             counts[at] = len(new)
             stream += new
         tokens, per_row = torch.tensor(stream, device=self._device), torch.tensor(counts, device=self._device)
-        return [extend(self._model, batch.conversations, tokens, per_row)]
+        return [extend(self._model, conversations, tokens, per_row)]
 
     def _limits(self, queue: _Queue) -> RowLimits:
         seeds = np.array([request.seed % 2**64 for request, _ in queue], dtype=np.uint64)
@@ -210,12 +202,12 @@ class TransformersEngine:
         )
 
     def _completions(self, queue: _Queue, samples: Samples) -> Iterator[Completion]:
-        rows = zip(queue, samples.tokens.tolist(), samples.logprobs.tolist(), samples.lengths.tolist(), strict=True)
-        for (request, sampling), tokens, logprobs, length in rows:
+        drawn = zip(samples.tokens.tolist(), samples.logprobs.tolist(), samples.lengths.tolist(), strict=True)
+        rows = zip(queue, drawn, samples.places, strict=True)
+        for (request, sampling), (tokens, logprobs, length), place in rows:
             token_ids = tuple(tokens[:length])
             # The last token is drawn but has not been an input: it has no keys and values yet.
-            cached = _Cached(self._cached[request.conversation].row, request.token_ids + token_ids[:-1])
-            self._cached[request.conversation] = cached
+            self._cached[request.conversation] = _Cached(place, request.token_ids + token_ids[:-1])
             stopped = token_ids[-1] in self._stop_ids or token_ids[-1] in sampling.stop
             finish = FinishReason.STOP if stopped else FinishReason.LENGTH
             yield Completion(

@@ -1,13 +1,15 @@
 """The keys and values of conversations: those of each prompt, once, and those of each conversation's own tokens.
 
-Written and read by shared_prefix.py, selected and put back by decoding.py.
+Written and read by shared_prefix.py, gathered by engine.py for each turn, narrowed by decoding.py. Prompts stay where
+they were written: they are most of a cache. A row's own tokens move with it; nothing is ever put back.
 
 Shapes: P prompts, R rows (conversations), K key/value heads, D head size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,69 +35,110 @@ class KeyValues:
         shape = (entries, self.keys.shape[1], columns, self.keys.shape[3])
         return KeyValues(self.keys.new_zeros(shape), self.values.new_zeros(shape))
 
-    def widened(self, columns: int) -> KeyValues:
-        """This cache, or a copy of it that has at least so many columns."""
-        missing = columns - self.keys.shape[2]
-        if missing <= 0:
+
+@dataclass(frozen=True, slots=True)
+class PromptBlock:
+    """Prompts that were run together, as wide as the widest of them."""
+
+    layers: Sequence[KeyValues]
+    """One entry per layer, [P, K, columns, D]."""
+    lengths: Tensor
+    """[P] int64."""
+
+    def select(self, prompts: Tensor) -> PromptBlock:
+        """A copy of some of them, or the block itself if they are all."""
+        if len(prompts) == len(self.lengths):
             return self
-        padding = self.blank(len(self.keys), missing)
-        return KeyValues(torch.cat([self.keys, padding.keys], 2), torch.cat([self.values, padding.values], 2))
+        return PromptBlock([kv.select(prompts) for kv in self.layers], self.lengths[prompts])
 
 
 @dataclass(slots=True)
 class Conversations:
     """The keys and values of rows: their prompts, once each, and their own tokens."""
 
-    prompts: list[KeyValues]
-    """One entry per layer, [P, K, columns, D]."""
-    prompt_lengths: Tensor
-    """[P] int64."""
+    blocks: Sequence[PromptBlock]
+    """All prompts, numbered through the blocks in order."""
     prompt_of: Tensor
-    """[R] int64."""
+    """[R] int64, numbers of prompts."""
     own: list[KeyValues]
     """One entry per layer, [R, K, columns, D]."""
     own_lengths: Tensor
     """[R] int64, the number of columns that are written."""
 
     @classmethod
-    def begin(cls, prompts: list[KeyValues], prompt_lengths: Tensor, prompt_of: Tensor) -> Conversations:
+    def begin(cls, block: PromptBlock, prompt_of: Tensor) -> Conversations:
         """Rows that have nothing but their prompt."""
-        own = [kv.blank(len(prompt_of), 0) for kv in prompts]
-        return cls(prompts, prompt_lengths, prompt_of, own, torch.zeros_like(prompt_of))
+        own = [kv.blank(len(prompt_of), 0) for kv in block.layers]
+        return cls([block], prompt_of, own, torch.zeros_like(prompt_of))
 
     @classmethod
-    def joined(cls, parts: Sequence[Conversations]) -> Conversations:
-        """All rows of all parts, in order; every part keeps its own prompts."""
-        if len(parts) == 1:
-            return parts[0]
-        offsets = torch.tensor([0, *(len(part.prompt_lengths) for part in parts[:-1])]).cumsum(0)
-        return cls(
-            prompts=_concatenated([part.prompts for part in parts]),
-            prompt_lengths=torch.cat([part.prompt_lengths for part in parts]),
-            prompt_of=torch.cat([part.prompt_of + int(offset) for part, offset in zip(parts, offsets, strict=True)]),
-            own=_concatenated([part.own for part in parts]),
-            own_lengths=torch.cat([part.own_lengths for part in parts]),
-        )
+    def gathered(cls, places: Sequence[Place], new_columns: int) -> Conversations:
+        """A copy of rows from wherever they are, with room for so many more tokens in each."""
+        groups: dict[int, list[int]] = {}
+        for number, place in enumerate(places):
+            groups.setdefault(id(place.conversations), []).append(number)
+        sources = [_Source.of(places, numbers) for numbers in groups.values()]
+        blocks = {id(block): block for source in sources for block in source.conversations.blocks}
+        starts = dict(zip(blocks, _starts(blocks.values()), strict=False))
+        prompt_of, own_lengths = (sources[0].rows.new_zeros(len(places)) for _ in range(2))
+        for source in sources:
+            own_lengths[source.numbers] = source.conversations.own_lengths[source.rows]
+            prompt_of[source.numbers] = source.prompts(starts)
+        columns = block_multiple(int(own_lengths.max()) + new_columns)
+        own = [kv.blank(len(places), columns) for kv in sources[0].conversations.own]
+        for source in sources:
+            source.copy_own(own)
+        return cls(*_used(list(blocks.values()), prompt_of), own, own_lengths)
 
-    def reserve(self, own_columns: int) -> None:
-        """Make room for up to so many own tokens per row."""
-        columns = block_multiple(own_columns)
-        self.own = [kv.widened(columns) for kv in self.own]
+    @property
+    def prompt_lengths(self) -> Tensor:
+        """[P] int64."""
+        return torch.cat([block.lengths for block in self.blocks])
 
     def select(self, rows: Tensor) -> Conversations:
-        """A copy of some rows, and of the prompts that these have."""
-        used, prompt_of = self.prompt_of[rows].unique(return_inverse=True)
-        every_prompt = len(used) == len(self.prompt_lengths)
-        prompts = self.prompts if every_prompt else [kv.select(used) for kv in self.prompts]
+        """A copy of some rows, with as much room."""
         own = [kv.select(rows) for kv in self.own]
-        return Conversations(prompts, self.prompt_lengths[used], prompt_of, own, self.own_lengths[rows])
+        return Conversations(*_used(self.blocks, self.prompt_of[rows]), own, self.own_lengths[rows])
 
-    def write_back(self, rows: Tensor, selected: Conversations) -> None:
-        """Take over the tokens that were appended to a selection of ``rows``."""
-        for mine, theirs in zip(self.own, selected.own, strict=True):
-            columns = theirs.keys.shape[2]
-            mine.keys[rows, :, :columns], mine.values[rows, :, :columns] = theirs.keys, theirs.values
-        self.own_lengths[rows] = selected.own_lengths
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the keys and values of a conversation are; they stay as long as anyone holds a place beside them."""
+
+    conversations: Conversations
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Rows that are gathered from the same conversations."""
+
+    conversations: Conversations
+    rows: Tensor
+    """[n] int64."""
+    numbers: Tensor
+    """[n] int64, their numbers among all that are gathered."""
+
+    @classmethod
+    def of(cls, places: Sequence[Place], numbers: Sequence[int]) -> _Source:
+        """Those of ``places`` that are in the conversations of the first."""
+        conversations = places[numbers[0]].conversations
+        device = conversations.own_lengths.device
+        rows = torch.tensor([places[number].row for number in numbers], device=device)
+        return cls(conversations, rows, torch.tensor(numbers, device=device))
+
+    def prompts(self, starts: Mapping[int, int]) -> Tensor:
+        """[n] int64, the number of each row's prompt where the first of block ``id`` has number ``starts[id]``."""
+        blocks = self.conversations.blocks
+        numbers = [torch.arange(len(block.lengths), device=self.rows.device) + starts[id(block)] for block in blocks]
+        return torch.cat(numbers)[self.conversations.prompt_of[self.rows]]
+
+    def copy_own(self, own: Sequence[KeyValues]) -> None:
+        """Write the rows' own keys and values."""
+        written = int(self.conversations.own_lengths[self.rows].max())
+        for to, kv in zip(own, self.conversations.own, strict=True):
+            to.keys[self.numbers, :, :written] = kv.keys[self.rows, :, :written]
+            to.values[self.numbers, :, :written] = kv.values[self.rows, :, :written]
 
 
 def block_multiple(columns: int) -> int:
@@ -103,10 +146,23 @@ def block_multiple(columns: int) -> int:
     return -(-columns // COLUMN_BLOCK) * COLUMN_BLOCK
 
 
-def _concatenated(parts: Sequence[list[KeyValues]]) -> list[KeyValues]:
-    """Entries of all parts, layer by layer, as wide as the widest."""
-    columns = max(layers[0].keys.shape[2] for layers in parts)
-    return [
-        KeyValues(torch.cat([kv.keys for kv in wide]), torch.cat([kv.values for kv in wide]))
-        for wide in ([kv.widened(columns) for kv in layer] for layer in zip(*parts, strict=True))
-    ]
+def _starts(blocks: Iterable[PromptBlock]) -> Iterator[int]:
+    """The number of each block's first prompt."""
+    return itertools.accumulate((len(block.lengths) for block in blocks), initial=0)
+
+
+def _used(blocks: Sequence[PromptBlock], prompt_of: Tensor) -> tuple[list[PromptBlock], Tensor]:
+    """The prompts that rows have, and their numbers among these, from the numbers [R] among all.
+
+    On a CPU a prompt that no row has stays in its block and costs no time; on a GPU it would.
+    """
+    kept = torch.zeros(sum(len(block.lengths) for block in blocks), dtype=torch.bool, device=prompt_of.device)
+    kept[prompt_of] = True
+    chosen: list[PromptBlock] = []
+    for start, block in zip(_starts(blocks), blocks, strict=False):
+        used = kept[start : start + len(block.lengths)]
+        if prompt_of.device.type == "cpu":
+            used.fill_(bool(used.any()))
+        if len(prompts := used.nonzero()[:, 0]):
+            chosen.append(block.select(prompts))
+    return chosen, (kept.cumsum(0) - 1)[prompt_of]
