@@ -53,7 +53,7 @@ _FRESH = (
         expected_cpu_s=4800,
     ),
 )
-_EQUAL_LOOKS = ("--trainer.val_check_interval=60",)
+_EQUAL_LOOKS = ("--trainer.val_check_interval=100",)
 """A curriculum chooses its checkpoint out of as many as `sft_grpo`, whose sampling is uniform."""
 _CURRICULUM = tuple(
     Arm(
