@@ -136,19 +136,19 @@ def _num_inputs(continuation: Continuation) -> int:
     return max((offset for offset, target in enumerate(continuation.is_target) if target), default=0)
 
 
-def attention_mask(segment_ids: Tensor) -> Tensor:
+def attention_mask(segment_ids: Tensor, first_query: int = 0) -> Tensor:
     """Who attends to whom: earlier positions of the prompt and of the own segment.
 
     Args:
         segment_ids: [rows, length] as in ``PackedBatch``.
+        first_query: The position from which on queries are asked for.
 
     Returns:
-        [rows, 1, length, length] bool, true where the query (third axis) sees the key (last axis). Padding sees
-        itself, so that no softmax is empty, and no other position sees padding.
+        [rows, 1, length - first_query, length] bool, true where the query (third axis) sees the key (last axis).
+        Padding sees itself, so that no softmax is empty, and no other position sees padding.
     """
-    queries, keys = segment_ids[:, None, :, None], segment_ids[:, None, None, :]
-    length = segment_ids.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool, device=segment_ids.device).tril()
+    queries, keys = segment_ids[:, None, first_query:, None], segment_ids[:, None, None, :]
+    causal = torch.ones(queries.shape[2], keys.shape[3], dtype=torch.bool, device=segment_ids.device).tril(first_query)
     return causal & ((queries == keys) | (keys == PROMPT_SEGMENT))
 
 

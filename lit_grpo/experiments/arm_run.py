@@ -27,8 +27,8 @@ POLICY_FOLDER = "policy"
 KEEPING_FREED_MEMORY = {
     "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736:glibc.malloc.hugetlb=1"
 }
-"""Freed memory is kept, in huge pages where there are any. By glibc's defaults every large tensor's pages are given back
-and taken again, a quarter of the time of a GRPO batch at real size."""
+"""Freed memory is kept, in huge pages where there are any. By glibc's defaults the pages of every large tensor go back
+and are taken again, a quarter of the time of a GRPO batch at real size."""
 
 
 @dataclass(frozen=True, slots=True)

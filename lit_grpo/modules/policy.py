@@ -20,9 +20,10 @@ from lit_grpo.data.policy_folder import base_folder, holds_adapters, require_own
 from lit_grpo.logprobs import CHUNK_ELEMENTS, token_logprobs, token_logprobs_and_entropies
 from lit_grpo.modules.adapters import LoraSettings, read_adapters, settings_of, with_adapters
 from lit_grpo.modules.model_reading import read_model
+from lit_grpo.modules.packed_attention import ATTENTION_NAME, packed_rows
 from lit_grpo.modules.precision import WithoutAutocast
 from lit_grpo.modules.quantization import QuantizationKind, QuantizationSettings, is_quantised, read_quantised
-from lit_grpo.packing import PackedBatch, attention_mask, is_plainly_causal
+from lit_grpo.packing import PackedBatch, is_plainly_causal
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -42,6 +43,7 @@ class CausalPolicy(nn.Module):
         super().__init__()
         _require_plain_head(causal_lm)
         _require_full_attention(causal_lm.config)
+        causal_lm.set_attn_implementation(ATTENTION_NAME)
         self.lora = lora
         self.model: nn.Module = causal_lm if lora is None else with_adapters(causal_lm, lora)
         if gradient_checkpointing:
@@ -127,11 +129,11 @@ class CausalPolicy(nn.Module):
     def _predictors(self, batch: PackedBatch) -> tuple[Tensor, Tensor]:
         """The hidden states that predict the targets, [num_tokens, hidden], and the head's weight."""
         causal_lm = self.causal_lm
-        # Without a mask attention is causal, for which a GPU has kernels that never hold [length, length].
+        # Without rows attention is causal, over all rows at once.
         layout = (
             {}
             if is_plainly_causal(batch.segment_ids)
-            else {"attention_mask": attention_mask(batch.segment_ids), "position_ids": batch.position_ids}
+            else {"rows": packed_rows(batch.segment_ids), "position_ids": batch.position_ids}
         )
         states = causal_lm.base_model(input_ids=batch.input_ids, use_cache=False, **layout).last_hidden_state
         predictors = states.flatten(0, 1).index_select(0, batch.predictor_index)
