@@ -46,6 +46,11 @@ def test_2_a_continuation_sees_the_prompt_and_itself_only() -> None:
     ]
 
 
+def test_2_queries_from_a_position_on_see_what_they_see_in_the_whole() -> None:
+    segments = torch.tensor([[0, 0, 0, 1, 1, 2, -1]])
+    assert torch.equal(attention_mask(segments, first_query=3), attention_mask(segments)[:, :, 3:])
+
+
 def test_3_rows_are_sorted_by_length_and_padded_within_a_microbatch() -> None:
     short, long = PromptGroup((1,), (sampled(5, 6),)), PromptGroup((2, 3), (sampled(7, 8, 9),))
     [batch] = pack([short, long], microbatch_tokens=8, pad_id=99)
