@@ -34,7 +34,9 @@ def parse(words: Sequence[str]) -> Namespace:
         help="train nothing: play 600 tasks of the seed given (default: 0) with the two policies that are shipped",
     )
     parser.add_argument(
-        "--ship", type=Path, help="train nothing: write the policies of the claim of the seed given into this folder"
+        "--ship",
+        type=Path,
+        help="train nothing: write the gate's policies, or the claim's of the seed given, into this folder",
     )
     parser.add_argument(
         "--minutes", type=minutes, help="end after so many, with a checkpoint of each fit that runs (default: never)"
@@ -44,8 +46,8 @@ def parse(words: Sequence[str]) -> Namespace:
     options = parser.parse_args(words)
     if options.verify and len(options.seeds or [0]) > 1:
         parser.error(f"--seeds: expected one seed with --verify, got {len(options.seeds)}")
-    if options.ship is not None and len(options.seeds or []) != 1:
-        parser.error(f"--seeds: expected one seed with --ship, got {len(options.seeds or [])}")
+    if options.ship is not None and len(options.seeds or []) > 1:
+        parser.error(f"--seeds: expected at most one seed with --ship, got {len(options.seeds)}")
     return options
 
 
@@ -78,7 +80,7 @@ def run(options: Namespace) -> int:
         verify(options.output / f"verify_{number}", number, options.jobs, Console())
         return 0
     if options.ship is not None:
-        for folder in ship(options.output, options.seeds[0], options.ship):
+        for folder in ship(options.output, options.seeds[0] if options.seeds else None, options.ship):
             Console().print(f"Written: {folder}", soft_wrap=True)
         return 0
     plan = SMOKE_PLAN if options.smoke else PLAN

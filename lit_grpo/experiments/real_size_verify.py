@@ -15,6 +15,7 @@ from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
 from lit_grpo.data.suite_maker import make_suite
 from lit_grpo.experiments.arm_run import POLICY_FOLDER
 from lit_grpo.experiments.final_evaluation import EvaluationSettings, evaluate_checkpoints
+from lit_grpo.experiments.fit_record import FitRecord
 from lit_grpo.experiments.half_precision import write_half
 from lit_grpo.experiments.real_size import EPISODE
 from lit_grpo.experiments.real_size_arms import COMPUTE_MATCHED, RL
@@ -31,37 +32,41 @@ SHIPPED = {
     COMPUTE_MATCHED: INSTALLED / "checkpoints" / "small-sft-matched",
     RL: INSTALLED / "checkpoints" / "small-sft-grpo",
 }
-"""Arm to the folder of its policy, of one training seed."""
+"""Arm to the folder of its policy, of one training seed, which docs/real_size.md names."""
 TASKS_PER_CELL = 50
 """Of each of the twelve cells A to D."""
 
 
-def ship(study: Path, seed: int, folder: Path) -> list[Path]:
-    """Write the two policies of a seed of the claim, in bfloat16, under the names that ``verify`` looks for.
+def ship(study: Path, seed: int | None, folder: Path) -> list[Path]:
+    """Write the two policies of the claim's pair, in bfloat16, under the names that ``verify`` looks for.
 
     Args:
         study: The folder of the study.
-        seed: One of the plan's, whose arms have played their test tasks.
+        seed: One of the plan's, whose arms have played their test tasks; None: the gate's, which play none.
         folder: Holds a folder for each policy afterwards.
 
     Returns:
         These folders.
 
     Raises:
-        ValueError: An arm has not been trained and tested there.
+        ValueError: An arm has not been trained there, or not been tested.
     """
-    arms = {name: study / f"seed_{seed}" / "arms" / name for name in SHIPPED}
-    missing = [
-        str(arm)
-        for arm in arms.values()
-        if not ((arm / RESULTS_FILE).is_file() and (arm / POLICY_FOLDER / "config.json").is_file())
-    ]
+    root = study / ("gate" if seed is None else f"seed_{seed}")
+    arms = {name: root / "arms" / name for name in SHIPPED}
+    missing = [str(arm) for arm in arms.values() if not _is_done(arm, is_tested=seed is not None)]
     if missing:
+        step, done = ("gate", "trained") if seed is None else ("claim", "trained and tested")
         raise ValueError(
-            f"--ship: expected arms that are trained and tested, with their policies, got none in "
-            f"{', '.join(missing)}; run --step claim there: results that were copied have no weights"
+            f"--ship: expected arms that are {done}, with their policies, got none in {', '.join(missing)}; run --step "
+            f"{step} there: results that were copied have no weights"
         )
     return [write_half(arm / POLICY_FOLDER, folder / SHIPPED[name].name) for name, arm in arms.items()]
+
+
+def _is_done(arm: Path, is_tested: bool) -> bool:
+    """Whether an arm has its policy, and has played its test tasks if it is to."""
+    is_played = not is_tested or (arm / RESULTS_FILE).is_file()
+    return is_played and FitRecord.read(arm).is_done and (arm / POLICY_FOLDER / "config.json").is_file()
 
 
 def verify(

@@ -12,7 +12,8 @@
    is compared with, and never draws tasks of another's demonstrations.
 6. The page has the plan, what each step came to, and what has not been run.
 7. `--verify` plays tasks of the seed that it is given, with both policies, and says the paired difference; without the
-   policies it says which are missing. `--ship` writes those of a seed that has been tested, in bfloat16.
+   policies it says which are missing. `--ship` writes those of the gate, or of a seed that has been tested, in
+   bfloat16.
 """
 
 from __future__ import annotations
@@ -337,19 +338,26 @@ def test_7_policies_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFix
     assert "--seeds: expected one seed with --verify, got 2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("seed", [None, 7], ids=["gate", "claim"])
 def test_7_the_policies_of_a_seed_are_shipped(
-    tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    seed: int | None, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["study", "real-size", "--output", str(tmp_path), "--ship", str(tmp_path / "shipped")]
-    assert main(command) == 2
-    assert "--seeds: expected one seed with --ship, got 0" in capsys.readouterr().err
+    assert main([*command, "--seeds", "1", "2"]) == 2
+    assert "--seeds: expected at most one seed with --ship, got 2" in capsys.readouterr().err
+    command += [] if seed is None else ["--seed", str(seed)]
     for name in ("sft_compute_matched", "sft_grpo"):
-        arm = tmp_path / "seed_7" / "arms" / name
+        arm = tmp_path / ("gate" if seed is None else f"seed_{seed}") / "arms" / name
         shutil.copytree(tiny_checkpoint, arm / "policy")
-        assert main([*command, "--seed", "7"]) == 2
-        assert "--ship: expected arms that are trained and tested" in capsys.readouterr().err
-        (arm / "results.json").write_text("{}")
-    assert main([*command, "--seed", "7"]) == 0
+        FitRecord(is_done=False).write(arm)
+        assert main([*command]) == 2
+        assert "--ship: expected arms that are trained" in capsys.readouterr().err
+        FitRecord(is_done=True).write(arm)
+        if seed is not None:
+            assert main([*command]) == 2
+            assert "--ship: expected arms that are trained and tested" in capsys.readouterr().err
+            (arm / "results.json").write_text("{}")
+    assert main(command) == 0
     trained = load_file(tiny_checkpoint / "model.safetensors")
     for name in ("small-sft-matched", "small-sft-grpo"):
         shipped = load_file(tmp_path / "shipped" / name / "model.safetensors")
