@@ -3,7 +3,8 @@
 Puts generated held-out programs, whose originals are known, to a policy as `lit-grpo predict` does: explain's
 candidates and eight attempts, ranked by likelihood. A repair is right if it makes the program the original again (the
 verdict's word). The threshold is chosen on validation tasks; the tables are of test tasks. Also counts how many
-sentences about a fault are named as broken, and how many that are not.
+sentences about a fault are named as broken, and how many that are not. Programs have two variables and edits are taken
+back, as in the quickstart, or, with `--real-size`, are those of that study with edits that persist.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lit_grpo.environment.domains.base import ProgramSize
 from lit_grpo.environment.episodes.faithful import is_faithful
 from lit_grpo.environment.episodes.observation import ObservationStyle
 from lit_grpo.environment.episodes.record import EpisodeSettings
+from lit_grpo.environment.faults.difficulty import Difficulty
 from lit_grpo.environment.programs.files import program_to_mps_text
 from lit_grpo.environment.programs.reading.program_file import read_program_text
 from lit_grpo.environment.repairs.broken_sentences import broken_sentences
@@ -36,10 +38,32 @@ from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.repair.attempts import AskedPolicy
 from lit_grpo.repair.prediction import RepairSettings, predict
 
-RULES = EpisodeSettings(undo_if_still_infeasible=True, style=ObservationStyle.COMPACT)
-"""Those of configs/predict.yaml."""
 EDGES = (0.0, 0.05, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0)
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What is generated, and by which rules it is played."""
+
+    settings: TaskSettings
+    rules: EpisodeSettings
+    max_tokens: int
+    """Of a turn."""
+
+
+TINY = Programs(
+    TaskSettings(size=ProgramSize.TINY),
+    EpisodeSettings(undo_if_still_infeasible=True, style=ObservationStyle.COMPACT),
+    max_tokens=24,
+)
+"""The quickstart's."""
+REAL_SIZE = Programs(
+    TaskSettings(size=None, difficulties={Difficulty.EASY: 0.5, Difficulty.MEDIUM: 0.4, Difficulty.HARD: 0.1}),
+    EpisodeSettings(undo_if_still_infeasible=False, style=ObservationStyle.COMPACT),
+    max_tokens=32,
+)
+"""Those of configs/real_size/base.yaml and configs/predict.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +85,19 @@ def main() -> None:
     parser.add_argument("--num-tasks", type=int, default=300, help="of each split (default: %(default)s)")
     parser.add_argument("--accuracy", type=float, default=0.95, help="that the threshold is chosen for")
     parser.add_argument("--without-text", action="store_true", help="the policy and the list see the algebra alone")
+    parser.add_argument("--real-size", action="store_true", help="programs of 5 to 25 variables")
     options = parser.parse_args()
+    programs = REAL_SIZE if options.real_size else TINY
     served, solver = ServedPolicy(load_policy(options.policy), options.policy, version=0), make_solver()
     engine = PolicyEngine(TransformersSettings())
     scores = partial(served.continuation_logprobs, microbatch_tokens=8192)
-    policy = AskedPolicy(engine.current(served), read_conversation(options.policy), scores, 24)
-    tasks = {split: held_out(split, options.num_tasks, solver) for split in (Split.VALIDATION, Split.TEST)}
+    policy = AskedPolicy(engine.current(served), read_conversation(options.policy), scores, programs.max_tokens)
+    splits = Split.VALIDATION, Split.TEST
+    tasks = {split: held_out(programs.settings, split, options.num_tasks, solver) for split in splits}
     judged: dict[Split, list[Judged]] = {}
     for split, some in tasks.items():
         start = time.process_time()
-        judged[split] = [judge(task, policy, solver, with_text=not options.without_text) for task in some]
+        judged[split] = [judge(task, policy, programs.rules, solver, not options.without_text) for task in some]
         print(f"{split.value}: {len(some)} tasks, {time.process_time() - start:.0f} s of CPU", flush=True)
     chosen = least_threshold([one.claim for one in judged[Split.VALIDATION]], options.accuracy, THRESHOLDS)
     print(f"\nleast threshold for {options.accuracy:.0%} right on validation tasks: {chosen}\n")
@@ -79,18 +106,17 @@ def main() -> None:
     engine.close()
 
 
-def held_out(split: Split, num_tasks: int, solver: Solver) -> list[Task]:
-    """Tiny tasks that no training has."""
-    settings = TaskSettings(size=ProgramSize.TINY)
+def held_out(settings: TaskSettings, split: Split, num_tasks: int, solver: Solver) -> list[Task]:
+    """Tasks that no training has."""
     return [generate_task(settings, split, 0, index, solver) for index in range(num_tasks)]
 
 
-def judge(task: Task, policy: AskedPolicy, solver: Solver, *, with_text: bool) -> Judged:
+def judge(task: Task, policy: AskedPolicy, rules: EpisodeSettings, solver: Solver, with_text: bool) -> Judged:
     """Put a task to the policy as a user's file is."""
     file = read_program_text(program_to_mps_text(task.problem.program), ".mps", "task.mps")
     found = explain(file, task.problem.specification if with_text else None, ExplainSettings(), solver)
     # With no threshold the likeliest is first.
-    prediction = predict(found, policy, RULES, solver, RepairSettings(min_confidence=0.0), seed=0)
+    prediction = predict(found, policy, rules, solver, RepairSettings(min_confidence=0.0), seed=0)
     right = [is_faithful(repair.program, task.fault.original, solver) for repair in prediction.repairs]
     first = prediction.recommended
     claim = Claim(0.0, False) if first is None or first.confidence is None else Claim(first.confidence, right[0])
