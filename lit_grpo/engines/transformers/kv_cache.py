@@ -142,7 +142,7 @@ class _Source:
 
 
 def block_multiple(columns: int) -> int:
-    """``columns``, rounded up to whole blocks."""
+    """``columns``, rounded up to a multiple of ``COLUMN_BLOCK``."""
     return -(-columns // COLUMN_BLOCK) * COLUMN_BLOCK
 
 
