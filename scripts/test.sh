@@ -5,8 +5,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash scripts/setup.sh --vllm
 export OMP_NUM_THREADS=1
-# Large tensors reuse what was freed: docs/troubleshooting.md.
-export GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736:glibc.malloc.hugetlb=1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 echo "test: ruff"

@@ -24,11 +24,6 @@ from lit_grpo.presets import CONFIGS
 
 LOG_FILE = "log.txt"
 POLICY_FOLDER = "policy"
-KEEPING_FREED_MEMORY = {
-    "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736:glibc.malloc.hugetlb=1"
-}
-"""Freed memory is kept, in huge pages where there are any. By glibc's defaults the pages of every large tensor go back
-and are taken again, a quarter of the time of a GRPO batch at real size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,5 +144,4 @@ class ArmRun:
 
     def _environment(self) -> Mapping[str, str]:
         # One thread more than a process may use makes both slower, and sums in another order change the last digit.
-        threads = {"OMP_NUM_THREADS": str(self.threads), "TOKENIZERS_PARALLELISM": "false"}
-        return {**KEEPING_FREED_MEMORY, **os.environ, **threads}
+        return {**os.environ, "OMP_NUM_THREADS": str(self.threads), "TOKENIZERS_PARALLELISM": "false"}
