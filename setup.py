@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the wheel carries configs/ and the shipped bases, which stay at the top here.
+"""What pyproject.toml cannot say: the wheel carries configs/ and the shipped policies, which stay at the top here.
 
 They land in ``lit_grpo/configs`` and ``lit_grpo/checkpoints``, where lit_grpo/presets.py looks for them.
 """
@@ -6,6 +6,7 @@ They land in ``lit_grpo/configs`` and ``lit_grpo/checkpoints``, where lit_grpo/p
 from setuptools import find_packages, setup
 
 MAPPED = {"lit_grpo.configs": "configs", "lit_grpo.checkpoints": "checkpoints"}
+SHIPPED = ("tiny-base", "small-base", "small-sft-matched", "small-sft-grpo")
 
 setup(
     packages=[*find_packages(include=["lit_grpo", "lit_grpo.*"]), *MAPPED],
@@ -16,6 +17,6 @@ setup(
         "lit_grpo.explain": ["explanation.schema.json"],
         "lit_grpo.repair": ["prediction.schema.json"],
         "lit_grpo.configs": ["**/*.yaml"],
-        "lit_grpo.checkpoints": ["tiny-base/*", "small-base/*"],
+        "lit_grpo.checkpoints": [f"{name}/*" for name in SHIPPED],
     },
 )

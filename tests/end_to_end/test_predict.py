@@ -3,6 +3,7 @@
 1. A file of a collection is explained, played, and ranked by the base's likelihoods; a base that has seen no conflict
    is not sure, so that nothing is recommended; each patch makes of the file what its repair says.
 2. A file that is too long for the base's context has its candidates all the same.
+3. The policy that comes with the project recommends the right repair of the README's example.
 """
 
 from __future__ import annotations
@@ -76,3 +77,16 @@ def test_2_a_file_that_is_too_long(tmp_path: Path) -> None:
     assert results["shown"][0]["changes"] == ["row:supply_2: right-hand side 305 -> 350"]
     assert results["shown"][0]["confidence"] is None
     assert any("350 stands nowhere" in r for s in results["shown"][1]["broken_sentences"] for r in s["reasons"])
+
+
+def test_3_the_policy_that_comes_with_the_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("calls.lp", "calls.txt"):
+        shutil.copy(ROOT / "examples" / name, tmp_path)
+    words = ["predict", "--config=predict", "--trainer.accelerator=cpu", f"--trainer.default_root_dir={tmp_path}"]
+    files = [f"--data.program={tmp_path / 'calls.lp'}", f"--data.specification={tmp_path / 'calls.txt'}"]
+    assert main([*words, *files]) == 0
+    # As the README shows it.
+    shown = capsys.readouterr().out
+    assert "its likeliest repair, row:ticket_25: coefficient of amber_bell 0 -> 11, has a confidence of 99." in shown
+    broken, repaired = (read_program(tmp_path / name) for name in ("calls.lp", "calls.repaired.lp"))
+    assert list(differing_elements(broken, repaired)) == ["row:ticket_25"]

@@ -1,6 +1,7 @@
 """The wheel, away from the repository.
 
-1. It holds every module, every preset, the shipped base and the marker of types, and nothing else of the repository.
+1. It holds every module, every preset, the shipped policies and the marker of types, and nothing else of the
+   repository.
 2. Installed into a fresh environment, everything it requires is there, and nothing comes from the checkout.
 3. From any folder a command finds presets and the shipped base by name, and the quickstart's smoke run succeeds.
 
@@ -21,16 +22,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BUILT_FROM = (
-    "lit_grpo",
-    "configs",
-    "checkpoints/tiny-base",
-    "checkpoints/small-base",
-    "pyproject.toml",
-    "setup.py",
-    "README.md",
-    "LICENSE",
-)
+SHIPPED = tuple(f"checkpoints/{name}" for name in ("tiny-base", "small-base", "small-sft-matched", "small-sft-grpo"))
+BUILT_FROM = ("lit_grpo", "configs", *SHIPPED, "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -62,7 +55,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_1_what_the_wheel_holds(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
-    mapped = {name: f"lit_grpo/{name}" for name in ("configs", "checkpoints/tiny-base", "checkpoints/small-base")}
+    mapped = {name: f"lit_grpo/{name}" for name in ("configs", *SHIPPED)}
     mapped["lit_grpo"] = "lit_grpo"
     expected = {
         f"{inside}/{path.relative_to(ROOT / source).as_posix()}"
