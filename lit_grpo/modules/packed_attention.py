@@ -67,8 +67,8 @@ def packed_attention(
         return sdpa_attention_forward(module, query, key, value, mask, **settings)[0], None
     assert mask is None
     out = [
-        _row(module, *(tensor[None] for tensor in row_tensors), row, settings)
-        for *row_tensors, row in zip(query, key, value, rows, strict=True)
+        _row(module, own_query[None], own_key[None], own_value[None], row, settings)
+        for own_query, own_key, own_value, row in zip(query, key, value, rows, strict=True)
     ]
     return torch.cat(out), None
 
