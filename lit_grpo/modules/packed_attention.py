@@ -35,11 +35,10 @@ class PackedRow:
 
 def packed_rows(segment_ids: Tensor) -> list[PackedRow]:
     """The layout of rows [B, T] with segments as in ``PackedBatch``; it waits once for the device."""
-    prompts = (segment_ids == PROMPT_SEGMENT).sum(1).tolist()
-    lengths = (segment_ids != PADDING_SEGMENT).sum(1).tolist()
+    sizes = torch.stack([(segment_ids == PROMPT_SEGMENT).sum(1), (segment_ids != PADDING_SEGMENT).sum(1)], dim=1)
     return [
         PackedRow(prompt, length, attention_mask(row[None, :length], prompt))
-        for row, prompt, length in zip(segment_ids, prompts, lengths, strict=True)
+        for row, (prompt, length) in zip(segment_ids, sizes.tolist(), strict=True)
     ]
 
 
