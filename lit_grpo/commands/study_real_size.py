@@ -18,7 +18,7 @@ and what the study claims: docs/real_size.md. Called again it goes on where it w
   lit-grpo study real-size --step gate --minutes 40     one seed, on validation tasks alone
   lit-grpo study real-size --step claim --minutes 40    the plan's seeds, on the test tasks
   lit-grpo study real-size --verify --seed 7            the two shipped policies on tasks of another seed
-  lit-grpo study real-size --page docs/real_size.md     of what is done: fill in the page"""
+  lit-grpo study real-size --page docs/real_size.md README.md     of what is done: fill in the pages"""
 
 
 def parse(words: Sequence[str]) -> Namespace:
@@ -42,7 +42,13 @@ def parse(words: Sequence[str]) -> Namespace:
         "--minutes", type=minutes, help="end after so many, with a checkpoint of each fit that runs (default: never)"
     )
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="gpu: all arms share one device")
-    parser.add_argument("--page", type=Path, help="train nothing: fill in a page with the results of the steps done")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        nargs="+",
+        help="train nothing: fill in pages with the results of the steps done, or with the claim in short, as the "
+        "markers in the page ask",
+    )
     options = parser.parse_args(words)
     if options.verify and len(options.seeds or [0]) > 1:
         parser.error(f"--seeds: expected one seed with --verify, got {len(options.seeds)}")
@@ -85,7 +91,8 @@ def run(options: Namespace) -> int:
         return 0
     plan = SMOKE_PLAN if options.smoke else PLAN
     if options.page is not None:
-        write_page(options.output, options.page, plan.to_json(STEPS["claim"].arms, options.base))
+        for page in options.page:
+            write_page(options.output, page, plan.to_json(STEPS["claim"].arms, options.base))
         return 0
     if STEPS[options.step].is_tested and not options.smoke:
         require_gate(options.output / "gate.json", plan.to_json(with_starts(STEPS["gate"]), options.base))

@@ -47,8 +47,15 @@ def gate_conditions(comparison: Comparison, plan: RealSizePlan) -> tuple[Conditi
 
 
 def claim_conditions(comparison: StepComparison, plan: RealSizePlan) -> tuple[Condition, ...]:
-    """The margins over all seeds, and the intervals of each."""
-    conditions: list[Condition] = []
+    """Whether all seeds are there; the margins over those that are, and the intervals of each."""
+    num_seeds = len(comparison.all_cells.by_seed)
+    conditions = [
+        Condition(
+            f"share of the plan's {len(plan.seeds)} training seeds that have been run",
+            num_seeds / len(plan.seeds),
+            num_seeds == len(plan.seeds),
+        )
+    ]
     for part, of_part in (("A to D", comparison.study_cells), ("all 27 cells", comparison.all_cells)):
         for quantity in (Quantity.FR_5, Quantity.FR_1):
             value = _difference(of_part, CLAIMED, quantity)

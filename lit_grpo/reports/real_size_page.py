@@ -1,4 +1,4 @@
-"""The results of the study of real size as Markdown, from the JSON of its steps alone, and their place in a page.
+"""The results of the study of real size as Markdown, from the JSON of its steps alone, and their places in pages.
 
 Called by `lit-grpo study real-size --page`.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_grpo.reports.show import markdown_table
-from lit_grpo.reports.study_page import copy_figures, table_of, write_section
+from lit_grpo.reports.study_page import HEADLINE, RESULTS, copy_figures, table_of, write_section
 
 HEADINGS = {
     "gate": "The gate: one seed, on validation tasks",
@@ -25,22 +25,52 @@ CONDITIONS = {"gate": "Gate", "claim": "Claim", "equal_compute": "Equal compute"
 
 
 def write_page(root: Path, page: Path, plan: Mapping[str, Any]) -> None:
-    """Fill in a page from the steps that are done, and put their figures beside it.
+    """Fill in a page from the steps that are done: everything, with the figures beside it, or the claim in short.
 
     Args:
         root: The study's folder.
-        page: Has the markers of study_page.py.
+        page: Has the markers of `study_page.HEADLINE`, or else of `study_page.RESULTS`.
         plan: The plan of the study, where no step says under which it was made.
 
     Raises:
-        ValueError: The page lacks the markers.
+        ValueError: The page lacks the markers, or asks for a claim that has not been run.
     """
     documents = [
         json.loads(path.read_text(encoding="utf-8")) for step in HEADINGS if (path := root / f"{step}.json").is_file()
     ]
+    if HEADLINE.begin in page.read_text(encoding="utf-8"):
+        claims = [document for document in documents if document["step"] == "claim"]
+        if not claims:
+            raise ValueError(f"{page}: expected {root / 'claim.json'} for its headline, got none; run the claim first")
+        write_section(page, headline_section(claims[0]), HEADLINE)
+        return
     for document in documents:
         copy_figures(root, document["figures"].values(), page.parent)
-    write_section(page, results_section(documents, plan))
+    write_section(page, results_section(documents, plan), RESULTS)
+
+
+def headline_section(claim: Mapping[str, Any]) -> str:
+    """The claim in short: who reaches what, by how much, and whether that is what was claimed.
+
+    Args:
+        claim: The document of `claim.json`.
+    """
+    about, tables = claim["about"], claim["tables"]
+    differences = [
+        (part, tables[f"differences, {cells}, 0"])
+        for part, cells in (("all 27 cells", "all cells"), ("A to D", "study cells"))
+    ]
+    columns = differences[0][1]["columns"]
+    rows = [[f"{row[0]}, {part}", *row[1:]] for part, table in differences for row in table["rows"][:1]]
+    paired = {"title": differences[0][1]["title"], "columns": columns, "rows": rows}
+    parts = [
+        _provenance(claim),
+        markdown_table(table_of(tables["headline, all cells"])),
+        markdown_table(table_of(paired)),
+    ]
+    for name in ("claim", "equal_compute"):
+        parts.append(_verdict(name, about["conditions"][name]))
+    return "\n".join(parts)
 
 
 def results_section(documents: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str:
@@ -74,22 +104,11 @@ def _plan(plan: Mapping[str, Any]) -> str:
 
 
 def _step(document: Mapping[str, Any]) -> Iterator[str]:
-    about, comparison = document["about"], document["comparison"]
     yield f"### {HEADINGS[document['step']]}\n"
-    caution = "**A smoke run: the figures mean nothing.** " if about["is_smoke"] else ""
-    verified = min(arm["metrics"]["verified"] for arm in comparison["arms"].values())
-    verdicts = (
-        "Every episode has the solver's verdict." if verified == 1 else f"**Only {verified:.1%} have a verdict.**"
-    )
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    yield (
-        f"{caution}{comparison['tasks']} {about['tasks']} tasks, training seeds {', '.join(map(str, about['seeds']))}; "
-        f"one greedy episode of at most five turns each. {verdicts} {about['device']}; {versions}.\n"
-    )
-    for name, conditions in about["conditions"].items():
+    yield _provenance(document)
+    for name, conditions in document["about"]["conditions"].items():
         if conditions:
-            is_met = all(condition["is_met"] for condition in conditions)
-            yield f"**{CONDITIONS[name]}: {'met' if is_met else 'not met'}.**\n"
+            yield _verdict(name, conditions)
             yield "\n".join(_condition(condition) for condition in conditions) + "\n"
     for name, table in document["tables"].items():
         yield markdown_table(table_of(table))
@@ -97,6 +116,26 @@ def _step(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"![FR@5 and FR@1 of every arm]({document['figures']['arms']})\n"
         if name == "cells FR@5":
             yield f"![FR@5 per kind and difficulty]({document['figures']['cells']})\n"
+
+
+def _provenance(document: Mapping[str, Any]) -> str:
+    """What was played, after which training, and on what."""
+    about, comparison = document["about"], document["comparison"]
+    caution = "**A smoke run: the figures mean nothing.** " if about["is_smoke"] else ""
+    verified = min(arm["metrics"]["verified"] for arm in comparison["arms"].values())
+    verdicts = (
+        "Every episode has the solver's verdict." if verified == 1 else f"**Only {verified:.1%} have a verdict.**"
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return (
+        f"{caution}{comparison['tasks']} {about['tasks']} tasks, training seeds {', '.join(map(str, about['seeds']))}; "
+        f"one greedy episode of at most five turns each. {verdicts} {about['device']}; {versions}.\n"
+    )
+
+
+def _verdict(name: str, conditions: Sequence[Mapping[str, Any]]) -> str:
+    is_met = all(condition["is_met"] for condition in conditions)
+    return f"**{CONDITIONS[name]}: {'met' if is_met else 'not met'}.**\n"
 
 
 def _condition(condition: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the pages of studies share: tables in a study's JSON, and the part of a page that is made from it.
+"""What the pages of studies share: tables in a study's JSON, and the parts of a page that are made from it.
 
 Called by ablations.py and real_size.py, which write the JSON, and by their pages.
 """
@@ -7,12 +7,32 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lit_grpo.reports.tables import Row, TableCell, TableContent
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page that is made from results: what stands between its two markers."""
+
+    name: str
+
+    @property
+    def begin(self) -> str:
+        """The marker before it."""
+        return f"<!-- {self.name}: begin -->"
+
+    @property
+    def end(self) -> str:
+        """The marker behind it."""
+        return f"<!-- {self.name}: end -->"
+
+
+RESULTS, HEADLINE = Section("results"), Section("headline")
+"""All that a study came to, and what it came to in short."""
 
 
 def table_json(table: TableContent) -> dict[str, Any]:
@@ -27,9 +47,9 @@ def table_of(table: Mapping[str, Any]) -> TableContent:
     return TableContent(table["title"], tuple(table["columns"]), rows)
 
 
-def write_section(page: Path, section: str) -> None:
-    """Fill in a page of documentation; ValueError if it lacks the markers."""
-    page.write_text(fill_in(page.read_text(encoding="utf-8"), section), encoding="utf-8")
+def write_section(page: Path, text: str, section: Section = RESULTS) -> None:
+    """Fill in a part of a page of documentation; ValueError if the page lacks the markers."""
+    page.write_text(fill_in(page.read_text(encoding="utf-8"), text, section), encoding="utf-8")
 
 
 def copy_figures(root: Path, figures: Iterable[str], folder: Path) -> None:
@@ -45,14 +65,16 @@ def copy_figures(root: Path, figures: Iterable[str], folder: Path) -> None:
         shutil.copyfile(root / figure, folder / figure)
 
 
-def fill_in(page: str, section: str) -> str:
-    """``page`` with everything between its markers replaced.
+def fill_in(page: str, text: str, section: Section = RESULTS) -> str:
+    """``page`` with everything between the markers of a section replaced.
 
     Raises:
         ValueError: The page does not have each marker once, in this order.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after or END in before + after:
-        raise ValueError(f"expected {BEGIN} and then {END}, each once, got another page; put the markers back")
-    return f"{before}{BEGIN}\n\n{section.strip()}\n\n{END}{after}"
+    before, begin, rest = page.partition(section.begin)
+    _, end, after = rest.partition(section.end)
+    if not begin or not end or section.begin in after or section.end in before + after:
+        raise ValueError(
+            f"expected {section.begin} and then {section.end}, each once, got another page; put the markers back"
+        )
+    return f"{before}{section.begin}\n\n{text.strip()}\n\n{section.end}{after}"

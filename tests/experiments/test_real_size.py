@@ -10,7 +10,8 @@
 5. What is compared is trained, and each arm behind its start; the gate and the claim have the same arms; every arm
    parses, with the smoke run's sizes and those of the GPU as well, looks at validation tasks as often as those that it
    is compared with, and never draws tasks of another's demonstrations.
-6. The page has the plan, what each step came to, and what has not been run.
+6. The page has the plan, what each step came to, and what has not been run; a headline has the claim in short, which
+   one seed of several does not meet.
 7. `--verify` plays tasks of the seed that it is given, with both policies, and says the paired difference; without the
    policies it says which are missing. `--ship` writes those of the gate, or of a seed that has been tested, in
    bfloat16.
@@ -67,7 +68,7 @@ from lit_grpo.presets import CONFIGS
 from lit_grpo.reports import real_size as report_of_step
 from lit_grpo.reports import real_size_page
 from lit_grpo.reports.real_size_page import write_page
-from lit_grpo.reports.study_page import BEGIN, END
+from lit_grpo.reports.study_page import HEADLINE, RESULTS
 
 SMALL_PLAN = replace(PLAN, seeds=(7, 8), tasks_per_cell=2)
 VALIDATION = Played(GeneratedTasks(TaskSettings(difficulties={Difficulty.EASY: 1.0}), Split.VALIDATION, 0, 9), EPISODE)
@@ -157,12 +158,18 @@ def test_2_and_3_the_claim(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: p
     document = json.loads((tmp_path / "claim.json").read_text())
     assert document["comparison"]["tasks"] == 12
     assert document["study_cells"]["tasks"] == sum(task.fault.kind in STUDY_KINDS for task in EASY)
-    # FR@5 and FR@1 of two parts: the margin over both seeds, and the interval in each.
-    assert len(met(document, "claim")) == 12
+    # Both seeds are there; FR@5 and FR@1 of two parts: the margin over both seeds, and the interval in each.
+    assert len(met(document, "claim")) == 1 + 12
     assert all(met(document, "claim"))
     assert met(document, "equal_compute") == [True, True]
     assert document["about"]["plan"]["claim_margin"] == 0.1
     assert set(document["about"]["plan"]["configs"]) >= {"real_size/base", "real_size/grpo"}
+
+    # What one seed of two comes to is not the claim.
+    run_step(study, STEPS["claim"], SMALL_PLAN.seeds[:1], Console(file=io.StringIO()))
+    one_seed = json.loads((tmp_path / "claim.json").read_text())
+    assert met(one_seed, "claim") == [False] + 8 * [True]
+    assert one_seed["about"]["conditions"]["claim"][0]["got"] == 0.5
 
     with pytest.raises(ValueError, match=r"claim_plan\.json: expected the plan that its test tasks are played under"):
         run(replace(study, plan=replace(SMALL_PLAN, claim_margin=0.05)), "claim")
@@ -291,7 +298,7 @@ def resolved(arm: Arm, *last: str) -> dict[str, Any]:
 def test_6_the_page(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(real_size_page, "copy_figures", lambda root, figures, folder: None)
     page = tmp_path / "page.md"
-    page.write_text(f"# Title\n\n{BEGIN}\n{END}\n")
+    page.write_text(f"# Title\n\n{RESULTS.begin}\n{RESULTS.end}\n")
     write_page(tmp_path, page, SMALL_PLAN.to_json(STEPS["claim"].arms, tiny_checkpoint))
     before = page.read_text()
     assert "Claim, training seeds 7, 8: `sft_grpo` is at least 10 points above" in before
@@ -303,6 +310,27 @@ def test_6_the_page(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.M
     assert "- sft_grpo gains at least 5 points of FR@5 over sft: 0.667, met" in after
     assert "set_sense 100" in after
     assert "**Not run yet: claim, fresh, curriculum, ablations.**" in after
+
+
+def test_6_the_claim_in_short(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OF_TEN, "sft_compute_matched", 0)
+    page, words = tmp_path / "page.md", ["study", "real-size", "--output", str(tmp_path), "--page"]
+    page.write_text(f"# Title\n\n{HEADLINE.begin}\n{HEADLINE.end}\n\nAfter.\n")
+    with pytest.raises(ValueError, match=r"page\.md: expected .*claim\.json for its headline, got none; run the claim"):
+        write_page(tmp_path, page, {})
+    (tmp_path / "test").mkdir()
+    for seed, tasks in zip(SMALL_PLAN.seeds, (EASY[:6], EASY[6:]), strict=True):
+        write_benchmark(tmp_path / "test" / f"seed_{seed}.jsonl", tasks)
+    run(a_study(tmp_path, tiny_checkpoint), "claim")
+    assert main([*words, str(page)]) == 0
+    text = page.read_text()
+    assert text.startswith(f"# Title\n\n{HEADLINE.begin}\n\n12 test tasks, training seeds 7, 8; one greedy episode")
+    assert re.search(r"\| sft_grpo +\| 100\.0 ", text)
+    assert re.search(r"\| sft_grpo − sft_compute_matched, all 27 cells \| +\+100\.0 ", text)
+    assert re.search(r"\| sft_grpo − sft_compute_matched, A to D +\| +\+100\.0 ", text)
+    assert text.endswith(f"**Claim: met.**\n\n**Equal compute: met.**\n\n{HEADLINE.end}\n\nAfter.\n")
+    assert main([*words, str(page)]) == 0
+    assert page.read_text() == text
 
 
 def test_7_verified(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

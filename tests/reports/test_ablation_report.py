@@ -28,7 +28,7 @@ from lit_grpo.reports.ablations import AblationPlan, write_ablations
 from lit_grpo.reports.comparison import Pair
 from lit_grpo.reports.differences import pairs_against
 from lit_grpo.reports.runs import SeedRun
-from lit_grpo.reports.study_page import BEGIN, END, fill_in
+from lit_grpo.reports.study_page import RESULTS, fill_in
 
 CHEAP = BootstrapSettings(num_replicates=200)
 SKILLS = {"sft": 0.4, "matched": 0.42, "baseline": 0.6, "no_kl": 0.65, "curriculum": 0.8}
@@ -134,11 +134,11 @@ def test_4_the_page(document: dict[str, Any], study: tuple[Path, list[SeedRun]],
     assert "Chosen by validation alone for the curriculum: `no_kl`" in section
     page = tmp_path / "docs" / "page.md"
     page.parent.mkdir()
-    page.write_text(f"# Title\n\n{BEGIN}\nto be run\n{END}\n\nAfter.\n")
+    page.write_text(f"# Title\n\n{RESULTS.begin}\nto be run\n{RESULTS.end}\n\nAfter.\n")
     write_into_docs(study[0], page)
     filled = page.read_text()
-    assert filled.startswith(f"# Title\n\n{BEGIN}\n\n")
-    assert filled.endswith(f"\n\n{END}\n\nAfter.\n")
+    assert filled.startswith(f"# Title\n\n{RESULTS.begin}\n\n")
+    assert filled.endswith(f"\n\n{RESULTS.end}\n\nAfter.\n")
     assert "to be run" not in filled
     assert all((page.parent / figure).is_file() for figure in document["figures"].values())
     write_into_docs(study[0], page)
@@ -150,7 +150,10 @@ def test_4_a_smoke_run_says_so(document: dict[str, Any]) -> None:
     assert results_section(document, "").startswith("**A smoke run: the figures mean nothing.**")
 
 
-@pytest.mark.parametrize("page", ["nothing", f"{END} {BEGIN}", f"{BEGIN} {END} {BEGIN} {END}"])
+@pytest.mark.parametrize(
+    "page",
+    ["nothing", f"{RESULTS.end} {RESULTS.begin}", f"{RESULTS.begin} {RESULTS.end} {RESULTS.begin} {RESULTS.end}"],
+)
 def test_5_pages_without_markers(page: str) -> None:
     with pytest.raises(ValueError, match="each once, got another page; put the markers back"):
         fill_in(page, "section")
