@@ -17,6 +17,7 @@ and what the study claims: docs/real_size.md. Called again it goes on where it w
 
   lit-grpo study real-size --step gate --minutes 40     one seed, on validation tasks alone
   lit-grpo study real-size --step claim --minutes 40    the plan's seeds, on the test tasks
+  lit-grpo study real-size --step gate claim fresh curriculum ablations --seed 101     everything, of one seed
   lit-grpo study real-size --verify --seed 7            the two shipped policies on tasks of another seed
   lit-grpo study real-size --page docs/real_size.md README.md     of what is done: fill in the pages"""
 
@@ -26,7 +27,9 @@ def parse(words: Sequence[str]) -> Namespace:
     parser = CommandParser("study real-size", DESCRIPTION)
     add_study_options(parser, "runs/real_size", SMALL_BASE)
     steps = "; ".join(f"{step.name}: {step.summary}" for step in STEPS.values())
-    parser.add_argument("--step", choices=[*STEPS], default="gate", help=f"{steps} (default: %(default)s)")
+    parser.add_argument(
+        "--step", choices=[*STEPS], nargs="+", default=["gate"], help=f"one after another; {steps} (default: gate)"
+    )
     parser.add_argument("--seeds", "--seed", type=seed, nargs="+", help="of those of the plan (default: all)")
     parser.add_argument(
         "--verify",
@@ -94,8 +97,6 @@ def run(options: Namespace) -> int:
         for page in options.page:
             write_page(options.output, page, plan.to_json(STEPS["claim"].arms, options.base))
         return 0
-    if STEPS[options.step].is_tested and not options.smoke:
-        require_gate(options.output / "gate.json", plan.to_json(with_starts(STEPS["gate"]), options.base))
     until = math.inf if options.minutes is None else time.monotonic() + 60 * options.minutes
     study = RealSizeStudy(
         root=options.output,
@@ -107,7 +108,11 @@ def run(options: Namespace) -> int:
         accelerator=options.accelerator,
         until=until,
     )
-    run_step(study, STEPS[options.step], options.seeds or plan.seeds, Console())
+    for step in (STEPS[name] for name in options.step):
+        if step.is_tested and not options.smoke:
+            require_gate(options.output / "gate.json", plan.to_json(with_starts(STEPS["gate"]), options.base))
+        if not run_step(study, step, options.seeds or plan.seeds, Console()):
+            break
     return 0
 
 

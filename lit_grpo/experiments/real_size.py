@@ -87,7 +87,7 @@ class RealSizeStudy:
         )
 
 
-def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Console) -> None:
+def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Console) -> bool:
     """Run what has not been run of a step, and report it once all is done.
 
     Args:
@@ -95,6 +95,9 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
         step: The step.
         seeds: Training seeds of the plan; the gate has its own.
         console: Where the progress goes, and the tables.
+
+    Returns:
+        Whether all is done; if not, the time is up.
 
     Raises:
         ArmFailed: A command of an arm ended with an error.
@@ -120,8 +123,9 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
         remaining = [f"policies without a model, {run.root.name}" for run in _without_policies(study, step, runs)]
     if remaining:
         console.print(f"The time is up. Left of {step.name}: {', '.join(remaining)}. Call again.", soft_wrap=True)
-        return
+        return False
     report(study, step, runs, console)
+    return True
 
 
 def make_test_tasks(study: RealSizeStudy) -> None:

@@ -6,7 +6,7 @@
    margins and intervals are held against the plan, and compute against compute.
 3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, and a base that is not there. No
    test task is played without a gate that is passed, by the configs and from the base that are there now.
-4. When the time is up it says what is left, and a later call reports.
+4. When the time is up it says what is left and begins no further step, and a later call reports.
 5. What is compared is trained, and each arm behind its start; the gate and the claim have the same arms; every arm
    parses, with the smoke run's sizes and those of the GPU as well, looks at validation tasks as often as those that it
    is compared with, and never draws tasks of another's demonstrations.
@@ -247,6 +247,9 @@ def test_4_the_time_is_up(tmp_path: Path, tiny_checkpoint: Path) -> None:
     said = run(replace(study, until=0.0), "gate")
     assert "Left of gate: seed 100: sft, seed 100: sft_compute_matched, seed 100: sft_grpo. Call again." in said
     assert not (tmp_path / "gate.json").exists()
+    words = ["study", "real-size", "--smoke", "--step", "gate", "claim", "--base", str(tiny_checkpoint)]
+    assert main([*words, "--output", str(tmp_path), "--minutes", "0.000001"]) == 0
+    assert not (tmp_path / "claim_plan.json").exists()
     run(study, "gate")
     (tmp_path / "gate.json").unlink()
     assert "policies without a model, gate" in run(replace(study, until=0.0), "gate")
@@ -283,6 +286,17 @@ def test_5_every_arm_parses(name: str) -> None:
     small = resolved(arm, "real_size/gpu", "real_size/smoke")
     assert small["data"]["init_args"]["batches_per_epoch"] == 2
     assert small["trainer"]["accelerator"] == "gpu"
+
+
+def test_5_fresh_demonstrations_are_as_many_as_the_others_see() -> None:
+    batches = {
+        name: resolved(ALL_ARMS[name])["data"]["init_args"]["batches_per_epoch"]
+        for name in ("sft", "sft_compute_matched", "sft_fresh")
+    }
+    assert batches["sft_fresh"] == batches["sft"] + batches["sft_compute_matched"]
+    shown = resolved(ALL_ARMS["sft_fresh"])["data"]["init_args"]["batch_size"] * batches["sft_fresh"]
+    replay = resolved(ALL_ARMS["sft_fresh_grpo"])["data"]["init_args"]["replay"]
+    assert replay["num_demonstrations"] == shown
 
 
 def resolved(arm: Arm, *last: str) -> dict[str, Any]:
