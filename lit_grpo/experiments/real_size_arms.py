@@ -122,7 +122,7 @@ STEPS = {
                 (RL, REJECTION),
                 (REJECTION, COMPUTE_MATCHED),
             ),
-            {FRESH_MATCHED: FRESH_RL},
+            {FRESH_MATCHED: FRESH_RL, DAGGER: FRESH_RL, REJECTION: RL},
         ),
         Step(
             "curriculum",
