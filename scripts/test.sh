@@ -12,10 +12,13 @@ echo "test: ruff"
 .venv/bin/ruff format --check .
 echo "test: codespell"
 .venv/bin/codespell
-echo "test: pyright"
-.venv/bin/pyright
-echo "test: the site"
+echo "test: pyright and the site"
+# Each of them has work for one core.
+.venv/bin/pyright > "$scratch/pyright.txt" &
+types=$!
 bash scripts/docs.sh "$scratch/site"
+wait "$types" || { cat "$scratch/pyright.txt"; exit 1; }
+tail -n 1 "$scratch/pyright.txt"
 echo "test: pytest"
 # A worker takes whole files, so that what a file's tests share, a server of vLLM for one, is made once.
 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 | tee "$scratch/pytest.txt"
