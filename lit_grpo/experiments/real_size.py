@@ -26,12 +26,7 @@ from lit_grpo.experiments.best_arm import chosen_validation
 from lit_grpo.experiments.provenance import device_name, versions
 from lit_grpo.experiments.real_size_arms import Step, with_starts
 from lit_grpo.experiments.real_size_plan import RealSizePlan, require_plan
-from lit_grpo.experiments.real_size_verdict import (
-    claim_conditions,
-    compute_conditions,
-    conditions_json,
-    gate_conditions,
-)
+from lit_grpo.experiments.real_size_verdict import conditions_json, step_conditions
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.results import read_played
@@ -154,11 +149,8 @@ def report(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun], console: Co
     played = tuple(_seed_run(step, run) for run in runs)
     found = StepRuns(step.name, played, trained, tuple(Pair(*pair) for pair in step.pairs))
     comparison = compare_step(found, STUDY_KINDS, INTERVALS)
-    conditions = {"equal_compute": conditions_json(compute_conditions(trained, step.equal))}
-    if step.name == "gate":
-        conditions["gate"] = conditions_json(gate_conditions(comparison.all_cells, study.plan))
-    if step.name == "claim":
-        conditions["claim"] = conditions_json(claim_conditions(comparison, study.plan))
+    held_to = step_conditions(step, comparison, trained, study.plan)
+    conditions = {name: conditions_json(several) for name, several in held_to.items()}
     about: dict[str, Any] = {
         "seeds": [run.seed for run in runs],
         "tasks": "test" if step.is_tested else "validation",

@@ -1,4 +1,4 @@
-"""What the gate and the claim of the study of real size come to, by the numbers of its plan.
+"""What the steps of the study of real size come to, by the numbers of its plan.
 
 Called by real_size.py, on finished comparisons.
 """
@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from lit_grpo.experiments.fit_record import FitRecord
-from lit_grpo.experiments.real_size_arms import COMPUTE_MATCHED, RL, SFT
+from lit_grpo.experiments.real_size_arms import (
+    COMPUTE_MATCHED,
+    DAGGER,
+    FRESH,
+    FRESH_MATCHED,
+    FRESH_RL,
+    RL,
+    SFT,
+    Step,
+)
 from lit_grpo.experiments.real_size_plan import RealSizePlan
 from lit_grpo.metrics.functional import Quantity
 from lit_grpo.reports.comparison import Comparison, Pair
@@ -29,15 +38,36 @@ class Condition:
     is_met: bool
 
 
+def step_conditions(
+    step: Step, comparison: StepComparison, trained: Mapping[str, Sequence[Path]], plan: RealSizePlan
+) -> dict[str, tuple[Condition, ...]]:
+    """What a step is held to, by name.
+
+    Args:
+        step: The step.
+        comparison: Its comparison.
+        trained: Arm to its run folders, one a seed.
+        plan: Has the margins.
+    """
+    conditions = {"equal_compute": compute_conditions(trained, step.equal)}
+    match step.name:
+        case "gate":
+            conditions["gate"] = gate_conditions(comparison.all_cells, plan)
+        case "claim":
+            conditions["claim"] = claim_conditions(comparison, plan)
+        case "fresh":
+            conditions["converged"] = (_converged(comparison.all_cells, Pair(FRESH_MATCHED, FRESH), plan),)
+            conditions["beyond"] = beyond_conditions(comparison.all_cells)
+        case _:
+            pass  # arms beside each other: nothing is claimed
+    return conditions
+
+
 def gate_conditions(comparison: Comparison, plan: RealSizePlan) -> tuple[Condition, ...]:
     """Whether demonstrations alone have converged and reinforcement learning has gained."""
-    matched, rl = (_difference(comparison, Pair(arm, SFT)) for arm in (COMPUTE_MATCHED, RL))
+    rl = _difference(comparison, Pair(RL, SFT))
     return (
-        Condition(
-            f"{COMPUTE_MATCHED} gains less than {100 * plan.gate_matched_below:g} points of FR@5 over {SFT}",
-            matched,
-            matched is not None and matched < plan.gate_matched_below,
-        ),
+        _converged(comparison, Pair(COMPUTE_MATCHED, SFT), plan),
         Condition(
             f"{RL} gains at least {100 * plan.gate_rl_at_least:g} points of FR@5 over {SFT}",
             rl,
@@ -68,6 +98,17 @@ def claim_conditions(comparison: StepComparison, plan: RealSizePlan) -> tuple[Co
     return tuple(conditions)
 
 
+def beyond_conditions(comparison: Comparison) -> tuple[Condition, ...]:
+    """Whether reinforcement learning adds to demonstrations of ever new tasks what more of them, and DAgger, do not."""
+    conditions: list[Condition] = []
+    for pair in (Pair(FRESH_RL, FRESH_MATCHED), Pair(FRESH_RL, DAGGER)):
+        for quantity in (Quantity.FR_5, Quantity.FR_1):
+            low = comparison.pooled.differences[pair].overall[quantity].low
+            text = f"{pair.label}, {quantity.value}: the interval begins above 0"
+            conditions.append(Condition(text, low, low is not None and low > 0))
+    return tuple(conditions)
+
+
 def compute_conditions(trained: Mapping[str, Sequence[Path]], equal: Mapping[str, str]) -> tuple[Condition, ...]:
     """Whether arms had at least the CPU seconds of those that they are to match.
 
@@ -90,6 +131,14 @@ def compute_conditions(trained: Mapping[str, Sequence[Path]], equal: Mapping[str
 def conditions_json(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
     """One object for each."""
     return [asdict(condition) for condition in conditions]
+
+
+def _converged(comparison: Comparison, pair: Pair, plan: RealSizePlan) -> Condition:
+    """Whether demonstrations have converged: more of them gain little. Where not, nothing is claimed against them."""
+    gained = _difference(comparison, pair)
+    limit = plan.gate_matched_below
+    text = f"{pair.better} gains less than {100 * limit:g} points of FR@5 over {pair.base}"
+    return Condition(text, gained, gained is not None and gained < limit)
 
 
 def _difference(comparison: Comparison, pair: Pair, quantity: Quantity = Quantity.FR_5) -> float | None:

@@ -21,7 +21,13 @@ HEADINGS = {
     "ablations": "The ablations",
 }
 """Step to the heading above it, in the order of the page."""
-CONDITIONS = {"gate": "Gate", "claim": "Claim", "equal_compute": "Equal compute"}
+CONDITIONS = {
+    "gate": "Gate",
+    "claim": "Claim",
+    "converged": "Demonstrations of ever new tasks have converged",
+    "beyond": "Beyond demonstrations of ever new tasks",
+    "equal_compute": "Equal compute",
+}
 
 
 def write_page(root: Path, page: Path, plan: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 1. The gate plays validation tasks alone, at the checkpoint that was chosen, and says by the plan's numbers whether it
    is passed.
 2. The claim trains the seeds of the plan and plays each seed's own share of the test tasks, none of which another has;
-   margins and intervals are held against the plan, and compute against compute.
+   margins and intervals are held against the plan, and compute against compute. So are the arms beyond the claim.
 3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, and a base that is not there. No
    test task is played without a gate that is passed, by the configs and from the base that are there now.
 4. When the time is up it says what is left and begins no further step, and a later call reports.
@@ -79,6 +79,7 @@ EASY = [
 OF_TEN = {"sft": 3, "sft_compute_matched": 3, "sft_grpo": 9}
 """Tasks that an arm repairs, of ten."""
 CPU_S = {"sft": 50.0, "sft_compute_matched": 110.0, "sft_grpo": 100.0}
+ALL_ARMS = {arm.name: arm for step in STEPS.values() for arm in step.arms}
 MOVE = '{"action": "set_sense", "row": "cap", "sense": "<="}'
 
 
@@ -207,6 +208,28 @@ def test_2_less_compute_and_less_gain_are_not_met(
     assert met(document, "equal_compute") == [False]
 
 
+@pytest.mark.parametrize(("matched", "is_met"), [(0, True), (9, False)])
+def test_2_beyond_demonstrations_of_ever_new_tasks(
+    matched: int, is_met: bool, tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ALL_ARMS:
+        monkeypatch.setitem(OF_TEN, name, 0)
+        monkeypatch.setitem(CPU_S, name, 100.0)
+    monkeypatch.setitem(OF_TEN, "sft_fresh_grpo", 9)
+    monkeypatch.setitem(OF_TEN, "sft_fresh_matched", matched)
+    monkeypatch.setitem(CPU_S, "sft_dagger", 90.0)
+    (tmp_path / "test").mkdir()
+    for seed, tasks in zip(SMALL_PLAN.seeds, (EASY[:6], EASY[6:]), strict=True):
+        write_benchmark(tmp_path / "test" / f"seed_{seed}.jsonl", tasks)
+    run(a_study(tmp_path, tiny_checkpoint), "fresh")
+    document = json.loads((tmp_path / "fresh.json").read_text())
+    assert met(document, "converged") == [is_met]
+    # FR@5 and FR@1, above more of the same and above DAgger.
+    assert met(document, "beyond") == [is_met, is_met, True, True]
+    # Of each of three arms both seeds.
+    assert met(document, "equal_compute") == [True, True, False, False, True, True]
+
+
 def test_3_a_base_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["study", "real-size", "--base", str(tmp_path / "none"), "--output", str(tmp_path / "study")]
     assert main(words) == 2
@@ -263,9 +286,6 @@ def test_5_the_arms() -> None:
         assert {*step.equal, *step.equal.values()} <= names
         trained = with_starts(step)
         assert all(arm.start is None or arm.start in {a.name for a in trained[:at]} for at, arm in enumerate(trained))
-
-
-ALL_ARMS = {arm.name: arm for step in STEPS.values() for arm in step.arms}
 
 
 @pytest.mark.parametrize("name", ALL_ARMS)
