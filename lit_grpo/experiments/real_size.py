@@ -96,7 +96,8 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
 
     Raises:
         ArmFailed: A command of an arm ended with an error.
-        ValueError: A seed is not of the plan, or test tasks have been played under another plan.
+        ValueError: A seed is not of the plan, test tasks have been played under another plan, or the weights that an
+            arm is to go on from are gone.
     """
     if not (study.base / "config.json").is_file():
         raise ValueError(
@@ -111,7 +112,9 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
         make_test_tasks(study)
     runs = study.runs(step, seeds)
     _keep_small_files(step, runs)
-    left = run_all([Job(run, arm) for run in runs for arm in with_starts(step)], study.num_jobs, console, study.until)
+    jobs = [Job(run, arm) for run in runs for arm in with_starts(step)]
+    _require_weights(jobs)
+    left = run_all(jobs, study.num_jobs, console, study.until)
     remaining = [job.name for job in left]
     _keep_small_files(step, runs)
     if not left:
@@ -179,6 +182,17 @@ def _keep_small_files(step: Step, runs: Sequence[ArmRun]) -> None:
             if run.is_done(arm.name):
                 folder = run.folder(arm.name)
                 keep_first_moves(folder if step.is_tested else chosen_validation(folder))
+
+
+def _require_weights(jobs: Sequence[Job]) -> None:
+    """Results are kept without weights; ValueError if an arm is to go on from some that were left elsewhere."""
+    for run, arm in ((job.run, job.arm) for job in jobs if not job.is_done):
+        if arm.start is not None and run.is_done(arm.start) and not run.start_of(arm).is_dir():
+            raise ValueError(
+                f"{arm.name}: expected the weights of {arm.start}, which it goes on from, in {run.start_of(arm)}, got "
+                "its results alone; put the weights back, or name another folder with --output, where it is trained "
+                "as well"
+            )
 
 
 def _without_policies(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun]) -> Iterator[ArmRun]:

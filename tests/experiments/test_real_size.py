@@ -4,8 +4,9 @@
    is passed.
 2. The claim trains the seeds of the plan and plays each seed's own share of the test tasks, none of which another has;
    margins and intervals are held against the plan, and compute against compute. So are the arms beyond the claim.
-3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, and a base that is not there. No
-   test task is played without a gate that is passed, by the configs and from the base that are there now.
+3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, a base that is not there, and
+   results without the weights that an arm is to go on from. No test task is played without a gate that is passed, by
+   the configs and from the base that are there now.
 4. When the time is up it says what is left and begins no further step, and a later call reports.
 5. What is compared is trained, and each arm behind its start; the gate and the claim have the same arms; every arm
    parses, with the smoke run's sizes and those of the GPU as well, looks at validation tasks as often as those that it
@@ -234,6 +235,14 @@ def test_3_a_base_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
     words = ["study", "real-size", "--base", str(tmp_path / "none"), "--output", str(tmp_path / "study")]
     assert main(words) == 2
     assert "--base: expected the folder of the small base, got" in capsys.readouterr().err
+
+
+def test_3_results_without_the_weights_to_go_on_from(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    study = a_study(tmp_path, tiny_checkpoint)
+    run(study, "gate")
+    (tmp_path / "gate" / "arms" / "sft_grpo" / "fit.json").unlink()
+    with pytest.raises(ValueError, match=r"sft_grpo: expected the weights of sft, .*sft/policy, got its results alone"):
+        run(study, "gate")
 
 
 @pytest.mark.parametrize(
