@@ -1,7 +1,7 @@
 """Any list of trained policies on any suite: one greedy attempt per task, one run folder per policy.
 
 Called by `lit-grpo suite evaluate`. Works on a file or a folder of tasks of whatever kinds and sizes, without a
-Trainer; a policy that has been evaluated is not evaluated again.
+Trainer; a policy that has been evaluated is not evaluated again, and results of another one are not taken for its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.experiments.player import Player
 from lit_grpo.fitting.learned_level import warn_of_other_level
+from lit_grpo.fitting.made_with import made_without_trainer, require_same_evaluation
 from lit_grpo.metrics.bootstrap import BootstrapSettings
 from lit_grpo.metrics.records import ScoredTask
 from lit_grpo.metrics.results import RESULTS_FILE, results_of, write_run
@@ -60,7 +61,8 @@ def evaluate_checkpoints(
         Name to run folder.
 
     Raises:
-        ValueError: The rules leave a task no room for its repair, or a checkpoint is none.
+        ValueError: The rules leave a task no room for its repair, a checkpoint is none, or results under its name are
+            of other weights, tasks, settings or versions.
         BenchmarkError: The suite is none.
     """
     tasks, environment = read_suite(suite), RepairEnvironment(settings.rules, HighsSolver())
@@ -68,6 +70,14 @@ def evaluate_checkpoints(
         environment.require_playable(task)
     sampling = SamplingSettings(0.0, settings.max_completion_tokens, stop=settings.stop)
     runs = {name: output / name for name in checkpoints}
+    played_with = {"max_completion_tokens": settings.max_completion_tokens, "stop": settings.stop}
+    played_with |= {"device": settings.device, "dtype": str(settings.dtype)}
+    made_with = {
+        name: made_without_trainer(checkpoint, suite, settings.rules, played_with)
+        for name, checkpoint in checkpoints.items()
+    }
+    for name, run in runs.items():
+        require_same_evaluation(run, made_with[name], "--output", "name it or the policy otherwise")
     for name, checkpoint in checkpoints.items():
         if (runs[name] / RESULTS_FILE).is_file():
             continue
@@ -78,5 +88,12 @@ def evaluate_checkpoints(
         groups = pay(played, score(played, environment), CompositeReward(), environment.max_turns, Seeds(0, 0))
         scored = [ScoredTask.of(g.task, g.attempts[0].record.stop_reason, g.scores[0]) for g in groups]
         write_transcripts(runs[name] / "episodes.jsonl", groups, environment, batch=0)
-        write_run(runs[name], scored, results_of(scored), BootstrapSettings(), played=Played(suite, settings.rules))
+        write_run(
+            runs[name],
+            scored,
+            results_of(scored),
+            BootstrapSettings(),
+            played=Played(suite, settings.rules),
+            made_with=made_with[name],
+        )
     return runs

@@ -1,6 +1,7 @@
 """What results were made with: the policy, its checkpoint, the config, how tasks were played, seeds and versions.
 
-Called by RepairEvaluation, which writes it into `results.json` and refuses to write over another evaluation's.
+Called by RepairEvaluation and experiments/final_evaluation.py, which write it into `results.json` and refuse to take
+another evaluation's results for theirs, or to write over them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import lightning.pytorch as pl
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lit_grpo.data.batches import consumed_batches
+from lit_grpo.data.contract import CURRENT
 from lit_grpo.data.digests import folder_digest
 from lit_grpo.data.json_values import read_object
+from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.modules.base import PolicyModule
 from lit_grpo.modules.checkpoint_origin import plain
@@ -62,8 +65,39 @@ def _from_here(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def require_same_evaluation(folder: Path, now: Mapping[str, Any]) -> None:
-    """ValueError if a folder holds the results of another evaluation; the same one may be made again."""
+def made_without_trainer(
+    policy: Path, suite: Path, rules: EpisodeSettings, played_with: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an evaluation of a policy's folder on a suite is made with, as JSON.
+
+    Args:
+        policy: The folder.
+        suite: A benchmark file, or a folder of them.
+        rules: Those of the episodes.
+        played_with: The other settings that tasks are played with, by their names.
+    """
+    return {
+        "policy": _from_here(policy),
+        "policy_digest": folder_digest(policy),
+        "suite_digest": folder_digest(suite),
+        "rules": plain(rules),
+        "played_with": plain(played_with),
+        "versions": CURRENT.to_json(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def require_same_evaluation(
+    folder: Path, now: Mapping[str, Any], option: str = "trainer.default_root_dir", also: str = "name another folder"
+) -> None:
+    """ValueError if a folder holds the results of another evaluation; the same one may be made again.
+
+    Args:
+        folder: The run folder.
+        now: What the evaluation that is about to begin is made with.
+        option: What names the folder, for the error.
+        also: What the error proposes beside moving them.
+    """
     path = folder / RESULTS_FILE
     if not path.is_file():
         return
@@ -79,8 +113,8 @@ def require_same_evaluation(folder: Path, now: Mapping[str, Any]) -> None:
         name, before, after = differing
         what = f"results of {name} {before}, where {name} is {after} now"
     raise ValueError(
-        f"trainer.default_root_dir: expected a folder without results of another evaluation, got {path} with {what}; "
-        "name another folder, or move them"
+        f"{option}: expected a folder without results of another evaluation, got {path} with {what}; {also}, or move "
+        "them"
     )
 
 

@@ -1,7 +1,8 @@
 """Any list of policies on any suite.
 
 1. Each policy has a run folder with the scores of every task, the same as RepairEvaluation's function gives.
-2. What has been evaluated is not again; a further policy is added.
+2. What has been evaluated is not again; a further policy is added. Results of other weights, or by other settings, are
+   not taken for a policy's own, and stay.
 3. Rules that leave a task no room, a folder without a policy, and a suite without tasks are refused.
 4. The command prints the cells beside the study's bands and writes the page and the figure.
 """
@@ -9,10 +10,13 @@
 from __future__ import annotations
 
 import io
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 from small_suites import write_small_suite
 
 from lit_grpo.commands.main import main
@@ -58,6 +62,26 @@ def test_1_and_2_a_run_folder_for_each(tiny_checkpoint: Path, suite: Path, tmp_p
     assert (runs["one"] / "scores.jsonl").stat().st_mtime_ns == before
     assert read_scores(runs["two"] / "scores.jsonl") == scores
     assert (runs["two"] / "episodes.jsonl").read_text().count("\n") == 4
+
+
+def test_2_results_of_others_are_not_taken_for_its_own(tiny_checkpoint: Path, suite: Path, tmp_path: Path) -> None:
+    policy, output = shutil.copytree(tiny_checkpoint, tmp_path / "policy"), tmp_path / "output"
+    runs = evaluate_checkpoints(suite, {"one": policy}, output, SETTINGS, quiet())
+    before = (runs["one"] / "results.json").read_text()
+    others = {
+        r"played_with\.max_completion_tokens 6, .* is 7 now": replace(SETTINGS, max_completion_tokens=7),
+        r"rules\.max_turns 2, where rules\.max_turns is 3 now": replace(SETTINGS, rules=replace(RULES, max_turns=3)),
+    }
+    for said, settings in others.items():
+        with pytest.raises(ValueError, match=f"with results of {said}"):
+            evaluate_checkpoints(suite, {"one": policy}, output, settings, quiet())
+    weights = load_file(policy / "model.safetensors")
+    save_file({name: tensor + 1 for name, tensor in weights.items()}, policy / "model.safetensors")
+    with pytest.raises(
+        ValueError, match=r"^--output: expected .* with results of policy_digest .*; name it or the pol"
+    ):
+        evaluate_checkpoints(suite, {"one": policy}, output, SETTINGS, quiet())
+    assert (runs["one"] / "results.json").read_text() == before
 
 
 def test_3_refused(tiny_checkpoint: Path, suite: Path, tmp_path: Path) -> None:
