@@ -78,8 +78,7 @@ def run(options: Namespace) -> int:
 
     from rich.console import Console
 
-    from lit_grpo.experiments.real_size import RealSizeStudy, run_step
-    from lit_grpo.experiments.real_size_arms import with_starts
+    from lit_grpo.experiments.real_size import RealSizeStudy, is_gate_kept, run_step
     from lit_grpo.experiments.real_size_plan import PLAN, SMOKE_PLAN, require_gate
     from lit_grpo.experiments.real_size_verify import ship, verify
     from lit_grpo.reports.real_size_page import write_page
@@ -110,8 +109,11 @@ def run(options: Namespace) -> int:
     )
     for step in (STEPS[name] for name in options.step):
         if step.is_tested and not options.smoke:
-            require_gate(options.output / "gate.json", plan.to_json(with_starts(STEPS["gate"]), options.base))
-        if not run_step(study, step, options.seeds or plan.seeds, Console()):
+            require_gate(options.output / "gate.json", study.conditions(STEPS["gate"]))
+        if step.name == "gate" and is_gate_kept(study):
+            Console().print(f"The gate is passed: {options.output / 'gate.json'}", soft_wrap=True)
+            continue
+        if not run_step(study, step, [*dict.fromkeys(options.seeds or plan.seeds)], Console()):
             break
     return 0
 

@@ -5,7 +5,6 @@ Called by schedule.py, which says which arm runs when. Nothing here trains anyth
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -16,9 +15,9 @@ from pathlib import Path
 
 from lit_grpo.experiments.arms import Arm, ArmFailed
 from lit_grpo.experiments.fit_record import FitRecord
-from lit_grpo.experiments.processes import TERMINATED, Ended, Processes
+from lit_grpo.experiments.processes import TERMINATED, Ended, Processes, require_unused
 from lit_grpo.fitting.run_folder import last_checkpoint
-from lit_grpo.metrics.compute import COMPUTE_FILE
+from lit_grpo.metrics.compute import write_seconds
 from lit_grpo.metrics.results import RESULTS_FILE
 from lit_grpo.presets import CONFIGS
 
@@ -69,22 +68,19 @@ class ArmRun:
         """Train and test, each a command of its own.
 
         Raises:
-            ArmFailed: One of them fails.
+            ArmFailed: One of them fails, or a command of an earlier study still runs in the arm's folder.
             InterruptedError: All commands were told to end before the arm was done.
         """
         folder = self.folder(arm.name)
-        fitted = FitRecord.read(folder)
-        if not (self.goes_on and fitted.is_done):
-            fitted = self._fit(arm, processes)
-        compute = {"fit_cpu_s": fitted.cpu_s, "fit_wall_s": fitted.wall_s}
+        if not (self.goes_on and FitRecord.read(folder).is_done and (folder / POLICY_FOLDER).is_dir()):
+            self._fit(arm, processes)
         if self.is_tested:
-            tested = self._test(arm, processes)
-            compute |= {"test_cpu_s": round(tested.cpu_s, 1), "test_wall_s": round(tested.wall_s, 1)}
-        (folder / COMPUTE_FILE).write_text(json.dumps(compute) + "\n", encoding="utf-8")
+            self._test(arm, processes)
 
-    def _fit(self, arm: Arm, processes: Processes) -> FitRecord:
+    def _fit(self, arm: Arm, processes: Processes) -> None:
         """Go on from the last checkpoint, or begin, with what lies in the folder set aside."""
         folder, arguments = self.folder(arm.name), [f"--model.policy.checkpoint={self.start_of(arm)}"]
+        require_unused(folder / LOG_FILE)
         if self.goes_on and last_checkpoint(folder).exists():
             arguments.append("--ckpt_path=last")
         elif folder.exists():
@@ -101,11 +97,13 @@ class ArmRun:
             raise
         # One that is told to end, by whomever, writes a checkpoint and gives another status than 0.
         record = record.end(ended, is_done=ended.status == 0)
+        if record.is_done:
+            # Before the record: an arm that is done has its seconds, whatever ends the study now.
+            write_seconds(folder, {"fit_cpu_s": record.cpu_s, "fit_wall_s": record.wall_s})
         record.write(folder)
         self._require_success("fit", arm, ended, processes)
-        return record
 
-    def _test(self, arm: Arm, processes: Processes) -> Ended:
+    def _test(self, arm: Arm, processes: Processes) -> None:
         """Play the test tasks with the policy of the fit."""
         arguments = [
             f"--model.policy.checkpoint={self.folder(arm.name) / POLICY_FOLDER}",
@@ -113,8 +111,12 @@ class ArmRun:
             "--trainer.logger=false",
         ]
         ended = self._command(processes, "test", arm, arguments)
+        if ended.status == 0:
+            fitted = FitRecord.read(self.folder(arm.name))
+            fit = {"fit_cpu_s": fitted.cpu_s, "fit_wall_s": fitted.wall_s}
+            test = {"test_cpu_s": round(ended.cpu_s, 1), "test_wall_s": round(ended.wall_s, 1)}
+            write_seconds(self.folder(arm.name), fit | test)
         self._require_success("test", arm, ended, processes)
-        return ended
 
     def _command(self, processes: Processes, subcommand: str, arm: Arm, arguments: Sequence[str]) -> Ended:
         """Run `lit-grpo` with the settings of the arm."""
@@ -132,7 +134,7 @@ class ArmRun:
 
     def _require_success(self, subcommand: str, arm: Arm, ended: Ended, processes: Processes) -> None:
         """Raise what `run` does."""
-        if processes.is_ending:
+        if processes.is_ending and ended.status != 0:
             raise InterruptedError(f"{arm.name}: told to end")
         if ended.status in (128 + signal.SIGINT, TERMINATED):
             then = "go on" if self.goes_on else "begin again"

@@ -50,8 +50,10 @@ class FitRecord:
             raise ValueError(f"{path}: expected the record of a fit, got {fields!r:.80}; {remedy}") from error
 
     def write(self, folder: Path) -> None:
-        """Write it into an arm's folder."""
-        (folder / FIT_FILE).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        """Write it into an arm's folder, at once: a file that is there is whole."""
+        aside = folder / f"{FIT_FILE}.partial"
+        aside.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        aside.replace(folder / FIT_FILE)
 
     def begin(self) -> FitRecord:
         """With one more part."""

@@ -1,10 +1,11 @@
-"""The processes of a study: each is waited for by a thread of its own, and none outlives the study.
+"""The processes of a study: each is waited for by a thread of its own, and none outlives a study that is told to end.
 
 Used by schedule.py, which runs arms in threads, and arm_run.py, whose arms are commands of `lit-grpo`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
+
+from lit_grpo.experiments.arms import ArmFailed
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit status of a study, or a fit, that was asked to end."""
@@ -45,9 +49,16 @@ class Processes:
         return self._is_ending
 
     def run(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Ended:
-        """Run one to its end, output appended to ``log``; InterruptedError once all have been told to end."""
+        """Run one to its end, output appended to ``log``, which is its own as long as it runs.
+
+        Raises:
+            InterruptedError: All have been told to end.
+            ArmFailed: Another command still writes to the log.
+        """
         started = time.monotonic()
         with log.open("ab") as output:
+            # The command inherits it with its output: it has the lock as well, should this process be killed.
+            _lock(output, log)
             with self._lock:
                 if self._is_ending:
                     raise InterruptedError("the study is ending")
@@ -67,6 +78,23 @@ class Processes:
             self._is_ending = True
             for pid in self._running:
                 os.kill(pid, signal.SIGTERM)
+
+
+def require_unused(log: Path) -> None:
+    """ArmFailed if a command still writes to a log: a study that was killed leaves its commands running."""
+    if log.is_file():
+        with log.open("ab") as output:
+            _lock(output, log)
+
+
+def _lock(output: IO[bytes], log: Path) -> None:
+    try:
+        fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ArmFailed(
+            f"{log}: expected a folder in which nothing runs, got a command that still writes there, perhaps of a "
+            "study that was killed; wait for it, or end it"
+        ) from error
 
 
 @contextmanager

@@ -23,18 +23,19 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.baselines import write_baselines
 from lit_grpo.experiments.best_arm import chosen_validation
-from lit_grpo.experiments.provenance import device_name, versions
-from lit_grpo.experiments.real_size_arms import Step, with_starts
-from lit_grpo.experiments.real_size_plan import RealSizePlan, require_plan
+from lit_grpo.experiments.provenance import device_name, versions_of
+from lit_grpo.experiments.real_size_arms import STEPS, Step, with_starts
+from lit_grpo.experiments.real_size_plan import RealSizePlan, require_gate, require_plan
 from lit_grpo.experiments.real_size_verdict import conditions_json, step_conditions
 from lit_grpo.experiments.schedule import Job, run_all
 from lit_grpo.metrics.bootstrap import BootstrapSettings
-from lit_grpo.metrics.results import read_played
+from lit_grpo.metrics.results import read_played, require_comparable
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports.comparison import Pair
 from lit_grpo.reports.first_moves import keep_first_moves
 from lit_grpo.reports.real_size import StepRuns, compare_step, write_step
 from lit_grpo.reports.runs import SeedRun
+from lit_grpo.reports.transcripts import TRANSCRIPTS_FILE
 
 EPISODE = EpisodeSettings(undo_if_still_infeasible=False, style=ObservationStyle.COMPACT)
 """The rules of configs/real_size; the policies without a model are judged by the same rules."""
@@ -64,6 +65,15 @@ class RealSizeStudy:
         """Whether the time is up."""
         return time.monotonic() >= self.until
 
+    def conditions(self, step: Step) -> dict[str, Any]:
+        """What an arm of a step is trained and tested under, as JSON; one CPU thread an arm goes without saying."""
+        other: dict[str, Any] = {} if self.accelerator == "cpu" else {"accelerator": self.accelerator}
+        if self.threads != 1:
+            other["threads"] = self.threads
+        if self.is_smoke:
+            other["is_smoke"] = True
+        return self.plan.to_json(with_starts(step), self.base) | other
+
     def runs(self, step: Step, seeds: Sequence[int]) -> tuple[ArmRun, ...]:
         """Where the arms of a step are run, one for each seed."""
         return tuple(self._run(step, seed) for seed in (seeds if step.is_tested else (self.plan.gate_seed,)))
@@ -88,7 +98,7 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
     Args:
         study: The study.
         step: The step.
-        seeds: Training seeds of the plan; the gate has its own.
+        seeds: Training seeds of the plan, of which arms are run; the gate has its own. Reported are all that are done.
         console: Where the progress goes, and the tables.
 
     Returns:
@@ -96,8 +106,9 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
 
     Raises:
         ArmFailed: A command of an arm ended with an error.
-        ValueError: A seed is not of the plan, test tasks have been played under another plan, or the weights that an
-            arm is to go on from are gone.
+        ValueError: A seed is not of the plan, arms there were trained under another plan, or the weights that an arm is
+            to go on from are gone.
+        ContractError: Arms were judged under different versions.
     """
     if not (study.base / "config.json").is_file():
         raise ValueError(
@@ -107,16 +118,18 @@ def run_step(study: RealSizeStudy, step: Step, seeds: Sequence[int], console: Co
     others = sorted(set(seeds) - set(study.plan.seeds))
     if others:
         raise ValueError(f"--seeds: expected those of the plan, {study.plan.seeds}, got {others}; leave them out")
+    require_plan(study.root / f"{step.name}_plan.json", study.conditions(step))
     if step.is_tested:
-        require_plan(study.root / f"{step.name}_plan.json", study.plan.to_json(with_starts(step), study.base))
         make_test_tasks(study)
-    runs = study.runs(step, seeds)
-    _keep_small_files(step, runs)
-    jobs = [Job(run, arm) for run in runs for arm in with_starts(step)]
+    jobs = [Job(run, arm) for run in study.runs(step, seeds) for arm in with_starts(step)]
     _require_weights(jobs)
-    left = run_all(jobs, study.num_jobs, console, study.until)
+    for job in jobs:
+        # Of an arm that was done when an earlier call was killed.
+        if job.is_done:
+            _keep_small_files(job)
+    left = run_all(jobs, study.num_jobs, console, study.until, _keep_small_files)
     remaining = [job.name for job in left]
-    _keep_small_files(step, runs)
+    runs = [run for run in study.runs(step, study.plan.seeds) if all(run.is_done(a.name) for a in with_starts(step))]
     if not left:
         remaining = [f"policies without a model, {run.root.name}" for run in _without_policies(study, step, runs)]
     if remaining:
@@ -150,17 +163,18 @@ def report(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun], console: Co
     """Compare the arms of a step that are all done, and write its JSON and figures."""
     trained = {arm.name: tuple(run.folder(arm.name) for run in runs) for arm in step.arms}
     played = tuple(_seed_run(step, run) for run in runs)
+    require_comparable(folder for run in played for folder in (*run.arms.values(), *run.baselines.values()))
     found = StepRuns(step.name, played, trained, tuple(Pair(*pair) for pair in step.pairs))
     comparison = compare_step(found, STUDY_KINDS, INTERVALS)
-    held_to = step_conditions(step, comparison, trained, study.plan)
+    held_to = step_conditions(step, comparison, trained, study.plan, is_on_gpu=study.accelerator == "gpu")
     conditions = {name: conditions_json(several) for name, several in held_to.items()}
     about: dict[str, Any] = {
         "seeds": [run.seed for run in runs],
         "tasks": "test" if step.is_tested else "validation",
         "is_smoke": study.is_smoke,
         "device": device_name(study.accelerator, study.threads),
-        "versions": versions(),
-        "plan": study.plan.to_json(with_starts(step), study.base),
+        "versions": versions_of(folder for run in played for folder in run.arms.values()),
+        "plan": study.conditions(step),
         "conditions": conditions,
     }
     write_step(study.root, found, comparison, about, INTERVALS, console)
@@ -172,16 +186,31 @@ def report(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun], console: Co
     console.print(f"Written: {study.root / step.name}.json")
 
 
-def _keep_small_files(step: Step, runs: Sequence[ArmRun]) -> None:
-    """Leave beside the attempts of each arm that is done what a report reads of them.
+def is_gate_kept(study: RealSizeStudy) -> bool:
+    """Whether the results of a gate that was passed are there, without its arms: then nothing of it is to be run."""
+    gate, results = STEPS["gate"], study.root / "gate.json"
+    if (
+        study.is_smoke
+        or not results.is_file()
+        or any(run.folder(a.name).exists() for run in study.runs(gate, ()) for a in gate.arms)
+    ):
+        return False
+    try:
+        require_gate(results, study.conditions(gate))
+    except ValueError:
+        return False
+    return True
+
+
+def _keep_small_files(job: Job) -> None:
+    """Leave beside the attempts of an arm that is done what a report reads of them.
 
     So results can be kept without what is large, and more seeds added to them on another machine.
     """
-    for run in runs:
-        for arm in with_starts(step):
-            if run.is_done(arm.name):
-                folder = run.folder(arm.name)
-                keep_first_moves(folder if step.is_tested else chosen_validation(folder))
+    folder = job.run.folder(job.arm.name)
+    played = folder if job.run.is_tested else chosen_validation(folder)
+    if (played / TRANSCRIPTS_FILE).is_file():
+        keep_first_moves(played)
 
 
 def _require_weights(jobs: Sequence[Job]) -> None:

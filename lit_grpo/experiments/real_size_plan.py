@@ -62,10 +62,10 @@ SMOKE_PLAN = replace(PLAN, seeds=PLAN.seeds[:1], tasks_per_cell=1)
 
 
 def require_plan(path: Path, plan: Mapping[str, Any]) -> None:
-    """Keep the plan, as JSON, beside the results of a step, before its first test task is played.
+    """Keep the plan, as JSON, beside the results of a step, before its first arm is trained.
 
     Raises:
-        ValueError: Test tasks have been played under another plan.
+        ValueError: Arms have been trained, and perhaps tested, under another plan.
     """
     text = json.dumps(plan, indent=1) + "\n"
     if not path.is_file():
@@ -73,8 +73,9 @@ def require_plan(path: Path, plan: Mapping[str, Any]) -> None:
         path.write_text(text, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
         raise ValueError(
-            f"{path}: expected the plan that its test tasks are played under, got another one now (its numbers, the "
-            "configs of its arms or their base); put these back, or name another folder with --output"
+            f"{path}: expected the plan that its arms were trained under, got another one now (its numbers, the "
+            "configs of its arms, their base, device, threads or --smoke); put these back, or name another folder with "
+            "--output"
         )
 
 
@@ -94,6 +95,8 @@ def require_gate(results: Path, plan: Mapping[str, Any]) -> None:
             "any test task is played"
         )
     about = read_object(results, "run the gate again")["about"]
+    if about["is_smoke"]:
+        raise ValueError(f"{results}: expected a gate in full, got that of a smoke run; name another folder (--output)")
     gate = about["conditions"]["gate"]
     missed = [f"{condition['text']}: {condition['got']}" for condition in gate if not condition["is_met"]]
     if missed:
@@ -104,6 +107,8 @@ def require_gate(results: Path, plan: Mapping[str, Any]) -> None:
     passed = about["plan"]
     changed = [name for name, digest in plan["configs"].items() if passed["configs"].get(name) != digest]
     changed += ["the base"] if passed.get("base") != plan["base"] else []
+    fixed = ("gate_seed", "gate_matched_below", "gate_rl_at_least", "accelerator", "threads")
+    changed += [name for name in fixed if passed.get(name) != plan.get(name)]
     if changed:
         raise ValueError(
             f"{results}: expected a gate that was passed by the arms as they are now, got one from before a change of "

@@ -39,7 +39,11 @@ class Condition:
 
 
 def step_conditions(
-    step: Step, comparison: StepComparison, trained: Mapping[str, Sequence[Path]], plan: RealSizePlan
+    step: Step,
+    comparison: StepComparison,
+    trained: Mapping[str, Sequence[Path]],
+    plan: RealSizePlan,
+    is_on_gpu: bool = False,
 ) -> dict[str, tuple[Condition, ...]]:
     """What a step is held to, by name.
 
@@ -48,16 +52,16 @@ def step_conditions(
         comparison: Its comparison.
         trained: Arm to its run folders, one a seed.
         plan: Has the margins.
+        is_on_gpu: Whether compute is counted in seconds of a device: those of the clock, in which it may have waited.
     """
-    conditions = {"equal_compute": compute_conditions(trained, step.equal)}
+    conditions = {"equal_compute": compute_conditions(trained, step.equal, is_on_gpu)}
     match step.name:
         case "gate":
             conditions["gate"] = gate_conditions(comparison.all_cells, plan)
         case "claim":
             conditions["claim"] = claim_conditions(comparison, plan)
         case "fresh":
-            conditions["converged"] = (_converged(comparison.all_cells, Pair(FRESH_MATCHED, FRESH), plan),)
-            conditions["beyond"] = beyond_conditions(comparison.all_cells)
+            conditions["beyond"] = beyond_conditions(comparison.all_cells, plan)
         case _:
             pass  # arms beside each other: nothing is claimed
     return conditions
@@ -78,14 +82,7 @@ def gate_conditions(comparison: Comparison, plan: RealSizePlan) -> tuple[Conditi
 
 def claim_conditions(comparison: StepComparison, plan: RealSizePlan) -> tuple[Condition, ...]:
     """Whether all seeds are there; the margins over those that are, and the intervals of each."""
-    num_seeds = len(comparison.all_cells.by_seed)
-    conditions = [
-        Condition(
-            f"share of the plan's {len(plan.seeds)} training seeds that have been run",
-            num_seeds / len(plan.seeds),
-            num_seeds == len(plan.seeds),
-        )
-    ]
+    conditions = [_all_seeds(comparison.all_cells, plan)]
     for part, of_part in (("A to D", comparison.study_cells), ("all 27 cells", comparison.all_cells)):
         for quantity in (Quantity.FR_5, Quantity.FR_1):
             value = _difference(of_part, CLAIMED, quantity)
@@ -98,9 +95,12 @@ def claim_conditions(comparison: StepComparison, plan: RealSizePlan) -> tuple[Co
     return tuple(conditions)
 
 
-def beyond_conditions(comparison: Comparison) -> tuple[Condition, ...]:
-    """Whether reinforcement learning adds to demonstrations of ever new tasks what more of them, and DAgger, do not."""
-    conditions: list[Condition] = []
+def beyond_conditions(comparison: Comparison, plan: RealSizePlan) -> tuple[Condition, ...]:
+    """Whether reinforcement learning adds to demonstrations of ever new tasks what more of them, and DAgger, do not.
+
+    Against demonstrations that have not converged nothing is claimed, and nothing with some of the seeds.
+    """
+    conditions = [_all_seeds(comparison, plan), _converged(comparison, Pair(FRESH_MATCHED, FRESH), plan)]
     for pair in (Pair(FRESH_RL, FRESH_MATCHED), Pair(FRESH_RL, DAGGER)):
         for quantity in (Quantity.FR_5, Quantity.FR_1):
             low = comparison.pooled.differences[pair].overall[quantity].low
@@ -109,20 +109,25 @@ def beyond_conditions(comparison: Comparison) -> tuple[Condition, ...]:
     return tuple(conditions)
 
 
-def compute_conditions(trained: Mapping[str, Sequence[Path]], equal: Mapping[str, str]) -> tuple[Condition, ...]:
-    """Whether arms had at least the CPU seconds of those that they are to match.
+def compute_conditions(
+    trained: Mapping[str, Sequence[Path]], equal: Mapping[str, str], is_on_gpu: bool = False
+) -> tuple[Condition, ...]:
+    """Whether arms had at least the seconds of those that they are to match.
 
     Args:
         trained: Arm to its run folders, one a seed.
         equal: Arm to the one whose compute it is to have at least.
+        is_on_gpu: Whether these are seconds of the clock, and not of CPUs, which say little then.
     """
+    unit = "seconds" if is_on_gpu else "CPU seconds"
     conditions: list[Condition] = []
     for arm, other in equal.items():
         for own, others in zip(trained[arm], trained[other], strict=True):
             records = FitRecord.read(own), FitRecord.read(others)
-            ratio = records[0].cpu_s / records[1].cpu_s
+            first, second = (record.wall_s if is_on_gpu else record.cpu_s for record in records)
+            ratio = first / second
             is_known = all(record.is_whole for record in records)
-            text = f"{own.parent.parent.name}: CPU seconds of {arm} over those of {other}, at least 1"
+            text = f"{own.parent.parent.name}: {unit} of {arm} over those of {other}, at least 1"
             lost = "" if is_known else " (a part of a fit was killed, its seconds are not known)"
             conditions.append(Condition(text + lost, round(ratio, 3), is_known and ratio >= 1))
     return tuple(conditions)
@@ -133,8 +138,14 @@ def conditions_json(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
     return [asdict(condition) for condition in conditions]
 
 
+def _all_seeds(comparison: Comparison, plan: RealSizePlan) -> Condition:
+    num_run, num_planned = len(comparison.by_seed), len(plan.seeds)
+    text = f"share of the plan's {num_planned} training seeds that have been run"
+    return Condition(text, num_run / num_planned, num_run == num_planned)
+
+
 def _converged(comparison: Comparison, pair: Pair, plan: RealSizePlan) -> Condition:
-    """Whether demonstrations have converged: more of them gain little. Where not, nothing is claimed against them."""
+    """Whether demonstrations have converged: more of them gain little."""
     gained = _difference(comparison, pair)
     limit = plan.gate_matched_below
     text = f"{pair.better} gains less than {100 * limit:g} points of FR@5 over {pair.base}"

@@ -1,13 +1,14 @@
 """Which arms run when: several at a time, each once the arm it starts from is done, those that are done not again.
 
-Called by quickstart.py and ablations.py. Says what begins, what ended, and how long the rest may take.
+Called by quickstart.py, ablations.py, real_size.py and engine_comparison.py. Says what begins, what ended, and how long
+the rest may take.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -66,7 +67,13 @@ class _Pace:
         return self.taken_s / self.expected_s if self.expected_s else 1.0
 
 
-def run_all(jobs: Iterable[Job], num_jobs: int, console: Console, until: float = math.inf) -> list[Job]:
+def run_all(
+    jobs: Iterable[Job],
+    num_jobs: int,
+    console: Console,
+    until: float = math.inf,
+    on_done: Callable[[Job], None] | None = None,
+) -> list[Job]:
     """Run what has not been run, ``num_jobs`` at a time; for the main thread.
 
     Told to end (Ctrl-C, SIGTERM), it ends the arms that run: they begin again, or go on, in the next call.
@@ -76,6 +83,7 @@ def run_all(jobs: Iterable[Job], num_jobs: int, console: Console, until: float =
         num_jobs: At a time.
         console: Where it is said what begins and ends.
         until: The moment, by time.monotonic(), after which none begins and those that run are ended.
+        on_done: Called with each that has just been run to its end.
 
     Returns:
         Those that are not done since the time was up.
@@ -106,6 +114,8 @@ def run_all(jobs: Iterable[Job], num_jobs: int, console: Console, until: float =
                 future.result()
                 pace.note(ended.job.arm.expected_cpu_s, ended.seconds)
                 console.print(f"{ended.job.name} done in {ended.seconds:.0f} s")
+                if on_done is not None:
+                    on_done(ended.job)
     return [*left, *missing]
 
 

@@ -1,16 +1,25 @@
 """The seconds that an arm of a study took, as its run folder holds them: `compute.json`.
 
-Written by experiments/arm_run.py; read by reports/training.py and the studies.
+Written for experiments/arm_run.py; read by reports/training.py and the studies.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from lit_grpo.data.json_values import number_of, read_object
 
 COMPUTE_FILE = "compute.json"
 """CPU and wall seconds of an arm's fit and test."""
+
+
+def write_seconds(folder: Path, seconds: Mapping[str, float]) -> None:
+    """Write the numbers into a run folder, at once: a file that is there is whole."""
+    aside = folder / f"{COMPUTE_FILE}.partial"
+    aside.write_text(json.dumps(dict(seconds)) + "\n", encoding="utf-8")
+    aside.replace(folder / COMPUTE_FILE)
 
 
 def read_seconds(folder: Path, name: str) -> float:

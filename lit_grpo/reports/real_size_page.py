@@ -24,7 +24,6 @@ HEADINGS = {
 CONDITIONS = {
     "gate": "Gate",
     "claim": "Claim",
-    "converged": "Demonstrations of ever new tasks have converged",
     "beyond": "Beyond demonstrations of ever new tasks",
     "equal_compute": "Equal compute",
 }

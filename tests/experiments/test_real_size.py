@@ -4,9 +4,10 @@
    is passed.
 2. The claim trains the seeds of the plan and plays each seed's own share of the test tasks, none of which another has;
    margins and intervals are held against the plan, and compute against compute. So are the arms beyond the claim.
-3. Once test tasks are played the plan is fixed; seeds that are not of it are refused, a base that is not there, and
-   results without the weights that an arm is to go on from. No test task is played without a gate that is passed, by
-   the configs and from the base that are there now.
+3. Once arms are trained the plan is fixed, their device included; seeds that are not of it are refused, a base that is
+   not there, results without the weights that an arm is to go on from, and results of different versions. No test task
+   is played without a gate that is passed, by the configs and from the base that are there now; one whose results alone
+   are there is not run again.
 4. When the time is up it says what is left and begins no further step, and a later call reports.
 5. What is compared is trained, and each arm behind its start; the gate and the claim have the same arms; every arm
    parses, with the smoke run's sizes and those of the GPU as well, looks at validation tasks as often as those that it
@@ -40,6 +41,7 @@ from scripted_scores import score
 from lit_grpo.cli import main as fit
 from lit_grpo.commands.main import main
 from lit_grpo.data.benchmark import write_benchmark
+from lit_grpo.data.contract import ContractError
 from lit_grpo.data.played import GeneratedTasks, Played
 from lit_grpo.data.splits import Split
 from lit_grpo.data.suite import STUDY_KINDS, SuiteSettings
@@ -57,7 +59,7 @@ from lit_grpo.experiments.final_evaluation import EvaluationSettings
 from lit_grpo.experiments.fit_record import FitRecord
 from lit_grpo.experiments.processes import Ended, Processes
 from lit_grpo.experiments.reading_weights import NUM_FIXED
-from lit_grpo.experiments.real_size import EPISODE, RealSizeStudy, make_test_tasks, run_step
+from lit_grpo.experiments.real_size import EPISODE, RealSizeStudy, is_gate_kept, make_test_tasks, run_step
 from lit_grpo.experiments.real_size_arms import STEPS, with_starts
 from lit_grpo.experiments.real_size_plan import PLAN, require_gate
 from lit_grpo.metrics.bootstrap import BootstrapSettings
@@ -156,8 +158,15 @@ def test_2_and_3_the_claim(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: p
     for seed, tasks in zip(SMALL_PLAN.seeds, (EASY[:6], EASY[6:]), strict=True):
         (tmp_path / "test").mkdir(exist_ok=True)
         write_benchmark(tmp_path / "test" / f"seed_{seed}.jsonl", tasks)
-    run(study, "claim")
+    # What one seed of two comes to is not the claim.
+    run_step(study, STEPS["claim"], SMALL_PLAN.seeds[:1], Console(file=io.StringIO()))
+    one_seed = json.loads((tmp_path / "claim.json").read_text())
+    assert met(one_seed, "claim") == [False] + 8 * [True]
+    assert one_seed["about"]["conditions"]["claim"][0]["got"] == 0.5
+    # Whichever seeds are asked for, all that are done are reported.
+    run_step(study, STEPS["claim"], SMALL_PLAN.seeds[1:], Console(file=io.StringIO()))
     document = json.loads((tmp_path / "claim.json").read_text())
+    assert document["about"]["seeds"] == [*SMALL_PLAN.seeds]
     assert document["comparison"]["tasks"] == 12
     assert document["study_cells"]["tasks"] == sum(task.fault.kind in STUDY_KINDS for task in EASY)
     # Both seeds are there; FR@5 and FR@1 of two parts: the margin over both seeds, and the interval in each.
@@ -167,14 +176,11 @@ def test_2_and_3_the_claim(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: p
     assert document["about"]["plan"]["claim_margin"] == 0.1
     assert set(document["about"]["plan"]["configs"]) >= {"real_size/base", "real_size/grpo"}
 
-    # What one seed of two comes to is not the claim.
-    run_step(study, STEPS["claim"], SMALL_PLAN.seeds[:1], Console(file=io.StringIO()))
-    one_seed = json.loads((tmp_path / "claim.json").read_text())
-    assert met(one_seed, "claim") == [False] + 8 * [True]
-    assert one_seed["about"]["conditions"]["claim"][0]["got"] == 0.5
-
-    with pytest.raises(ValueError, match=r"claim_plan\.json: expected the plan that its test tasks are played under"):
+    with pytest.raises(ValueError, match=r"claim_plan\.json: expected the plan that its arms were trained under"):
         run(replace(study, plan=replace(SMALL_PLAN, claim_margin=0.05)), "claim")
+    for other in (replace(study, threads=2), replace(study, accelerator="gpu"), replace(study, is_smoke=True)):
+        with pytest.raises(ValueError, match=r"claim_plan\.json: expected the plan"):
+            run(other, "claim")
     with pytest.raises(ValueError, match=r"--seeds: expected those of the plan, \(7, 8\), got \[3\]"):
         run_step(study, STEPS["claim"], (3, 7), Console(file=io.StringIO()))
 
@@ -224,9 +230,8 @@ def test_2_beyond_demonstrations_of_ever_new_tasks(
         write_benchmark(tmp_path / "test" / f"seed_{seed}.jsonl", tasks)
     run(a_study(tmp_path, tiny_checkpoint), "fresh")
     document = json.loads((tmp_path / "fresh.json").read_text())
-    assert met(document, "converged") == [is_met]
-    # FR@5 and FR@1, above more of the same and above DAgger.
-    assert met(document, "beyond") == [is_met, is_met, True, True]
+    # Both seeds, and convergence; FR@5 and FR@1, above more of the same and above DAgger.
+    assert met(document, "beyond") == [True, is_met, is_met, is_met, True, True]
     # Of each of three arms both seeds.
     assert met(document, "equal_compute") == [True, True, False, False, True, True]
 
@@ -257,15 +262,56 @@ def test_3_no_test_task_is_played_without_a_gate_that_is_passed(
 ) -> None:
     if gate is not None:
         conditions = [{"is_met": is_met, "text": text, "got": got} for is_met, text, got in gate]
-        (tmp_path / "gate.json").write_text(json.dumps({"about": {"conditions": {"gate": conditions}}}))
+        about = {"is_smoke": False, "conditions": {"gate": conditions}}
+        (tmp_path / "gate.json").write_text(json.dumps({"about": about}))
     assert main(["study", "real-size", "--step", "claim", "--output", str(tmp_path)]) == 2
     assert re.search(said, capsys.readouterr().err)
     assert not (tmp_path / "test").exists()
 
 
+def test_3_a_gate_is_not_passed_by_arms_that_were_trained_otherwise(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    study = a_study(tmp_path, tiny_checkpoint)
+    run(study, "gate")
+    before = (tmp_path / "gate.json").read_text()
+    with pytest.raises(ValueError, match=r"gate_plan\.json: expected the plan that its arms were trained under"):
+        run(replace(study, plan=replace(SMALL_PLAN, gate_rl_at_least=0.01)), "gate")
+    assert (tmp_path / "gate.json").read_text() == before
+    with pytest.raises(ValueError, match="from before a change of gate_rl_at_least; run"):
+        require_gate(
+            tmp_path / "gate.json",
+            replace(study, plan=replace(SMALL_PLAN, gate_rl_at_least=0.01)).conditions(STEPS["gate"]),
+        )
+    document = json.loads(before)
+    document["about"]["is_smoke"] = True
+    (tmp_path / "gate.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="expected a gate in full, got that of a smoke run"):
+        require_gate(tmp_path / "gate.json", study.conditions(STEPS["gate"]))
+
+
+def test_3_a_gate_whose_results_alone_are_there_is_not_run_again(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    study = a_study(tmp_path, tiny_checkpoint)
+    assert not is_gate_kept(study)
+    run(study, "gate")
+    assert not is_gate_kept(study)
+    shutil.rmtree(tmp_path / "gate")
+    assert is_gate_kept(study)
+    assert not is_gate_kept(replace(study, plan=replace(SMALL_PLAN, gate_rl_at_least=0.01)))
+
+
+def test_3_arms_of_different_versions_are_not_pooled(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    study = a_study(tmp_path, tiny_checkpoint)
+    run(study, "gate")
+    results = tmp_path / "gate" / "arms" / "sft" / "validation" / "batch_000002" / "results.json"
+    document = json.loads(results.read_text())
+    document["versions"]["verdict"] = 1
+    results.write_text(json.dumps(document))
+    with pytest.raises(ContractError, match="evaluate all that is to be compared with one release"):
+        run(study, "gate")
+
+
 def test_3_a_gate_that_was_passed_by_other_arms(tmp_path: Path, tiny_checkpoint: Path) -> None:
     run(a_study(tmp_path, tiny_checkpoint), "gate")
-    gate, now = tmp_path / "gate.json", SMALL_PLAN.to_json(STEPS["gate"].arms, tiny_checkpoint)
+    gate, now = tmp_path / "gate.json", a_study(tmp_path, tiny_checkpoint).conditions(STEPS["gate"])
     require_gate(gate, now)
     with pytest.raises(ValueError, match="got one from before a change of the base; run"):
         require_gate(gate, now | {"base": "another"})
@@ -280,8 +326,9 @@ def test_4_the_time_is_up(tmp_path: Path, tiny_checkpoint: Path) -> None:
     assert "Left of gate: seed 100: sft, seed 100: sft_compute_matched, seed 100: sft_grpo. Call again." in said
     assert not (tmp_path / "gate.json").exists()
     words = ["study", "real-size", "--smoke", "--step", "gate", "claim", "--base", str(tiny_checkpoint)]
-    assert main([*words, "--output", str(tmp_path), "--minutes", "0.000001"]) == 0
-    assert not (tmp_path / "claim_plan.json").exists()
+    assert main([*words, "--output", str(tmp_path / "several"), "--minutes", "0.000001"]) == 0
+    assert (tmp_path / "several" / "gate_plan.json").exists()
+    assert not (tmp_path / "several" / "claim_plan.json").exists()
     run(study, "gate")
     (tmp_path / "gate.json").unlink()
     assert "policies without a model, gate" in run(replace(study, until=0.0), "gate")
