@@ -6,11 +6,12 @@
 4. The time left is the work left at the pace seen so far, worked by hand.
 5. A fit that was interrupted leaves its folder aside and begins again; a command that fails says where to look.
 6. A study that is told to end, by SIGTERM or by Ctrl-C, ends the commands that run, and starts no other; in the
-   background of a shell, which lets it ignore SIGINT, by SIGTERM alone.
+   background of a shell, which lets it ignore SIGINT, by SIGTERM alone. Where a command of one that was killed still
+   runs, no other begins.
 7. A command's CPU time and status are its own.
 8. When the time is up nothing begins, what runs is told to end, and what is left is said.
 9. A fit that may go on does so from its last checkpoint, and its CPU seconds are those of all parts; one that has no
-   checkpoint begins again, with its folder set aside.
+   checkpoint begins again, with its folder set aside. One that had come to its end when it was told to has its seconds.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from typing_extensions import override
 from lit_grpo.experiments.arm_run import ArmRun
 from lit_grpo.experiments.arms import Arm, ArmFailed, TrainingData
 from lit_grpo.experiments.fit_record import FitRecord
-from lit_grpo.experiments.processes import TERMINATED, Ended, Processes
+from lit_grpo.experiments.processes import TERMINATED, Ended, Processes, require_unused
 from lit_grpo.experiments.schedule import Job, run_all, time_left
 from lit_grpo.metrics.compute import read_seconds
 from lit_grpo.metrics.results import RESULTS_FILE
@@ -230,6 +231,31 @@ def test_6_none_begins_after_the_end(tmp_path: Path) -> None:
         processes.run(["true"], tmp_path / "log", {})
 
 
+def test_6_a_command_that_outlives_a_killed_study_keeps_its_folder(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    run = f"Processes().run(['sh', '-c', 'echo $$; exec sleep 60'], Path({str(log)!r}), {{}})"
+    code = f"from pathlib import Path; from lit_grpo.experiments.processes import Processes; {run}"
+    study = subprocess.Popen([sys.executable, "-c", code])
+    while not (log.is_file() and log.read_text().strip()):
+        assert study.poll() is None
+        time.sleep(0.05)
+    study.kill()
+    study.wait()
+    for begin in (lambda: Processes().run(["true"], log, {}), lambda: require_unused(log)):
+        with pytest.raises(
+            ArmFailed, match="log: expected a folder in which nothing runs, got a command that still wri"
+        ):
+            begin()
+    os.kill(int(log.read_text()), signal.SIGKILL)
+    while True:
+        try:
+            require_unused(log)
+            break
+        except ArmFailed:
+            time.sleep(0.05)
+    assert Processes().run(["true"], log, {}).status == 0
+
+
 def test_7_what_a_command_took(tmp_path: Path) -> None:
     burn = "import os; [sum(range(1000)) for _ in range(20000)]; print(os.times().user, flush=True); os._exit(3)"
     ended = Processes().run([sys.executable, "-c", burn], tmp_path / "log", os.environ)
@@ -256,6 +282,12 @@ for word; do
 done
 if [ -n "$goes_on" ]; then echo went on >> "$folder/parts"; sleep 0.2; exit 0; fi
 trap 'exit 143' TERM
+if [ -e "$folder/../../at_its_end" ]; then
+  trap '' TERM
+  mkdir "$folder/policy"
+  sleep 2
+  exit 0
+fi
 [ -e "$folder/../../no_checkpoint" ] || mkdir "$folder/checkpoints"
 [ -e "$folder/../../no_checkpoint" ] || touch "$folder/checkpoints/last.ckpt"
 echo began >> "$folder/parts"
@@ -295,6 +327,14 @@ def test_9_a_fit_goes_on(going_on: ArmRun) -> None:
     assert whole.wall_s > record.wall_s > 0.9
     assert read_seconds(going_on.folder("sft"), "fit_wall_s") == whole.wall_s
     assert going_on.is_done("sft")
+
+
+def test_9_one_that_came_to_its_end_all_the_same_is_done(going_on: ArmRun) -> None:
+    going_on.root.mkdir()
+    (going_on.root / "at_its_end").touch()
+    assert run_all(jobs(going_on, SFT), 1, quiet(), until=time.monotonic() + 1.0) == []
+    assert going_on.is_done("sft")
+    assert read_seconds(going_on.folder("sft"), "fit_wall_s") > 1.9
 
 
 def test_9_without_a_checkpoint_it_begins_again(going_on: ArmRun) -> None:
