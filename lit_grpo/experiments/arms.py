@@ -60,4 +60,4 @@ class Arm:
 
 
 class ArmFailed(RuntimeError):
-    """A command of an arm ended with an error: says where its output is, and its last lines."""
+    """A command of an arm ended with an error, or could not begin: says where its output is, and its last lines."""

@@ -83,7 +83,7 @@ class TransformersEngine:
                 parameter.data = parameter.data.to(dtype)
         self._weights = self._model.state_dict()
         self._device = language_model.device
-        default: Stepping = GraphedStepping() if self._device.type == "cuda" else plain_steps
+        default: Stepping = GraphedStepping(self._device) if self._device.type == "cuda" else plain_steps
         self._stepping: Stepping = stepping or default
         self._stop_ids = frozenset(stop_ids)
         self._max_context_tokens: int = max_context_tokens or language_model.config.max_position_embeddings

@@ -53,10 +53,15 @@ def fixed_steps(model: nn.Module, conversations: Conversations) -> Steps:
 class GraphedStepping:
     """Captures a graph per batch, all in one pool of memory."""
 
-    def __init__(self) -> None:
-        """Make the pool, with a graph that keeps it: without one the memory would be taken anew for each capture."""
+    def __init__(self, device: torch.device) -> None:
+        """Make the pool, with a graph that keeps it: without one the memory would be taken anew for each capture.
+
+        Args:
+            device: That of the model, which need not be the current one: a stream of another device captures nothing.
+        """
+        self._device = device
         self._pool = torch.cuda.graph_pool_handle()
-        self._keeper, _ = self._captured(lambda: torch.zeros(1, device="cuda"))
+        self._keeper, _ = self._captured(lambda: torch.zeros(1, device=device))
 
     def __call__(self, model: nn.Module, conversations: Conversations) -> Steps:
         """Capture a pass over the rows of ``conversations``."""
@@ -65,7 +70,8 @@ class GraphedStepping:
 
         def step(tokens: Tensor, rows: Tensor) -> Tensor:
             fixed.set(tokens, rows)
-            graph.replay()
+            with torch.cuda.device(self._device):
+                graph.replay()
             return logits[rows]
 
         return step
@@ -75,14 +81,15 @@ class GraphedStepping:
 
         ``torch.cuda.graph`` is not used: it returns all cached memory to the device each time.
         """
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            work()
-            graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
-            try:
-                result = work()
-            finally:
-                graph.capture_end()
-        torch.cuda.current_stream().wait_stream(stream)
+        with torch.cuda.device(self._device):
+            graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                work()
+                graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+                try:
+                    result = work()
+                finally:
+                    graph.capture_end()
+            torch.cuda.current_stream().wait_stream(stream)
         return graph, result
