@@ -221,7 +221,7 @@ def _require_plain_head(causal_lm: PreTrainedModel) -> None:
 
 
 def _require_full_attention(config: PreTrainedConfig) -> None:
-    """ValueError for a layer with a window or a state: a shared-prefix mask alone decides who attends to whom."""
+    """ValueError for a layer that the config says has a window or a state: every token attends to all before it."""
     settings = config.to_dict()
     kinds = set(settings.get("layer_types") or ()) - {"full_attention"}
     if kinds or settings.get("sliding_window") is not None:
