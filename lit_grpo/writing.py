@@ -1,6 +1,6 @@
-"""Files of a run that cannot be written: one line with the path, whatever the system said.
+"""Writing files of a run: whole or not at all; where it fails, one line with the path, whatever the system said.
 
-Called wherever a run writes: checkpoints, logs, transcripts, results, exports.
+Called wherever a run writes: checkpoints, logs, transcripts, results, exports, and what a study keeps.
 """
 
 from __future__ import annotations
@@ -39,6 +39,13 @@ def writing(
         raise NotWritten(
             f"{path}: expected a place to write to, got: {reason}; make room there, or {instead}"
         ) from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file so that whoever finds it finds all of it, also after a kill; one that is there is replaced."""
+    aside = path.with_name(f"{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
 
 
 def require_writable(folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lit_grpo.data.json_values import read_object
 from lit_grpo.experiments.processes import Ended
+from lit_grpo.writing import write_whole
 
 FIT_FILE = "fit.json"
 
@@ -50,10 +51,8 @@ class FitRecord:
             raise ValueError(f"{path}: expected the record of a fit, got {fields!r:.80}; {remedy}") from error
 
     def write(self, folder: Path) -> None:
-        """Write it into an arm's folder, at once: a file that is there is whole."""
-        aside = folder / f"{FIT_FILE}.partial"
-        aside.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
-        aside.replace(folder / FIT_FILE)
+        """Write it into an arm's folder."""
+        write_whole(folder / FIT_FILE, json.dumps(asdict(self)) + "\n")
 
     def begin(self) -> FitRecord:
         """With one more part."""

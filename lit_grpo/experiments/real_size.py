@@ -36,6 +36,7 @@ from lit_grpo.reports.first_moves import keep_first_moves
 from lit_grpo.reports.real_size import StepRuns, compare_step, write_step
 from lit_grpo.reports.runs import SeedRun
 from lit_grpo.reports.transcripts import TRANSCRIPTS_FILE
+from lit_grpo.writing import write_whole
 
 EPISODE = EpisodeSettings(undo_if_still_infeasible=False, style=ObservationStyle.COMPACT)
 """The rules of configs/real_size; the policies without a model are judged by the same rules."""
@@ -154,9 +155,7 @@ def make_test_tasks(study: RealSizeStudy) -> None:
     cells = [(suite / cell.file_name).read_text(encoding="utf-8").splitlines(keepends=True) for cell in settings.cells]
     for number, file in enumerate(files):
         own = [line for lines in cells for line in lines[number :: len(files)]]
-        aside = file.with_name(f"{file.name}.partial")
-        aside.write_text("".join(own), encoding="utf-8")
-        aside.replace(file)
+        write_whole(file, "".join(own))
 
 
 def report(study: RealSizeStudy, step: Step, runs: Sequence[ArmRun], console: Console) -> None:

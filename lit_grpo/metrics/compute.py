@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lit_grpo.data.json_values import number_of, read_object
+from lit_grpo.writing import write_whole
 
 COMPUTE_FILE = "compute.json"
 """CPU and wall seconds of an arm's fit and test."""
 
 
 def write_seconds(folder: Path, seconds: Mapping[str, float]) -> None:
-    """Write the numbers into a run folder, at once: a file that is there is whole."""
-    aside = folder / f"{COMPUTE_FILE}.partial"
-    aside.write_text(json.dumps(dict(seconds)) + "\n", encoding="utf-8")
-    aside.replace(folder / COMPUTE_FILE)
+    """Write the numbers into a run folder."""
+    write_whole(folder / COMPUTE_FILE, json.dumps(dict(seconds)) + "\n")
 
 
 def read_seconds(folder: Path, name: str) -> float:
