@@ -5,7 +5,6 @@ Called by real_size.py, which runs them, and by `lit-grpo study real-size`, whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lit_grpo.experiments.arms import Arm, TrainingData
@@ -47,24 +46,18 @@ _FRESH = (
     Arm(DAGGER, (_BASE, "real_size/sft_dagger"), FRESH, TrainingData.MORE_FRESH_TASKS, expected_cpu_s=4800),
     Arm(
         REJECTION,
-        (*_RL, "loss/rejection_sampling"),
+        (*_RL, "loss/rejection_sampling", "real_size/rejection_sampling"),
         SFT,
         TrainingData.FRESH_TASKS_AND_REPLAY,
         expected_cpu_s=4800,
     ),
 )
-_EQUAL_LOOKS = ("--trainer.val_check_interval=100",)
-"""A curriculum chooses its checkpoint out of as many as `sft_grpo`, whose sampling is uniform."""
 _CURRICULUM = tuple(
-    Arm(
-        name,
-        (*_RL, f"curriculum/{config}"),
-        SFT,
-        TrainingData.FRESH_TASKS_AND_REPLAY,
-        _EQUAL_LOOKS,
-        expected_cpu_s=4800,
+    Arm(name, (*_RL, *configs), SFT, TrainingData.FRESH_TASKS_AND_REPLAY, expected_cpu_s=4800)
+    for name, configs in (
+        (STAGED, ("real_size/staged",)),
+        (SUCCESS, ("curriculum/success", "real_size/success")),
     )
-    for name, config in ((STAGED, "staged"), (SUCCESS, "success"))
 )
 
 
@@ -94,14 +87,14 @@ class Step:
     """Those that are compared, in the order of the tables. Arms of an earlier step are trained once."""
     pairs: tuple[tuple[str, str], ...]
     """What is reported as a difference: the first less the second."""
-    equal: Mapping[str, str]
-    """Arm to the one whose CPU seconds it is to have at least."""
+    equal: tuple[tuple[str, str], ...]
+    """Arms that are to have equal compute: the first has at least the CPU seconds of the second."""
     is_tested: bool = True
     """Whether test tasks are played; otherwise validation tasks are all."""
 
 
 _CLAIM_PAIRS = ((RL, COMPUTE_MATCHED), (RL, SFT), (COMPUTE_MATCHED, SFT))
-_CLAIM_EQUAL = {COMPUTE_MATCHED: RL}
+_CLAIM_EQUAL = ((COMPUTE_MATCHED, RL),)
 
 STEPS = {
     step.name: step
@@ -123,14 +116,14 @@ STEPS = {
                 (RL, REJECTION),
                 (REJECTION, COMPUTE_MATCHED),
             ),
-            {FRESH_MATCHED: FRESH_RL, DAGGER: FRESH_RL, REJECTION: RL},
+            ((FRESH_MATCHED, FRESH_RL), (DAGGER, FRESH_RL), (REJECTION, RL)),
         ),
         Step(
             "curriculum",
             "stages, and sampling by success, beside uniform sampling",
             (*_CLAIM, *_CURRICULUM),
             ((STAGED, RL), (SUCCESS, RL), (SUCCESS, STAGED)),
-            {},
+            ((RL, STAGED), (RL, SUCCESS)),
         ),
         Step(
             "ablations",
@@ -138,7 +131,7 @@ STEPS = {
             (*_CLAIM, *_ABLATIONS),
             tuple((arm.name, base) for base in (SFT, COMPUTE_MATCHED) for arm in _ABLATIONS)
             + tuple((arm.name, _ABLATIONS[0].name) for arm in _ABLATIONS[1:]),
-            {},
+            (),
         ),
     )
 }

@@ -110,18 +110,18 @@ def beyond_conditions(comparison: Comparison, plan: RealSizePlan) -> tuple[Condi
 
 
 def compute_conditions(
-    trained: Mapping[str, Sequence[Path]], equal: Mapping[str, str], is_on_gpu: bool = False
+    trained: Mapping[str, Sequence[Path]], equal: Sequence[tuple[str, str]], is_on_gpu: bool = False
 ) -> tuple[Condition, ...]:
     """Whether arms had at least the seconds of those that they are to match.
 
     Args:
         trained: Arm to its run folders, one a seed.
-        equal: Arm to the one whose compute it is to have at least.
+        equal: The first of each pair is to have at least the compute of the second.
         is_on_gpu: Whether these are seconds of the clock, and not of CPUs, which say little then.
     """
     unit = "seconds" if is_on_gpu else "CPU seconds"
     conditions: list[Condition] = []
-    for arm, other in equal.items():
+    for arm, other in equal:
         for own, others in zip(trained[arm], trained[other], strict=True):
             records = FitRecord.read(own), FitRecord.read(others)
             first, second = (record.wall_s if is_on_gpu else record.cpu_s for record in records)

@@ -28,6 +28,18 @@ CONDITIONS = {
     "equal_compute": "Equal compute",
 }
 
+PARTS = {
+    "headline, all cells": "All kinds and difficulties",
+    "headline, study cells": "Kinds A to D alone",
+    "training": "Training",
+    "first moves": "First moves",
+    "cells FR@5": "Cell by cell",
+}
+"""The first table of each part of a step to the heading above it."""
+CELL_TABLES = {"claim": ("cells FR@5", "cells RR@5"), "curriculum": ("cells FR@5", "cells RR@5")}
+"""Step to its tables of all cells: those of the final evaluation, for the quantities that have bands. Elsewhere the
+figure stands for them; all are in the JSON."""
+
 
 def write_page(root: Path, page: Path, plan: Mapping[str, Any]) -> None:
     """Fill in a page from the steps that are done: everything, with the figures beside it, or the claim in short.
@@ -115,8 +127,13 @@ def _step(document: Mapping[str, Any]) -> Iterator[str]:
         if conditions:
             yield _verdict(name, conditions)
             yield "\n".join(_condition(condition) for condition in conditions) + "\n"
+    shown = CELL_TABLES.get(document["step"], ())
+    by_cells = [name for name in document["tables"] if name.startswith("cells")]
     for name, table in document["tables"].items():
-        yield markdown_table(table_of(table))
+        if name in PARTS:
+            yield f"#### {PARTS[name]}\n"
+        if name not in by_cells or name in shown:
+            yield markdown_table(table_of(table))
         if name == "headline, all cells":
             yield f"![FR@5 and FR@1 of every arm]({document['figures']['arms']})\n"
         if name == "cells FR@5":

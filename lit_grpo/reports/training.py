@@ -96,13 +96,20 @@ def mean_record(records: Sequence[TrainingRecord]) -> TrainingRecord:
 
 
 def training_table(records: Mapping[str, TrainingRecord]) -> TableContent:
-    """A row per arm, in the order given."""
+    """A row per arm, in the order given; of each number that an arm has, a column."""
+    columns = {
+        name: text
+        for name, text in COLUMNS.items()
+        if any(_number(of_arm, name) is not None for of_arm in records.values())
+    }
     rows = [
-        Row((TableCell(name), *(TableCell(_text(record, column)) for column in COLUMNS), TableCell(remark(record))))
+        Row((TableCell(name), *(TableCell(_text(record, column)) for column in columns), TableCell(remark(record))))
         for name, record in records.items()
     ]
-    title = "Training: reward unshaped, last quarter; KL and entropy in nats per token, on held-out episodes"
-    return TableContent(title, ("", *COLUMNS.values(), "remark"), tuple(rows))
+    title = "Training: reward unshaped, last quarter"
+    if "kl" in columns:
+        title += "; KL and entropy in nats per token, on held-out episodes"
+    return TableContent(title, ("", *columns.values(), "remark"), tuple(rows))
 
 
 def remark(record: TrainingRecord) -> str:

@@ -70,7 +70,7 @@ from lit_grpo.modules.policy import load_policy
 from lit_grpo.presets import CONFIGS
 from lit_grpo.reports import real_size as report_of_step
 from lit_grpo.reports import real_size_page
-from lit_grpo.reports.real_size_page import write_page
+from lit_grpo.reports.real_size_page import PARTS, write_page
 from lit_grpo.reports.study_page import HEADLINE, RESULTS
 
 SMALL_PLAN = replace(PLAN, seeds=(7, 8), tasks_per_cell=2)
@@ -339,7 +339,7 @@ def test_5_the_arms() -> None:
     for step in STEPS.values():
         names = {arm.name for arm in step.arms}
         assert {name for pair in step.pairs for name in pair} <= names
-        assert {*step.equal, *step.equal.values()} <= names
+        assert {name for pair in step.equal for name in pair} <= names
         trained = with_starts(step)
         assert all(arm.start is None or arm.start in {a.name for a in trained[:at]} for at, arm in enumerate(trained))
 
@@ -362,6 +362,17 @@ def test_5_every_arm_parses(name: str) -> None:
     small = resolved(arm, "real_size/gpu", "real_size/smoke")
     assert small["data"]["init_args"]["batches_per_epoch"] == 2
     assert small["trainer"]["accelerator"] == "gpu"
+    stages = ((small["data"]["init_args"].get("curriculum") or {}).get("init_args") or {}).get("stages") or []
+    drawn = small["data"]["init_args"]["tasks"]["difficulties"]
+    assert all(difficulty.lower() in drawn for stage in stages for difficulty in stage["difficulties"])
+
+
+def test_5_stages_end_with_the_run() -> None:
+    found = resolved(ALL_ARMS["sft_grpo_staged"])["data"]["init_args"]
+    stages = found["curriculum"]["init_args"]["stages"]
+    assert [stage["name"] for stage in stages] == ["easy", "easy+medium", "medium+hard", "hard"]
+    batches = sum(stage["promotion"]["num_batches"] for stage in stages[:-1])
+    assert batches < found["batches_per_epoch"]
 
 
 def test_5_fresh_demonstrations_are_as_many_as_the_others_see() -> None:
@@ -399,6 +410,10 @@ def test_6_the_page(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.M
     assert "**Gate: met.**" in after
     assert "- sft_grpo gains at least 5 points of FR@5 over sft: 0.667, met" in after
     assert "set_sense 100" in after
+    assert re.findall("^#### (.*)$", after, re.MULTILINE) == list(PARTS.values())
+    # The gate's cells are a figure; those of the final evaluation are tables.
+    assert "FR@5 per kind and difficulty: percent" not in after
+    assert "![FR@5 per kind and difficulty]" in after
     assert "**Not run yet: claim, fresh, curriculum, ablations.**" in after
 
 

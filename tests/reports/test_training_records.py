@@ -48,9 +48,22 @@ def test_1_worked_by_hand(tmp_path: Path) -> None:
 def test_2_supervised_training(tmp_path: Path) -> None:
     record = read_training(folder_with(tmp_path / "sft", ["batch,train/loss,train/tokens", "0,1.0,50", "1,0.5,70"]))
     assert (record.reward, record.clipped, record.tokens) == (None, None, 120)
-    (row,) = training_table({"sft": record}).rows
-    texts = dict(zip(("name", *COLUMNS, "remark"), (cell.text for cell in row.cells), strict=True))
-    assert (texts["reward"], texts["clipped"], texts["kl"], texts["remark"]) == ("none", "none", "0.100", "")
+    both = training_table({"sft": record, "grpo": read_training(folder_with(tmp_path / "grpo", GRPO))})
+    assert both.columns == ("", *COLUMNS.values(), "remark")
+    texts = dict(zip(both.columns, (cell.text for cell in both.rows[0].cells), strict=True))
+    assert (texts["reward"], texts["clipped tokens"], texts["KL to start"], texts["remark"]) == (
+        "none",
+        "none",
+        "0.100",
+        "",
+    )
+
+
+def test_2_a_number_that_no_arm_has_is_no_column() -> None:
+    without = dict.fromkeys(("reward", "spread", "groups_with_signal", "clipped", "kl", "entropy"))
+    table = training_table({"sft": record(**without)})
+    assert table.columns == ("", "tokens", "CPU s", "wall s", "remark")
+    assert "KL" not in table.title
 
 
 def record(**changes: float | None) -> TrainingRecord:
