@@ -56,7 +56,7 @@ def _apply(
     if temperature <= 0:
         raise ValueError(f"expected temperature > 0, got {temperature}; log-probs of greedy decoding are those at 1.0")
     chunk_tokens = max(1, chunk_elements // weight.shape[0])
-    # Autocast would pick another dtype for the matmuls of the forward pass than for those of the backward pass.
+    # Autocast would round the matmuls of a float32 head.
     with torch.autocast(hidden.device.type, enabled=False):
         return _ChunkedLogprobs.apply(
             hidden.to(weight.dtype), weight, targets, temperature, chunk_tokens, with_entropies
@@ -94,25 +94,42 @@ class _ChunkedLogprobs(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        grad_logprobs, grad_entropies = grad_outputs
         hidden, weight, targets, log_partitions, entropies = ctx.saved_tensors
-        grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        # Summed over chunks in float32 also for a bfloat16 head, whose rounding would grow with their number.
-        grad_weight = torch.zeros_like(weight, dtype=log_partitions.dtype) if ctx.needs_input_grad[1] else None
-        for chunk in _chunks(len(targets), ctx.chunk_tokens):
-            log_p = _logits(hidden[chunk], weight, ctx.temperature).sub_(log_partitions[chunk, None])
-            grad_logits = _grad_scaled_logits(
-                log_p,
-                targets[chunk],
-                None if grad_logprobs is None else grad_logprobs[chunk],
-                None if grad_entropies is None else (grad_entropies[chunk], entropies[chunk]),
-            )
-            grad_logits = grad_logits.div_(ctx.temperature).to(weight.dtype)
-            if grad_hidden is not None:
-                torch.mm(grad_logits, weight, out=grad_hidden[chunk])
-            if grad_weight is not None:
-                grad_weight += grad_logits.T @ hidden[chunk]
-        return grad_hidden, None if grad_weight is None else grad_weight.to(weight.dtype), None, None, None, None
+        # Whoever calls backward() may be within autocast, as a training step of Lightning's manual optimization is.
+        # Logits that are rounded here and were not in the forward pass make a probability of 0.999 one of 0.95 or 1.05.
+        with torch.autocast(hidden.device.type, enabled=False):
+            grads = _grads(ctx, hidden, weight, targets, log_partitions, entropies, grad_outputs)
+        return *grads, None, None, None, None
+
+
+def _grads(
+    ctx: Any,
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    log_partitions: Tensor,
+    entropies: Tensor | None,
+    grad_outputs: tuple[Tensor | None, Tensor | None],
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of hidden states and weight, those that are needed, chunk by chunk."""
+    grad_logprobs, grad_entropies = grad_outputs
+    grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+    # Summed over chunks in float32 also for a bfloat16 head, whose rounding would grow with their number.
+    grad_weight = torch.zeros_like(weight, dtype=log_partitions.dtype) if ctx.needs_input_grad[1] else None
+    for chunk in _chunks(len(targets), ctx.chunk_tokens):
+        log_p = _logits(hidden[chunk], weight, ctx.temperature).sub_(log_partitions[chunk, None])
+        grad_logits = _grad_scaled_logits(
+            log_p,
+            targets[chunk],
+            None if grad_logprobs is None else grad_logprobs[chunk],
+            None if grad_entropies is None or entropies is None else (grad_entropies[chunk], entropies[chunk]),
+        )
+        grad_logits = grad_logits.div_(ctx.temperature).to(weight.dtype)
+        if grad_hidden is not None:
+            torch.mm(grad_logits, weight, out=grad_hidden[chunk])
+        if grad_weight is not None:
+            grad_weight += grad_logits.T @ hidden[chunk]
+    return grad_hidden, None if grad_weight is None else grad_weight.to(weight.dtype)
 
 
 def _grad_scaled_logits(

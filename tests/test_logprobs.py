@@ -81,6 +81,23 @@ def test_5_autocast_changes_nothing() -> None:
     assert torch.equal(inside, token_logprobs(hidden, weight, targets))
 
 
+@pytest.mark.parametrize("with_entropies", [False, True])
+def test_5_nor_does_it_around_the_backward_pass(with_entropies: bool) -> None:
+    """As in Lightning's training step under bf16-mixed; 11 logits of up to 30, so that roundings are seen."""
+
+    def gradients(is_around: bool) -> list[Tensor]:
+        hidden, weight, targets = example(torch.float32)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_around):
+            found = token_logprobs_and_entropies(10 * hidden, weight, targets)
+            (sum(part.sum() for part in found) if with_entropies else found[0].sum()).backward()  # pyright: ignore[reportAttributeAccessIssue]
+        assert hidden.grad is not None
+        assert weight.grad is not None
+        return [hidden.grad, weight.grad]
+
+    for around, outside in zip(gradients(is_around=True), gradients(is_around=False), strict=True):
+        assert torch.equal(around, outside)
+
+
 def test_6_extreme_logits_stay_finite() -> None:
     hidden = torch.tensor([[1.0], [-1.0]])
     weight = torch.tensor([[300.0], [-300.0]], requires_grad=True)

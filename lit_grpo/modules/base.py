@@ -77,7 +77,7 @@ class PolicySettings:
 
         Raises:
             FileNotFoundError: There is no such folder.
-            ValueError: There is no network in it.
+            ValueError: There is no network in it, or none with so many layers to freeze.
         """
         if not self.checkpoint.is_dir():
             raise FileNotFoundError(
@@ -86,9 +86,14 @@ class PolicySettings:
             )
         dtype = torch_dtype(self.dtype)
         arguments = (self.checkpoint, dtype, self.lora, self.gradient_checkpointing)
-        if mesh is not None:
-            return load_sharded_policy(*arguments, mesh, self.base, self.quantization)
-        return load_policy(*arguments, self.base, self.quantization)
+        if mesh is None:
+            policy = load_policy(*arguments, self.base, self.quantization)
+        else:
+            policy = load_sharded_policy(*arguments, mesh, self.base, self.quantization)
+        if self.frozen_layers:
+            # Here, so that a reference computes as the policy does.
+            policy.freeze_first(self.frozen_layers)
+        return policy
 
 
 class PolicyModule(SteppingModule):
@@ -166,8 +171,6 @@ class PolicyModule(SteppingModule):
         if self._is_configured:
             return
         self.policy = self.policy_settings.load(self.device_mesh).train()
-        if self.policy_settings.frozen_layers:
-            self.policy.freeze_first(self.policy_settings.frozen_layers)
         self.strict_loading = self.policy.lora is None
         if self.policy.lora is not None:
             self._depend_on("model.policy.base", self.policy_settings.weights_folder)

@@ -192,7 +192,9 @@ class SteppingModule(CollectiveModule):
             scores = TokenScores(self.policy(batch, microbatch.temperature), None)
         # DDP and FSDP average gradients over the ranks; the losses are shares of one sum.
         loss = microbatch.loss(scores)
-        self.manual_backward(loss * self.trainer.world_size)
+        # Lightning's mixed precision is around all of a training step; a backward pass takes the dtypes of its forward.
+        with torch.autocast(self.device.type, enabled=False):
+            self.manual_backward(loss * self.trainer.world_size)
         return loss.detach()
 
     def _without_sync(self) -> contextlib.AbstractContextManager[None]:
