@@ -34,7 +34,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.workers import SolverSettings, make_solver
 from lit_grpo.fitting.curriculum_steps import observe_validation
-from lit_grpo.fitting.due_validation import run_due_validation
+from lit_grpo.fitting.due_validation import is_partial_check, run_due_validation
 from lit_grpo.fitting.evaluation_log import log_evaluation
 from lit_grpo.fitting.learned_level import warn_of_other_level
 from lit_grpo.fitting.made_with import made_with, require_same_evaluation
@@ -203,6 +203,8 @@ class RepairEvaluation(Callback):
     @override
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, log the numbers."""
+        if is_partial_check(trainer):
+            return  # what guards and curricula go by is all tasks
         results = self._write(trainer, self._folder(trainer))
         values = {f"val/{quantity}": _value(results, quantity) for quantity in LOGGED}
         kinds = {kind.value: summary.value(Quantity.FR_5) or 0.0 for kind, summary in results.by_kind.items()}
@@ -230,8 +232,7 @@ class RepairEvaluation(Callback):
         folder, data = self._folder(trainer), trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
         results = self._write(trainer, folder)
         is_benchmark = isinstance(data, HeldOutDataModule) and data.held_out.benchmark is not None
-        is_benchmark = is_benchmark and not is_trial(trainer)
-        if is_benchmark and trainer.is_global_zero:
+        if is_benchmark and trainer.is_global_zero and not is_trial(trainer):
             rules, intervals = self.play_settings.episode, self._metrics.settings
             write_benchmark_test(folder, data.listed, self._solver, rules, intervals, get_console())
         pl_module.log_dict({f"test/{quantity}": _value(results, quantity) for quantity in LOGGED})

@@ -21,6 +21,8 @@ happened. No model takes part. Exit status: 0; 1 if the limits of the search wer
 refused, with the reason in one line."""
 
 FORMATS = ("text", "json", "html")
+PROGRAMS = (".lp", ".mps", ".gz")
+"""How files of programs end."""
 
 
 def parse(words: Sequence[str]) -> Namespace:
@@ -56,16 +58,36 @@ def run(options: Namespace) -> int:
     from lit_grpo.environment.solver.solver import SolverStatus
     from lit_grpo.explain.explanation import ExplainSettings
     from lit_grpo.explain.reading import Question, explained
+    from lit_grpo.writing import write_whole, writing
 
     question = Question(options.file, options.specification, options.keep, options.assertions)
+    if options.output is not None:
+        require_output(options.output, (options.file, options.specification, options.assertions))
     settings = ExplainSettings(max_changes=options.max_changes, max_candidates=options.max_candidates)
     found = explained(question, settings)
     text = shown(found, options.format)
     if options.output is None:
         sys.stdout.write(text)
     else:
-        options.output.write_text(text, encoding="utf-8")
+        with writing(options.output, instead="name another file with --output"):
+            write_whole(options.output, text)
     return 1 if found.solution.status is SolverStatus.INCONCLUSIVE else 0
+
+
+def require_output(output: Path, read: Sequence[Path | None]) -> None:
+    """Refuse, before anything is looked for, to write over what is read, or over what a program may be, or nowhere.
+
+    Raises:
+        ValueError: Says which file it is.
+    """
+    if any(path is not None and path.exists() and output.exists() and output.samefile(path) for path in read):
+        raise ValueError(f"--output: expected a file of its own, got {output}, which is read; name another one")
+    if output.suffix.lower() in PROGRAMS:
+        raise ValueError(
+            f"--output: expected a name for a report, such as report.{FORMATS[-1]}, got {output}, that of a program"
+        )
+    if not output.parent.is_dir():
+        raise ValueError(f"--output: expected a folder to write to, got {output.parent}, which is none; make it first")
 
 
 def shown(found: Explanation, format_name: str) -> str:

@@ -6,6 +6,7 @@ Used by datamodule.py. Every task is a function of where it stands and of the sh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from lit_grpo.data.batches import consecutive
@@ -62,4 +63,13 @@ class TrainingTasks:
         settings = self._settings
         if shares is not None:
             settings = settings.of_cell(draw_cell(shares, self._seed.value, index))
-        return generate_task(settings, Split.TRAIN, self._seed.value, index, self._solver)
+        task = generate_task(settings, Split.TRAIN, self._seed.value, index, self._solver)
+        # A few programs have few faults: the same one comes again, perhaps in the same batch, and everything that is
+        # drawn for a task is drawn by its name.
+        return task if settings.programs is None else replace(task, id=f"{task.id} {_place(index)}")
+
+
+def _place(index: TaskIndex) -> str:
+    if isinstance(index, RefillIndex):
+        return f"batch {index.batch}, round {index.round}, place {index.slot}"
+    return f"task {index}"

@@ -11,6 +11,9 @@ from typing_extensions import override
 
 from lit_grpo.environment.programs.reading.program_file import SUFFIXES
 
+MOST_SHOWN = 3
+"""Repairs that a prediction shows, each with a patch."""
+
 
 class UserProgram:
     """A user's program: where it lies, what is said of it, and where results go. Read by RepairWriter."""
@@ -67,7 +70,8 @@ class RepairDataModule(pl.LightningDataModule):
         kept = [keep] if isinstance(keep, str) else keep or []
         output = output or plain.with_suffix(f".repaired{plain.suffix}")
         self.asked = UserProgram(program, output, specification, kept, assertions)
-        for path in (output, self.asked.results):
+        patches = (self.asked.patch(number) for number in range(1, MOST_SHOWN + 1))
+        for path in (output, self.asked.results, *patches):
             if path.exists():
                 raise ValueError(f"{path}: expected no such file yet, got one; move it or set data.output")
 

@@ -1,6 +1,6 @@
-"""A validation that was due when a run was killed takes place when it is resumed.
+"""Which validations count: one that was due when a run was killed, and no part of one.
 
-Called by RepairEvaluation at the start of training. A checkpoint that is written at the end of a batch, as Ctrl-C and
+Called by RepairEvaluation. A checkpoint that is written at the end of a batch, as Ctrl-C and
 ``every_n_train_steps`` do, is older than the validation after that batch, which Lightning leaves out on resuming. A
 curriculum would then decide without it, and the resumed run would not be the run that was not killed.
 """
@@ -27,6 +27,11 @@ def run_due_validation(trainer: pl.Trainer, validated_at: int | None) -> None:
     trainer.validating = True
     loop.run()
     trainer.training = True
+
+
+def is_partial_check(trainer: pl.Trainer) -> bool:
+    """Whether this is Lightning's sanity check before training, and leaves out some of the held-out tasks."""
+    return trainer.sanity_checking and trainer.num_sanity_val_steps < len(trainer.val_dataloaders)  # pyright: ignore[reportArgumentType]
 
 
 def _is_due(trainer: pl.Trainer) -> bool:

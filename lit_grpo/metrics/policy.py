@@ -86,7 +86,7 @@ class PolicyMetrics(Metric):
 
     def go_back(self, earlier: tuple[Tensor, Tensor, Tensor]) -> None:
         """Forget what was added since `so_far` gave this."""
-        self.sums, self.counts, self.largest = earlier
+        self.sums, self.counts, self.largest = (tensor.clone() for tensor in earlier)
 
     @override
     def compute(self) -> dict[str, float]:

@@ -31,7 +31,7 @@ from lit_grpo.modules.optimizers import (
     require_shardable,
 )
 from lit_grpo.modules.policy import CausalPolicy, chosen_quantization, load_policy
-from lit_grpo.modules.precision import require_precision
+from lit_grpo.modules.precision import require_precision, warn_of_lost_updates
 from lit_grpo.modules.quantization import QuantizationSettings
 from lit_grpo.modules.served_policy import ServedPolicy
 from lit_grpo.modules.sharding import load_sharded_policy
@@ -190,7 +190,8 @@ class PolicyModule(SteppingModule):
 
     @override
     def on_fit_start(self) -> None:
-        """Refuse to train weights that are broken already."""
+        """Refuse to train weights that are broken already, and warn of those too coarse to be trained."""
+        warn_of_lost_updates(self.policy.parameters())
         self.require_finite_weights(f"at the start, from {self.policy_settings.checkpoint}")
 
     @override

@@ -153,7 +153,7 @@ def load_policy(
 
     Args:
         checkpoint: Folder with ``config.json`` and safetensors weights, or with adapters alone.
-        dtype: The dtype of the weights; adapters are float32 in any case.
+        dtype: The dtype of the weights; adapters are float32, unless a run's precision is bf16-true.
         lora: Adapters to put on it, freshly initialised; those of ``checkpoint`` are taken as they are.
         gradient_checkpointing: Recompute each layer in the backward pass, for memory.
         base: The folder of the base below the adapters in ``checkpoint``; None: the one that they name.

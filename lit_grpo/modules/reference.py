@@ -95,8 +95,11 @@ class ReferencedModule(PlayingModule):
         return [network(batch.to(self.device), temperature) for batch in batches][: len(packed)]
 
     def attempt_divergences(self, groups: Sequence[AnyGroup], temperature: float) -> Tensor:
-        """[num_attempts] float64, group by group: the sum of k1 over an attempt's tokens, at the present policy."""
-        packed = pack_attempts(groups, self.microbatch_tokens)
+        """[num_attempts] float64, group by group: the sum of k1 over an attempt's tokens, at the present policy.
+
+        0 for an attempt that is too long to be trained on.
+        """
+        packed = pack_attempts(groups, self.microbatch_tokens, self.longest_row_tokens)
         # Called outside the training step, which sets the precision.
         with self.trainer.precision_plugin.forward_context():
             policy = self.frozen_passes(self.policy, packed, temperature)
@@ -115,7 +118,9 @@ class ReferencedModule(PlayingModule):
 
         Every rank must call it.
         """
-        own = torch.cat([torch.zeros(0, device=self.device), *entropies])
+        # A rank without tokens gathers the dtype of the others.
+        dtype = torch.promote_types(next(self.policy.parameters()).dtype, torch.float32)
+        own = torch.cat([torch.zeros(0, device=self.device, dtype=dtype), *entropies])
         (longest,) = self.over_ranks([own.numel()], "max")
         everywhere = self.all_gather(torch.nn.functional.pad(own, (0, longest - own.numel()), value=-torch.inf))
         assert isinstance(everywhere, Tensor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lit_grpo.data.user_program import MOST_SHOWN
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.programs.specification import RepairProblem
@@ -17,9 +18,6 @@ from lit_grpo.explain.explanation import Explanation
 from lit_grpo.repair.attempts import AskedPolicy, Attempts, play_attempts
 from lit_grpo.repair.likelihood import log_likelihoods
 from lit_grpo.repair.ranking import Repair, gather, listed, ranked
-
-MOST_SHOWN = 3
-"""Repairs that are shown, each with its patch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ class ScoredGroup(Group[ProblemT, RecordT], Generic[ProblemT, RecordT, ScoreT]):
     """The reward of each attempt."""
     refill_round: int = 0
     """The round of dynamic sampling that drew the task; 0 for a task of the batch itself."""
+    place: int = 0
+    """Where the task stands in this process's share of the batch."""
 
     @property
     def are_finite(self) -> tuple[bool, ...]:

@@ -107,6 +107,7 @@ def pay(
             group.attempts,
             own,
             tuple(reward.of(s, max_turns, seeds.attempt(group.task.id, sample)) for sample, s in enumerate(own)),
+            place=place,
         )
-        for group, own in zip(groups, scores, strict=True)
+        for place, (group, own) in enumerate(zip(groups, scores, strict=True))
     ]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,8 +21,6 @@ from lit_grpo.rewards.base import Reward
 from lit_grpo.rewards.composite import CompositeReward
 from lit_grpo.rollout.attempts import AnyGroup, AnyScoredGroup, Attempt
 from lit_grpo.rollout.estimation import estimate_advantages
-
-Group = TypeVar("Group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,9 @@ def build_updates(
     how many updates the batch is split into.
 
     Args:
-        groups: The whole rollout of this process, split into updates as evenly as their number allows.
+        groups: The whole rollout of this process. The place of a group says which update it is in: what an update
+            consists of depends neither on the number of ranks, whose shares it divides, nor on which other places have
+            a group.
         settings: The settings that the objective makes.
         reward_kl: [num_attempts] float64, group by group, what a KL takes off each reward.
         sum_over_ranks: Used by estimators that compare with the batch.
@@ -150,18 +149,17 @@ def build_updates(
         _ScoredGroup.of(group, values, signal, settings)
         for group, values, signal in zip(groups, advantages, estimated.has_signal.tolist(), strict=True)
     ]
-    return tuple(_experience(part, settings) for part in even_parts(scored, settings.num_updates))
+    updates = range(settings.num_updates)
+    parts = [[own for own in scored if own.group.place % settings.num_updates == number] for number in updates]
+    return tuple(_experience(part, settings) for part in parts)
 
 
-def even_parts(groups: Sequence[Group], num_parts: int) -> list[Sequence[Group]]:
-    """Consecutive parts whose sizes differ by one at most; some are empty where there are fewer groups than parts."""
-    bounds = [number * len(groups) // num_parts for number in range(num_parts + 1)]
-    return [groups[start:end] for start, end in pairwise(bounds)]
-
-
-def pack_attempts(groups: Sequence[AnyGroup], microbatch_tokens: int) -> list[PackedBatch]:
-    """All sampled tokens of some groups, whatever trains on them."""
-    return pack([_prompt_group(group, [True] * len(group.attempts)) for group in groups], microbatch_tokens)
+def pack_attempts(
+    groups: Sequence[AnyGroup], microbatch_tokens: int, longest_row_tokens: int | None = None
+) -> list[PackedBatch]:
+    """All sampled tokens of some groups, whatever trains on them, but for attempts longer than a row may be."""
+    whole = [_prompt_group(group, [True] * len(group.attempts)) for group in groups]
+    return pack([fitting(group, longest_row_tokens) for group in whole], microbatch_tokens)
 
 
 @dataclass(frozen=True, slots=True)

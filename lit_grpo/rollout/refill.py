@@ -73,12 +73,14 @@ def refill(
         play: Takes tasks; returns their groups, in order.
         has_signal: Takes groups; returns whether each can teach anything.
     """
-    rounds, kept = [tuple(groups)], dict[int, AnyScoredGroup]()
+    rounds = [tuple(replace(group, place=place) for place, group in enumerate(groups))]
+    kept: dict[int, AnyScoredGroup] = {}
     missing: Sequence[int] = range(len(groups))
     for number in range(settings.max_rounds + 1):
         if number > 0:
             played = play(draw(number, missing))
-            rounds.append(tuple(replace(group, refill_round=number) for group in played))
+            in_place = zip(missing, played, strict=True)
+            rounds.append(tuple(replace(group, refill_round=number, place=place) for place, group in in_place))
         signals = zip(missing, rounds[-1], has_signal(rounds[-1]), strict=True)
         kept |= {place: group for place, group, signal in signals if signal}
         missing = [place for place in missing if place not in kept]

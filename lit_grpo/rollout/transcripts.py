@@ -11,10 +11,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lit_grpo.environment.protocol import AnyEnvironment
 from lit_grpo.rollout.attempts import AnyScoredGroup
+
+LAST_LINE_BYTES = 1 << 16
+"""Read first from the end of a file, to see its last line."""
 
 _LINE_START = b'{"batch": '
 
@@ -92,11 +95,25 @@ def _size_before(path: Path, batch: int) -> int:
     size = 0
     if path.exists():
         with path.open("rb") as file:
+            if _ends_before(path, file, batch):
+                return path.stat().st_size
+            file.seek(0)
             for line in file:
                 if not line.endswith(b"\n") or _batch_of(path, line) >= batch:
                     break
                 size += len(line)
     return size
+
+
+def _ends_before(path: Path, file: BinaryIO, batch: int) -> bool:
+    """Whether the last line is whole and of an earlier batch, as it is unless a run was resumed."""
+    size = file.seek(0, os.SEEK_END)
+    tail, step = b"", LAST_LINE_BYTES
+    while tail.count(b"\n") < 2 and len(tail) < size:
+        file.seek(max(0, size - step))
+        tail, step = file.read(), 2 * step
+    lines = tail.splitlines(keepends=True)
+    return bool(lines) and lines[-1].endswith(b"\n") and _batch_of(path, lines[-1]) < batch
 
 
 def _batch_of(path: Path, line: bytes) -> int:

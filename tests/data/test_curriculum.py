@@ -196,6 +196,19 @@ def test_7_pools_climb() -> None:
     assert batch(curriculum).shares[Cell(A, EASY)] == pytest.approx(0.075)
 
 
+def test_7_a_pool_goes_on_at_its_difficulty_or_not_at_all() -> None:
+    curriculum = ready(KindPools(threshold=0.5, min_attempts=8))
+    batch(curriculum, {Cell(A, EASY): Tally(8, 8)})
+    batch(curriculum)
+    state = curriculum.state_dict()
+    assert state["pools"]["A"][0] == "medium"
+    state["pools"]["A"][0] = "extreme"
+    with pytest.raises(
+        ValueError, match=r"whose pool A is at one of the levels easy, medium, hard, got extreme; resume"
+    ):
+        ready(KindPools(threshold=0.5, min_attempts=8)).load_state_dict(state)
+
+
 @pytest.mark.parametrize(
     "make",
     [

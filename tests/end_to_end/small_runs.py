@@ -130,9 +130,10 @@ def make_module(
     demonstration_loss_weight: float = 0.0,
     mismatch_monitor: MismatchMonitorSettings | None = None,
     quantization: QuantizationSettings | None = None,
+    frozen_layers: int = 0,
     **axes: Any,
 ) -> PolicyModule:
-    policy = PolicySettings(checkpoint, lora=lora, quantization=quantization)
+    policy = PolicySettings(checkpoint, lora=lora, quantization=quantization, frozen_layers=frozen_layers)
     if kind == "sft":
         return SFTModule(policy, optimizer, microbatch_tokens=512)
     if kind == "dagger":

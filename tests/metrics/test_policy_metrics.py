@@ -48,3 +48,13 @@ def test_5_without_a_verified_episode_the_mean_is_not_a_number() -> None:
     assert math.isnan(statistics.mean)
     assert math.isnan(statistics.std_within_groups)
     assert statistics.groups_with_signal == 0.0
+
+
+def test_6_back_to_the_same_numbers_twice() -> None:
+    metrics = PolicyMetrics(["clipped"])
+    metrics.update({"clipped": 0.25}, count=4)
+    earlier = metrics.so_far()
+    for _ in range(2):
+        metrics.update({"clipped": 1.0}, count=4)
+        metrics.go_back(earlier)
+        assert metrics.compute() == pytest.approx({"clipped": 0.25})

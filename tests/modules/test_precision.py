@@ -5,13 +5,16 @@
 2. Moved or cast by other ways, weights follow and frequencies keep their dtype.
 3. In bf16-true and bf16-mixed what is logged is not rounded to bfloat16, and the norm of the gradient is that of
    float64 arithmetic on the same gradients.
-4. The reference of a KL is the policy itself at first, in bf16-true as well.
+4. The reference of a KL is the policy itself at first, in bf16-true and with frozen layers in bf16-mixed as well.
 5. float16 is refused in one line, for every command; so is what Lightning may add.
+6. Trained weights that bfloat16 holds are warned of.
+7. In bf16-true a rank that has no tokens gathers entropies of the dtype of the others.
 """
 
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +23,14 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 sys.path.append(str(Path(__file__).parents[1] / "end_to_end"))
 from small_runs import CoinRewards, make_data, make_module, make_trainer
 
 from lit_grpo.callbacks.export import ExportPolicy
 from lit_grpo.modules.base import PolicyModule
+from lit_grpo.modules.grpo import GRPOModule
 from lit_grpo.modules.optimizers import OptimizerSettings, gradient_norm
 from lit_grpo.modules.policy import load_policy
 from lit_grpo.modules.precision import PRECISIONS, require_precision
@@ -124,9 +129,12 @@ def test_3_the_norm_by_hand() -> None:
     assert norm.item() == pytest.approx(25.015625**0.5, rel=1e-6)
 
 
-def test_4_the_reference_is_the_policy_at_first(tiny_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("precision", "frozen_layers"), [("bf16-true", 0), ("bf16-mixed", 0), ("bf16-mixed", 1)])
+def test_4_the_reference_is_the_policy_at_first(
+    precision: str, frozen_layers: int, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
     logged = Logged()
-    fit(tiny_checkpoint, tmp_path, "bf16-true", logged, kl_beta=0.1)
+    fit(tiny_checkpoint, tmp_path, precision, logged, kl_beta=0.1, frozen_layers=frozen_layers)
     assert logged.rows[0]["train/reference_kl"] == 0.0
     assert logged.rows[1]["train/reference_kl"] > 0.0
 
@@ -141,3 +149,37 @@ def test_5_float16_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
             require_precision(precision)
     for precision in PRECISIONS:
         require_precision(precision)
+
+
+def test_6_weights_too_coarse_to_be_trained(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.warns(
+        UserWarning, match=r"trained weights are held in bfloat16: an update of less than a five-hundred"
+    ):
+        fit(tiny_checkpoint, tmp_path / "true", "bf16-true")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(tiny_checkpoint, tmp_path / "mixed", "bf16-mixed")
+    assert not [warning for warning in caught if "are held in bfloat16" in str(warning.message)]
+
+
+def test_7_a_rank_without_tokens_gathers_what_the_others_do(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a training step under bf16-true the default dtype is bfloat16; another rank has three entropies."""
+    module = fit(tiny_checkpoint, tmp_path, "bf16-true")
+    assert isinstance(module, GRPOModule)
+    gathered: list[Tensor] = []
+
+    def all_gather(own: Tensor) -> Tensor:
+        gathered.append(own)
+        return torch.stack([own, torch.tensor([0.1, 0.2, 0.3], dtype=torch.float32)])
+
+    monkeypatch.setattr(module, "over_ranks", lambda values, how: [3])
+    monkeypatch.setattr(module, "all_gather", all_gather)
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        assert module.top_entropy_masks([], 0.5) == []
+    finally:
+        torch.set_default_dtype(default)
+    assert [own.dtype for own in gathered] == [torch.float32]

@@ -205,6 +205,12 @@ def test_4_only_what_changes(bakery: tuple[Path, Path], make_policy: MakePolicy,
         RepairDataModule(*bakery)
 
 
+def test_4_no_patch_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "plan.repaired.2.patch").write_text("an earlier one")
+    with pytest.raises(ValueError, match=r"plan\.repaired\.2\.patch: expected no such file yet, got one; move it"):
+        RepairDataModule(tmp_path / "plan.lp")
+
+
 def test_4_another_format_is_written_anew(bakery: tuple[Path, Path], make_policy: MakePolicy, tmp_path: Path) -> None:
     asked = RepairDataModule(*bakery, output=tmp_path / "new" / "plan.mps").asked
     written(said(asked, make_policy([[SetRhs("oven", 90.0)]], likes('"value":90}'))), asked)

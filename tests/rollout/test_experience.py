@@ -9,7 +9,8 @@
 7. With the overlong filter truncated attempts have no targets, and still count for their group.
 8. Penalty and KL change the advantages and no reward.
 9. Components are normalised one by one, by hand.
-10. What compares with the batch does not depend on how many updates it is split into, which may outnumber its groups.
+10. What compares with the batch does not depend on how many updates it is split into, which may outnumber its groups;
+    nor does what an update consists of on the number of ranks, or on which other places are kept.
 11. Tokens without the sampler's log-probs are refused.
 12. Attempts that are paid what float32 cannot hold are counted, and so are groups that have others to compare.
 """
@@ -233,7 +234,12 @@ def test_10_the_batch_is_the_whole_rollout_however_it_is_split(groups: list[Repa
     (whole,) = build_updates(scored, settings)
     split = build_updates(scored, replace(settings, num_updates=2))
     assert len(split) == 2
-    assert torch.equal(torch.cat([update.advantages for update in split]), whole.advantages)
+    # The groups at places 0 and 2, then those at 1 and 3.
+    by_group = whole.advantages.split(
+        [len(own.advantages) for own in build_updates(scored, replace(settings, num_updates=4))]
+    )
+    assert torch.equal(split[0].advantages, torch.cat([by_group[0], by_group[2]]))
+    assert torch.equal(split[1].advantages, torch.cat([by_group[1], by_group[3]]))
     assert sum(update.totals.num_tokens for update in split) == whole.totals.num_tokens
 
 
@@ -241,12 +247,26 @@ def test_10_the_batch_is_the_whole_rollout_however_it_is_split(groups: list[Repa
 def test_10_fewer_groups_than_updates(groups: list[RepairGroup], estimator: AdvantageEstimator) -> None:
     settings = ExperienceSettings(estimator, 2000, num_updates=3)
     scored = [rewarded(group, [1.0, 0.0, 0.0, 0.0]) for group in groups]
-    assert [update.totals.num_groups for update in build_updates(scored[:2], settings)] == [0, 1, 1]
-    assert [update.totals.num_groups for update in build_updates(scored, settings)] == [1, 1, 2]
+    assert [update.totals.num_groups for update in build_updates(scored[:2], settings)] == [1, 1, 0]
+    assert [update.totals.num_groups for update in build_updates(scored, settings)] == [2, 1, 1]
     for update in build_updates([], settings):
         assert update.batches == update.batches_with_signal == ()
         assert update.totals == UpdateTotals(0, 0, 0)
         assert update.advantages.shape == (0,)
+
+
+def test_10_an_update_has_the_same_places_on_any_number_of_ranks(groups: list[RepairGroup]) -> None:
+    settings = ExperienceSettings(AdvantageEstimator.GROUP, 2000, num_updates=2)
+    scored = [rewarded(group, [1.0, 0.0, 0.2 * n, 0.0]) for n, group in enumerate(groups)]
+    one = [update.advantages for update in build_updates(scored, settings)]
+    shares = [[replace(group, place=place) for place, group in enumerate(scored[at : at + 2])] for at in (0, 2)]
+    on_ranks = [build_updates(share, settings) for share in shares]
+    for number, whole in enumerate(one):
+        assert torch.equal(torch.cat([updates[number].advantages for updates in on_ranks]), whole)
+    # A place that is left empty moves no other one to another update.
+    without = build_updates([scored[0], scored[2], scored[3]], settings)
+    assert torch.equal(without[0].advantages, one[0])
+    assert without[1].totals.num_groups == 1
 
 
 def test_11_missing_log_probs_are_refused(groups: list[RepairGroup]) -> None:

@@ -116,7 +116,7 @@ def test_1_by_hand(play: Play, tasks: list[Task]) -> None:
 
     result = refill([flat[0], live[1], flat[2]], DynamicSampling(2), draw, lambda tasks: next(plays), signal)
     assert asked == [(1, [0, 2]), (2, [2])]
-    assert result.kept == (replace(live[3], refill_round=1), live[1])
+    assert result.kept == (replace(live[3], refill_round=1, place=0), live[1])
     assert [len(groups) for groups in result.rounds] == [3, 2, 1]
     assert len(result.played) - len(result.kept) == 4
     # Nothing is missing: nothing is drawn.
@@ -147,9 +147,15 @@ def test_4_however_it_is_played(play: Play, stream: TrainingTasks) -> None:
     together = refilled(play, stream)
     one_by_one = refilled(lambda tasks: [group for task in tasks for group in play([task])], stream)
     assert one_by_one == together
-    shares = [refilled(play, stream, places) for places in (range(1), range(1, 4), range(4, 6))]
+    parts = (range(1), range(1, 4), range(4, 6))
+    shares = [refilled(play, stream, places) for places in parts]
     assert len({len(share.rounds) for share in shares}) > 1, "expected shares that need different numbers of rounds"
-    assert tuple(group for share in shares for group in share.kept) == together.kept
+    kept = [
+        replace(group, place=places[group.place])
+        for places, share in zip(parts, shares, strict=True)
+        for group in share.kept
+    ]
+    assert tuple(kept) == together.kept
     assert {g.task.id for share in shares for g in share.played} == {group.task.id for group in together.played}
 
 

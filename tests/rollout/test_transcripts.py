@@ -4,6 +4,7 @@
 2. Batches are appended; a batch that is written again replaces itself and what came after it, and a torn last line.
 3. A transcript on the console holds the problem, every turn with its answer, and the verdict.
 4. A file that says step instead of batch is refused in one line.
+5. A batch is appended without reading those before it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lit_grpo.environment.episodes.record import EpisodeSettings, StopReason
 from lit_grpo.environment.episodes.repair_environment import RepairEnvironment
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.reports.transcripts import read_transcripts
+from lit_grpo.rollout import transcripts
 from lit_grpo.rollout.attempts import RepairGroup
 from lit_grpo.rollout.settings import PlaySettings
 from lit_grpo.rollout.transcripts import format_transcript, write_transcripts
@@ -95,3 +97,18 @@ def test_4_a_file_of_an_older_version_is_refused(groups: list[RepairGroup], tmp_
     path.write_text('{"step": 3, "task_id": "a"}\n')
     with pytest.raises(ValueError, match='expected lines that begin with "batch"'):
         write_transcripts(path, groups, ENVIRONMENT, 4)
+
+
+def test_5_what_is_there_is_not_read_again(
+    groups: list[RepairGroup], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "episodes.jsonl", list[int]()
+    of_line = transcripts._batch_of
+    monkeypatch.setattr(transcripts, "LAST_LINE_BYTES", 8)
+    monkeypatch.setattr(transcripts, "_batch_of", lambda path, line: read.append(len(line)) or of_line(path, line))
+    for number in range(6):
+        write_transcripts(path, groups, ENVIRONMENT, batch=number)
+    assert len(read) == 5, "one line a batch"
+    assert batches_of(path) == [number for number in range(6) for _ in range(4)]
+    write_transcripts(path, groups, ENVIRONMENT, batch=3)
+    assert batches_of(path) == [number for number in range(4) for _ in range(4)]

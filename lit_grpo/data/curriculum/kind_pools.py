@@ -39,6 +39,11 @@ class _Pool:
     """At this level, since they were last looked at."""
     faithful: int = 0
 
+    @property
+    def difficulty(self) -> Difficulty:
+        """What the level is."""
+        return self.levels[self.level]
+
 
 class KindPools(Curriculum):
     """A fixed share of tasks per kind; within it the difficulty that the kind has reached.
@@ -94,7 +99,7 @@ class KindPools(Curriculum):
     def observe_rollouts(self, outcomes: Outcomes) -> None:
         """Count attempts at each pool's present level."""
         for kind, pool in self._pools.items():
-            attempts, faithful = outcomes.get(Cell(kind, pool.levels[pool.level]), (0, 0))
+            attempts, faithful = outcomes.get(Cell(kind, pool.difficulty), (0, 0))
             pool.attempts += attempts
             pool.faithful += faithful
 
@@ -111,7 +116,7 @@ class KindPools(Curriculum):
     def state_dict(self) -> dict[str, Any]:
         """Level and counts of each pool."""
         pools = self._pools.items()
-        return {"pools": {kind.value: [pool.level, pool.attempts, pool.faithful] for kind, pool in pools}}
+        return {"pools": {kind.value: [pool.difficulty.value, pool.attempts, pool.faithful] for kind, pool in pools}}
 
     @override
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -123,16 +128,24 @@ class KindPools(Curriculum):
                 f"{', '.join(pools or state)}; resume with the curriculum and the tasks that the run was started with"
             )
         for kind, pool in self._pools.items():
-            pool.level, pool.attempts, pool.faithful = pools[kind.value]
+            difficulty, pool.attempts, pool.faithful = pools[kind.value]
+            levels = [level.value for level in pool.levels]
+            if difficulty not in levels:
+                raise ValueError(
+                    f"data.curriculum: expected a checkpoint whose pool {kind} is at one of the levels "
+                    f"{', '.join(levels)}, got {difficulty}; resume with the difficulties of data.tasks that the run "
+                    "was started with"
+                )
+            pool.level = levels.index(difficulty)
 
     def _judged(self, kind: FaultKind, pool: _Pool) -> list[str]:
-        rate, before = pool.faithful / pool.attempts, pool.levels[pool.level]
+        rate, before = pool.faithful / pool.attempts, pool.difficulty
         pool.attempts, pool.faithful = 0, 0
         if rate < self.threshold or pool.level + 1 == len(pool.levels):
             return []
         pool.level += 1
-        after = pool.levels[pool.level]
-        return [f"Curriculum: kind {kind}: {rate:.2f} of its attempts at {before} faithful; {after} begins."]
+        news = f"{rate:.2f} of its attempts at {before} faithful; {pool.difficulty} begins."
+        return [f"Curriculum: kind {kind}: {news}"]
 
     def _shares(self) -> Shares:
         shares: dict[Cell, float] = {}

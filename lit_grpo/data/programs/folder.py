@@ -61,11 +61,6 @@ def read_own_program(file: Path) -> OwnProgram:
     """
     program = read_kept(file)
     specification = read_specification(text_file(file), program)
-    if not specification.sentences:
-        raise ProgramError(
-            f"{text_file(file)}: expected a text that says what the program means, got an empty file; write what is "
-            "true of it, as prose or as lines `row:NAME: text`"
-        )
     return OwnProgram(file, program, specification, program_digest(program))
 
 

@@ -27,6 +27,9 @@ from lit_grpo.engines.vllm.messages import (
     encode,
 )
 
+SEND_S = 60.0
+"""Seconds in which a server that lives takes what it is sent."""
+
 
 class ServerBroken(Exception):
     """A server died, fell silent or talked nonsense; the message says which."""
@@ -59,6 +62,8 @@ class Connection:
         except ServerBroken as error:
             self.close()
             raise ServerBroken(f"{error} (a server hangs up on a wrong token)") from None
+        # Not what was left of the time for connecting: a server reads between two of its steps.
+        self._socket.settimeout(SEND_S)
 
     def fileno(self) -> int:
         """The file descriptor that ``select`` waits for."""

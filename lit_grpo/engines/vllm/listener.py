@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 
 from lit_grpo.engines.vllm.messages import MAX_LINE_BYTES, Challenge, Hello, Message, decode, encode
 
+PARTS_AT_ONCE = 64
+"""Parts of 64 KiB that are read of one client before anybody else's turn comes."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -110,21 +113,22 @@ class Listener:
         self.send(client, Challenge(client.nonce))
 
     def _read(self, client: Client, messages: list[tuple[Client, Message]]) -> bool:
-        """Read the client's messages; false if the connection is gone."""
-        try:
-            part = client.socket.recv(1 << 16)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        client.received += part
-        if not part or len(client.received) > MAX_LINE_BYTES:
-            return False
-        try:
-            messages += [(client, message) for message in self._messages(client)]
-        except ValueError as error:
-            _log.warning("client %d is sent away: %s", client.number, error)
-            return False
+        """Read what the client has sent, up to some megabytes; false if the connection is gone."""
+        for _ in range(PARTS_AT_ONCE):
+            try:
+                part = client.socket.recv(1 << 16)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            client.received += part
+            if not part or len(client.received) > MAX_LINE_BYTES:
+                return False
+            try:
+                messages += [(client, message) for message in self._messages(client)]
+            except ValueError as error:
+                _log.warning("client %d is sent away: %s", client.number, error)
+                return False
         return True
 
     def _messages(self, client: Client) -> Iterator[Message]:

@@ -157,7 +157,8 @@ class Child:
         self._finalizer = weakref.finalize(self, _end, process)
         try:
             port = self._port(process, deadline, deadline_s)
-            return Connection(self._settings.host, port, self.token, deadline - time.monotonic())
+            left = max(deadline - time.monotonic(), RETRY_S)
+            return Connection(self._settings.host, port, self.token, left)
         except ServerBroken as error:
             self.close()
             raise ServerBroken(f"{error}; its last words:\n{self._last_words()}") from None

@@ -20,14 +20,15 @@ def read_specification(path: Path, program: LinearProgram) -> Specification:
     """The text as sentences.
 
     Raises:
-        ProgramError: There is no such file, it is no text in UTF-8, or a label names no element of the program.
+        ProgramError: There is no such file, it is no text in UTF-8, it says nothing, or a label names no element of the
+            program.
     """
     if not path.is_file():
         raise ProgramError(
             f"{path}: expected a text that says what the program means, got no such file; check the path"
         )
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ProgramError(f"{path}: expected text in UTF-8, got {error.reason}; save it as UTF-8") from error
     known = set(elements_of(program))
@@ -46,4 +47,9 @@ def read_specification(path: Path, program: LinearProgram) -> Specification:
             )
         sentences.append(Sentence(match[2], element))
     text = "\n".join(prose).strip()
+    if not text and not any(sentence.text.strip() for sentence in sentences):
+        raise ProgramError(
+            f"{path}: expected a text that says what the program means, got an empty file; write what is true of it, "
+            "as prose or as lines `row:NAME: text`, or leave it out"
+        )
     return Specification((*sentences, *([Sentence(text)] if text else [])))

@@ -16,6 +16,8 @@ from lit_grpo.environment.programs.program import (
     Element,
     LinearProgram,
     Sense,
+    row_element,
+    variable_element,
 )
 from lit_grpo.environment.solver.solver import Solver, SolverStatus
 
@@ -28,7 +30,7 @@ class Protections:
     """What a repair is held to; the default is nothing."""
 
     keep: tuple[str, ...] = ()
-    """Elements that must not be touched, as patterns: ``row:demand_1``, ``row:demand*``, ``var:x?``."""
+    """Elements that must not be touched, by name or by pattern: ``row:demand_1``, ``row:demand*``, ``var:x?``."""
     rows: tuple[Constraint, ...] = ()
     """Rows that every solution of the repaired program must satisfy."""
     points: tuple[Mapping[str, float], ...] = ()
@@ -36,7 +38,7 @@ class Protections:
 
     def keeps(self, element: Element) -> bool:
         """Whether the element must not be touched."""
-        return any(fnmatchcase(element, pattern) for pattern in self.keep)
+        return any(_fits(element, pattern) for pattern in self.keep)
 
     def allow(self, edits: Iterable[Edit]) -> bool:
         """Whether none of the edits touches what must stay."""
@@ -47,6 +49,11 @@ class Protections:
         return all(_implies(program, row, solver) for row in self.rows) and all(
             _admits(program, point, solver) for point in self.points
         )
+
+
+def _fits(element: Element, pattern: str) -> bool:
+    """Whether it is the element's name, or a pattern with ``*`` or ``?`` for it. Brackets are part of a name."""
+    return element == pattern or fnmatchcase(element, pattern.replace("[", "[[]"))
 
 
 NO_PROTECTIONS = Protections()
@@ -74,6 +81,6 @@ def _admits(program: LinearProgram, point: Mapping[str, float], solver: Solver) 
 
 def unknown_patterns(keep: Iterable[str], program: LinearProgram) -> list[str]:
     """The patterns that fit no element of the program: a name misspelt would protect nothing, in silence."""
-    elements = [f"row:{row.name}" for row in program.constraints]
-    elements += [f"var:{variable.name}" for variable in program.variables]
-    return [pattern for pattern in keep if not any(fnmatchcase(element, pattern) for element in elements)]
+    elements = [row_element(row.name) for row in program.constraints]
+    elements += [variable_element(variable.name) for variable in program.variables]
+    return [pattern for pattern in keep if not any(_fits(element, pattern) for element in elements)]

@@ -59,7 +59,7 @@ def slips_of(value: float) -> list[Slip]:
         SlipKind.SWAPPED: list(_swapped(value)),
         SlipKind.SIGN: [-value] if value else [],
         SlipKind.NOUGHT: list(_noughts(value)),
-        SlipKind.FACTOR: [value * f for f in (10, 100, 1000)] + [value / f for f in (10, 100, 1000)] if value else [],
+        SlipKind.FACTOR: [_shifted(value, places) for places in (1, 2, 3, -1, -2, -3)] if value else [],
         SlipKind.DIGIT: list(_mistyped(value)),
     }
     found: dict[float, Slip] = {}
@@ -108,9 +108,14 @@ def _mistyped(value: float) -> Iterator[float]:
 
 def _noughts(value: float) -> Iterator[float]:
     if value:
-        yield value * 10
+        yield _shifted(value, 1)
         if value % 10 == 0:
-            yield value / 10
+            yield _shifted(value, -1)
+
+
+def _shifted(value: float, places: int) -> float:
+    """The value times a power of ten, by its decimal: 0.57 times 100 is 57."""
+    return float(Decimal(repr(float(value))).scaleb(places)) if math.isfinite(value) else value
 
 
 def _rounded(value: float) -> Iterator[float]:

@@ -19,6 +19,9 @@ from lit_grpo.environment.solver.solver import SolverFailure
 COEFFICIENT_LIMIT = 1e15
 """HiGHS refuses matrix entries from here on; costs and right-hand sides share the limit."""
 
+NEGLIGIBLE = 1e-9
+"""HiGHS takes matrix entries up to here for 0, so that a program of them would get the verdict of another."""
+
 BOUND_LIMIT = 1e20
 """HiGHS reads bounds from here on as infinite."""
 
@@ -126,6 +129,12 @@ def model_arrays(program: LinearProgram) -> ModelArrays:
         row_upper.append(math.inf if row.sense is Sense.GREATER_EQUAL else row.rhs)
     _require_magnitude([row.rhs for row in program.constraints], "right-hand side")
     _require_magnitude(values, "coefficient")
+    if any(0.0 < abs(value) <= NEGLIGIBLE for value in values):
+        least = min(abs(value) for value in values if value)
+        raise ProgramError(
+            f"expected coefficients of 0 or of a magnitude above {NEGLIGIBLE:g}, got {least:g}; rescale the row, or "
+            "leave it out: the solver takes it for 0"
+        )
     _require_magnitude([*costs, program.objective_offset], "objective coefficient")
     _require_bounds(bounds)
     return ModelArrays(
@@ -174,7 +183,7 @@ class HighsModel:
     """One HiGHS object with fixed options; whatever was loaded before leaves no trace in the next answer.
 
     Args:
-        options: The options of every run.
+        options: The options of every run; ``time_limit`` is for each of them by itself.
         other_ways: Options that take the place of some of them where a run is undecided, one after another, until one
             of them decides.
     """
@@ -182,11 +191,14 @@ class HighsModel:
     def __init__(self, options: Options, other_ways: Sequence[Options] = ()) -> None:
         self._highs = highspy.Highs()
         self._options, self._other_ways = options, other_ways
+        self._time_limit_s = float(options.get("time_limit", math.inf))
+        self._is_integer = False
         self._set_options({"output_flag": False, "threads": 1, **options})
 
     def load(self, arrays: ModelArrays) -> None:
         """Replace the model, the basis and everything learnt from them."""
         pass_arrays(self._highs, arrays)
+        self._is_integer = arrays.is_integer
 
     def run(self) -> Verdict:
         """Solve what is loaded, from the basis of the run before if only bounds were changed since.
@@ -208,6 +220,10 @@ class HighsModel:
             _require_ok(self._highs.setOptionValue(name, value), f"setOptionValue({name})")
 
     def _run(self) -> Verdict:
+        if math.isfinite(self._time_limit_s):
+            # Of continuous programs HiGHS counts the seconds of all runs so far, of others those of one run.
+            before = 0.0 if self._is_integer else self.run_time_s
+            self._set_options({"time_limit": before + self._time_limit_s})
         status = self._highs.run()
         model_status = self._highs.getModelStatus()
         verdict = _VERDICTS.get(model_status)

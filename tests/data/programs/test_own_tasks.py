@@ -6,6 +6,7 @@
 4. Records keep the split, which their content alone does not say.
 5. A suite is made of the programs in test; the checker refuses others, and texts about what is not there.
 6. Beside the domains, the user's programs are one of them.
+7. A fault that comes again in training is another task by its name, by which its attempts are drawn.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lit_grpo.data.manifest import Manifest
 from lit_grpo.data.played import GeneratedTasks, Played
 from lit_grpo.data.splits import Cell, Split, program_digest
 from lit_grpo.data.task import TaskSettings, generate_task
+from lit_grpo.data.training_tasks import TrainingTasks
 from lit_grpo.environment.domains.base import Domain, ProgramSize
 from lit_grpo.environment.episodes.record import EpisodeSettings
 from lit_grpo.environment.faults.difficulty import Difficulty
@@ -33,6 +35,7 @@ from lit_grpo.environment.faults.fault_kinds import FaultKind
 from lit_grpo.environment.programs.edits import apply_all
 from lit_grpo.environment.solver.highs import HighsSolver
 from lit_grpo.environment.solver.solver import SolverStatus
+from lit_grpo.seeds import Seed
 from lit_grpo.suite_checker.certificates import failures
 from lit_grpo.suite_checker.records import read_record
 from lit_grpo.suite_checker.requirements import Judge
@@ -184,3 +187,14 @@ def test_6_they_are_one_domain_of_several(folder: Path) -> None:
     assert kinds[Domain.PROGRAMS]
     assert not kinds[Domain.PROGRAMS] & {FaultKind.COEFFICIENT, FaultKind.DISTANT}
     assert set(both.drawn_kinds) == set(FaultKind)
+
+
+def test_7_a_fault_that_comes_again(tmp_path: Path) -> None:
+    """Right-hand sides of a program or two: few faults, which 84 tasks repeat."""
+    settings = TaskSettings(kinds={D: 1.0}, difficulties=EASY, programs=write_bakeries(tmp_path, range(3)))
+    one = TrainingTasks(settings, Seed(0), 40, rank=0, world_size=1)
+    tasks = [*one.of_batch(0), *one.refill(0, 1, range(4)), *one.of_batch(1)]
+    assert len({task.id for task in tasks}) == len(tasks)
+    assert len({task.id.split()[0] for task in tasks}) < len(tasks)
+    halves = [TrainingTasks(settings, Seed(0), 40, rank, world_size=2).of_batch(1) for rank in (0, 1)]
+    assert [*halves[0], *halves[1]] == one.of_batch(1)

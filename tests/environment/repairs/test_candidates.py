@@ -82,6 +82,12 @@ def test_1_slips_of_a_number() -> None:
     assert {slip.value for slip in slips_of(7.5)} >= {75.0, 5.7, 0.75, -7.5, 7.4}
 
 
+@pytest.mark.parametrize(("written", "meant"), [(0.57, 57.0), (4.35, 435.0), (0.07, 7.0), (57.0, 0.057)])
+def test_1_a_point_that_slipped_is_exact(written: float, meant: float) -> None:
+    """0.57 * 100 is 56.99999999999999 in double precision."""
+    assert meant in {slip.value for slip in slips_of(written)}
+
+
 def test_2_candidates_help() -> None:
     program = bakery(Constraint("oven", OVEN.terms, LE, 9.0))
     candidates = found(program)

@@ -22,7 +22,7 @@ from lit_grpo.environment.programs.program import (
     ordered_terms,
     validate,
 )
-from lit_grpo.environment.programs.reading.numbers import COEFFICIENT_LIMIT
+from lit_grpo.environment.programs.reading.numbers import COEFFICIENT_LIMIT, NEGLIGIBLE, shown
 from lit_grpo.environment.programs.reading.report import Note
 from lit_grpo.environment.programs.reading.source import Source, Span
 
@@ -58,6 +58,8 @@ class VariableDraft:
     lower_span: Span | None = None
     """The place of the number that is the lower bound; None for a default."""
     upper_span: Span | None = None
+    binary_span: Span | None = None
+    """The place where an LP file calls it binary."""
 
 
 @dataclass(slots=True)
@@ -121,6 +123,8 @@ def finish(draft: ProgramDraft) -> Finished:
     names = unique_names(draft.variables, "variable")
     new_names = dict(zip(draft.variables, names, strict=True))
     variables = tuple(_variable(new_names[name], found) for name, found in draft.variables.items())
+    for row in draft.rows:
+        _leave_out_noise(draft, row)
     sides = [side for row in draft.rows for side in _sides(row)]
     row_names = unique_names((name for name, *_ in sides), "row")
     constraints = tuple(
@@ -142,6 +146,24 @@ def finish(draft: ProgramDraft) -> Finished:
     renamed += [(name, new) for (name, *_), new in zip(sides, row_names, strict=True) if name != new]
     split = dict.fromkeys(row.name for name, row, *_ in sides if name != row.name)
     return Finished(program, tuple(renamed), tuple(split))
+
+
+def _leave_out_noise(draft: ProgramDraft, row: RowDraft) -> None:
+    """Leave out, with a note, coefficients that the solver takes for 0, where that cannot matter; refuse others."""
+    small = {name: value for name, value in row.coefficients.items() if value and abs(value) <= NEGLIGIBLE}
+    for name, value in small.items():
+        variable = draft.variables[name]
+        reach = 1.0 if variable.is_binary else max(abs(variable.lower), abs(variable.upper))
+        if abs(float(value)) * reach > NEGLIGIBLE:
+            raise ProgramError(
+                f"{draft.source.name}: row {row.name}, coefficient of {name}: expected 0 or a magnitude above "
+                f"{NEGLIGIBLE:g}, got {shown(value)}, which the solver takes for 0; rescale the row, or bound {name} "
+                "so that it does not matter"
+            )
+        del row.coefficients[name]
+    if small:
+        names = ", ".join(list(small)[:5])
+        draft.note(row.span, f"coefficients too small to matter left out of row {row.name}: {names}")
 
 
 def _sides(row: RowDraft) -> list[tuple[str, RowDraft, Sense, Fraction]]:
@@ -184,7 +206,7 @@ def _terms(
 def _limited(draft: ProgramDraft, value: Fraction, what: str) -> float:
     if abs(value) >= COEFFICIENT_LIMIT:
         raise ProgramError(
-            f"{draft.source.name}: {what}: expected a magnitude below {COEFFICIENT_LIMIT:g}, got {float(value):g}; "
+            f"{draft.source.name}: {what}: expected a magnitude below {COEFFICIENT_LIMIT:g}, got {shown(value)}; "
             "rescale the model, or leave out what has no limit"
         )
     return float(value)

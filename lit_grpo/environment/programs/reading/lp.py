@@ -23,6 +23,7 @@ from lit_grpo.environment.programs.reading.lp_tokens import (
     canonical_sense,
     sections,
 )
+from lit_grpo.environment.programs.reading.numbers import shown
 from lit_grpo.environment.programs.reading.source import Source, Span
 
 
@@ -193,7 +194,7 @@ def _range_row(
     for part in (low, middle, high):
         _note_double_minus(draft, part, f"row {row.name}")
     if row.lower > row.upper:
-        draft.note(row.span, f"the limits of row {row.name} cross: {float(row.lower):g} > {float(row.upper):g}")
+        draft.note(row.span, f"the limits of row {row.name} cross: {shown(row.lower)} > {shown(row.upper)}")
     return row
 
 

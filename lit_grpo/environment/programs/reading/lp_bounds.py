@@ -105,15 +105,20 @@ def read_integers(draft: ProgramDraft, part: SectionTokens) -> None:
         if part.section is Section.GENERAL:
             variable.is_integer = True
             continue
-        variable.is_binary = True
-        if not (variable.lower >= 0.0 and (variable.upper <= 1.0 or variable.upper_span is None)):
-            bounds = f"[{variable.lower:g}, {variable.upper:g}]"
-            draft.note(token.span, f"{variable.name} is binary with the bounds {bounds}: read as 0 or 1 within them")
+        variable.is_binary, variable.binary_span = True, token.span
 
 
 def note_defaults(draft: ProgramDraft) -> None:
-    """Note each variable that a default bound of 0 leaves no value to."""
+    """Note what bounds and types, in whatever order they stand, come to together.
+
+    That is each binary with other bounds, and each variable that a default bound of 0 leaves no value to.
+    """
     for variable in draft.variables.values():
+        is_within = variable.lower >= 0.0 and (variable.upper <= 1.0 or variable.upper_span is None)
+        if variable.binary_span is not None and not is_within:
+            bounds = f"[{variable.lower:g}, {variable.upper:g}]"
+            text = f"{variable.name} is binary with the bounds {bounds}: read as 0 or 1 within them"
+            draft.note(variable.binary_span, text)
         if variable.upper < 0.0 == variable.lower and variable.lower_span is None and variable.upper_span is not None:
             draft.note(
                 variable.upper_span,

@@ -7,6 +7,7 @@ the lower one at 0; the right-hand side of the objective is minus its constant.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from lit_grpo.environment.programs.program import Direction
@@ -31,6 +32,7 @@ def read_mps(source: Source) -> tuple[ProgramDraft, str]:
         else:
             _data(file, line)
     _require_sections(file)
+    _note_direction_in_comment(file)
     _set_sides(file)
     set_defaults(file)
     if file.free_rows:
@@ -96,6 +98,18 @@ def _direction(file: MpsFile, line: DataLine) -> None:
         )
     file.has_direction = True
     file.draft.direction = Direction.MAXIMIZE if text.startswith("MAX") else Direction.MINIMIZE
+
+
+def _note_direction_in_comment(file: MpsFile) -> None:
+    """Note a maximisation that a comment alone speaks of, as PuLP writes it: to a solver a comment says nothing."""
+    source = file.draft.source
+    found = re.search(r"(?im)^\*\s*sense\s*:\s*max\w*", source.text)
+    if found is not None and not file.has_direction and "OBJSENSEMAX" not in file.seen:
+        file.draft.note(
+            Span(*found.span()),
+            f"the comment {found[0]!r} does not count: read as minimize, as other readers do; write OBJSENSE MAX if "
+            "the objective is to be maximized",
+        )
 
 
 def _row(file: MpsFile, line: DataLine) -> None:

@@ -16,6 +16,8 @@ INFINITY = re.compile(r"inf(?:inity)?", re.IGNORECASE)
 
 COEFFICIENT_LIMIT = 1e15
 """Coefficients, costs and right-hand sides from here on are refused: HiGHS does not take them."""
+NEGLIGIBLE = 1e-9
+"""HiGHS takes the coefficients of a row up to here for 0."""
 BOUND_LIMIT = 1e20
 """Bounds from here on are infinite, as in every solver's reading of a file."""
 
@@ -53,6 +55,14 @@ def as_bound(value: Fraction) -> float:
     """A bound as double precision has it; from `BOUND_LIMIT` on it is none."""
     number = float(value)
     return math.copysign(math.inf, number) if abs(number) >= BOUND_LIMIT else number
+
+
+def shown(value: Fraction) -> str:
+    """A number for a message, of any size: a sum of two that double precision holds may be beyond it."""
+    try:
+        return f"{float(value):g}"
+    except OverflowError:
+        return f"{'-' if value < 0 else ''}1e{len(str(abs(value.numerator) // value.denominator)) - 1} or so"
 
 
 def decimal_commas(text: str) -> list[str]:
