@@ -32,8 +32,8 @@ PARTS = {
     "headline, all cells": "All kinds and difficulties",
     "headline, study cells": "Kinds A to D alone",
     "training": "Training",
-    "first moves": "First moves",
     "cells FR@5": "Cell by cell",
+    "first moves": "First moves",
 }
 """The first table of each part of a step to the heading above it."""
 CELL_TABLES = {"claim": ("cells FR@5", "cells RR@5"), "curriculum": ("cells FR@5", "cells RR@5")}

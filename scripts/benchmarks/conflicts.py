@@ -17,8 +17,9 @@ from large_programs import FAMILIES
 from lit_grpo.environment.programs.files import read_program
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.environment.solver.highs_model import model_arrays, pass_arrays
+from lit_grpo.environment.solver.highs_model import pass_arrays
 from lit_grpo.environment.solver.irreducible import is_irreducible
+from lit_grpo.environment.solver.model_arrays import model_arrays
 from lit_grpo.environment.solver.narrowing import narrowed
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, SolverStatus
 

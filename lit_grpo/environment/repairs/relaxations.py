@@ -21,7 +21,8 @@ from lit_grpo.environment.programs.program import (
 from lit_grpo.environment.repairs.places import Side, sides_of, with_points, with_prices
 from lit_grpo.environment.repairs.protections import NO_PROTECTIONS, Protections
 from lit_grpo.environment.solver.elastic import NEGLIGIBLE_VIOLATION, elastic_arrays
-from lit_grpo.environment.solver.highs_model import HighsModel, Options, Verdict, model_arrays
+from lit_grpo.environment.solver.highs_model import HighsModel, Options, Verdict
+from lit_grpo.environment.solver.model_arrays import model_arrays
 from lit_grpo.environment.solver.solver import ConflictPart, Solver, SolverStatus
 
 SIGNIFICANT_DIGITS = 9

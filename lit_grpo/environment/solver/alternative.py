@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Verdict
+from lit_grpo.environment.solver.highs_model import HighsModel, Verdict
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 from lit_grpo.environment.solver.requirements import Numbering
 
 NEGLIGIBLE_SHARE = 1e-9

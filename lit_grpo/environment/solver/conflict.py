@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from lit_grpo.environment.solver.feasibility import NEGLIGIBLE_MULTIPLIER, FeasibilityLp, LimitReached
-from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays
+from lit_grpo.environment.solver.highs_model import HighsModel
 from lit_grpo.environment.solver.integer_proof import IntegerProver
 from lit_grpo.environment.solver.lone_violations import LoneViolations
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 
 Proof = Callable[[frozenset[int]], Set[int] | None]
 """From a set of requirements to an infeasible subset of it, or None if they can be met together."""

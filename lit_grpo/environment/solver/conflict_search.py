@@ -15,7 +15,8 @@ from lit_grpo.environment.solver.alternative import alternative, is_single_point
 from lit_grpo.environment.solver.conflict import canonical_conflict
 from lit_grpo.environment.solver.equalities import contradicting_equalities
 from lit_grpo.environment.solver.feasibility import NEGLIGIBLE_MULTIPLIER, FeasibilityLp, LimitReached
-from lit_grpo.environment.solver.highs_model import HighsModel, Options, Verdict, model_arrays
+from lit_grpo.environment.solver.highs_model import HighsModel, Options, Verdict
+from lit_grpo.environment.solver.model_arrays import model_arrays
 from lit_grpo.environment.solver.narrowing import lone_row, narrowed, without_blocks
 from lit_grpo.environment.solver.requirements import Numbering
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember

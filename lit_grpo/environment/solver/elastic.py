@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lit_grpo.environment.programs.program import LinearProgram, Sense, row_element, variable_element
-from lit_grpo.environment.solver.highs_model import ModelArrays
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 from lit_grpo.environment.solver.solver import ConflictPart, Violation
 
 NEGLIGIBLE_VIOLATION = 1e-7

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Set
 
-from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Verdict
+from lit_grpo.environment.solver.highs_model import HighsModel, Verdict
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 from lit_grpo.environment.solver.requirements import Numbering
 
 FEASIBILITY_TOLERANCE = 1e-7

@@ -12,8 +12,9 @@ import math
 from lit_grpo.environment.programs.program import LinearProgram
 from lit_grpo.environment.solver.conflict_search import ConflictSearch, everything, requirements_of
 from lit_grpo.environment.solver.elastic import elastic_arrays, violations, with_integers_fixed, with_integers_within
-from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Options, Verdict, model_arrays
+from lit_grpo.environment.solver.highs_model import HighsModel, Options, Verdict
 from lit_grpo.environment.solver.integer_proof import CONFLICT_NODES
+from lit_grpo.environment.solver.model_arrays import ModelArrays, model_arrays
 from lit_grpo.environment.solver.search_tree import is_integral
 from lit_grpo.environment.solver.solver import Conflict, Solution, SolverStatus, Violation
 from lit_grpo.environment.solver.verified_points import (

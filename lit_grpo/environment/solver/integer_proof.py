@@ -11,7 +11,8 @@ from collections.abc import Set
 from dataclasses import replace
 
 from lit_grpo.environment.solver.feasibility import FeasibilityLp, LimitReached
-from lit_grpo.environment.solver.highs_model import HighsModel, ModelArrays, Verdict
+from lit_grpo.environment.solver.highs_model import HighsModel, Verdict
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 from lit_grpo.environment.solver.search_tree import (
     BranchingRule,
     Refutation,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from lit_grpo.environment.solver.feasibility import FEASIBILITY_TOLERANCE
-from lit_grpo.environment.solver.highs_model import ModelArrays
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 from lit_grpo.environment.solver.requirements import Numbering
 from lit_grpo.environment.solver.search_tree import INTEGRALITY_TOLERANCE
 

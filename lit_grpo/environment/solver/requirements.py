@@ -10,7 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from lit_grpo.environment.programs.program import LinearProgram
-from lit_grpo.environment.solver.highs_model import ModelArrays
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 from lit_grpo.environment.solver.solver import ConflictMember, ConflictPart
 
 

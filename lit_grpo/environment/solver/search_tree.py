@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from lit_grpo.environment.solver.feasibility import FeasibilityLp, LimitReached
-from lit_grpo.environment.solver.highs_model import ModelArrays
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 
 INTEGRALITY_TOLERANCE = 1e-6
 """A value is integral if it is this close to an integer, as in HiGHS."""

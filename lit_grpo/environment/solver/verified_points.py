@@ -13,7 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from lit_grpo.environment.programs.rationals import exact
-from lit_grpo.environment.solver.highs_model import ModelArrays
+from lit_grpo.environment.solver.model_arrays import ModelArrays
 
 SAME_OBJECTIVE = 1e-6
 """Relative: a rounded point that is worse by more than this is not the optimum that HiGHS spoke of."""

@@ -24,9 +24,10 @@ from lit_grpo.environment.solver import integer_proof
 from lit_grpo.environment.solver.conflict import Filtered, canonical_conflict, deletion_filter
 from lit_grpo.environment.solver.feasibility import FeasibilityLp, LimitReached
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.environment.solver.highs_model import HighsModel, Verdict, model_arrays
+from lit_grpo.environment.solver.highs_model import HighsModel, Verdict
 from lit_grpo.environment.solver.integer_proof import IntegerProver
 from lit_grpo.environment.solver.lone_violations import LoneViolations
+from lit_grpo.environment.solver.model_arrays import model_arrays
 from lit_grpo.environment.solver.relaxation import linear_relaxation
 from lit_grpo.environment.solver.requirements import Numbering
 from lit_grpo.environment.solver.solver import SolverStatus

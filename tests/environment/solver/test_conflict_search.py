@@ -28,8 +28,9 @@ from lit_grpo.environment.programs.program import Constraint, Direction, LinearP
 from lit_grpo.environment.solver.alternative import alternative, is_single_point, vertex
 from lit_grpo.environment.solver.equalities import contradicting_equalities
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.environment.solver.highs_model import HighsModel, model_arrays, pass_arrays
+from lit_grpo.environment.solver.highs_model import HighsModel, pass_arrays
 from lit_grpo.environment.solver.irreducible import is_irreducible
+from lit_grpo.environment.solver.model_arrays import model_arrays
 from lit_grpo.environment.solver.narrowing import lone_row, narrowed, without_blocks
 from lit_grpo.environment.solver.solver import Conflict, ConflictMember, ConflictPart, SolverStatus
 from lit_grpo.environment.solver.whole_rows import unreachable_row

@@ -16,7 +16,7 @@ from whole_programs import any_program, best
 
 from lit_grpo.environment.programs.program import Constraint, Direction, LinearProgram, Sense, Variable, VariableType
 from lit_grpo.environment.solver.highs import HighsSolver
-from lit_grpo.environment.solver.highs_model import ModelArrays, model_arrays
+from lit_grpo.environment.solver.model_arrays import ModelArrays, model_arrays
 from lit_grpo.environment.solver.solver import SolverStatus
 from lit_grpo.environment.solver.verified_points import (
     is_noise,
