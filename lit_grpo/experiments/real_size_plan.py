@@ -23,10 +23,9 @@ class RealSizePlan:
 
     gate_seed: int = 100
     """The training seed of the gate, which is looked at while settings are still chosen, on validation tasks alone."""
-    seeds: tuple[int, ...] = (104, 105, 106)
-    """The training seeds of everything else; nothing is trained with them before the gate is passed. 101 to 103 were
-    those of the claim that was made before the gradient of rounded logits was mended (docs/real_size.md)."""
-    suite_seed: int = 50_000
+    seeds: tuple[int, ...] = (101, 102, 103)
+    """The training seeds of everything else; nothing is trained with them before the gate is passed."""
+    suite_seed: int = 40_000
     """The seed of the test tasks, and of nothing else."""
     tasks_per_cell: int = 200
     """Test tasks of each of the 27 cells, dealt out to the seeds in turn: 67, 67 and 66, none to two of them."""
