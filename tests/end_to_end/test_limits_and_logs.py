@@ -40,7 +40,7 @@ class Rates(Callback):
 def test_the_schedule_ends_with_the_updates(is_flat: bool, tiny_checkpoint: Path, tmp_path: Path) -> None:
     rates = Rates()
     trainer = make_trainer(
-        tmp_path, max_epochs=-1, max_steps=8, callbacks=[CoinRewards(2, is_flat=lambda task: is_flat), rates]
+        tmp_path, max_epochs=-1, max_steps=8, callbacks=[CoinRewards(4, is_flat=lambda task: is_flat), rates]
     )
     settings = OptimizerSettings(learning_rate=1e-3, final_fraction=0.1)
     trainer.fit(

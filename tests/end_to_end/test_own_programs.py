@@ -58,7 +58,7 @@ def test_1_a_policy_is_trained_and_tested_on_them(tmp_path: Path) -> None:
 
     settings = TaskSettings(kinds=dict.fromkeys(PLAIN_KINDS, 1.0), programs=OWN)
     trained_on = {json.loads(line)["task_id"] for line in (grpo / "episodes.jsonl").read_text().splitlines()}
-    stream = {generate_task(settings, Split.TRAIN, 0, index, HighsSolver()).id for index in range(6)}
+    stream = {f"{generate_task(settings, Split.TRAIN, 0, at, HighsSolver()).id} task {at}" for at in range(6)}
     assert trained_on
     assert trained_on <= stream
     scores = read_scores(tested / "scores.jsonl")

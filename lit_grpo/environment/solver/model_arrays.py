@@ -14,9 +14,6 @@ from lit_grpo.environment.programs.program import Direction, LinearProgram, Prog
 COEFFICIENT_LIMIT = 1e15
 """HiGHS refuses matrix entries from here on; costs and right-hand sides share the limit."""
 
-NEGLIGIBLE = 1e-9
-"""HiGHS takes matrix entries up to here for 0, so that a program of them would get the verdict of another."""
-
 BOUND_LIMIT = 1e20
 """HiGHS reads bounds from here on as infinite."""
 
@@ -90,12 +87,6 @@ def model_arrays(program: LinearProgram) -> ModelArrays:
         row_upper.append(math.inf if row.sense is Sense.GREATER_EQUAL else row.rhs)
     _require_magnitude([row.rhs for row in program.constraints], "right-hand side")
     _require_magnitude(values, "coefficient")
-    if any(0.0 < abs(value) <= NEGLIGIBLE for value in values):
-        least = min(abs(value) for value in values if value)
-        raise ProgramError(
-            f"expected coefficients of 0 or of a magnitude above {NEGLIGIBLE:g}, got {least:g}; rescale the row, or "
-            "leave it out: the solver takes it for 0"
-        )
     _require_magnitude([*costs, program.objective_offset], "objective coefficient")
     _require_bounds(bounds)
     return ModelArrays(
