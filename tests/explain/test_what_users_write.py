@@ -85,7 +85,7 @@ def test_2_assertions(text: str, message: str, tmp_path: Path, capsys: pytest.Ca
 
 def test_2_assertions_in_another_encoding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asserted = tmp_path / "must.txt"
-    asserted.write_bytes("enough: bread >= 1 \\ f\xfcr alle\n".encode("latin-1"))
+    asserted.write_bytes("enough: bread >= 1 \\ f\xfcr zwei\n".encode("latin-1"))
     assert "must.txt: expected text in UTF-8, got" in refused(capsys, plan(tmp_path), "--assert", str(asserted))
 
 
