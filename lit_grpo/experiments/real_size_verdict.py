@@ -45,7 +45,7 @@ def step_conditions(
     plan: RealSizePlan,
     is_on_gpu: bool = False,
 ) -> dict[str, tuple[Condition, ...]]:
-    """What a step is held to, by name.
+    """What a step is held to, by name. What is claimed is claimed at equal compute.
 
     Args:
         step: The step.
@@ -54,14 +54,18 @@ def step_conditions(
         plan: Has the margins.
         is_on_gpu: Whether compute is counted in seconds of a device: those of the clock, in which it may have waited.
     """
-    conditions = {"equal_compute": compute_conditions(trained, step.equal, is_on_gpu)}
+    compute = compute_conditions(trained, step.equal, is_on_gpu)
+    conditions = {"equal_compute": compute}
     match step.name:
         case "gate":
             conditions["gate"] = gate_conditions(comparison.all_cells, plan)
         case "claim":
-            conditions["claim"] = claim_conditions(comparison, plan)
+            conditions["claim"] = (*claim_conditions(comparison, plan), *compute)
+            conditions["converged"] = (_converged(comparison.all_cells, Pair(COMPUTE_MATCHED, SFT), plan),)
         case "fresh":
-            conditions["beyond"] = beyond_conditions(comparison.all_cells, plan)
+            claimed = [(arm, other) for arm, other in step.equal if other == FRESH_RL]
+            own = compute_conditions(trained, claimed, is_on_gpu)
+            conditions["beyond"] = (*beyond_conditions(comparison.all_cells, plan), *own)
         case _:
             pass  # arms beside each other: nothing is claimed
     return conditions

@@ -26,6 +26,7 @@ CONDITIONS = {
     "claim": "Claim",
     "beyond": "Beyond demonstrations of ever new tasks",
     "equal_compute": "Equal compute",
+    "converged": "Demonstrations have converged",
 }
 
 PARTS = {
@@ -85,7 +86,7 @@ def headline_section(claim: Mapping[str, Any]) -> str:
         markdown_table(table_of(tables["headline, all cells"])),
         markdown_table(table_of(paired)),
     ]
-    for name in ("claim", "equal_compute"):
+    for name in ("claim", "equal_compute", "converged"):
         parts.append(_verdict(name, about["conditions"][name]))
     return "\n".join(parts)
 

@@ -161,7 +161,7 @@ def test_2_and_3_the_claim(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: p
     # What one seed of two comes to is not the claim.
     run_step(study, STEPS["claim"], SMALL_PLAN.seeds[:1], Console(file=io.StringIO()))
     one_seed = json.loads((tmp_path / "claim.json").read_text())
-    assert met(one_seed, "claim") == [False] + 8 * [True]
+    assert met(one_seed, "claim") == [False] + 9 * [True]
     assert one_seed["about"]["conditions"]["claim"][0]["got"] == 0.5
     # Whichever seeds are asked for, all that are done are reported.
     run_step(study, STEPS["claim"], SMALL_PLAN.seeds[1:], Console(file=io.StringIO()))
@@ -170,7 +170,8 @@ def test_2_and_3_the_claim(tmp_path: Path, tiny_checkpoint: Path, monkeypatch: p
     assert document["comparison"]["tasks"] == 12
     assert document["study_cells"]["tasks"] == sum(task.fault.kind in STUDY_KINDS for task in EASY)
     # Both seeds are there; FR@5 and FR@1 of two parts: the margin over both seeds, and the interval in each.
-    assert len(met(document, "claim")) == 1 + 12
+    # Both seeds are there; margins and intervals; the compute of each seed.
+    assert len(met(document, "claim")) == 1 + 12 + 2
     assert all(met(document, "claim"))
     assert met(document, "equal_compute") == [True, True]
     assert document["about"]["plan"]["claim_margin"] == 0.1
@@ -230,10 +231,10 @@ def test_2_beyond_demonstrations_of_ever_new_tasks(
         write_benchmark(tmp_path / "test" / f"seed_{seed}.jsonl", tasks)
     run(a_study(tmp_path, tiny_checkpoint), "fresh")
     document = json.loads((tmp_path / "fresh.json").read_text())
-    # Both seeds, and convergence; FR@5 and FR@1, above more of the same and above DAgger.
-    assert met(document, "beyond") == [True, is_met, is_met, is_met, True, True]
     # Of each of three arms both seeds.
     assert met(document, "equal_compute") == [True, True, False, False, True, True]
+    # Both seeds, and convergence; FR@5 and FR@1, above more of the same and above DAgger; the compute of these two.
+    assert met(document, "beyond") == [True, is_met, is_met, is_met, True, True, True, True, False, False]
 
 
 def test_3_a_base_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -433,7 +434,9 @@ def test_6_the_claim_in_short(tmp_path: Path, tiny_checkpoint: Path, monkeypatch
     assert re.search(r"\| sft_grpo +\| 100\.0 ", text)
     assert re.search(r"\| sft_grpo − sft_compute_matched, all 27 cells \| +\+100\.0 ", text)
     assert re.search(r"\| sft_grpo − sft_compute_matched, A to D +\| +\+100\.0 ", text)
-    assert text.endswith(f"**Claim: met.**\n\n**Equal compute: met.**\n\n{HEADLINE.end}\n\nAfter.\n")
+    assert text.endswith(
+        f"**Equal compute: met.**\n\n**Demonstrations have converged: met.**\n\n{HEADLINE.end}\n\nAfter.\n"
+    )
     assert main([*words, str(page)]) == 0
     assert page.read_text() == text
 
