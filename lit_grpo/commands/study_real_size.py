@@ -17,7 +17,7 @@ and what the study claims: docs/real_size.md. Called again it goes on where it w
 
   lit-grpo study real-size --step gate --minutes 40     one seed, on validation tasks alone
   lit-grpo study real-size --step claim --minutes 40    the plan's seeds, on the test tasks
-  lit-grpo study real-size --step gate claim fresh curriculum ablations --seed 101     everything, of one seed
+  lit-grpo study real-size --step gate claim fresh curriculum ablations --seed 104     everything, of one seed
   lit-grpo study real-size --verify --seed 7            the two shipped policies on tasks of another seed
   lit-grpo study real-size --page docs/real_size.md README.md     of what is done: fill in the pages"""
 
