@@ -16,16 +16,15 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lit_grpo.environment.programs.program import Constraint, LinearProgram, ProgramError, Variable
+from lit_grpo.environment.programs.program import Constraint, LinearProgram, ProgramError
 from lit_grpo.environment.programs.reading.draft import nearest
+from lit_grpo.environment.programs.reading.lp_tokens import Section, sections
 from lit_grpo.environment.programs.reading.program_file import read_program_text
+from lit_grpo.environment.programs.reading.source import Source
 from lit_grpo.environment.repairs.protections import Protections, unknown_patterns
 
 _ROWS = re.compile(r"(?i)\s*(rows|subject to|such that|st|s\.t\.)\s*:?\s*$")
 _POINTS = re.compile(r"(?i)\s*points?\s*:?\s*$")
-_OTHER = re.compile(
-    r"(?i)\s*(bounds?|generals?|gen|integers?|int|binary|binaries|bin|minimi[zs]e|min|maximi[zs]e|max)\s*:?\s*$"
-)
 _END = re.compile(r"(?i)\s*end\s*$")
 _VALUE = re.compile(r"\s*([^\s=]+)\s*=\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:,|$|(?=\s))")
 
@@ -72,11 +71,6 @@ def read_assertions(
         raise ProgramError(f"{path}: expected text in UTF-8, got {error.reason}; save it as UTF-8") from error
     for number, line in enumerate(lines, start=1):
         text = line.split("\\")[0].rstrip()
-        if (other := _OTHER.match(text)) is not None:
-            raise ProgramError(
-                f"{path}:{number}: expected rows and points, got the section {other[1]!r}; write a bound as a row, for "
-                "example `at_most: x <= 10`"
-            )
         if _ROWS.match(text) or _POINTS.match(text) or _END.match(text):
             in_points = _POINTS.match(text) is not None
             rows.append("")
@@ -92,17 +86,17 @@ def read_assertions(
 def _rows(text: str, path: Path, program: LinearProgram) -> tuple[Constraint, ...]:
     if not text.strip():
         return ()
-    asserted = read_program_text(f"Minimize\nSubject To\n{text}\nEnd\n", ".lp", str(path), first_line=-1).program
+    whole = f"Minimize\nSubject To\n{text}\nEnd\n"
+    source = Source(str(path), whole, first_line=-1)
+    for part in sections(source):
+        if part.section not in (Section.MINIMIZE, Section.ROWS, Section.END):
+            remedy = "write a bound as a row, for example `at_most: x <= 10`"
+            raise source.refusal(part.keyword, part.section, "rows and points", "another section", remedy)
+    asserted = read_program_text(whole, ".lp", str(path), first_line=-1).program
     known = [variable.name for variable in program.variables]
     for row in asserted.constraints:
         for name, _ in row.terms:
             _require_known(name, known, f"{path}: row {row.name}")
-    for variable in asserted.variables:
-        if variable != Variable(variable.name):
-            raise ProgramError(
-                f"{path}: expected rows and points, got bounds or a type of {variable.name}; write a bound as a row, "
-                f"for example `at_most: {variable.name} <= 10`"
-            )
     position = {name: j for j, name in enumerate(known)}
     return tuple(
         Constraint(row.name, tuple(sorted(row.terms, key=lambda term: position[term[0]])), row.sense, row.rhs)
